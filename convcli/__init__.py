@@ -1,0 +1,45 @@
+"""convcli: image filters by convolution, exact and fast, on the command line and from Python.
+
+The verbs are imported when they are first used, so that ``import convcli`` and
+``convcli --help`` load neither numpy nor numba nor Pillow nor pathos.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import ConvcliError
+
+if TYPE_CHECKING:
+    from convcli.convolution import convolve, plan
+    from convcli.filters import blur, edge, sharpen
+    from convcli.kernels import gaussian_kernel, sobel_kernels
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConvcliError",
+    "__version__",
+    "blur",
+    "convolve",
+    "edge",
+    "gaussian_kernel",
+    "plan",
+    "sharpen",
+    "sobel_kernels",
+]
+
+_HOMES = {
+    "blur": "filters",
+    "edge": "filters",
+    "sharpen": "filters",
+    "convolve": "convolution",
+    "plan": "convolution",
+    "gaussian_kernel": "kernels",
+    "sobel_kernels": "kernels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convcli' has no attribute {name!r}")
+    return getattr(import_module(f"convcli.{_HOMES[name]}"), name)

@@ -1,0 +1,155 @@
+"""Colour on its way into a filter and out again: light, luminance and alpha, a tile at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from convcli.types import Floats, Pixels
+
+# Rec. ITU-R BT.601 luma, which is also what Pillow's mode L is.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Colour:
+    """What a filter does to samples before and after its kernels.
+
+    Attributes
+    ----------
+    full : float
+        The sample value of full intensity or opacity: 255, 65535, or 1 for floats.
+    linear : bool
+        Filter light: decode sRGB on the way in, encode it on the way out.
+    grey : bool
+        Filter the luminance alone.
+    alpha : bool
+        The last channel is alpha.
+    weight : bool
+        Weight the colours by alpha, so that what is hidden does not bleed.
+    keep_alpha : bool
+        Give the result the picture's own alpha.
+    kernel_sum : float
+        The sum of the kernel, which the filtered alpha is divided by; 0 for a derivative,
+        whose response has no weight of its own.
+    """
+
+    full: float
+    linear: bool = False
+    grey: bool = False
+    alpha: bool = False
+    weight: bool = False
+    keep_alpha: bool = False
+    kernel_sum: float = 1.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether samples go in and out as they are."""
+        return not (self.linear or self.grey or self.weight or self.keep_alpha)
+
+
+def full_scale(dtype: np.dtype[np.generic]) -> float:
+    """Return the sample value of full intensity: 255, 65535, or 1 for floats."""
+    return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def result_channels(colour: Colour, channels: int) -> int:
+    """Say how many channels a picture has after the filter."""
+    return channels if not colour.grey else 2 if colour.alpha and colour.keep_alpha else 1
+
+
+def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) -> Floats:
+    """Take a window's samples to floats, in light if asked, alpha still straight."""
+    if not colour.linear:
+        return window.astype(accumulator)
+    colours = window[..., :-1] if colour.alpha else window
+    values = np.empty(window.shape, accumulator)
+    values[..., : colours.shape[2]] = _to_light(colours, colour.full)
+    if colour.alpha:
+        values[..., -1] = window[..., -1]
+    return values
+
+
+def weighted(colour: Colour, values: Floats) -> Floats:
+    """Reduce to luminance and multiply by alpha, as the filter asks."""
+    alpha = values[..., -1:] if colour.alpha else None
+    if colour.grey:
+        colours = values[..., :-1] if colour.alpha else values
+        values = luminance(colours)
+        return values * (alpha / colour.full) if colour.weight and alpha is not None else values
+    if not colour.weight or alpha is None:
+        return values
+    product = values * (alpha / colour.full)
+    product[..., -1:] = alpha
+    return product
+
+
+def unweighted(colour: Colour, filtered: Floats) -> Floats:
+    """Divide filtered colours by filtered alpha: ``K(c a) / K(a)``, times the kernel's sum.
+
+    Where the kernel saw nothing opaque there is no colour, and the result is 0. In an
+    opaque region the result is what it would have been without any alpha.
+    """
+    if colour.grey or not colour.weight or colour.kernel_sum == 0:
+        return filtered
+    alpha = filtered[..., -1:] / colour.kernel_sum
+    # Less than a thousandth of an 8-bit level of opacity is rounding, not colour.
+    seen = alpha > colour.full * 4e-6
+    scale = np.divide(colour.full, alpha, out=np.zeros_like(alpha), where=seen)
+    result = filtered * scale
+    result[..., -1:] = alpha
+    return result
+
+
+def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
+    """Go back to code values and put the picture's own alpha back, as the filter asks.
+
+    `centre` holds the samples of the picture itself, as `samples` gave them.
+    """
+    if colour.linear:
+        if colour.alpha and not colour.grey:
+            result[..., :-1] = _to_code(result[..., :-1], colour.full)
+        else:
+            result = _to_code(result, colour.full)
+    if colour.keep_alpha:
+        if colour.grey:
+            result = np.concatenate([result, centre[..., -1:]], axis=2)
+        else:
+            result[..., -1] = centre[..., -1]
+    return result
+
+
+def luminance(colours: Floats) -> Floats:
+    """Reduce (h, w, 3) to (h, w, 1) by BT.601; other channel counts use the first channel."""
+    if colours.shape[2] < 3:
+        return colours[..., :1]
+    weights = np.array(_LUMA, colours.dtype)
+    return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
+
+
+def _to_light(code: Pixels, full: float) -> Floats:
+    if code.dtype.kind == "u":
+        return _light_table(code.dtype.str)[code]
+    return _srgb_to_light(code / full) * full
+
+
+def _srgb_to_light(code: Floats) -> Floats:
+    """IEC 61966-2-1: the inverse of `_to_code`, on 0 to 1."""
+    return np.where(
+        code <= 0.04045, code / 12.92, ((np.maximum(code, 0.04045) + 0.055) / 1.055) ** 2.4
+    )
+
+
+@cache
+def _light_table(dtype: str) -> Floats:
+    full = np.iinfo(dtype).max
+    return _srgb_to_light(np.arange(full + 1) / full) * full
+
+
+def _to_code(light: Floats, full: float) -> Floats:
+    """IEC 61966-2-1 on 0 to `full`; the straight part goes on below 0."""
+    relative = light / full
+    curved = 1.055 * np.maximum(relative, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(relative <= 0.0031308, relative * 12.92, curved) * full

@@ -1,0 +1,200 @@
+"""What every filter comes down to: check the picture, turn the kernel once, plan, execute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from convcli import borders, execute
+from convcli.colour import Colour, full_scale
+from convcli.errors import ConvcliError
+from convcli.kernels import Kernel, kernel_from
+from convcli.planning import Plan, accumulator_for, plan_for
+from convcli.recipe import Combine, Recipe, halo_of
+from convcli.types import Options, Pixels
+from convcli.words import ALPHAS, Method, listed
+
+_DTYPES = ("uint8", "uint16", "float32", "float64")
+
+
+def convolve(
+    image: ArrayLike,
+    kernel: ArrayLike | Kernel,
+    *,
+    correlate: bool = False,
+    bias: float = 0.0,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Convolve an image with a kernel.
+
+    .. math:: out[y, x] = \\sum_{ij} kernel[i, j] \\; image[y + n_y - i, x + n_x - j]
+
+    with n = length // 2 on each axis, for even lengths too; `correlate` leaves the kernel
+    unflipped: image[y - n_y + i, x - n_x + j].
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64. Channels are convolved alike, unless `alpha`
+        says that the last one is an alpha.
+    kernel : array_like (kh, kw), or Kernel
+        Any size, also larger than the image.
+    correlate : bool
+        Do not flip the kernel.
+    bias : float
+        Added to every sum, in the image's units.
+    **options
+        See `convcli.types.Options`: border, border_value, method, workers, alpha, linear,
+        exact, out_dtype, on_progress.
+
+    Returns
+    -------
+    ndarray
+        The image's shape and dtype (or `out_dtype`); integers rounded once, half to even,
+        and clipped once.
+
+    Raises
+    ------
+    ConvcliError
+        For an image, kernel or option that cannot be worked with.
+    """
+    whole = kernel_from(kernel)
+    combine = _plus(bias) if bias else None
+    return apply(image, (whole,), correlate=correlate, combine=combine, **options)
+
+
+def _plus(bias: float) -> Combine:
+    return lambda centre, filtered: filtered + filtered.dtype.type(bias)
+
+
+def apply(
+    image: ArrayLike,
+    kernels: Sequence[Kernel],
+    *,
+    correlate: bool = False,
+    combine: Combine | None = None,
+    grey: bool = False,
+    keep_alpha: bool = False,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Run kernels of one shape over an image and combine their results, as `convolve` does.
+
+    Parameters
+    ----------
+    image, correlate, **options
+        As for `convolve`.
+    kernels : sequence of Kernel
+        Each gives one filtered array.
+    combine : callable, optional
+        ``combine(centre, *filtered)``: from the samples of the image and the filtered
+        arrays, floats ``(h, w, C)``, to the result.
+    grey : bool
+        Filter the luminance alone; the result has one channel.
+    keep_alpha : bool
+        Give the result the image's own alpha.
+    """
+    array = np.asarray(image)
+    pixels = _three_axes(array)
+    border = options.get("border", "reflect")
+    borders.check(border)
+    border_value = options.get("border_value", 0.0)
+    if not np.isfinite(border_value):
+        raise ConvcliError(f"border_value must be a finite number, not {border_value}")
+    exact = options.get("exact", False)
+    dtype = out_dtype(options.get("out_dtype"), array.dtype)
+    recipe = Recipe(
+        kernels=tuple(k if correlate else k.flipped() for k in kernels),
+        halo=halo_of(kernels[0].shape, correlate),
+        border=border,
+        border_value=border_value,
+        colour=_colour(pixels, kernels, grey, keep_alpha, options),
+        combine=combine,
+        out_dtype=dtype,
+        accumulator=np.dtype("float64" if exact else accumulator_for(array.dtype)),
+    )
+    plan = plan_for(
+        pixels.shape,
+        array.dtype,
+        recipe.kernels,
+        options.get("method", "auto"),
+        options.get("workers"),
+        exact=exact,
+        pictures=options.get("pictures", 1),
+    )
+    if on_plan := options.get("on_plan"):
+        on_plan(plan)
+    out = execute.run(plan, recipe, pixels, options.get("on_progress"))
+    return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
+
+
+def plan(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    kernel: ArrayLike | Kernel,
+    method: Method = "auto",
+    workers: int | None = None,
+) -> Plan:
+    """Say what `convolve` would run for an image of this shape and dtype, and why.
+
+    Printing the result shows the method, the loop, the form, the strips, the predicted time
+    and what the other methods were predicted to take.
+    """
+    return plan_for(shape, dtype, kernel_from(kernel), method, workers)
+
+
+def _three_axes(array: Pixels) -> Pixels:
+    if array.dtype.name not in _DTYPES:
+        raise ConvcliError(f"image has dtype {array.dtype}; it must be {listed(_DTYPES)}")
+    if array.ndim not in (2, 3) or array.size == 0:
+        raise ConvcliError(
+            f"image has shape {array.shape}; it must be (H, W) or (H, W, C), and not empty"
+        )
+    pixels = array if array.ndim == 3 else array[..., np.newaxis]
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
+    """Check `out_dtype`; without one the result has the dtype that was given."""
+    try:
+        dtype = np.dtype(given if wanted is None else wanted).newbyteorder("=")
+    except TypeError:
+        raise ConvcliError(
+            f"out_dtype is {wanted!r}; it must be {listed(_DTYPES)}"
+        ) from None
+    if dtype.name not in _DTYPES:
+        raise ConvcliError(f"out_dtype is {dtype.name}; it must be {listed(_DTYPES)}")
+    return dtype
+
+
+def _colour(
+    pixels: Pixels,
+    kernels: Sequence[Kernel],
+    grey: bool,
+    keep_alpha: bool,
+    options: Options,
+) -> Colour:
+    """Turn the options about colour into what happens to this picture's samples."""
+    word = options.get("alpha", "straight")
+    if word not in ALPHAS:
+        raise ConvcliError(f"unknown alpha {word!r}; it must be {listed(ALPHAS)}")
+    full = full_scale(pixels.dtype)
+    has_alpha = pixels.shape[2] in (2, 4) and (grey or word != "straight")
+    weight = has_alpha and word == "weight"
+    # In an opaque picture every weight is 1.
+    if weight and (pixels[..., -1] == full).all():
+        weight = False
+    total = 0.0 if kernels[0].is_derivative else kernels[0].sum
+    # A derivative has no weight to divide by; the picture keeps the alpha it had.
+    keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
+    return Colour(
+        full=full,
+        linear=options.get("linear", False),
+        grey=grey and pixels.shape[2] > 1,
+        alpha=has_alpha,
+        weight=weight,
+        keep_alpha=keep,
+        kernel_sum=total,
+    )

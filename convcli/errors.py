@@ -1,0 +1,21 @@
+"""The one exception that convcli raises on purpose, and the way a name is shown in it."""
+
+import os
+
+
+class ConvcliError(ValueError):
+    """A value, a kernel or a picture that convcli cannot work with.
+
+    The message is one sentence that names the value and says what is allowed;
+    the command line prints it as it is.
+    """
+
+
+def shown(name: str | bytes | os.PathLike[str]) -> str:
+    r"""Quote a file name so that printing it can do nothing to a terminal.
+
+    Names are data: control characters, escape sequences, right-to-left marks, newlines
+    and bytes that are not text come out as ``\x1b``-style escapes, which is just what
+    ``repr`` does to everything that ``str.isprintable`` refuses.
+    """
+    return repr(os.fsdecode(name))

@@ -1,0 +1,194 @@
+"""A plan carried out: pieces of the picture go through the loop, here, in threads or processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+import numpy as np
+
+from convcli import borders, colour
+from convcli.borders import Span
+from convcli.kernels import Kernel, whole_numbers
+from convcli.loops import Correlate, Correlator, load
+from convcli.planning import Executor, Plan
+from convcli.recipe import Recipe
+from convcli.rounding import store
+from convcli.types import Floats, OnProgress, Pixels
+
+Region = tuple[Span, Span]
+"""Rows and columns of a piece of the picture."""
+
+Filter = Callable[[Pixels, Pixels, Region], None]
+"""``filter_region(source, out, region)``: fill one region of `out`."""
+
+
+def run(plan: Plan, recipe: Recipe, source: Pixels, on_progress: OnProgress | None) -> Pixels:
+    """Filter a picture ``(H, W, C)`` as the plan says, and return the result."""
+    channels = colour.result_channels(recipe.colour, source.shape[2])
+    shape = (source.shape[0], source.shape[1], channels)
+    regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))
+    return EXECUTORS[plan.executor](plan, recipe, source, shape, regions, on_progress)
+
+
+def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:
+    """Cut a region into pieces of at most this many rows and columns."""
+    for top in range(rows[0], rows[1], size[0]):
+        for left in range(columns[0], columns[1], size[1]):
+            yield (top, min(top + size[0], rows[1])), (left, min(left + size[1], columns[1]))
+
+
+def region_filter(plan: Plan, recipe: Recipe) -> Filter:
+    """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
+    loop = load(plan.loop)
+    passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
+    # The usual case: the loop reads the picture's samples and rounds into the result.
+    fill = passes[0] if recipe.is_linear else _tile(passes, recipe)
+
+    def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
+        for rows, columns in pieces(*region, plan.tile):
+            window = borders.window(
+                source, rows, columns, recipe.halo, recipe.border, recipe.border_value
+            )
+            shape = (rows[1] - rows[0], columns[1] - columns[0], out.shape[2])
+            tile = np.empty(shape, out.dtype)
+            fill(window, tile)
+            out[rows[0] : rows[1], columns[0] : columns[1]] = tile
+
+    return filter_region
+
+
+def _tile(passes: list[Correlate], recipe: Recipe) -> Correlate:
+    """Prepare the general case: floats in, every kernel, combined, rounded once at the end."""
+    above, below, left, right = recipe.halo
+
+    def fill(window: Pixels, out: Pixels) -> None:
+        values = colour.samples(recipe.colour, window, recipe.accumulator)
+        centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
+        seen = colour.weighted(recipe.colour, values)
+        results = []
+        for convolve in passes:
+            result = np.empty((out.shape[0], out.shape[1], seen.shape[2]), recipe.accumulator)
+            convolve(np.ascontiguousarray(seen), result)
+            results.append(colour.unweighted(recipe.colour, result))
+        combined = recipe.combine(centre, *results) if recipe.combine else results[0]
+        store(colour.finished(recipe.colour, combined, centre), out)
+
+    return fill
+
+
+def convolver(loop: Correlator, kernel: Kernel, plan: Plan) -> Correlate:
+    """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
+    accumulator = np.dtype(plan.accumulator)
+
+    def weights_of(values: Floats) -> tuple[Floats, float]:
+        whole, divisor = whole_numbers(values)
+        return np.ascontiguousarray(whole, accumulator), divisor
+
+    if plan.form == "dense":
+        return loop(*weights_of(kernel.weights))
+    terms = []
+    for column, row in kernel.factors:
+        weights_y, divisor_y = weights_of(column[:, np.newaxis])
+        weights_x, divisor_x = weights_of(row[np.newaxis, :])
+        # Dividing once, at the end, keeps the sums of both passes whole.
+        terms.append(two_pass(loop(weights_y, 1.0), loop(weights_x, divisor_y * divisor_x),
+                              row.size, accumulator))  # fmt: skip
+    return terms[0] if len(terms) == 1 else _sum_of(terms, accumulator)
+
+
+def two_pass(
+    along_y: Correlate, along_x: Correlate, width: int, accumulator: np.dtype[np.generic]
+) -> Correlate:
+    """Columns first: their pass takes the halo above and below off, and no row is done twice."""
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        height, run, channels = out.shape
+        between = np.empty((height, run + width - 1, channels), accumulator)
+        along_y(window, between)
+        along_x(between, out)
+
+    return correlate
+
+
+def _sum_of(terms: list[Correlate], accumulator: np.dtype[np.generic]) -> Correlate:
+    """Add the results of separable terms before they are rounded."""
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        total = np.empty(out.shape, accumulator)
+        term = np.empty_like(total)
+        terms[0](window, total)
+        for each in terms[1:]:
+            each(window, term)
+            total += term
+        store(total, out)
+
+    return correlate
+
+
+Execute = Callable[
+    [Plan, Recipe, Pixels, tuple[int, int, int], list[Region], OnProgress | None], Pixels
+]
+
+
+def _here(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    shape: tuple[int, int, int],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> Pixels:
+    """One region after the other."""
+    filter_region = region_filter(plan, recipe)
+    out = np.empty(shape, recipe.out_dtype)
+    for done, region in enumerate(regions, 1):
+        filter_region(source, out, region)
+        if on_progress:
+            on_progress(done, len(regions))
+    return out
+
+
+def _in_threads(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    shape: tuple[int, int, int],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> Pixels:
+    """Regions over threads: numba, numpy and its FFT release the interpreter's lock."""
+    filter_region = region_filter(plan, recipe)
+    out = np.empty(shape, recipe.out_dtype)
+    with ThreadPoolExecutor(plan.workers) as pool:
+        waiting = {pool.submit(filter_region, source, out, region) for region in regions}
+        try:
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                if on_progress:
+                    on_progress(len(regions) - len(waiting), len(regions))
+        finally:
+            pool.shutdown(cancel_futures=True)  # an error or Ctrl-C leaves nothing queued
+    return out
+
+
+def _in_processes(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    shape: tuple[int, int, int],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> Pixels:
+    from convcli.processes import run_in_processes
+
+    return run_in_processes(plan, recipe, source, shape, regions, on_progress)
+
+
+EXECUTORS: dict[Executor, Execute] = {
+    "here": _here,
+    "threads": _in_threads,
+    "processes": _in_processes,
+}

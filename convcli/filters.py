@@ -1,0 +1,168 @@
+"""The filters: which kernels each uses, and how it combines what they give."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.convolution import apply, out_dtype
+from convcli.errors import ConvcliError
+from convcli.kernels import edge_kernels, gaussian_kernel
+from convcli.types import Floats, Options, Pixels
+from convcli.words import SHOWS, Operator, Show, listed
+
+
+def blur(
+    image: ArrayLike,
+    sigma: float | tuple[float, float] = 3.0,
+    *,
+    truncate: float = 4.0,
+    radius: int | None = None,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Blur an image with a Gaussian.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64.
+    sigma : float or (float, float)
+        Standard deviation in pixels; a pair is (along x, along y).
+    truncate, radius
+        Where the kernel is cut: at ``int(truncate * sigma + 0.5)`` pixels, or at `radius`.
+    **options
+        See `convcli.convolve`.
+
+    Returns
+    -------
+    ndarray
+        The image's shape and dtype.
+    """
+    kernel = gaussian_kernel(sigma, truncate, radius)
+    return apply(image, (kernel,), **options)
+
+
+def edge(
+    image: ArrayLike,
+    operator: Operator = "sobel",
+    show: Show = "magnitude",
+    *,
+    stretch: bool = False,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Show where brightness changes.
+
+    Colour is edged on its luminance (BT.601). Kernels are scaled so that a step of height h
+    gives h on an axis, and the magnitude is ``sqrt(x**2 + y**2)``.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64. With 2 or 4 channels the last is an alpha: left
+        out under ``alpha="straight"``, a weight on the luminance under "weight", and
+        handed on as a second channel under "keep".
+    operator : {"sobel", "scharr", "prewitt"}
+        Whose smoothing across the derivative.
+    show : {"magnitude", "x", "y", "angle"}
+        x and y are positive where brightness rises to the right, or downwards; integers
+        have no room for the negative half, which is clipped (see `stretch`). The angle is
+        ``atan2(y, x)``: in radians for float results, for integers the full turn from -pi
+        to pi spread over their range.
+    stretch : bool
+        Spread the result over the full range of an integer dtype, or 0 to 1: the largest
+        magnitude becomes white; x and y are spread about mid-grey.
+    **options
+        See `convcli.convolve`.
+
+    Returns
+    -------
+    ndarray, (H, W)
+        dtype of the image.
+    """
+    if show not in SHOWS:
+        raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
+    along_x, along_y = edge_kernels(operator)
+    dtype = out_dtype(options.get("out_dtype"), np.asarray(image).dtype)
+    full = float(np.iinfo(dtype).max) if dtype.kind == "u" else None
+    options["out_dtype"] = "float32" if stretch else dtype
+    if show in ("x", "y"):
+        kernel = along_x if show == "x" else along_y
+        result = apply(image, (kernel,), grey=True, **options)
+    else:
+        combine = _magnitude if show == "magnitude" else partial(_angle, full=full)
+        result = apply(image, (along_x, along_y), combine=combine, grey=True, **options)
+    return _stretched(result, show, dtype) if stretch and show != "angle" else (
+        result.astype(dtype, copy=False)
+    )  # fmt: skip
+
+
+def sharpen(
+    image: ArrayLike,
+    sigma: float = 1.0,
+    amount: float = 1.0,
+    threshold: float = 0.0,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Sharpen an image by an unsharp mask: ``image + amount * (image - blurred)``.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64.
+    sigma : float or (float, float)
+        Standard deviation of the Gaussian, in pixels.
+    amount : float
+        How much of the difference is added; 0 or more.
+    threshold : float
+        Differences of at most this, in the image's units, are left alone, so that noise is not
+        sharpened.
+    **options
+        See `convcli.convolve`. An alpha ("weight" or "keep") is left as it is.
+
+    Returns
+    -------
+    ndarray
+        The image's shape and dtype.
+    """
+    for name, value in (("amount", amount), ("threshold", threshold)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ConvcliError(f"{name} must be a finite number of at least 0, not {value:g}")
+    kernel = gaussian_kernel(sigma)
+    combine = partial(_unsharp, amount=amount, threshold=threshold)
+    return apply(image, (kernel,), combine=combine, keep_alpha=True, **options)
+
+
+def _magnitude(centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
+    # Not hypot: that guards against an overflow that samples cannot reach, at 10 times the time.
+    return np.sqrt(along_x * along_x + along_y * along_y)
+
+
+def _angle(centre: Floats, along_x: Floats, along_y: Floats, full: float | None) -> Floats:
+    turn = np.arctan2(along_y, along_x)
+    return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
+
+
+def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -> Floats:
+    difference = centre - blurred
+    if threshold > 0:
+        difference[np.abs(difference) <= threshold] = 0
+    return centre + difference * difference.dtype.type(amount)
+
+
+def _stretched(result: Floats, show: Show, dtype: np.dtype[np.generic]) -> Pixels:
+    """Spread one channel over the whole range; a second one, the alpha, stays."""
+    full = float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+    edges = result if result.ndim == 2 else result[..., 0]
+    largest = float(np.abs(edges).max()) or 1.0
+    if show == "magnitude":
+        edges *= full / largest
+    else:
+        edges *= full / (2 * largest)
+        edges += full / 2
+    if dtype.kind == "u":
+        np.rint(result, out=result)
+    return result.astype(dtype)

@@ -1,0 +1,24 @@
+"""The meaning of the program in four nested loops, and the oracle of its tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convcli.loops import Correlate
+from convcli.rounding import store
+from convcli.types import Floats, Pixels
+
+
+def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
+    """Prepare a correlation by the definition; see `convcli.loops` for the contract."""
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        total = np.zeros(out.shape)
+        for y in range(out.shape[0]):
+            for x in range(out.shape[1]):
+                for i in range(weights.shape[0]):
+                    for j in range(weights.shape[1]):
+                        total[y, x] += float(weights[i, j]) * window[y + i, x + j].astype(float)
+        store(total, out, divisor)
+
+    return correlate

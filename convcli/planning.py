@@ -1,0 +1,390 @@
+"""How a picture is convolved, decided before any pixel moves: the plan and the cost model."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from convcli.errors import ConvcliError
+from convcli.kernels import Kernel
+from convcli.words import METHODS, Method, listed
+
+Executor = Literal["here", "threads", "processes"]
+Form = Literal["separable", "dense"]
+
+
+class Preset(NamedTuple):
+    """What a word of --method stands for."""
+
+    loop: str
+    executor: Executor
+    what: str
+
+
+PRESETS: dict[Method, Preset] = {
+    "numpy": Preset("direct_numpy", "threads", "sums of shifted slices, threads over strips"),
+    "numba": Preset("direct_numba", "threads", "compiled loops, threads over strips"),
+    "fft": Preset("overlap_add", "threads", "overlap-add FFT, threads over blocks"),
+    "tiled": Preset("direct_numba", "processes", "the best direct loop, processes over tiles"),
+}
+
+
+class Cost(NamedTuple):
+    """Measured cost of a loop, in nanoseconds on one core, and what starting it takes.
+
+    `sample` is paid once a sample and pass (window, rounding), `tap` a sample and tap (for
+    overlap-add: a transformed sample and log2 of its length + 1), `tile` a tile and pass.
+    """
+
+    sample: float
+    tap: float
+    tile: float
+    start_up: float
+
+
+# Fitted with benchmarks/fit_costs.py on 2 cores of an AMD EPYC (Zen 5), Python 3.11, numpy
+# 2.4, numba 0.68: times of one thread for pictures of 0.1 to 12 megapixels.
+# start_up is seconds: what a fresh process waits for `import numba` and its first dispatch.
+COSTS: dict[str, Cost] = {
+    "direct_numpy": Cost(sample=1.0, tap=0.25, tile=60_000, start_up=0.0),
+    "direct_numba": Cost(sample=0.6, tap=0.022, tile=30_000, start_up=0.30),
+    "overlap_add": Cost(sample=3.0, tap=1.1, tile=150_000, start_up=0.0),
+}
+
+# float64 sums take twice the memory traffic and half the vector width.
+_FLOAT64 = {"direct_numpy": 2.0, "direct_numba": 2.0, "overlap_add": 1.0}
+
+# Starting a pathos pool and stopping it, and copying a sample into shared memory and out.
+_POOL_START = 0.05
+_POOL_SAMPLE = 0.6
+
+# Two threads of the numpy loops are not twice as fast: they share the interpreter's lock.
+_PARALLEL_SHARE = {"direct_numpy": 0.8, "direct_numba": 0.95, "overlap_add": 0.85}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run: a preset completed for one picture and kernel.
+
+    Attributes
+    ----------
+    method : str
+        The word that names it, never "auto".
+    loop : str
+        The inner loop, a name in `convcli.loops.LOOPS`.
+    form : {"separable", "dense"}
+        Columns then rows for each factor of the kernel, or all weights at once.
+    rank : int
+        How many column-times-row terms the separable form has.
+    executor : {"here", "threads", "processes"}
+        What the work is spread over, and `workers`, how many of them.
+    regions : (int, int)
+        Rows and columns of the pieces that are handed out.
+    tile : (int, int)
+        Rows and columns of the pieces of those that go through the loop at a time, so
+        that the buffers stay in the cache.
+    accumulator : str
+        The float that sums are kept in.
+    seconds : float
+        Predicted time, start-up included.
+    predicted : dict
+        The same for every method.
+    reason : str
+        Why this one.
+    """
+
+    method: Method
+    loop: str
+    form: Form
+    rank: int
+    executor: Executor
+    workers: int
+    regions: tuple[int, int]
+    tile: tuple[int, int]
+    accumulator: str
+    seconds: float
+    predicted: dict[Method, float]
+    reason: str
+    kernel: str
+
+    def __str__(self) -> str:
+        others = ", ".join(f"{m} {_duration(s)}" for m, s in self.predicted.items())
+        form = self.form
+        if form == "separable":
+            form_text = "separable" if self.rank == 1 else f"{self.rank} separable terms"
+        else:
+            form_text = "dense"
+        spread = {
+            "here": "one core",
+            "threads": f"{self.workers} threads",
+            "processes": f"{self.workers} processes",
+        }[self.executor]
+        return "\n".join(
+            [
+                f"method     {self.method}: {self.reason}",
+                f"kernel     {self.kernel}, {form_text}",
+                f"loop       {self.loop}, sums in {self.accumulator}",
+                f"spread     over {spread}, {self.regions[0]} x {self.regions[1]} pixels each, "
+                f"in tiles of {self.tile[0]} x {self.tile[1]}",
+                f"predicted  {_duration(self.seconds)} ({others})",
+            ]
+        )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def plan_for(
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    kernels: Kernel | Sequence[Kernel],
+    method: Method = "auto",
+    workers: int | None = None,
+    *,
+    exact: bool = False,
+    pictures: int = 1,
+    form: Form | None = None,
+) -> Plan:
+    """Choose how to convolve a picture, from sizes alone.
+
+    Parameters
+    ----------
+    shape : (H, W) or (H, W, C)
+        Size of the picture in pixels.
+    dtype : dtype
+        Its samples.
+    kernels : Kernel or sequence of Kernel
+        The kernels, all of one shape.
+    method : {"auto", "numpy", "numba", "fft", "tiled"}
+        Whose plan to make; "auto" takes the one that is predicted to be fastest.
+    workers : int, optional
+        Cores to use; default: every core that this process may use.
+    exact : bool
+        Sum in float64 whatever the dtype.
+    pictures : int
+        How many pictures share the start-up.
+    form : {"separable", "dense"}, optional
+        Force one form; the default is the cheaper one.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    ConvcliError
+        For an unknown method, fewer than one worker, or a method that is not installed.
+    """
+    if method not in METHODS:
+        raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
+    cores = worker_count(workers)
+    size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
+    several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
+    accumulator = "float64" if exact else accumulator_for(dtype)
+
+    plans = {
+        word: _preset_plan(word, size, several, cores, accumulator, pictures, form)
+        for word in PRESETS
+        if (word == "tiled" and find_spec("pathos")) or (word == "numba" and _has_numba())
+        or word in ("numpy", "fft")
+    }  # fmt: skip
+    predicted = {word: plan[1] for word, plan in plans.items()}
+    if method == "auto":
+        chosen = min(predicted, key=lambda word: predicted[word])
+        reason = "chosen by auto, predicted to be the fastest"
+        if chosen in ("numpy", "fft") and "numba" in predicted and not _loaded():
+            reason += "; starting numba would take longer than it could save"
+    else:
+        chosen, reason = method, "as asked"
+        if chosen not in plans:
+            package = "numba" if chosen == "numba" else "pathos"
+            raise ConvcliError(
+                f"method {chosen!r} needs the package {package}, which is not installed; "
+                f"pip install {package}, or choose {listed(tuple(plans))}"
+            )
+    plan, seconds = plans[chosen]
+    return Plan(
+        method=chosen,
+        accumulator=accumulator,
+        seconds=seconds,
+        predicted=predicted,
+        reason=reason,
+        kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
+        **plan,
+    )
+
+
+def accumulator_for(dtype: DTypeLike) -> str:
+    """Say which float holds the sums of pictures of a dtype.
+
+    float32 has 24 bits: enough for 8-bit samples, whose sums stay within 1e-4 of a level,
+    and for float32 itself. 16-bit samples need 16 of the 24 and would be off by a level
+    now and then, so they are summed in float64.
+    """
+    return "float32" if np.dtype(dtype) in (np.uint8, np.float32) else "float64"
+
+
+def worker_count(workers: int | None) -> int:
+    """Return how many cores to use: those asked for, or all that this process may use."""
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
+            os.cpu_count() or 1
+        )  # fmt: skip
+    if workers < 1:
+        raise ConvcliError(f"workers must be a whole number of at least 1, not {workers}")
+    return int(workers)
+
+
+@cache
+def _has_numba() -> bool:
+    return find_spec("numba") is not None
+
+
+def _loaded() -> bool:
+    return "numba" in sys.modules
+
+
+def _preset_plan(
+    word: Method,
+    size: tuple[int, int, int],
+    kernels: tuple[Kernel, ...],
+    cores: int,
+    accumulator: str,
+    pictures: int,
+    form: Form | None,
+) -> tuple[dict[str, object], float]:
+    """Complete a preset for a picture, and predict its seconds."""
+    loop, executor, _ = PRESETS[word]
+    if loop == "direct_numba" and not _has_numba():
+        loop = "direct_numpy"
+    kernel = kernels[0]
+    tile = _tile(loop, size, kernel.shape)
+    dense = _dense_cost(loop, size, kernels, tile)
+    factors = kernel.cheap_factors
+    separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
+    if form is None:
+        form = "separable" if separable < dense else "dense"
+    nanoseconds = separable if form == "separable" else dense
+    if accumulator == "float64":
+        nanoseconds *= _FLOAT64[loop]
+
+    workers = cores
+    if executor == "processes":
+        regions = _cut(size, kernel.shape, cores)
+        tile = (min(tile[0], regions[0]), min(tile[1], regions[1]))
+    else:
+        regions = (tile[0], size[1])
+        workers = min(cores, -(-size[0] // regions[0]))
+        executor = "threads" if workers > 1 else "here"
+    start_up = 0.0 if loop == "direct_numba" and _loaded() else COSTS[loop].start_up / pictures
+    if executor == "processes":
+        start_up += _POOL_START + _POOL_SAMPLE * 1e-9 * math.prod(size)
+    speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
+    plan = dict(
+        loop=loop,
+        form=form,
+        rank=len(factors) if factors else min(kernel.shape),
+        executor=executor,
+        workers=workers,
+        regions=regions,
+        tile=tile,
+    )
+    return plan, start_up + nanoseconds * 1e-9 / speed
+
+
+def _dense_cost(
+    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
+) -> float:
+    return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
+
+
+def _separable_cost(
+    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
+) -> float:
+    """A column pass and a row pass for each factor; the former on the tile's wider window."""
+    total = 0.0
+    for kernel in kernels:
+        height, width = kernel.shape
+        wider = (tile[1] + width - 1) / tile[1]
+        for _ in kernel.factors:
+            total += wider * _pass_cost(loop, size, (height, 1), height, tile)
+            total += _pass_cost(loop, size, (1, width), width, tile)
+    return total
+
+
+def _pass_cost(
+    loop: str,
+    size: tuple[int, int, int],
+    shape: tuple[int, int],
+    taps: int,
+    tile: tuple[int, int],
+) -> float:
+    """Predict the nanoseconds of one pass over the picture on one core."""
+    cost = COSTS[loop]
+    samples = math.prod(size)
+    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    if loop == "overlap_add":
+        from convcli.loops.overlap_add import block_lengths
+
+        window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
+        lengths = block_lengths(shape, window)
+        blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
+        length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
+        transformed = math.prod(blocks) * math.prod(lengths) * size[2] * tiles
+        work = transformed * (math.log2(max(length, 2)) + 1) * cost.tap
+    else:
+        work = samples * taps * cost.tap
+    return samples * cost.sample + work + tiles * cost.tile
+
+
+# A tile's running sums should fit the second-level cache (1 MB a core here): 64 rows of
+# 2048 samples in float32 take 512 kB. numpy keeps three such arrays, so its tiles are smaller.
+_TILE_ROWS = 64
+_TILE_SAMPLES = {"direct_numba": 6144, "direct_numpy": 1536}
+
+
+def _tile(loop: str, size: tuple[int, int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+    """Choose the rows and columns that go through a loop at a time."""
+    height, width, channels = size
+    if loop == "overlap_add":
+        rows, columns = (_blocks_long(kernel[a], size[a]) for a in (0, 1))
+    else:
+        # At least as long as the kernel, or most of a window would be halo.
+        rows = max(_TILE_ROWS, kernel[0])
+        columns = max(_TILE_SAMPLES[loop] // channels, kernel[1])
+    return min(rows, height), min(columns, width)
+
+
+def _blocks_long(kernel: int, extent: int) -> int:
+    """Choose a tile for overlap-add: whole blocks, and at least twice as long as the kernel."""
+    from convcli.loops.overlap_add import block_lengths
+
+    least = min(max(2 * (kernel - 1), 256), extent)
+    length = block_lengths((kernel, 1), (least + kernel - 1, 1))[0]
+    block = length - kernel + 1
+    blocks = -(-(least + kernel - 1) // block)
+    return blocks * block - (kernel - 1)
+
+
+def _cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tuple[int, int]:
+    """Cut a picture into pieces for processes, along the axis that wastes least.
+
+    A piece is as long as the picture's length over `pieces`, rounded up, and its halo comes
+    on top; the axis on which the largest such window is smaller divides best.
+    """
+    height, width, _ = size
+    tall = -(-height // pieces)
+    wide = -(-width // pieces)
+    by_rows = (tall + kernel[0] - 1) * (width + kernel[1] - 1)
+    by_columns = (height + kernel[0] - 1) * (wide + kernel[1] - 1)
+    return (tall, width) if by_rows <= by_columns else (height, wide)

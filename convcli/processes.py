@@ -1,0 +1,181 @@
+"""Regions over pathos processes, pixels in shared memory: no fault of a worker can hang it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from multiprocess import active_children
+from multiprocess.shared_memory import SharedMemory
+from pathos.pools import ProcessPool
+
+from convcli.errors import ConvcliError
+from convcli.execute import Filter, Region, region_filter
+from convcli.planning import Plan
+from convcli.recipe import Recipe
+from convcli.types import OnProgress, Pixels
+
+# How often the parent looks whether its workers are alive, and how long stopping may take
+# before what is left is abandoned to the end of the process.
+_LOOK_SECONDS = 0.05
+_STOP_SECONDS = 3.0
+
+_counter = itertools.count()
+
+
+def run_in_processes(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    shape: tuple[int, int, int],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> Pixels:
+    """Filter a picture with a pathos pool.
+
+    Both pictures lie in shared memory, so that a task is four numbers; only the plan and
+    the recipe travel, once to each worker.
+
+    Raises
+    ------
+    ConvcliError
+        If a worker dies, or shared memory is too small.
+    """
+    filter_region = region_filter(plan, recipe)
+    size = int(np.prod(shape)) * recipe.out_dtype.itemsize
+    _check_room(source.nbytes + size)
+    with _shared(size) as target:
+        with _shared(source.nbytes) as pixels:
+            _view(pixels, source.shape, source.dtype)[...] = source
+            # Compile (or load) the loops here, so that forked workers have them already.
+            filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
+            described = (plan, recipe, pixels.name, source.shape, source.dtype, target.name, shape)
+            with _pool(min(plan.workers, len(regions)), described) as pool:
+                _finish(pool, regions, on_progress)
+        return _view(target, shape, recipe.out_dtype).copy()
+
+
+def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | None) -> None:
+    """Hand the regions out and wait, watching the workers.
+
+    pathos' own waiting hangs for ever once a worker is killed (uqfoundation/pathos issues
+    230 and 265): the pool starts a new worker, but the lost task stays lost.
+    """
+    workers = active_children()
+    waiting = [pool.apipe(_fill_region, region) for region in regions]
+    while waiting:
+        waiting[0].wait(_LOOK_SECONDS)
+        died = any(worker.exitcode is not None for worker in workers)
+        for result in [result for result in waiting if result.ready()]:
+            result.get()
+            waiting.remove(result)
+        if on_progress:
+            on_progress(len(regions) - len(waiting), len(regions))
+        if died and waiting:
+            raise ConvcliError(
+                "a worker process died (killed, or out of memory); try fewer --workers, "
+                "or --method numba, which uses threads"
+            )
+
+
+@contextmanager
+def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
+    """Start a pool under an id of its own, and stop it whatever happens."""
+    before = set(active_children())
+    # pathos keeps pools by id and would hand a closed one to the next caller.
+    pool = ProcessPool(
+        workers,
+        id=f"convcli-{os.getpid()}-{next(_counter)}",
+        initializer=_attach,
+        initargs=described,
+    )
+    try:
+        yield pool
+    finally:
+        _stop(pool, before)
+
+
+def _stop(pool: ProcessPool, others: set[Any]) -> None:
+    """Close, end, join and clear the pool, even if a worker died with a lock in its hands.
+
+    An idle worker waits for tasks while it holds the task queue's lock. Killed then, it
+    never gives the lock back, and terminating or joining the pool would wait for ever. So
+    every worker is killed first (their results are in, or nobody wants them any more), and
+    then the locks, which no living process can hold, are opened.
+    """
+    queues = pool._serve()
+    pool.close()
+    ending = threading.Thread(target=pool.terminate, daemon=True)
+    ending.start()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while ending.is_alive() and time.monotonic() < deadline:
+        for worker in set(active_children()) - others:
+            worker.kill()
+        for lock in (queues._inqueue._rlock, queues._outqueue._wlock):
+            with suppress(ValueError):  # it was free
+                lock.release()
+        ending.join(_LOOK_SECONDS)
+    if not ending.is_alive():
+        pool.join()
+        pool.clear()
+
+
+@contextmanager
+def _shared(size: int) -> Iterator[SharedMemory]:
+    memory = SharedMemory(create=True, size=max(size, 1))
+    try:
+        yield memory
+    finally:
+        memory.unlink()
+        with suppress(BufferError):  # a view is alive in an exception's traceback
+            memory.close()
+
+
+def _view(memory: SharedMemory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+    return np.ndarray(shape, dtype, buffer=memory.buf)
+
+
+def _check_room(size: int) -> None:
+    """Refuse what would not fit: the first write beyond a full /dev/shm kills the process."""
+    if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free < size:
+        raise ConvcliError(
+            f"shared memory (/dev/shm) has less than the {size / 1e6:.0f} MB that --method "
+            "tiled needs; use --method numba, which needs none"
+        )
+
+
+# What a worker keeps between its tasks.
+_filter_region: Filter
+_source: Pixels
+_out: Pixels
+_memories: list[SharedMemory] = []
+
+
+def _attach(
+    plan: Plan,
+    recipe: Recipe,
+    source_name: str,
+    source_shape: tuple[int, ...],
+    source_dtype: np.dtype[Any],
+    out_name: str,
+    out_shape: tuple[int, ...],
+) -> None:  # pragma: no cover - runs in the workers
+    """Prepare a worker: the loops, and both pictures in shared memory."""
+    global _filter_region, _source, _out
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _filter_region = region_filter(plan, recipe)
+    _memories[:] = [SharedMemory(source_name), SharedMemory(out_name)]
+    _source = _view(_memories[0], source_shape, source_dtype)
+    _out = _view(_memories[1], out_shape, recipe.out_dtype)
+
+
+def _fill_region(region: Region) -> None:  # pragma: no cover - runs in the workers
+    _filter_region(_source, _out, region)
