@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def check(border: Border) -> None:
         raise ConvcliError(f"unknown border {border!r}; it must be {listed(BORDERS)}")
 
 
-def window_dtype(dtype: np.dtype[np.generic], border: Border, value: float) -> np.dtype[np.generic]:
+def window_dtype(dtype: np.dtype[Any], border: Border, value: float) -> np.dtype[Any]:
     """Return the picture's dtype, or float64 where a constant border has no place in it."""
     if border != "constant" or dtype.kind == "f":
         return dtype

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Colour:
         return not (self.linear or self.grey or self.weight or self.keep_alpha)
 
 
-def full_scale(dtype: np.dtype[np.generic]) -> float:
+def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value of full intensity: 255, 65535, or 1 for floats."""
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 

@@ -28,9 +28,9 @@ def convolve(
     bias: float = 0.0,
     **options: Unpack[Options],
 ) -> Pixels:
-    """Convolve an image with a kernel.
+    r"""Convolve an image with a kernel.
 
-    .. math:: out[y, x] = \\sum_{ij} kernel[i, j] \\; image[y + n_y - i, x + n_x - j]
+    .. math:: out[y, x] = \sum_{ij} kernel[i, j] \; image[y + n_y - i, x + n_x - j]
 
     with n = length // 2 on each axis, for even lengths too; `correlate` leaves the kernel
     unflipped: image[y - n_y + i, x - n_x + j].
@@ -67,7 +67,7 @@ def convolve(
 
 
 def _plus(bias: float) -> Combine:
-    return lambda centre, filtered: filtered + filtered.dtype.type(bias)
+    return lambda _centre, filtered: filtered + filtered.dtype.type(bias)
 
 
 def apply(
@@ -161,9 +161,7 @@ def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
     try:
         dtype = np.dtype(given if wanted is None else wanted).newbyteorder("=")
     except TypeError:
-        raise ConvcliError(
-            f"out_dtype is {wanted!r}; it must be {listed(_DTYPES)}"
-        ) from None
+        raise ConvcliError(f"out_dtype is {wanted!r}; it must be {listed(_DTYPES)}") from None
     if dtype.name not in _DTYPES:
         raise ConvcliError(f"out_dtype is {dtype.name}; it must be {listed(_DTYPES)}")
     return dtype

@@ -19,3 +19,22 @@ def shown(name: str | bytes | os.PathLike[str]) -> str:
     ``repr`` does to everything that ``str.isprintable`` refuses.
     """
     return repr(os.fsdecode(name))
+
+
+def inert(text: str) -> str:
+    """Escape whatever in a message could move a cursor; libraries put file names in theirs."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in one line why something failed, without the name, which the caller puts in front."""
+    if isinstance(error, ConvcliError):
+        return inert(str(error))
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = inert(str(error))
+    return text if isinstance(error, (OSError, ValueError)) and text else (
+        f"{type(error).__name__}: {text}"
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli import borders, colour
 from convcli.borders import Span
-from convcli.kernels import Kernel, whole_numbers
+from convcli.kernels import Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Correlator, load
 from convcli.planning import Executor, Plan
 from convcli.recipe import Recipe
@@ -81,7 +81,7 @@ def convolver(loop: Correlator, kernel: Kernel, plan: Plan) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
     accumulator = np.dtype(plan.accumulator)
 
-    def weights_of(values: Floats) -> tuple[Floats, float]:
+    def weights_of(values: Weights) -> tuple[Floats, float]:
         whole, divisor = whole_numbers(values)
         return np.ascontiguousarray(whole, accumulator), divisor
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.convolution import apply, out_dtype
+from convcli.convolution import apply, convolve, out_dtype
 from convcli.errors import ConvcliError
-from convcli.kernels import edge_kernels, gaussian_kernel
+from convcli.kernels import Kernel, edge_kernels, gaussian_kernel
 from convcli.types import Floats, Options, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
 
@@ -102,7 +102,7 @@ def edge(
 
 def sharpen(
     image: ArrayLike,
-    sigma: float = 1.0,
+    sigma: float | tuple[float, float] = 1.0,
     amount: float = 1.0,
     threshold: float = 0.0,
     **options: Unpack[Options],
@@ -128,20 +128,46 @@ def sharpen(
     ndarray
         The image's shape and dtype.
     """
-    for name, value in (("amount", amount), ("threshold", threshold)):
-        if not (math.isfinite(value) and value >= 0):
-            raise ConvcliError(f"{name} must be a finite number of at least 0, not {value:g}")
+    at_least_0(amount=amount, threshold=threshold)
     kernel = gaussian_kernel(sigma)
     combine = partial(_unsharp, amount=amount, threshold=threshold)
     return apply(image, (kernel,), combine=combine, keep_alpha=True, **options)
 
 
-def _magnitude(centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
+def convolve_every(
+    image: ArrayLike,
+    kernel: Kernel,
+    stride: int,
+    correlate: bool,
+    bias: float,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
+    result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
+    return result[::stride, ::stride]
+
+
+def at_least_0(**values: float) -> None:
+    """Raise `ConvcliError` for a value that is negative or not finite."""
+    finite(**values)
+    for name, value in values.items():
+        if value < 0:
+            raise ConvcliError(f"{name} must be at least 0, not {value:g}")
+
+
+def finite(**values: float) -> None:
+    """Raise `ConvcliError` for a value that is infinite or not a number."""
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ConvcliError(f"{name} must be a finite number, not {value:g}")
+
+
+def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
     # Not hypot: that guards against an overflow that samples cannot reach, at 10 times the time.
     return np.sqrt(along_x * along_x + along_y * along_y)
 
 
-def _angle(centre: Floats, along_x: Floats, along_y: Floats, full: float | None) -> Floats:
+def _angle(_centre: Floats, along_x: Floats, along_y: Floats, full: float | None) -> Floats:
     turn = np.arctan2(along_y, along_x)
     return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
 
@@ -153,7 +179,7 @@ def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -
     return centre + difference * difference.dtype.type(amount)
 
 
-def _stretched(result: Floats, show: Show, dtype: np.dtype[np.generic]) -> Pixels:
+def _stretched(result: Floats, show: Show, dtype: np.dtype[Any]) -> Pixels:
     """Spread one channel over the whole range; a second one, the alpha, stays."""
     full = float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
     edges = result if result.ndim == 2 else result[..., 0]

@@ -51,7 +51,7 @@ class Kernel:
                 f"weights; at most {_MOST_WEIGHTS} fit"
             )
         columns, rows = zip(*self.given_factors or (), strict=True)
-        return np.einsum("ri,rj->ij", np.array(columns), np.array(rows))
+        return np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows)))
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:

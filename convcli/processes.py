@@ -26,7 +26,7 @@ from convcli.types import OnProgress, Pixels
 # How often the parent looks whether its workers are alive, and how long stopping may take
 # before what is left is abandoned to the end of the process.
 _LOOK_SECONDS = 0.05
-_STOP_SECONDS = 3.0
+_STOP_SECONDS = 2.0
 
 _counter = itertools.count()
 
@@ -119,10 +119,13 @@ def _stop(pool: ProcessPool, others: set[Any]) -> None:
     while ending.is_alive() and time.monotonic() < deadline:
         for worker in set(active_children()) - others:
             worker.kill()
-        for lock in (queues._inqueue._rlock, queues._outqueue._wlock):
-            with suppress(ValueError):  # it was free
-                lock.release()
         ending.join(_LOOK_SECONDS)
+        if ending.is_alive():
+            for lock in (queues._inqueue._rlock, queues._outqueue._wlock):
+                # A living thread holds these for microseconds, so one that stays closed is a
+                # dead worker's. Releasing it also wakes a thread whose turn went to the dead.
+                lock.acquire(timeout=_LOOK_SECONDS)
+                lock.release()
     if not ending.is_alive():
         pool.join()
         pool.clear()

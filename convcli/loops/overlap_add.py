@@ -21,6 +21,11 @@ _LONGEST = 512
 _NOISE = 2.0**20
 
 
+# What a block costs beyond its transforms (slicing, the calls), in the unit of N log2 N:
+# 30 microseconds over 0.4 ns, measured on Zen 5.
+_BLOCK = 75_000
+
+
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare the kernel; see `convcli.loops` for the contract.
 
@@ -90,9 +95,10 @@ def _padded(block: Pixels, lengths: tuple[int, int]) -> NDArray[np.float64]:
 def block_lengths(kernel: tuple[int, ...], window: tuple[int, int]) -> tuple[int, int]:
     """Choose the lengths of the transforms, (along y, along x), by what they cost.
 
-    A transform of N = Ny * Nx samples costs about N (log2 N + 1), and a window needs
-    ceil(window / (Ny - ky + 1)) times as many along x of them. Longer blocks waste less on
-    the overlap but more on the logarithm, on the last block, and on the cache.
+    A transform of N = Ny * Nx samples costs about N (log2 N + 1), and handling a block as
+    much as a few thousand of its samples. A window needs ceil(window / (N - k + 1)) blocks
+    on each axis. Longer blocks waste less on the overlap, but more on the logarithm, on the
+    last block, and on the cache.
     """
     return _block_lengths((kernel[0], kernel[1]), window)
 
@@ -105,7 +111,7 @@ def _block_lengths(kernel: tuple[int, int], window: tuple[int, int]) -> tuple[in
         for along_x in _candidates(kernel[1], window[1]):
             blocks_x = -(-window[1] // (along_x - kernel[1] + 1))
             size = along_y * along_x
-            cost = blocks_y * blocks_x * size * (np.log2(size) + 1)
+            cost = blocks_y * blocks_x * (size * (np.log2(size) + 1) + _BLOCK)
             if cost < best:
                 best, lengths = cost, (along_y, along_x)
     return lengths

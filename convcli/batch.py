@@ -1,0 +1,152 @@
+"""Runs jobs over the cores and reports what becomes of each; knows no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Literal
+
+from convcli import image
+from convcli.errors import reason_of
+from convcli.image import Picture
+from convcli.jobs import Job
+from convcli.planning import Plan, worker_count
+from convcli.types import OnProgress, Options, Pixels
+
+Status = Literal["written", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    `megapixels` and `plan` are those of a picture that was filtered; `error` is the
+    exception of one that failed, and `reason` its one line.
+    """
+
+    job: Job
+    status: Status
+    reason: str = ""
+    error: BaseException | None = None
+    seconds: float = 0.0
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+    plan: Plan | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def megapixels(self) -> float:
+        """Size of the picture that was filtered."""
+        return self.size[0] * self.size[1] / 1e6
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is done to each picture.
+
+    Attributes
+    ----------
+    apply : callable
+        ``apply(picture, options)``: a verb of `convcli.filters` with its own arguments bound.
+    options : Options
+        What every picture's options begin with.
+    edged : bool
+        Whether colour comes out as one grey channel.
+    quality, strip, overwrite
+        As for `convcli.image.write`.
+    """
+
+    apply: Callable[[Picture, Options], Pixels]
+    options: Options
+    edged: bool = False
+    quality: int | None = None
+    strip: bool = False
+    overwrite: bool = False
+
+
+def run(
+    jobs: list[Job], what: Filter, workers: int | None, on_progress: OnProgress | None = None
+) -> Iterator[Outcome]:
+    """Do the jobs, several at a time, and yield each one's outcome as it is known.
+
+    One picture uses all workers. Several share them: each is filtered by its part, which for
+    decoding and encoding too is better than all cores on one picture after the other. Only
+    ``tiled``, whose processes are the workers, takes one picture at a time. One that fails
+    does not stop the others.
+
+    `on_progress` hears of the regions of a picture that is alone.
+    """
+    cores = worker_count(workers)
+    todo = []
+    for job in jobs:
+        if job.skip or job.problem:
+            status: Status = "failed" if job.problem else "skipped"
+            yield Outcome(job, status, job.problem)
+        else:
+            todo.append(job)
+    tiled = what.options.get("method") == "tiled"
+    at_once = 1 if tiled else max(1, min(cores, len(todo)))
+    options = Options(**what.options)
+    options["workers"] = max(1, cores // at_once)
+    options["pictures"] = max(1, len(todo))
+    if at_once == 1:
+        options["on_progress"] = on_progress if len(todo) == 1 else None
+        for job in todo:
+            yield _outcome(job, what, options)
+        return
+    waiting: set[Future[Outcome]] = set()
+    queue = iter(todo)
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            # A few jobs ahead keep every thread busy, and a long list costs no memory.
+            for job in queue:
+                waiting.add(pool.submit(_outcome, job, what, options))
+                if len(waiting) >= 2 * at_once:
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in finished)
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
+    """Read, filter and write one picture; whatever goes wrong is that picture's outcome."""
+    start = time.perf_counter()
+    try:
+        plans: list[Plan] = []
+        own = Options(**options)
+        own["on_plan"] = plans.append
+        source = sys.stdin.buffer.read() if job.source is None else job.source
+        picture = image.read(source, job.format, what.edged)
+        height, width = picture.pixels.shape[:2]
+        notes, format_name = picture.notes, job.format or picture.format
+        result = picture.with_pixels(what.apply(picture, own))
+        del picture  # encoding needs its memory
+        if job.target is not None:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+        image.write(
+            result,
+            job.target or sys.stdout.buffer,
+            format_name,
+            quality=what.quality,
+            strip=what.strip,
+            overwrite=what.overwrite,
+        )
+    except BrokenPipeError:
+        raise  # nobody reads standard output any more, and nothing else is of use
+    except Exception as error:  # decoders raise what they like; one bad file is one outcome
+        return Outcome(job, "failed", reason_of(error), error)
+    return Outcome(
+        job,
+        "written",
+        seconds=time.perf_counter() - start,
+        size=(width, height),
+        mode=result.mode,
+        plan=plans[0] if plans else None,
+        notes=notes,
+    )

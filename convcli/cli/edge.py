@@ -1,0 +1,40 @@
+"""``convcli edge``: where brightness changes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from convcli.cli.options import Shared, with_shared_options
+from convcli.words import Operator, Show
+
+
+@with_shared_options
+def command(
+    shared: Shared,
+    operator: Annotated[
+        Operator, typer.Option(help="Whose smoothing across the derivative.")
+    ] = "sobel",
+    show: Annotated[
+        Show,
+        typer.Option(help="Strength, the derivative along x or along y, or the direction."),
+    ] = "magnitude",
+    stretch: Annotated[
+        bool,
+        typer.Option(
+            "--stretch", help="Spread the result over black to white (x and y about mid-grey)."
+        ),
+    ] = False,
+) -> None:
+    """Show edges: colour by its luminance, a full step gives 255.
+
+    convcli edge photo.jpg -o edges.png
+    """
+    from convcli.cli.run import run
+    from convcli.filters import edge
+    from convcli.kernels import edge_kernels
+
+    verb = partial(edge, operator=operator, show=show, stretch=stretch)
+    run(shared, "edge", verb, edge_kernels(operator), edged=True)

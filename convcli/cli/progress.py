@@ -1,0 +1,93 @@
+"""The progress bar: on standard error, only on a terminal, gone when finished."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+# What is over sooner than this needs no bar, and must not wait 40 ms for rich.
+_PATIENCE_SECONDS = 0.3
+_REFRESH_SECONDS = 0.1
+
+
+class Bar:
+    """A bar for a batch (files, megapixels a second, time left) or for one long picture.
+
+    It has no thread of its own: rich's would be alive when worker processes are forked.
+    """
+
+    def __init__(self, pictures: int, enabled: bool) -> None:
+        self._pictures = pictures
+        self._enabled = enabled
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._done = 0
+        self._megapixels = 0.0
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def regions_done(self, done: int, total: int) -> None:
+        """Show how far the only picture is."""
+        self._draw(done, total, "filtering", "")
+
+    def picture_done(self, megapixels: float) -> None:
+        """Show how far the batch is."""
+        self._done += 1
+        self._megapixels += megapixels
+        if self._pictures > 1:
+            speed = self._megapixels / max(time.monotonic() - self._started, 1e-9)
+            self._draw(self._done, self._pictures, "pictures", f"{speed:.1f} MP/s")
+
+    def _draw(self, done: int, total: int, what: str, speed: str) -> None:
+        now = time.monotonic()
+        if not self._enabled or now - self._started < _PATIENCE_SECONDS:
+            return
+        if self._progress is None:
+            self._start(what)
+        if now - self._drawn >= _REFRESH_SECONDS or done == total:
+            self._drawn = now
+            assert self._progress is not None
+            assert self._task is not None
+            self._progress.update(self._task, completed=done, total=total, speed=speed)
+            self._progress.refresh()
+
+    def _start(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+            # Pictures and JSON go to standard output, which rich must not catch.
+            redirect_stdout=False,
+        )
+        self._task = self._progress.add_task(what, total=None, speed="")
+        self._progress.start()

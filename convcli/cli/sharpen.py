@@ -1,0 +1,40 @@
+"""``convcli sharpen``: an unsharp mask."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from convcli.cli.options import Shared, with_shared_options
+
+
+@with_shared_options
+def command(
+    shared: Shared,
+    sigma: Annotated[
+        str,
+        typer.Option(metavar="S", help="Standard deviation of the blur in pixels, or X,Y."),
+    ] = "1",
+    amount: Annotated[
+        float, typer.Option(metavar="A", help="How much of the difference is added.")
+    ] = 1.0,
+    threshold: Annotated[
+        float,
+        typer.Option(metavar="T", help="Leave differences of at most T levels alone."),
+    ] = 0.0,
+) -> None:
+    """Sharpen by an unsharp mask: image + amount * (image - blurred).
+
+    convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
+    """
+    from convcli.cli.run import numbers, run
+    from convcli.filters import at_least_0, sharpen
+    from convcli.kernels import gaussian_kernel
+
+    values = numbers("--sigma", sigma, most=2)
+    both = (values[0], values[-1])
+    at_least_0(amount=amount, threshold=threshold)
+    verb = partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+    run(shared, "sharpen", verb, (gaussian_kernel(both),))

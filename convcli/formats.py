@@ -1,0 +1,116 @@
+"""Picture formats: their suffixes, and what each of them can hold. Costs nothing to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from convcli.errors import ConvcliError, shown
+
+
+class Format(NamedTuple):
+    """A row of the table of formats.
+
+    `modes` are the modes that are written as they are, in Pillow's words; `widened` maps
+    others to one that loses nothing. `metadata` are the things that the format keeps.
+    """
+
+    suffixes: tuple[str, ...]
+    modes: tuple[str, ...]
+    widened: dict[str, str]
+    metadata: tuple[str, ...]
+
+
+FORMATS: dict[str, Format] = {
+    "PNG": Format(
+        (".png",),
+        ("L", "LA", "RGB", "RGBA", "I;16"),
+        {},
+        ("icc_profile", "dpi", "exif"),
+    ),
+    "JPEG": Format(
+        (".jpg", ".jpeg", ".jfif"), ("L", "RGB", "CMYK"), {}, ("icc_profile", "dpi", "exif")
+    ),
+    "TIFF": Format(
+        (".tif", ".tiff"),
+        ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F"),
+        {},
+        ("icc_profile", "dpi"),
+    ),
+    "WEBP": Format(
+        (".webp",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif")
+    ),
+    "AVIF": Format(
+        (".avif",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif")
+    ),
+    "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
+    "PPM": Format((".ppm", ".pgm", ".pnm"), ("L", "RGB", "I;16"), {}, ()),
+    "GIF": Format((".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, ()),
+}
+"""By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
+some decoders (EPS) start other programs."""
+
+_BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's suffix says that it is a picture that can be read."""
+    return path.suffix.lower() in _BY_SUFFIX
+
+
+def format_of(path: Path) -> str:
+    """Return the format that an output's suffix stands for.
+
+    Raises
+    ------
+    ConvcliError
+        If it stands for none; the message lists those that do.
+    """
+    try:
+        return _BY_SUFFIX[path.suffix.lower()]
+    except KeyError:
+        what = f"the suffix {shown(path.suffix)} is" if path.suffix else "there is no suffix, so"
+        known = "no format that can be written" if path.suffix else "the format is not known"
+        raise ConvcliError(
+            f"{shown(path)}: {what} {known}; use {', '.join(_BY_SUFFIX)}, or --format"
+        ) from None
+
+
+def format_named(name: str) -> str:
+    """Return the format that ``--format`` names: "png", "jpg", "tiff"..."""
+    upper = name.upper().removeprefix(".")
+    found = upper if upper in FORMATS else _BY_SUFFIX.get(f".{upper.lower()}")
+    if found is None:
+        raise ConvcliError(
+            f"unknown format {name!r}; it must be one of {', '.join(FORMATS).lower()}"
+        )
+    return found
+
+
+def mode_for(format_name: str, mode: str) -> str:
+    """Return the mode in which a format holds a picture of this mode without loss.
+
+    Raises
+    ------
+    ConvcliError
+        If it cannot; the message names formats that can.
+    """
+    row = FORMATS[format_name]
+    if mode in row.modes:
+        return mode
+    if mode in row.widened:
+        return row.widened[mode]
+    able = [name for name, other in FORMATS.items() if mode in (*other.modes, *other.widened)]
+    raise ConvcliError(
+        f"{format_name} cannot hold {_MEANING.get(mode, mode)}; "
+        f"write {' or '.join(able)} instead (-o NAME{FORMATS[able[0]].suffixes[0]} or --format)"
+    )
+
+
+_MEANING = {
+    "LA": "transparency",
+    "RGBA": "transparency",
+    "CMYK": "CMYK colour",
+    "I;16": "16-bit samples",
+    "F": "float samples",
+}

@@ -1,0 +1,296 @@
+"""Pictures between files and arrays; the only room that knows Pillow."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+
+from convcli.errors import ConvcliError
+from convcli.formats import FORMATS, mode_for
+from convcli.types import Pixels
+from convcli.writing import new_file
+
+# A phone's JPEG with a second picture in it (depth, a larger crop) is MPO; the first one is
+# what every viewer shows.
+_OPENED = (*FORMATS, "MPO")
+
+# Modes that have no samples to filter, or that nothing can write, and what they are read as.
+_READ_AS = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
+            "YCbCr": "RGB", "HSV": "RGB"}  # fmt: skip
+
+_ARRAY_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+
+# Quality for pictures that come from another format; a JPEG keeps its own tables.
+_QUALITY = 90
+
+# Rows that are copied at a time between Pillow and numpy: whole-image copies on the way
+# would be the largest thing in memory.
+_BAND_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An upright picture and what has to survive filtering.
+
+    Attributes
+    ----------
+    pixels : ndarray, (H, W) or (H, W, C)
+        uint8, uint16 (mode I;16) or float32 (mode F).
+    mode : str
+        Pillow's word for what the samples are: L, LA, RGB, RGBA, CMYK, I;16 or F.
+    format : str
+        Pillow's name of the format that it was read from.
+    metadata : dict
+        ICC profile, DPI and EXIF, by the names that Pillow saves them under.
+    jpeg : dict
+        A JPEG's quantisation tables and subsampling.
+    notes : tuple of str
+        What was changed on the way in and a user should know.
+    """
+
+    pixels: Pixels
+    mode: str
+    format: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    jpeg: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def with_pixels(self, pixels: Pixels) -> Picture:
+        """Return a picture with these pixels and everything else as it was."""
+        if pixels.dtype == np.float32:
+            mode = "F"
+        elif pixels.dtype == np.uint16:
+            mode = "I;16"
+        elif pixels.ndim == 2:
+            mode = "L"
+        else:
+            by_channels = {2: "LA", 3: "RGB", 4: "CMYK" if self.mode == "CMYK" else "RGBA"}
+            mode = by_channels[pixels.shape[2]]
+        return replace(self, pixels=pixels, mode=mode)
+
+
+def limit_pixels(most: int | None) -> None:
+    """Refuse pictures of more pixels than this from their header; None keeps Pillow's limit.
+
+    Pillow only warns between one and two times its limit; here the warning is the refusal.
+    """
+    if most is not None:
+        Image.MAX_IMAGE_PIXELS = most
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+def read(source: Path | bytes, target_format: str | None = None, edged: bool = False) -> Picture:
+    """Read one picture.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file, or its content.
+    target_format : str, optional
+        The format that the result will be written in; what it cannot hold is refused before
+        any pixel is decoded.
+    edged : bool
+        Whether the filter makes one grey channel of any colour.
+
+    Raises
+    ------
+    ConvcliError
+        If it is empty, not a picture, truncated, damaged, too large, or cannot be held by
+        the target format. The message does not name the file; the caller knows how to.
+    """
+    if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
+        raise ConvcliError("is empty")
+    file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with Image.open(file, formats=_OPENED) as image:
+            return _decoded(image, target_format, edged)
+    except UnidentifiedImageError:
+        known = ", ".join(FORMATS)
+        raise ConvcliError(f"is not a picture in a known format ({known})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ConvcliError(
+            f"has more than {Image.MAX_IMAGE_PIXELS} pixels; --max-pixels raises the limit"
+        ) from None
+
+
+def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Picture:
+    """Decode an opened picture and take what it carries along."""
+    if 0 in image.size:
+        raise ConvcliError("is empty: it has no pixels")
+    format_name = "JPEG" if image.format == "MPO" else image.format or "PNG"
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise ConvcliError(f"has {frames} frames or pages; only single pictures can be filtered")
+    notes = _depth_notes(image)
+    wanted = _read_mode(image)
+    mode_for(target_format or format_name, _edged_mode(wanted) if edged else wanted)
+    try:
+        image.load()  # first, and once: Pillow forgets the damage when asked a second time
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise ConvcliError(f"is truncated or damaged: {error}") from None
+    jpeg = _jpeg_settings(image)
+    metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
+    turned = ExifTags.Base.Orientation in image.getexif()
+    ImageOps.exif_transpose(image, in_place=True)
+    if exif := _exif(image, turned):
+        metadata["exif"] = exif
+    if image.mode == "P" or image.mode in _READ_AS:
+        notes.append(f"mode {image.mode} was filtered and written as {wanted}")
+    mode = _edged_mode(wanted) if edged and wanted == "CMYK" else wanted
+    if image.mode != mode and not mode.startswith("I;16"):
+        image = image.convert("RGB" if mode == "L" and wanted == "CMYK" else mode)
+    return Picture(_pixels(image), wanted, format_name, metadata, jpeg, tuple(notes))
+
+
+def _edged_mode(mode: str) -> str:
+    return mode if mode in ("I;16", "F") else "L"
+
+
+def _read_mode(image: Image.Image) -> str:
+    """Say which mode a picture is filtered in."""
+    if image.mode == "P":
+        return "RGBA" if "transparency" in image.info else "RGB"
+    if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
+        return "RGBA" if image.mode == "RGB" else "LA"  # a colour that means transparent
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return "I;16"
+    mode = _READ_AS.get(image.mode, image.mode)
+    if mode not in (*_ARRAY_MODES, "F"):
+        raise ConvcliError(
+            f"has mode {image.mode}, which cannot be filtered; convert it to grey, RGB, CMYK, "
+            "16-bit grey or float grey first"
+        )
+    return mode
+
+
+def _depth_notes(image: Image.Image) -> list[str]:
+    """Notice samples of 16 bits that Pillow decodes to 8: all but grey ones."""
+    if image.mode.startswith(("I", "F")):
+        return []
+    tiles = getattr(image, "tile", [])  # what the decoder was told: (codec, box, offset, arguments)
+    raw_modes = [str(tile[3]) for tile in tiles]
+    deep = any(";16" in raw for raw in raw_modes)
+    return ["its 16 bits a channel were read as 8"] if deep else []
+
+
+def _exif(image: Image.Image, turned: bool) -> bytes | None:
+    """Return the EXIF block of an upright picture; its embedded thumbnail is left behind."""
+    exif = image.getexif()
+    if turned:
+        exif[ExifTags.Base.Orientation] = 1
+    return exif.tobytes() if exif else None
+
+
+def _jpeg_settings(image: Image.Image) -> dict[str, Any]:
+    """Return what makes an encoder use this JPEG's own quality."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return {}
+    settings: dict[str, Any] = {"qtables": image.quantization}
+    subsampling = JpegImagePlugin.get_sampling(image)
+    if subsampling >= 0 and image.mode == "RGB":
+        settings["subsampling"] = subsampling
+    return settings
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """Copy a loaded picture into an array, a band of rows at a time."""
+    width, height = image.size
+    dtype: np.dtype[Any] = np.dtype(np.uint8)
+    if image.mode == "F":
+        dtype = np.dtype(np.float32)
+    elif image.mode.startswith("I"):
+        dtype = np.dtype(np.uint16)
+    channels = _ARRAY_MODES.get(image.mode, 1)
+    pixels = np.empty((height, width, channels) if channels > 1 else (height, width), dtype)
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, height)
+        band = np.asarray(image.crop((0, top, width, bottom)))
+        if image.mode == "I" and (band.min() < 0 or band.max() > 65535):
+            raise ConvcliError("has samples of more than 16 bits, which cannot be filtered")
+        pixels[top:bottom] = band
+    return pixels
+
+
+def write(
+    picture: Picture,
+    target: Path | BinaryIO,
+    format_name: str,
+    *,
+    quality: int | None = None,
+    strip: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Write a picture, to a file atomically.
+
+    Parameters
+    ----------
+    picture : Picture
+        What to write.
+    target : Path or binary file
+        Where; a file appears under its name only when it is whole.
+    format_name : str
+        A key of `convcli.formats.FORMATS`.
+    quality : int, optional
+        For JPEG, WebP and AVIF; a picture that came from a JPEG keeps its own without it.
+    strip : bool
+        Leave ICC profile, DPI and EXIF out.
+    overwrite : bool
+        Whether an older file may be replaced.
+
+    Raises
+    ------
+    ConvcliError
+        If the format cannot hold the picture.
+    OSError
+        If the file system refuses.
+    """
+    mode = mode_for(format_name, picture.mode)
+    image = _image(picture, mode)
+    settings = _settings(picture, format_name, quality)
+    if not strip:
+        kept = FORMATS[format_name].metadata
+        settings |= {key: picture.metadata[key] for key in kept if key in picture.metadata}
+    if isinstance(target, Path):
+        with new_file(target, overwrite) as file:
+            image.save(file, format_name, **settings)
+    else:
+        # Pillow seeks in what it writes to, which a pipe does not allow.
+        content = io.BytesIO()
+        image.save(content, format_name, **settings)
+        target.write(content.getbuffer())
+        target.flush()
+
+
+def _image(picture: Picture, mode: str) -> Image.Image:
+    """Make a Pillow image of the pixels, in a mode that the format holds."""
+    pixels = picture.pixels
+    if picture.mode == "I;16" and sys.byteorder == "big":  # Pillow's I;16 is little-endian
+        pixels = pixels.byteswap()
+    size = (pixels.shape[1], pixels.shape[0])
+    image = Image.frombuffer(picture.mode, size, np.ascontiguousarray(pixels))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[str, Any]:
+    """Choose the encoder's settings."""
+    if format_name == "JPEG" and quality is None and picture.jpeg:
+        return _jpeg_tables(picture)
+    if format_name in ("JPEG", "WEBP", "AVIF"):
+        return {"quality": _QUALITY if quality is None else quality}
+    return {}
+
+
+def _jpeg_tables(picture: Picture) -> dict[str, Any]:
+    """Use the tables of the JPEG that it came from; one is enough for grey."""
+    settings = dict(picture.jpeg)
+    if picture.mode == "L":
+        settings["qtables"] = {0: settings["qtables"][0]}
+        settings.pop("subsampling", None)
+    return settings
