@@ -12,7 +12,7 @@ from convcli import borders, execute
 from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
 from convcli.kernels import Kernel, kernel_from
-from convcli.planning import Plan, accumulator_for, plan_for
+from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of
 from convcli.types import Options, Pixels
 from convcli.words import ALPHAS, Method, listed
@@ -96,6 +96,10 @@ def apply(
     keep_alpha : bool
         Give the result the image's own alpha.
     """
+    if unknown := set(options) - set(Options.__annotations__):
+        raise TypeError(
+            f"unknown option {min(unknown)!r}; known are {', '.join(Options.__annotations__)}"
+        )
     array = np.asarray(image)
     pixels = _three_axes(array)
     border = options.get("border", "reflect")
@@ -103,26 +107,24 @@ def apply(
     border_value = options.get("border_value", 0.0)
     if not np.isfinite(border_value):
         raise ConvcliError(f"border_value must be a finite number, not {border_value}")
-    exact = options.get("exact", False)
-    dtype = out_dtype(options.get("out_dtype"), array.dtype)
+    turned = tuple(k if correlate else k.flipped() for k in kernels)
+    plan = plan_for(
+        pixels.shape,
+        array.dtype,
+        turned,
+        options.get("method", "auto"),
+        options.get("workers"),
+        exact=options.get("exact", False),
+        pictures=options.get("pictures", 1),
+    )
     recipe = Recipe(
-        kernels=tuple(k if correlate else k.flipped() for k in kernels),
+        kernels=turned,
         halo=halo_of(kernels[0].shape, correlate),
         border=border,
         border_value=border_value,
         colour=_colour(pixels, kernels, grey, keep_alpha, options),
         combine=combine,
-        out_dtype=dtype,
-        accumulator=np.dtype("float64" if exact else accumulator_for(array.dtype)),
-    )
-    plan = plan_for(
-        pixels.shape,
-        array.dtype,
-        recipe.kernels,
-        options.get("method", "auto"),
-        options.get("workers"),
-        exact=exact,
-        pictures=options.get("pictures", 1),
+        out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
     )
     if on_plan := options.get("on_plan"):
         on_plan(plan)

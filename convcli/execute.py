@@ -43,7 +43,7 @@ def region_filter(plan: Plan, recipe: Recipe) -> Filter:
     loop = load(plan.loop)
     passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
     # The usual case: the loop reads the picture's samples and rounds into the result.
-    fill = passes[0] if recipe.is_linear else _tile(passes, recipe)
+    fill = passes[0] if recipe.is_linear else _tile(passes, recipe, np.dtype(plan.accumulator))
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
         for rows, columns in pieces(*region, plan.tile):
@@ -58,17 +58,17 @@ def region_filter(plan: Plan, recipe: Recipe) -> Filter:
     return filter_region
 
 
-def _tile(passes: list[Correlate], recipe: Recipe) -> Correlate:
+def _tile(passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floating]) -> Correlate:
     """Prepare the general case: floats in, every kernel, combined, rounded once at the end."""
     above, below, left, right = recipe.halo
 
     def fill(window: Pixels, out: Pixels) -> None:
-        values = colour.samples(recipe.colour, window, recipe.accumulator)
+        values = colour.samples(recipe.colour, window, accumulator)
         centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
         seen = colour.weighted(recipe.colour, values)
         results = []
         for convolve in passes:
-            result = np.empty((out.shape[0], out.shape[1], seen.shape[2]), recipe.accumulator)
+            result = np.empty((out.shape[0], out.shape[1], seen.shape[2]), accumulator)
             convolve(np.ascontiguousarray(seen), result)
             results.append(colour.unweighted(recipe.colour, result))
         combined = recipe.combine(centre, *results) if recipe.combine else results[0]

@@ -22,6 +22,9 @@ Factor = tuple[Weights, Weights]
 _MOST_WEIGHTS = 2**24
 _LONGEST_SIDE = 200_001
 
+# A sum of absolute weights that came near float32's 3e38 would turn a result into infinity.
+_LARGEST_SUM = 1e30
+
 # Singular values are dropped only while what they add to a result, at most the L1 norm of
 # the dropped part, is less than a tenth of a float32's own rounding (6e-8).
 _RANK_TOLERANCE = 5e-9
@@ -69,6 +72,11 @@ class Kernel:
         return self.factors
 
     @property
+    def is_separable(self) -> bool:
+        """Whether one column and one row make up the kernel."""
+        return self.cheap_factors is not None and self.rank == 1
+
+    @property
     def rank(self) -> int:
         """Number of separable terms: 1 for a Gaussian, 2 for a Laplacian of Gaussian."""
         return len(self.factors)
@@ -81,24 +89,36 @@ class Kernel:
         return math.fsum(math.fsum(c) * math.fsum(r) for c, r in self.factors)
 
     @cached_property
+    def l1_norm(self) -> float:
+        """Sum of the weights' sizes: the largest factor by which a sample's error can grow.
+
+        Of a kernel that is kept as several factors, their sum, which is at least that.
+        """
+        if self.given_weights is not None:
+            return float(np.abs(self.given_weights).sum())
+        return sum(float(np.abs(c).sum() * np.abs(r).sum()) for c, r in self.factors)
+
+    @cached_property
     def taps(self) -> int:
         """Number of weights that are not 0, which is what the dense form costs a pixel."""
-        if self.given_weights is None and self.rank == 1:
-            column, row = self.factors[0]
-            return int(np.count_nonzero(column)) * int(np.count_nonzero(row))
+        if self.given_factors is not None:
+            # Counted without expanding them: where terms cancel, that is too many.
+            terms = (int(np.count_nonzero(c) * np.count_nonzero(r)) for c, r in self.given_factors)
+            return min(sum(terms), math.prod(self.shape))
         return int(np.count_nonzero(self.weights))
 
     @property
     def is_derivative(self) -> bool:
         """Whether the weights cancel, so that a flat picture gives 0."""
-        if self.given_weights is not None:
-            size = float(np.abs(self.given_weights).sum())
-        else:
-            size = sum(float(np.abs(c).sum() * np.abs(r).sum()) for c, r in self.factors)
-        return abs(self.sum) <= 1e-9 * size
+        return abs(self.sum) <= 1e-9 * self.l1_norm
 
     def scaled(self, scale: float) -> Kernel:
         """Multiply every weight by `scale`."""
+        if not abs(scale) * self.l1_norm <= _LARGEST_SUM:  # so that NaN is refused too
+            raise ConvcliError(
+                f"kernel {self.name!r}: times {scale:g} its weights would be too large; "
+                f"their sum must be < {_LARGEST_SUM:g}"
+            )
         if self.given_factors is not None:
             factors = tuple((column * scale, row) for column, row in self.given_factors)
             return Kernel(self.name, self.shape, given_factors=factors)
@@ -115,12 +135,15 @@ class Kernel:
 
     def dilated(self, step: int) -> Kernel:
         """Put ``step - 1`` zeros between neighbouring weights (zero weights cost nothing)."""
-        if step < 1:
-            raise ConvcliError(f"dilation must be a whole number of at least 1, not {step}")
-        height, width = self.shape
-        weights = np.zeros(((height - 1) * step + 1, (width - 1) * step + 1))
+        step = _count(step, "dilation")
+        shape = ((self.shape[0] - 1) * step + 1, (self.shape[1] - 1) * step + 1)
+        _check_size(self.name, shape, dense=self.given_factors is None)
+        if self.given_factors is not None:
+            factors = tuple((_spread(c, step), _spread(r, step)) for c, r in self.given_factors)
+            return Kernel(self.name, shape, given_factors=factors)
+        weights = np.zeros(shape)
         weights[::step, ::step] = self.weights
-        return Kernel(self.name, weights.shape, weights)
+        return Kernel(self.name, shape, weights)
 
     def flipped(self) -> Kernel:
         """Turn the kernel by 180 degrees: what makes a correlation a convolution."""
@@ -158,21 +181,40 @@ def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
             f"kernel {name!r}: has shape {array.shape}; rows and columns are needed, "
             "such as (3, 3) or (1, 5)"
         )
-    if array.size > _MOST_WEIGHTS or max(array.shape) > _LONGEST_SIDE:
-        raise ConvcliError(
-            f"kernel {name!r}: has shape {array.shape}; at most {_MOST_WEIGHTS} weights fit"
-        )
-    array = array.astype(np.float64)
+    _check_size(name, array.shape)
+    with np.errstate(over="ignore"):  # of a long double: refused below, as infinity
+        array = array.astype(np.float64)
     if not np.isfinite(array).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ConvcliError(
             f"kernel {name!r}: row {row + 1}, column {column + 1} is {array[row, column]}; "
             "every weight must be a finite number"
         )
-    # A sum of absolute values that overflows float32 would turn a result into infinity.
-    if np.abs(array).sum() > 1e30:
-        raise ConvcliError(f"kernel {name!r}: its weights are too large; their sum must be < 1e30")
+    with np.errstate(over="ignore"):
+        size = np.abs(array).sum()
+    if size > _LARGEST_SUM:
+        raise ConvcliError(
+            f"kernel {name!r}: its weights are too large; their sum must be < {_LARGEST_SUM:g}"
+        )
     return Kernel(name, array.shape, array)
+
+
+def _check_size(name: str, shape: tuple[int, ...], dense: bool = True) -> None:
+    if max(shape) > _LONGEST_SIDE:
+        raise ConvcliError(
+            f"kernel {name!r}: has shape {shape}; at most {_LONGEST_SIDE} weights fit on a side"
+        )
+    if dense and math.prod(shape) > _MOST_WEIGHTS:
+        raise ConvcliError(
+            f"kernel {name!r}: has shape {shape}; at most {_MOST_WEIGHTS} weights fit"
+        )
+
+
+def _spread(values: Weights, step: int) -> Weights:
+    """Put ``step - 1`` zeros between neighbouring values."""
+    spread = np.zeros((values.size - 1) * step + 1)
+    spread[::step] = values
+    return spread
 
 
 def _factorise(weights: Weights) -> tuple[Factor, ...]:
@@ -200,22 +242,26 @@ def whole_numbers(weights: Weights) -> tuple[Weights, float]:
     """Write weights as whole numbers and a divisor, where that is what they are.
 
     A box of 6 weights 1/6 becomes ones and the divisor 6. Sums of whole numbers times
-    8-bit samples are exact in float32, whatever the order; so a result that lies half way
-    between two levels is just that in every method, and all of them round it alike.
+    8-bit samples are exact in float32, whatever the order (up to 2**24, which a box of 256
+    x 256 just reaches); so a result that lies half way between two levels is just that in
+    every method, and all of them round it alike.
     Weights that are not such fractions come back as they are, with the divisor 1.
     """
     size = np.abs(weights[weights != 0])
     if size.size == 0:
         return weights, 1.0
     unit = size.min()
-    if size.max() / unit > 2**16:
+    if size.max() > 2**16 * unit:
         return weights, 1.0
     # Multiples of the smallest weight, up to 32 of them: Scharr's 3 10 3 needs 3.
     for multiple in range(1, 33):
         scaled = weights / unit * multiple
         whole = np.rint(scaled)
         if np.abs(scaled - whole).max() <= 1e-9 * np.abs(whole).max():
-            return whole, multiple / float(unit)
+            # 1 / (1 / 98) is 98.00000000000001, which would miss the half way by that much.
+            divisor = multiple / float(unit)
+            near = float(np.rint(divisor))
+            return whole, near if math.isclose(divisor, near, rel_tol=1e-14) else divisor
     return weights, 1.0
 
 
@@ -248,16 +294,20 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
 
 def _gaussian_samples(sigma: float, half: int) -> Weights:
     x = np.arange(-half, half + 1)
-    samples = np.exp(-0.5 * (x / sigma) ** 2)
+    with np.errstate(over="ignore"):  # exp(-infinity) is the 0 that it should be
+        samples = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(samples / samples.sum())
 
 
 def _sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
     """Check sigma and return it as (along x, along y)."""
-    pair = (sigma, sigma) if isinstance(sigma, (int, float, np.number)) else tuple(sigma)
-    if len(pair) != 2:
-        raise ConvcliError(f"sigma must be one number or two (along x, along y), not {sigma!r}")
-    return _positive(float(pair[0]), "sigma"), _positive(float(pair[1]), "sigma")
+    try:
+        along_x, along_y = np.broadcast_to(np.asarray(sigma, np.float64), 2)
+    except (TypeError, ValueError):
+        raise ConvcliError(
+            f"sigma must be one number or two (along x, along y), not {sigma!r}"
+        ) from None
+    return _positive(along_x, "sigma"), _positive(along_y, "sigma")
 
 
 def gaussian_kernel(
@@ -293,9 +343,12 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
     .. math:: g''(x)\,g(y) + g(x)\,g''(y), \quad g''(x) = (x^2/\sigma^4 - 1/\sigma^2)\,g(x)
 
     Cutting leaves the samples of g'' with a small sum; that much of g is taken off, so
-    that a flat picture gives 0 and the rank stays 2.
+    that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 nothing beside
+    the centre would be left, and so nothing at all.
     """
     sigma = _positive(sigma, "sigma")
+    if sigma < 0.2:
+        raise ConvcliError(f"sigma of a log must be at least 0.2, not {sigma:g}")
     half = _radius(sigma, 4.0, None)
     x = np.arange(-half, half + 1)
     g = _gaussian_samples(sigma, half)
@@ -367,7 +420,7 @@ def disc_kernel(radius: float = 3.0) -> Kernel:
     radius = _positive(radius, "disc radius")
     if radius > 2000:
         raise ConvcliError(f"disc radius must be at most 2000 pixels, not {radius:g}")
-    half = math.ceil(radius)
+    half = math.ceil(radius - 0.5)
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     weights = np.clip(radius + 0.5 - np.hypot(x, y), 0.0, 1.0)
     return kernel_from(weights / weights.sum(), "disc")

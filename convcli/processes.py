@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
-import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from multiprocess import active_children
-from multiprocess.shared_memory import SharedMemory
+from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
 from convcli.errors import ConvcliError
@@ -47,20 +47,19 @@ def run_in_processes(
     Raises
     ------
     ConvcliError
-        If a worker dies, or shared memory is too small.
+        If a worker dies.
     """
     filter_region = region_filter(plan, recipe)
-    size = int(np.prod(shape)) * recipe.out_dtype.itemsize
-    _check_room(source.nbytes + size)
-    with _shared(size) as target:
-        with _shared(source.nbytes) as pixels:
-            _view(pixels, source.shape, source.dtype)[...] = source
-            # Compile (or load) the loops here, so that forked workers have them already.
-            filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
-            described = (plan, recipe, pixels.name, source.shape, source.dtype, target.name, shape)
-            with _pool(min(plan.workers, len(regions)), described) as pool:
-                _finish(pool, regions, on_progress)
-        return _view(target, shape, recipe.out_dtype).copy()
+    # Compile (or load) the loops here, so that forked workers have them already.
+    filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
+    pixels = _shared(source.nbytes)
+    _view(pixels, source.shape, source.dtype)[...] = source
+    # Made when the first is full, so that it is put where there is room for both.
+    target = _shared(int(np.prod(shape)) * recipe.out_dtype.itemsize)
+    described = (plan, recipe, pixels, source.shape, source.dtype, target, shape)
+    with _pool(min(plan.workers, len(regions)), described) as pool:
+        _finish(pool, regions, on_progress)
+    return _view(target, shape, recipe.out_dtype)
 
 
 def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | None) -> None:
@@ -131,53 +130,44 @@ def _stop(pool: ProcessPool, others: set[Any]) -> None:
         pool.clear()
 
 
-@contextmanager
-def _shared(size: int) -> Iterator[SharedMemory]:
-    memory = SharedMemory(create=True, size=max(size, 1))
-    try:
-        yield memory
-    finally:
-        memory.unlink()
-        with suppress(BufferError):  # a view is alive in an exception's traceback
-            memory.close()
+def _shared(size: int) -> BufferWrapper:
+    """Take a block of shared memory, which is given back when its last view is gone.
+
+    It is a file that has no name any more, in /dev/shm or, where that is too small, in the
+    folder for temporary files: not even a SIGKILL of everything leaves it behind.
+    """
+    return BufferWrapper(max(size, 1))
 
 
-def _view(memory: SharedMemory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
-    return np.ndarray(shape, dtype, buffer=memory.buf)
-
-
-def _check_room(size: int) -> None:
-    """Refuse what would not fit: the first write beyond a full /dev/shm kills the process."""
-    if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free < size:
-        raise ConvcliError(
-            f"shared memory (/dev/shm) has less than the {size / 1e6:.0f} MB that --method "
-            "tiled needs; use --method numba, which needs none"
-        )
+def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+    """See a shared block as a picture, without a copy."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    samples = (ctypes.c_ubyte * size).from_buffer(memory.create_memoryview())
+    samples._owner = memory  # type: ignore[attr-defined]  # a view keeps `samples`, and so the block, alive
+    return np.frombuffer(memoryview(samples), dtype).reshape(shape)
 
 
 # What a worker keeps between its tasks.
 _filter_region: Filter
 _source: Pixels
 _out: Pixels
-_memories: list[SharedMemory] = []
 
 
 def _attach(
     plan: Plan,
     recipe: Recipe,
-    source_name: str,
+    source: BufferWrapper,
     source_shape: tuple[int, ...],
     source_dtype: np.dtype[Any],
-    out_name: str,
+    out: BufferWrapper,
     out_shape: tuple[int, ...],
 ) -> None:  # pragma: no cover - runs in the workers
     """Prepare a worker: the loops, and both pictures in shared memory."""
     global _filter_region, _source, _out
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _filter_region = region_filter(plan, recipe)
-    _memories[:] = [SharedMemory(source_name), SharedMemory(out_name)]
-    _source = _view(_memories[0], source_shape, source_dtype)
-    _out = _view(_memories[1], out_shape, recipe.out_dtype)
+    _source = _view(source, source_shape, source_dtype)
+    _out = _view(out, out_shape, recipe.out_dtype)
 
 
 def _fill_region(region: Region) -> None:  # pragma: no cover - runs in the workers

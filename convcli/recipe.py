@@ -35,8 +35,6 @@ class Recipe:
         How the kernels' results become one; without it there is one kernel.
     out_dtype : numpy.dtype
         dtype of the result.
-    accumulator : numpy.dtype
-        The float that sums are kept in.
     """
 
     kernels: tuple[Kernel, ...]
@@ -46,7 +44,6 @@ class Recipe:
     colour: Colour
     combine: Combine | None
     out_dtype: np.dtype[np.generic]
-    accumulator: np.dtype[np.floating]
 
     @property
     def is_linear(self) -> bool:

@@ -1,0 +1,194 @@
+"""Every method gives the picture that four nested loops and scipy.ndimage give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.words import BORDERS
+from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
+
+THREADED = ["numpy", "numba", "fft"]  # tiled starts processes, and has a test of its own
+IMAGE_SHAPES = [(1, 1), (1, 9), (8, 1), (13, 17), (70, 90)]
+KERNEL_SHAPES = [(1, 1), (1, 4), (5, 1), (2, 2), (3, 3), (6, 5), (31, 20)]
+DTYPES = ["uint8", "uint16", "float32", "float64"]
+
+
+def image_of(shape, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    if dtype.startswith("u"):
+        return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+    return rng.random(shape).astype(dtype)
+
+
+def kernel_of(shape, form, seed=1):
+    rng = np.random.default_rng(seed)
+    if form == "separable":
+        return np.outer(rng.normal(size=shape[0]), rng.normal(size=shape[1]))
+    return rng.normal(size=shape)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", ["dense", "separable"])
+def test_equals_scipy(method, border, dtype, form):
+    for shape in IMAGE_SHAPES:
+        image = image_of(shape, dtype)
+        for kernel_shape in KERNEL_SHAPES:
+            kernel = kernel_of(kernel_shape, form)
+            reference = scipy_convolve(image, kernel, border, 7.0)
+            result = convcli.convolve(image, kernel, border=border, border_value=7.0, method=method)
+            assert result.dtype == image.dtype
+            assert_same_picture(result, reference)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("border", BORDERS)
+def test_equals_four_nested_loops(method, border):
+    for shape, kernel_shape in [
+        ((6, 7), (3, 4)),
+        ((1, 5), (2, 3)),
+        ((5, 4), (7, 11)),
+        ((3, 3), (1, 1)),
+    ]:
+        image = image_of(shape, "uint8")
+        kernel = kernel_of(kernel_shape, "dense")
+        result = convcli.convolve(image, kernel, border=border, border_value=9, method=method)
+        assert_same_picture(result, four_loops(image, kernel, border, 9))
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_scipy_agrees_with_four_nested_loops(border):
+    """The oracles are tested against each other, so that neither is taken on trust."""
+    image, kernel = image_of((5, 6), "float64"), kernel_of((4, 9), "dense")
+    np.testing.assert_allclose(
+        four_loops(image, kernel, border, 3), scipy_convolve(image, kernel, border, 3), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("kernel_shape", [(3, 3), (4, 2), (1, 6)], ids=str)
+def test_correlate_leaves_the_kernel_unflipped(method, kernel_shape):
+    image, kernel = image_of((20, 30, 3), "float64"), kernel_of(kernel_shape, "dense")
+    result = convcli.convolve(image, kernel, correlate=True, method=method)
+    assert_same_picture(result, scipy_convolve(image, kernel, "reflect", correlate=True))
+
+
+@pytest.mark.parametrize("method", [*THREADED, "tiled"])
+@pytest.mark.parametrize("kernel_shape", [(3, 3), (4, 5), (2, 2), (1, 7)], ids=str)
+def test_an_impulse_gives_the_kernel(method, kernel_shape):
+    kernel = kernel_of(kernel_shape, "dense")
+    image = np.zeros((15, 16))
+    image[7, 8] = 1
+    result = convcli.convolve(image, kernel, border="constant", method=method)
+    top, left = 7 - kernel_shape[0] // 2, 8 - kernel_shape[1] // 2
+    found = result[top : top + kernel_shape[0], left : left + kernel_shape[1]]
+    np.testing.assert_allclose(found, kernel, atol=1e-12)
+    assert np.abs(result).sum() == pytest.approx(np.abs(kernel).sum())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("form", ["dense", "separable"])
+def test_tiled_equals_numba(dtype, form):
+    image, kernel = image_of((61, 47, 3), dtype), kernel_of((7, 6), form)
+    for border in BORDERS:
+        tiled = convcli.convolve(image, kernel, border=border, method="tiled", workers=3)
+        numba = convcli.convolve(image, kernel, border=border, method="numba")
+        np.testing.assert_array_equal(tiled, numba)
+        assert_same_picture(tiled, scipy_convolve(image, kernel, border))
+
+
+@pytest.mark.parametrize("size", [(2, 3), (6, 1), (5, 2), (6, 6), (10, 10)], ids=str)
+def test_methods_agree_on_results_half_way_between_levels(size):
+    """The mean of an even number of samples is a tie now and then; none may be a coin toss."""
+    image = image_of((200, 200), "uint8")
+    kernel = np.full(size, 1 / (size[0] * size[1]))
+    exact = scipy_convolve(image, np.ones(size), "reflect") / (size[0] * size[1])
+    for method in THREADED:
+        np.testing.assert_array_equal(
+            convcli.convolve(image, kernel, method=method), rounded(exact, "uint8")
+        )
+
+
+@pytest.mark.parametrize("method", THREADED)
+def test_exact_is_float64_to_its_rounding(method):
+    image, kernel = image_of((64, 64), "float32"), kernel_of((15, 15), "dense")
+    reference = scipy_convolve(image, kernel, "reflect")
+    result = convcli.convolve(image, kernel, method=method, exact=True, out_dtype="float64")
+    assert_same_picture(result, reference, 1e-13)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("value", [12.5, -3.0, 300.0])
+def test_a_border_value_that_is_no_sample_is_not_rounded(method, value):
+    image, kernel = image_of((9, 9), "uint8"), np.full((3, 3), 1 / 9)
+    result = convcli.convolve(image, kernel, border="constant", border_value=value, method=method)
+    assert_same_picture(result, scipy_convolve(image, kernel, "constant", value))
+
+
+@pytest.mark.parametrize("method", THREADED)
+def test_out_dtype_float32_keeps_sign_and_range(method):
+    image = np.array([[0, 0, 255, 255]], np.uint8)
+    result = convcli.convolve(image, [[-4.0, 0, 4.0]], method=method, out_dtype="float32")
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, [[0, -1020, -1020, 0]], atol=1e-3)
+
+
+@pytest.mark.parametrize("method", THREADED)
+def test_bias_is_added_before_rounding_and_clipping(method):
+    image = np.array([[10, 20, 250]], np.uint8)
+    assert convcli.convolve(image, [[0.25]], bias=0.5, method=method).tolist() == [[3, 6, 63]]
+    assert convcli.convolve(image, [[-1]], bias=255, method=method).tolist() == [[245, 235, 5]]
+
+
+def test_accepts_lists_views_and_foreign_byte_order():
+    image = image_of((12, 14, 3), "uint16")
+    kernel = kernel_of((3, 2), "dense")
+    wanted = convcli.convolve(image, kernel)
+    np.testing.assert_array_equal(convcli.convolve(image.astype(">u2"), kernel), wanted)
+    np.testing.assert_array_equal(
+        convcli.convolve(image[::-1].copy()[::-1], kernel.tolist()), wanted
+    )
+
+
+def test_the_image_is_left_as_it_was():
+    image = image_of((30, 30), "float32")
+    before = image.copy()
+    for method in THREADED:
+        convcli.convolve(image, kernel_of((3, 3), "dense"), method=method)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "words"),
+    [
+        ((np.zeros((3, 3), np.int32), [[1]]), {}, "dtype int32"),
+        ((np.zeros((3, 3), complex), [[1]]), {}, "dtype complex128"),
+        ((np.zeros(3), [[1]]), {}, r"shape \(3,\)"),
+        ((np.zeros((0, 3)), [[1]]), {}, "not empty"),
+        ((np.zeros((2, 2, 2, 2)), [[1]]), {}, "shape"),
+        ((np.zeros((3, 3)), [1, 2]), {}, r"shape \(2,\)"),
+        ((np.zeros((3, 3)), [[1, 2], [3]]), {}, "rows differ in length"),
+        ((np.zeros((3, 3)), [[np.nan]]), {}, "row 1, column 1 is nan"),
+        ((np.zeros((3, 3)), [[1]]), {"border": "zero"}, "unknown border 'zero'"),
+        ((np.zeros((3, 3)), [[1]]), {"method": "cuda"}, "unknown method 'cuda'"),
+        ((np.zeros((3, 3)), [[1]]), {"workers": 0}, "workers must be .* not 0"),
+        ((np.zeros((3, 3)), [[1]]), {"out_dtype": "int8"}, "out_dtype is int8"),
+        ((np.zeros((3, 3)), [[1]]), {"out_dtype": "pixels"}, "out_dtype is 'pixels'"),
+        ((np.zeros((3, 3)), [[1]]), {"border_value": np.nan}, "border_value"),
+        ((np.zeros((3, 3)), [[1]]), {"alpha": "half"}, "unknown alpha 'half'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refuses_with_a_sentence_that_names_the_value(arguments, options, words):
+    with pytest.raises(convcli.ConvcliError, match=words):
+        convcli.convolve(*arguments, **options)
+    with pytest.raises(ValueError, match=words):  # what a caller without convcli's types expects
+        convcli.convolve(*arguments, **options)
+
+
+def test_an_unknown_option_is_an_error():
+    with pytest.raises(TypeError, match="bordr"):
+        convcli.convolve(np.zeros((3, 3)), [[1]], bordr="wrap")

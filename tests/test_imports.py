@@ -1,0 +1,116 @@
+"""What is loaded when, and which way the arrows between the rooms go."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import convcli
+
+PACKAGE = Path(convcli.__file__).parent
+HEAVY = ("numpy", "numba", "PIL", "pathos", "multiprocess", "rich", "scipy")
+
+
+def loaded_after(code):
+    """Which heavy packages a fresh interpreter has loaded after some code."""
+    show = f"; import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code + show], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_convcli_loads_nothing_heavy():
+    assert loaded_after("import convcli") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["blur", "--help"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = (
+        f"import sys; sys.argv = ['convcli', *{arguments!r}]\n"
+        "from convcli.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "pass"
+    )
+    assert loaded_after(code) == set()
+
+
+def test_kernels_need_neither_numba_nor_pillow():
+    assert loaded_after("import convcli; convcli.gaussian_kernel(2.0)") <= {"numpy"}
+
+
+def test_every_public_name_is_there():
+    for name in convcli.__all__:
+        assert getattr(convcli, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'blurr'"):
+        _ = convcli.blurr
+
+
+def imports_of(path):
+    """Top-level packages that a module imports anywhere, apart from type checking."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            node.body = []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            inner = ".".join(parts[:2]) if parts[0] == "convcli" else parts[0]
+            names |= {inner}
+            if node.module == "convcli":
+                names |= {f"convcli.{alias.name}" for alias in node.names}
+    return names
+
+
+OWNERS = {
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "PIL": {"image.py"},
+    "pathos": {"processes.py"},
+    "numba": {"loops"},
+}
+
+
+@pytest.mark.parametrize("library", OWNERS)
+def test_a_library_is_known_in_one_room(library):
+    users = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        if library in imports_of(path)
+    }
+    assert users == OWNERS[library]
+
+
+# Each room may import those before it in this list, never those after.
+ORDER = [
+    "errors", "words", "formats", "types", "rounding", "kernels", "writing", "kernel_files",
+    "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
+    "filters", "image", "jobs", "batch", "cli",
+]  # fmt: skip
+# Imported inside a function, when that executor is chosen, or when a kernel is saved.
+BACK = {("planning", "loops"), ("execute", "processes")}
+
+
+def test_the_arrows_go_one_way():
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room in ("__init__", "__main__"):
+            continue
+        for name in imports_of(path):
+            other = name.removeprefix("convcli.")
+            if name == other or other == room or other not in ORDER or (room, other) in BACK:
+                continue
+            assert ORDER.index(other) < ORDER.index(room), f"{room} imports {other}"
+
+
+def test_every_file_says_its_subject_first():
+    for path in PACKAGE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -1,0 +1,145 @@
+"""Every loop of the table keeps the contract: it equals the definition on any window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convcli.loops import LOOPS, load
+from convcli.loops import overlap_add as fft
+from convcli.loops.definition import correlator as definition
+
+KERNEL_SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 3), (4, 7), (9, 3), (17, 23)]
+DTYPES = ["uint8", "uint16", "float32", "float64"]
+
+
+def window_for(shape, kernel_shape, dtype, channels=1, seed=0):
+    rng = np.random.default_rng(seed)
+    size = (shape[0] + kernel_shape[0] - 1, shape[1] + kernel_shape[1] - 1, channels)
+    if dtype.startswith("u"):
+        return rng.integers(0, np.iinfo(dtype).max, size, dtype=dtype, endpoint=True)
+    return rng.random(size).astype(dtype)
+
+
+def weights_for(shape, accumulator, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype(accumulator)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kernel", KERNEL_SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_equals_the_definition(loop, kernel, dtype):
+    accumulator = "float32" if dtype in ("uint8", "float32") else "float64"
+    window, weights = window_for((6, 11), kernel, dtype), weights_for(kernel, accumulator)
+    wanted = np.empty((6, 11, 1))
+    definition(weights)(window, wanted)
+    for out_dtype in ("float64", accumulator):
+        result = np.empty((6, 11, 1), out_dtype)
+        load(loop)(weights, 1.0)(window, result)
+        scale = np.abs(wanted).max()
+        assert (
+            np.abs(result - wanted).max() <= (5e-6 if accumulator == "float32" else 1e-12) * scale
+        )
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_integers_are_rounded_half_to_even_and_clipped(loop, dtype):
+    top = np.iinfo(dtype).max
+    window = np.array([[[1], [2], [3], [4], [top], [0]]], dtype)
+    accumulator = "float32" if dtype == "uint8" else "float64"
+    out = np.empty((1, 5, 1), dtype)
+    load(loop)(np.array([[0.5, 0.5]], accumulator), 1.0)(window, out)
+    assert out[0, :3, 0].tolist() == [2, 2, 4]  # 1.5, 2.5, 3.5
+    load(loop)(np.array([[3.0, -1.0]], accumulator), 1.0)(window, out)
+    assert out[0, :, 0].tolist() == [1, 3, 5, 0, top]  # 1, 3, 5, 12 - top, 3 top
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_divisor_keeps_ties_exact(loop):
+    """Sixths are not exact in binary; whole weights and a divisor make 15 / 6 a tie."""
+    window = np.array([[1, 2, 3, 4, 2, 3]], np.uint8).reshape(1, 6, 1)
+    out = np.empty((1, 1, 1), np.uint8)
+    load(loop)(np.ones((1, 6), np.float32), 6.0)(window, out)
+    assert out.item() == 2
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_channels_do_not_mix(loop):
+    weights = weights_for((3, 4), "float64")
+    window = window_for((5, 7), (3, 4), "uint8", channels=3)
+    together = np.empty((5, 7, 3))
+    load(loop)(weights, 1.0)(window, together)
+    for channel in range(3):
+        alone = np.empty((5, 7, 1))
+        load(loop)(weights, 1.0)(window[:, :, channel : channel + 1].copy(), alone)
+        np.testing.assert_allclose(together[:, :, channel : channel + 1], alone, atol=1e-10)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_kernel_of_zeros_gives_zeros(loop):
+    out = np.full((2, 3, 1), 7, np.uint8)
+    load(loop)(np.zeros((3, 3), np.float32), 1.0)(window_for((2, 3), (3, 3), "uint8"), out)
+    assert not out.any()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_nan_reaches_no_further_than_the_kernel(loop, bad):
+    window = window_for((40, 40), (3, 5), "float32")
+    window[20, 20] = bad
+    out = np.empty((40, 40, 1), np.float32)
+    load(loop)(np.abs(weights_for((3, 5), "float32")), 1.0)(window, out)
+    touched = ~np.isfinite(out[..., 0])
+    assert touched.sum() == 15
+    assert touched[18:21, 16:21].all()
+
+
+@pytest.mark.parametrize("blocks", [(8, 8), (9, 16), (64, 12), (1000, 1000)], ids=str)
+def test_overlap_add_gives_the_same_for_any_block_length(blocks, monkeypatch):
+    """Small blocks force many overlaps on both axes, also blocks shorter than the overlap."""
+    monkeypatch.setattr(fft, "block_lengths", lambda kernel, window: blocks)
+    kernel = (6, 7)
+    window, weights = window_for((33, 41), kernel, "uint8", 2), weights_for(kernel, "float64")
+    wanted, result = np.empty((33, 41, 2)), np.empty((33, 41, 2))
+    definition(weights)(window, wanted)
+    fft.correlator(weights)(window, result)
+    np.testing.assert_allclose(result, wanted, atol=1e-9)
+
+
+def test_overlap_add_transforms_the_kernel_once(monkeypatch):
+    seen = []
+    transform = np.fft.rfftn
+
+    def counting(a, *rest, **options):
+        seen.append(a.shape)
+        return transform(a, *rest, **options)
+
+    monkeypatch.setattr(np.fft, "rfftn", counting)
+    monkeypatch.setattr(fft, "block_lengths", lambda kernel, window: (16, 16))
+    correlate = fft.correlator(weights_for((5, 5), "float64"))
+    for _ in range(2):
+        correlate(window_for((40, 40), (5, 5), "uint8"), np.empty((40, 40, 1)))
+    assert seen.count((5, 5)) == 1
+    assert len(seen) == 1 + 2 * 16  # a window of 44 takes 4 x 4 blocks of 12
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 25, 127, 801])
+@pytest.mark.parametrize("window", [1, 7, 100, 512, 3000])
+def test_block_lengths_are_fast_and_long_enough(kernel, window):
+    window = max(window, kernel)
+    for lengths, k in ((fft.block_lengths((kernel, 1), (window, 1))[0], kernel),):
+        assert lengths >= k
+        if k > 1:
+            left = lengths
+            for prime in (2, 3, 5):
+                while left % prime == 0:
+                    left //= prime
+            assert left == 1
+
+
+@pytest.mark.parametrize(
+    ("least", "length"), [(1, 1), (2, 2), (7, 8), (11, 12), (97, 100), (129, 135)]
+)
+def test_fast_lengths_are_the_next_product_of_2_3_and_5(least, length):
+    assert fft.fast_length(least) == length

@@ -1,0 +1,124 @@
+"""The plan: what each word stands for, and what auto chooses and why."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli import planning
+from convcli.errors import ConvcliError
+from convcli.kernels import gaussian_kernel, kernel_from, log_kernel
+from convcli.planning import PRESETS, plan_for
+
+DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
+WORDS = list(PRESETS)
+
+
+@pytest.mark.parametrize("method", WORDS)
+def test_a_word_is_its_preset(method):
+    plan = plan_for((4000, 6000, 3), "uint8", gaussian_kernel(3.0), method, 2)
+    assert plan.method == method
+    assert plan.loop == PRESETS[method].loop
+    assert plan.executor == PRESETS[method].executor
+    assert plan.workers == 2
+    assert set(plan.predicted) == set(WORDS)
+    assert plan.seconds == plan.predicted[method] > 0
+
+
+@pytest.mark.parametrize("method", WORDS)
+def test_separable_where_that_is_cheaper(method):
+    assert plan_for((1000, 1000), "uint8", gaussian_kernel(9), "numpy").form == "separable"
+    assert plan_for((1000, 1000), "uint8", log_kernel(3.0), "numpy").rank == 2
+    assert plan_for((1000, 1000), "uint8", DENSE, method).form == "dense"
+    for form in ("separable", "dense"):
+        assert plan_for((100, 100), "uint8", DENSE, method, form=form).form == form
+
+
+def test_auto_takes_the_cheapest_prediction():
+    for shape in [(64, 64), (1000, 1500, 3), (4000, 6000, 3)]:
+        plan = plan_for(shape, "uint8", DENSE)
+        assert plan.seconds == min(plan.predicted.values())
+
+
+def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
+    monkeypatch.setattr(planning, "_loaded", lambda: False)
+    plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
+    assert plan.method in ("numpy", "fft")
+    assert "starting numba would take longer" in plan.reason
+    assert plan_for((4000, 6000, 3), "uint8", gaussian_kernel(9)).method == "numba"
+    many = plan_for((300, 400, 3), "uint8", gaussian_kernel(2), pictures=100_000)
+    assert many.method == "numba"
+
+
+def test_a_small_picture_imports_neither_numba_nor_pathos():
+    code = (
+        "import sys, numpy, convcli;"
+        "convcli.blur(numpy.zeros((300, 400, 3), 'uint8'), 2.0);"
+        "print([m for m in ('numba', 'pathos', 'PIL', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exact", "accumulator"),
+    [
+        ("uint8", False, "float32"),
+        ("float32", False, "float32"),
+        ("uint16", False, "float64"),
+        ("float64", False, "float64"),
+        ("uint8", True, "float64"),
+    ],
+)
+def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator):
+    plan = plan_for((9, 9), dtype, gaussian_kernel(1), exact=exact)
+    assert plan.accumulator == accumulator
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "regions"),
+    [
+        ((100, 400, 3), (3, 3), (100, 200)),  # the halo along the cut is the shorter one
+        ((400, 100, 3), (3, 3), (200, 100)),
+        ((1, 400, 1), (3, 3), (1, 200)),
+        ((200, 200, 1), (41, 1), (200, 100)),  # a tall kernel: cut beside it, not across
+        ((200, 200, 1), (1, 41), (100, 200)),
+    ],
+)
+def test_tiles_are_cut_along_the_axis_that_divides_best(size, kernel, regions):
+    plan = plan_for(size, "uint8", kernel_from(np.ones(kernel)), "tiled", 2)
+    assert plan.regions == regions
+
+
+@pytest.mark.parametrize("missing", ["numba", "pathos"])
+def test_what_is_not_installed_is_left_out_or_named(missing, monkeypatch):
+    found = planning.find_spec
+    monkeypatch.setattr(
+        planning, "find_spec", lambda name: None if name == missing else found(name)
+    )
+    planning._has_numba.cache_clear()
+    try:
+        method = {"numba": "numba", "pathos": "tiled"}[missing]
+        with pytest.raises(ConvcliError, match=f"needs the package {missing}.*pip install"):
+            plan_for((9, 9), "uint8", DENSE, method)
+        assert method not in plan_for((9, 9), "uint8", DENSE).predicted
+    finally:
+        planning._has_numba.cache_clear()
+
+
+def test_printing_a_plan_says_what_why_and_what_else():
+    text = str(convcli.plan((4000, 6000, 3), "uint8", gaussian_kernel(3.0), "fft", 2))
+    assert "fft: as asked" in text
+    assert "gaussian 25 x 25" in text
+    assert "2 threads" in text
+    for method in WORDS:
+        assert f"{method} " in text
+
+
+def test_workers_default_to_every_core_of_this_process():
+    assert planning.worker_count(None) >= 1
+    assert planning.worker_count(7) == 7

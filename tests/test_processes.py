@@ -1,0 +1,169 @@
+"""Worker processes: whatever happens to one, there is an error and no hang, and nothing is left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from multiprocess import active_children, heap
+
+import convcli
+from convcli import processes
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+KERNEL = np.random.default_rng(1).normal(size=(3, 3))
+
+
+def shared_memories():
+    folder = Path("/dev/shm")
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = shared_memories()
+    yield
+    assert active_children() == []
+    assert shared_memories() <= before
+
+
+@pytest.fixture
+def worker_does(monkeypatch):
+    """Make the workers do something else, from the task on."""
+
+    def install(action):
+        monkeypatch.setattr(processes, "_fill_region", action)
+
+    return install
+
+
+def kill_myself(region):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exit_early(region):
+    raise SystemExit(3)
+
+
+def raise_error(region):
+    raise ValueError("broken in a worker")
+
+
+def wait_long(region):
+    time.sleep(30)
+
+
+def test_pools_can_be_used_again_and_again():
+    """pathos keeps a closed pool under its id and would hand it to the next caller."""
+    wanted = convcli.convolve(IMAGE, KERNEL, method="numba")
+    for _ in range(3):
+        result = convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("action", [kill_myself, exit_early])
+def test_a_worker_that_dies_gives_an_error_within_5_seconds(action, worker_does):
+    worker_does(action)
+    start = time.monotonic()
+    with pytest.raises(convcli.ConvcliError, match="worker process died"):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    assert time.monotonic() - start < 5
+
+
+def test_the_next_picture_works_after_a_worker_died(worker_does, monkeypatch):
+    worker_does(kill_myself)
+    with pytest.raises(convcli.ConvcliError):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2),
+        convcli.convolve(IMAGE, KERNEL, method="numba"),
+    )
+
+
+def test_an_idle_worker_killed_with_the_queue_lock_does_not_hang(worker_does):
+    """One worker sleeps in a task; the other waits for one, holding the lock, and is killed."""
+    worker_does(wait_long)
+
+    def kill_all():
+        while not active_children():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        for child in active_children():
+            child.kill()
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    start = time.monotonic()
+    with pytest.raises(convcli.ConvcliError, match="worker process died"):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    killer.join()
+    assert time.monotonic() - start < 5
+
+
+def test_an_error_in_a_worker_reaches_the_caller(worker_does):
+    worker_does(raise_error)
+    with pytest.raises(ValueError, match="broken in a worker"):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+
+
+def test_an_interrupt_of_the_parent_ends_the_workers(worker_does):
+    worker_does(wait_long)
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    assert time.monotonic() - start < 5
+
+
+def test_a_task_is_a_few_numbers(monkeypatch):
+    sizes = []
+    real = processes.ProcessPool.apipe
+
+    def weigh(self, function, *arguments):
+        sizes.append(len(pickle.dumps(arguments)))
+        return real(self, function, *arguments)
+
+    monkeypatch.setattr(processes.ProcessPool, "apipe", weigh)
+    convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    assert len(sizes) == 2
+    assert max(sizes) < 1000
+
+
+LARGE = np.random.default_rng(2).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+
+
+def large_arenas():
+    """Blocks of over 4 MB are given back to the system; smaller ones are kept to be used again."""
+    return [arena for arena in processes.BufferWrapper._heap._arenas if arena.size > LARGE.nbytes]
+
+
+def test_a_result_outlives_its_pool_and_gives_its_memory_back():
+    row = convcli.convolve(LARGE, KERNEL, method="tiled", workers=2)[10:20]
+    other = convcli.convolve(LARGE[::-1], KERNEL, method="tiled", workers=2)
+    np.testing.assert_array_equal(row, convcli.convolve(LARGE, KERNEL, method="numba")[10:20])
+    del row, other
+    gc.collect()
+    assert large_arenas() == []
+
+
+def test_a_full_shared_memory_is_not_used(monkeypatch, tmp_path):
+    """Where /dev/shm has no room the block is a temporary file: a write there is no SIGBUS."""
+    full = type("Full", (), {"f_bavail": 0, "f_frsize": 4096})
+    monkeypatch.setattr(heap.os, "statvfs", lambda path: full)
+    asked = []
+    monkeypatch.setattr(heap.util, "get_temp_dir", lambda: asked.append(1) or str(tmp_path))
+    np.testing.assert_array_equal(
+        convcli.convolve(LARGE, KERNEL, method="tiled", workers=2),
+        convcli.convolve(LARGE, KERNEL, method="numba"),
+    )
+    assert len(asked) == 2
+    assert list(tmp_path.iterdir()) == []
