@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from convcli import image
-from convcli.errors import reason_of
+from convcli.errors import ConvcliError, reason_of, shown
 from convcli.image import Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
@@ -97,6 +98,13 @@ def run(
         for job in todo:
             yield _outcome(job, what, options)
         return
+    stopping = threading.Event()
+
+    def go_on(_done: int, _total: int) -> None:
+        if stopping.is_set():
+            raise ConvcliError("interrupted")
+
+    options["on_progress"] = go_on
     waiting: set[Future[Outcome]] = set()
     queue = iter(todo)
     with ThreadPoolExecutor(at_once) as pool:
@@ -111,12 +119,14 @@ def run(
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         finally:
+            stopping.set()  # Ctrl-C must not wait for large pictures to be filtered
             pool.shutdown(cancel_futures=True)
 
 
 def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
     """Read, filter and write one picture; whatever goes wrong is that picture's outcome."""
     start = time.perf_counter()
+    doing = ""
     try:
         plans: list[Plan] = []
         own = Options(**options)
@@ -127,6 +137,8 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
         notes, format_name = picture.notes, job.format or picture.format
         result = picture.with_pixels(what.apply(picture, own))
         del picture  # encoding needs its memory
+        output = "to standard output" if job.target is None else shown(job.target)
+        doing = f"cannot write {output}: "
         if job.target is not None:
             job.target.parent.mkdir(parents=True, exist_ok=True)
         image.write(
@@ -140,7 +152,7 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
     except BrokenPipeError:
         raise  # nobody reads standard output any more, and nothing else is of use
     except Exception as error:  # decoders raise what they like; one bad file is one outcome
-        return Outcome(job, "failed", reason_of(error), error)
+        return Outcome(job, "failed", doing + reason_of(error), error)
     return Outcome(
         job,
         "written",

@@ -10,6 +10,11 @@ import numpy as np
 
 from convcli.types import Floats, Pixels
 
+# Of an integer picture's result, 2**-20 of a level is rounding, and each method has its own.
+# Without it, what lies half way between two levels lies just there, and rounds alike in all.
+# (In float32 the rounding to 24 bits does the same.)
+_NOISE = 2.0**20
+
 # Rec. ITU-R BT.601 luma, which is also what Pillow's mode L is.
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -67,7 +72,7 @@ def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) 
         return window.astype(accumulator)
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
-    values[..., : colours.shape[2]] = _to_light(colours, colour.full)
+    values[..., : colours.shape[2]] = to_light(colours, colour.full)
     if colour.alpha:
         values[..., -1] = window[..., -1]
     return values
@@ -107,7 +112,8 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
 def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
     """Go back to code values and put the picture's own alpha back, as the filter asks.
 
-    `centre` holds the samples of the picture itself, as `samples` gave them.
+    `centre` holds the samples of the picture itself, as `samples` gave them. What is left
+    differs between the methods by less than decides a rounding.
     """
     if colour.linear:
         if colour.alpha and not colour.grey:
@@ -119,6 +125,8 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
             result = np.concatenate([result, centre[..., -1:]], axis=2)
         else:
             result[..., -1] = centre[..., -1]
+    if colour.full > 1 and result.dtype == np.float64:
+        result = np.rint(result * _NOISE) / _NOISE
     return result
 
 
@@ -130,7 +138,8 @@ def luminance(colours: Floats) -> Floats:
     return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
 
 
-def _to_light(code: Pixels, full: float) -> Floats:
+def to_light(code: Pixels, full: float) -> Floats:
+    """Decode sRGB: from code values, 0 to `full`, to light on the same scale."""
     if code.dtype.kind == "u":
         return _light_table(code.dtype.str)[code]
     return _srgb_to_light(code / full) * full

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from convcli import borders, colour
 from convcli.borders import Span
 from convcli.kernels import Kernel, Weights, whole_numbers
-from convcli.loops import Correlate, Correlator, load
+from convcli.loops import Correlate, Loop, load
 from convcli.planning import Executor, Plan
 from convcli.recipe import Recipe
 from convcli.rounding import store
@@ -50,10 +50,13 @@ def region_filter(plan: Plan, recipe: Recipe) -> Filter:
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
             )
-            shape = (rows[1] - rows[0], columns[1] - columns[0], out.shape[2])
-            tile = np.empty(shape, out.dtype)
-            fill(window, tile)
-            out[rows[0] : rows[1], columns[0] : columns[1]] = tile
+            tile = out[rows[0] : rows[1], columns[0] : columns[1]]
+            if tile.flags.c_contiguous:  # it is as wide as the picture
+                fill(window, tile)
+            else:
+                filled = np.empty(tile.shape, out.dtype)
+                fill(window, filled)
+                tile[...] = filled
 
     return filter_region
 
@@ -77,7 +80,7 @@ def _tile(passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floa
     return fill
 
 
-def convolver(loop: Correlator, kernel: Kernel, plan: Plan) -> Correlate:
+def convolver(loop: Loop, kernel: Kernel, plan: Plan) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
     accumulator = np.dtype(plan.accumulator)
 
@@ -86,29 +89,14 @@ def convolver(loop: Correlator, kernel: Kernel, plan: Plan) -> Correlate:
         return np.ascontiguousarray(whole, accumulator), divisor
 
     if plan.form == "dense":
-        return loop(*weights_of(kernel.weights))
+        return loop.correlator(*weights_of(kernel.weights))
     terms = []
     for column, row in kernel.factors:
         weights_y, divisor_y = weights_of(column[:, np.newaxis])
         weights_x, divisor_x = weights_of(row[np.newaxis, :])
         # Dividing once, at the end, keeps the sums of both passes whole.
-        terms.append(two_pass(loop(weights_y, 1.0), loop(weights_x, divisor_y * divisor_x),
-                              row.size, accumulator))  # fmt: skip
+        terms.append(loop.separable_correlator(weights_y, weights_x, divisor_y * divisor_x))
     return terms[0] if len(terms) == 1 else _sum_of(terms, accumulator)
-
-
-def two_pass(
-    along_y: Correlate, along_x: Correlate, width: int, accumulator: np.dtype[np.generic]
-) -> Correlate:
-    """Columns first: their pass takes the halo above and below off, and no row is done twice."""
-
-    def correlate(window: Pixels, out: Pixels) -> None:
-        height, run, channels = out.shape
-        between = np.empty((height, run + width - 1, channels), accumulator)
-        along_y(window, between)
-        along_x(between, out)
-
-    return correlate
 
 
 def _sum_of(terms: list[Correlate], accumulator: np.dtype[np.generic]) -> Correlate:
@@ -161,16 +149,11 @@ def _in_threads(
     filter_region = region_filter(plan, recipe)
     out = np.empty(shape, recipe.out_dtype)
     with ThreadPoolExecutor(plan.workers) as pool:
-        waiting = {pool.submit(filter_region, source, out, region) for region in regions}
-        try:
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
-                if on_progress:
-                    on_progress(len(regions) - len(waiting), len(regions))
-        finally:
-            pool.shutdown(cancel_futures=True)  # an error or Ctrl-C leaves nothing queued
+        # An error, or Ctrl-C, ends the loop, and with it what is still queued.
+        results = pool.map(lambda region: filter_region(source, out, region), regions)
+        for done, _ in enumerate(results, 1):
+            if on_progress:
+                on_progress(done, len(regions))
     return out
 
 

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from convcli.colour import full_scale, to_light
 from convcli.convolution import apply, convolve, out_dtype
 from convcli.errors import ConvcliError
 from convcli.kernels import Kernel, edge_kernels, gaussian_kernel
@@ -71,12 +72,13 @@ def edge(
         x and y are positive where brightness rises to the right, or downwards; integers
         have no room for the negative half, which is clipped (see `stretch`). The angle is
         ``atan2(y, x)``: in radians for float results, for integers the full turn from -pi
-        to pi spread over their range.
+        to pi spread over their range; 0 where the picture is flat.
     stretch : bool
         Spread the result over the full range of an integer dtype, or 0 to 1: the largest
-        magnitude becomes white; x and y are spread about mid-grey.
+        magnitude becomes white; x and y are spread about mid-grey. An angle stays as it is.
     **options
-        See `convcli.convolve`.
+        See `convcli.convolve`. Under `linear` the derivatives of light are encoded like the
+        picture; an angle is not.
 
     Returns
     -------
@@ -86,18 +88,26 @@ def edge(
     if show not in SHOWS:
         raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
     along_x, along_y = edge_kernels(operator)
-    dtype = out_dtype(options.get("out_dtype"), np.asarray(image).dtype)
-    full = float(np.iinfo(dtype).max) if dtype.kind == "u" else None
+    pixels = np.asarray(image)
+    wanted = options.get("out_dtype")
+    # Without one, an image that cannot be worked with is for `apply` to refuse, as an image.
+    dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
+    stretch = stretch and show != "angle"
     options["out_dtype"] = "float32" if stretch else dtype
     if show in ("x", "y"):
         kernel = along_x if show == "x" else along_y
-        result = apply(image, (kernel,), grey=True, **options)
+        result = apply(pixels, (kernel,), grey=True, **options)
     else:
-        combine = _magnitude if show == "magnitude" else partial(_angle, full=full)
-        result = apply(image, (along_x, along_y), combine=combine, grey=True, **options)
-    return _stretched(result, show, dtype) if stretch and show != "angle" else (
-        result.astype(dtype, copy=False)
-    )  # fmt: skip
+        combine = _magnitude
+        if show == "angle":
+            combine = partial(
+                _angle,
+                flat=_rounding(pixels),
+                full=full_scale(dtype) if dtype.kind == "u" else None,
+                light=full_scale(pixels.dtype) if options.get("linear") else None,
+            )
+        result = apply(pixels, (along_x, along_y), combine=combine, grey=True, **options)
+    return _stretched(result, show, dtype, _rounding(pixels)) if stretch else result
 
 
 def sharpen(
@@ -167,9 +177,33 @@ def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
     return np.sqrt(along_x * along_x + along_y * along_y)
 
 
-def _angle(_centre: Floats, along_x: Floats, along_y: Floats, full: float | None) -> Floats:
+def _rounding(pixels: Pixels) -> float:
+    """Return the largest derivative that may be nothing but rounding.
+
+    In flat areas each method leaves its own, of which an angle or a stretch would make
+    something to be seen.
+    """
+    if pixels.dtype.kind != "f":
+        return 4e-6 * full_scale(pixels.dtype)
+    return 4e-6 * float(np.abs(pixels).max(initial=0.0, where=np.isfinite(pixels)))
+
+
+def _angle(
+    _centre: Floats,
+    along_x: Floats,
+    along_y: Floats,
+    flat: float,
+    full: float | None,
+    light: float | None,
+) -> Floats:
+    for along in (along_x, along_y):
+        along[np.abs(along) <= flat] = 0  # and not -0, whose angle is -pi
     turn = np.arctan2(along_y, along_x)
-    return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
+    if full is not None:
+        turn = (turn + math.pi) * (full / (2 * math.pi))
+    # What filters light is encoded afterwards; an angle is no light and must come out of that
+    # as it is.
+    return turn if light is None else to_light(turn, light)
 
 
 def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -> Floats:
@@ -179,15 +213,16 @@ def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -
     return centre + difference * difference.dtype.type(amount)
 
 
-def _stretched(result: Floats, show: Show, dtype: np.dtype[Any]) -> Pixels:
+def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) -> Pixels:
     """Spread one channel over the whole range; a second one, the alpha, stays."""
-    full = float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+    full = full_scale(dtype)
     edges = result if result.ndim == 2 else result[..., 0]
-    largest = float(np.abs(edges).max()) or 1.0
+    largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
+    scale = full / largest if largest > flat else 0.0
     if show == "magnitude":
-        edges *= full / largest
+        edges *= scale
     else:
-        edges *= full / (2 * largest)
+        edges *= scale / 2
         edges += full / 2
     if dtype.kind == "u":
         np.rint(result, out=result)

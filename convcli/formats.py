@@ -13,12 +13,14 @@ class Format(NamedTuple):
 
     `modes` are the modes that are written as they are, in Pillow's words; `widened` maps
     others to one that loses nothing. `metadata` are the things that the format keeps.
+    `longest` is the most pixels that a side may have, where that is less than 2**31.
     """
 
     suffixes: tuple[str, ...]
     modes: tuple[str, ...]
     widened: dict[str, str]
     metadata: tuple[str, ...]
+    longest: int = 2**31 - 1
 
 
 FORMATS: dict[str, Format] = {
@@ -29,23 +31,27 @@ FORMATS: dict[str, Format] = {
         ("icc_profile", "dpi", "exif"),
     ),
     "JPEG": Format(
-        (".jpg", ".jpeg", ".jfif"), ("L", "RGB", "CMYK"), {}, ("icc_profile", "dpi", "exif")
+        (".jpg", ".jpeg", ".jfif"),
+        ("L", "RGB", "CMYK"),
+        {},
+        ("icc_profile", "dpi", "exif"),
+        65_500,
     ),
     "TIFF": Format(
         (".tif", ".tiff"),
         ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F"),
         {},
-        ("icc_profile", "dpi"),
+        ("icc_profile", "dpi", "exif"),
     ),
     "WEBP": Format(
-        (".webp",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif")
+        (".webp",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif"), 16_383
     ),
-    "AVIF": Format(
-        (".avif",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif")
+    "AVIF": Format(  # larger ones are written, and read by nobody
+        (".avif",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif"), 32_768
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
     "PPM": Format((".ppm", ".pgm", ".pnm"), ("L", "RGB", "I;16"), {}, ()),
-    "GIF": Format((".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, ()),
+    "GIF": Format((".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, (), 65_535),
 }
 """By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
 some decoders (EPS) start other programs."""
@@ -69,10 +75,15 @@ def format_of(path: Path) -> str:
     try:
         return _BY_SUFFIX[path.suffix.lower()]
     except KeyError:
-        what = f"the suffix {shown(path.suffix)} is" if path.suffix else "there is no suffix, so"
-        known = "no format that can be written" if path.suffix else "the format is not known"
+        known = ", ".join(_BY_SUFFIX)
+        if not path.suffix:
+            raise ConvcliError(
+                f"{shown(path)}: a file needs a suffix ({known}) or --format; "
+                "a folder that does not exist yet, a slash at its end"
+            ) from None
         raise ConvcliError(
-            f"{shown(path)}: {what} {known}; use {', '.join(_BY_SUFFIX)}, or --format"
+            f"{shown(path)}: the suffix {shown(path.suffix)} is no format that can be written; "
+            f"use {known}, or --format"
         ) from None
 
 
@@ -105,6 +116,16 @@ def mode_for(format_name: str, mode: str) -> str:
         f"{format_name} cannot hold {_MEANING.get(mode, mode)}; "
         f"write {' or '.join(able)} instead (-o NAME{FORMATS[able[0]].suffixes[0]} or --format)"
     )
+
+
+def check_size(format_name: str, width: int, height: int) -> None:
+    """Raise `ConvcliError` for a picture that is too long for a format."""
+    longest = FORMATS[format_name].longest
+    if max(width, height) > longest:
+        raise ConvcliError(
+            f"{format_name} cannot hold {width} x {height} pixels, at most {longest} a side; "
+            "write PNG or TIFF instead (-o NAME.png or --format)"
+        )
 
 
 _MEANING = {

@@ -13,19 +13,25 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from convcli.errors import ConvcliError
-from convcli.formats import FORMATS, mode_for
+from convcli.formats import FORMATS, check_size, mode_for
 from convcli.types import Pixels
 from convcli.writing import new_file
-
-# A phone's JPEG with a second picture in it (depth, a larger crop) is MPO; the first one is
-# what every viewer shows.
-_OPENED = (*FORMATS, "MPO")
 
 # Modes that have no samples to filter, or that nothing can write, and what they are read as.
 _READ_AS = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
             "YCbCr": "RGB", "HSV": "RGB"}  # fmt: skip
 
 _ARRAY_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "CMYK": 4}
+
+# The colour space that an ICC profile names in its header, for the modes that it can describe.
+_ICC_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "F": b"GRAY",
+               "RGB": b"RGB ", "RGBA": b"RGB ", "CMYK": b"CMYK"}  # fmt: skip
+
+# The tags that say something about the photograph: description, camera, orientation,
+# resolution, program, time, artist, computer, rating, copyright, the EXIF and GPS blocks, and
+# Windows' title to subject. A TIFF's other tags say how its samples were stored.
+_EXIF_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853,
+              *range(40091, 40096)}  # fmt: skip
 
 # Quality for pictures that come from another format; a JPEG keeps its own tables.
 _QUALITY = 90
@@ -109,8 +115,10 @@ def read(source: Path | bytes, target_format: str | None = None, edged: bool = F
         raise ConvcliError("is empty")
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with Image.open(file, formats=_OPENED) as image:
+        with Image.open(file, formats=tuple(FORMATS)) as image:
             return _decoded(image, target_format, edged)
+    except ConvcliError:
+        raise
     except UnidentifiedImageError:
         known = ", ".join(FORMATS)
         raise ConvcliError(f"is not a picture in a known format ({known})") from None
@@ -118,12 +126,20 @@ def read(source: Path | bytes, target_format: str | None = None, edged: bool = F
         raise ConvcliError(
             f"has more than {Image.MAX_IMAGE_PIXELS} pixels; --max-pixels raises the limit"
         ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise what they like
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk's fault, not the picture's
+        raise ConvcliError(f"is truncated or damaged: {error}") from error
 
 
 def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Picture:
     """Decode an opened picture and take what it carries along."""
     if 0 in image.size:
         raise ConvcliError("is empty: it has no pixels")
+    # A phone's JPEG with a second picture in it (depth, a larger crop) is MPO; the first one
+    # is what every viewer shows.
     format_name = "JPEG" if image.format == "MPO" else image.format or "PNG"
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
@@ -131,18 +147,24 @@ def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Pict
     notes = _depth_notes(image)
     wanted = _read_mode(image)
     mode_for(target_format or format_name, _edged_mode(wanted) if edged else wanted)
-    try:
-        image.load()  # first, and once: Pillow forgets the damage when asked a second time
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ConvcliError(f"is truncated or damaged: {error}") from None
+    image.load()  # first, and once: Pillow forgets the damage when asked a second time
     jpeg = _jpeg_settings(image)
     metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
+    if metadata.get("dpi") == (1, 1):  # what Pillow says of a TIFF that says nothing
+        del metadata["dpi"]
     turned = ExifTags.Base.Orientation in image.getexif()
     ImageOps.exif_transpose(image, in_place=True)
-    if exif := _exif(image, turned):
+    try:
+        exif = _exif(image, turned)
+    except Exception:  # Pillow reads values that it cannot write, and says so in many ways
+        exif = None
+        notes.append("its EXIF data are damaged and were left out")
+    if exif:
         metadata["exif"] = exif
     if image.mode == "P" or image.mode in _READ_AS:
-        notes.append(f"mode {image.mode} was filtered and written as {wanted}")
+        notes.append(f"mode {image.mode} was filtered as {wanted}")
+    if "transparency" in image.info and wanted not in ("LA", "RGBA"):
+        notes.append("its transparent colour was left out")
     mode = _edged_mode(wanted) if edged and wanted == "CMYK" else wanted
     if image.mode != mode and not mode.startswith("I;16"):
         image = image.convert("RGB" if mode == "L" and wanted == "CMYK" else mode)
@@ -181,8 +203,10 @@ def _depth_notes(image: Image.Image) -> list[str]:
 
 
 def _exif(image: Image.Image, turned: bool) -> bytes | None:
-    """Return the EXIF block of an upright picture; its embedded thumbnail is left behind."""
+    """Return the EXIF block of an upright picture; its embedded thumbnail is left out."""
     exif = image.getexif()
+    for tag in set(exif) - _EXIF_KEPT:
+        del exif[tag]
     if turned:
         exif[ExifTags.Base.Orientation] = 1
     return exif.tobytes() if exif else None
@@ -252,19 +276,25 @@ def write(
         If the file system refuses.
     """
     mode = mode_for(format_name, picture.mode)
+    check_size(format_name, picture.pixels.shape[1], picture.pixels.shape[0])
     image = _image(picture, mode)
     settings = _settings(picture, format_name, quality)
     if not strip:
         kept = FORMATS[format_name].metadata
         settings |= {key: picture.metadata[key] for key in kept if key in picture.metadata}
+        # Edges of a colour picture are grey; its profile would make of them what they are not.
+        if settings.get("icc_profile", b"")[16:20] != _ICC_SPACES[mode]:
+            settings.pop("icc_profile", None)
     if isinstance(target, Path):
         with new_file(target, overwrite) as file:
             image.save(file, format_name, **settings)
     else:
         # Pillow seeks in what it writes to, which a pipe does not allow.
-        content = io.BytesIO()
-        image.save(content, format_name, **settings)
-        target.write(content.getbuffer())
+        encoded = io.BytesIO()
+        image.save(encoded, format_name, **settings)
+        rest = encoded.getbuffer()
+        while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
+            rest = rest[target.write(rest) :]
         target.flush()
 
 
@@ -291,6 +321,6 @@ def _jpeg_tables(picture: Picture) -> dict[str, Any]:
     """Use the tables of the JPEG that it came from; one is enough for grey."""
     settings = dict(picture.jpeg)
     if picture.mode == "L":
-        settings["qtables"] = {0: settings["qtables"][0]}
+        settings["qtables"] = [next(iter(settings["qtables"].values()))]
         settings.pop("subsampling", None)
     return settings

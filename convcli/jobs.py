@@ -67,15 +67,21 @@ def jobs_for(request: Request) -> list[Job]:
         For a request that makes no sense as a whole: then nothing is touched. What is wrong
         with a single input becomes its job's `problem`.
     """
-    format_name = format_named(request.format) if request.format else None
+    format_name = None if request.format is None else format_named(request.format)
+    if request.output == "" or "" in request.inputs:
+        raise ConvcliError("a name is empty (''); a shell variable without a value, perhaps")
     inputs = list(_inputs(request))
     if request.existing == "in place" and request.output is not None:
         raise ConvcliError("--in-place writes over the inputs, so it takes no --output")
+    if request.existing == "in place" and format_name:
+        raise ConvcliError("--in-place keeps the names, and so the formats; it takes no --format")
     if any(source is None for source, _, _ in inputs):
         return [_piped(request, format_name)]
     many = len(inputs) != 1 or _names_folder(request.output) or _several(request)
     if request.output == "-" and many:
         raise ConvcliError("standard output takes one picture; name a folder with -o")
+    if many and request.output is not None:
+        _check_folder(request.output)
     jobs = []
     for source, relative, problem in inputs:
         assert source is not None
@@ -111,7 +117,7 @@ def _inputs(request: Request) -> Iterator[Input]:
             yield None, Path("-"), ""
             continue
         path = Path(typed)
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing
             if not request.recursive:
                 raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter what is in it")
             yield from _walked(path, request)
@@ -125,6 +131,10 @@ def _listed(name: str, null: bool) -> list[str]:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ConvcliError(f"--files-from {shown(name)}: {reason_of(error)}") from None
+    if b"\0" in content and not null:
+        raise ConvcliError(
+            f"--files-from {shown(name)}: holds NUL bytes; if `find -print0` wrote it, add --null"
+        )
     separator = b"\0" if null else b"\n"
     names = [entry.removesuffix(b"\r") if not null else entry for entry in content.split(separator)]
     found = [os.fsdecode(entry) for entry in names if entry]
@@ -179,13 +189,26 @@ def _problem(path: Path) -> str:
 
 
 def _several(request: Request) -> bool:
-    return request.files_from is not None or any(Path(name).is_dir() for name in request.inputs)
+    return request.files_from is not None or any(map(os.path.isdir, request.inputs))
 
 
 def _names_folder(output: str | None) -> bool:
     return output is not None and output != "-" and (
-        output.endswith(("/", os.sep)) or Path(output).is_dir()
+        output.endswith(("/", os.sep)) or os.path.isdir(output)
     )  # fmt: skip
+
+
+def _check_folder(output: str) -> None:
+    """Refuse an -o that several pictures cannot go into, or that was meant as one picture."""
+    if os.path.isdir(output):
+        return
+    if os.path.lexists(output.rstrip("/")):
+        raise ConvcliError(f"{shown(output)} is not a folder, which -o must be here")
+    if is_picture(Path(output)) and not _names_folder(output):
+        raise ConvcliError(
+            f"-o {shown(output)} names one picture, and here a folder is needed; "
+            f"if it shall be called that, add a slash"
+        )
 
 
 def _piped(request: Request, format_name: str | None) -> Job:
@@ -210,7 +233,7 @@ def _file_job(
 ) -> Job:
     """Decide where the result of a file goes, and in which format."""
     if request.existing == "in place":
-        return Job(source, source, format_name or _known_format(source))
+        return Job(source, source, _known_format(source))
     if request.output is None:
         suffix = FORMATS[format_name].suffixes[0] if format_name else source.suffix
         target = source.with_name(f"{source.stem}.{request.command}{suffix}")
@@ -232,28 +255,37 @@ def _known_format(path: Path) -> str | None:
 def _check_clashes(jobs: list[Job], existing: Existing) -> None:
     """Refuse two inputs for one output, and an output that is an input."""
     targets: dict[str, Path] = {}
-    sources = {_place(job.source) for job in jobs if job.source is not None and not job.problem}
+    sources = {_file_id(job.source) for job in jobs if job.source is not None} - {None}
     for job in jobs:
         if job.target is None or job.source is None:
             continue
-        place = _place(job.target)
+        place = os.path.realpath(job.target)
         if place in targets:
             raise ConvcliError(
                 f"{shown(targets[place])} and {shown(job.source)} would both be written to "
                 f"{shown(job.target)}"
             )
         targets[place] = job.source
-        if existing == "in place":
+        there = _file_id(job.target)
+        if there not in sources or existing in ("in place", "skip"):
             continue
-        same = place in sources or (job.target.exists() and job.target.samefile(job.source))
-        if same:
+        if there == _file_id(job.source):
             raise ConvcliError(
-                f"{shown(job.target)} is an input; to write over it, use --in-place without -o"
+                f"{shown(job.target)} is the input; to write over it, use --in-place without -o"
             )
+        raise ConvcliError(
+            f"{shown(job.target)} is an input, and {shown(job.source)} would be written over it; "
+            "name fewer inputs, or another -o"
+        )
 
 
-def _place(path: Path) -> str:
-    return os.path.join(os.path.realpath(path.parent), path.name)
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Return what a file is by whatever name: links, ``./x`` and other spellings are one."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _check_existing(jobs: list[Job], existing: Existing) -> list[Job]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convcli.errors import ConvcliError, shown
+from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels import NAMED, Kernel, kernel_from, named_kernel
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
@@ -25,7 +25,8 @@ def read_kernel(text: str) -> Kernel:
     ----------
     text : str
         ``"sobel"`` or ``"motion:15,30"``; a path that ends in .npy, .csv, .txt or .json;
-        or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0 -1"`` (commas may stand between numbers).
+        or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0 -1"`` (commas may stand between numbers,
+        line ends between rows).
 
     Raises
     ------
@@ -37,7 +38,8 @@ def read_kernel(text: str) -> Kernel:
     if text.lower().endswith(SUFFIXES):
         return _read_file(Path(text))
     if re.match(r"\s*[-+.\d]", text) and not Path(text).suffix[1:].isalpha():
-        return _parse_rows(text.split(";"), repr(text))
+        rows = re.split(r"[;\n]\s*", text.rstrip("; \t\r\n"))
+        return _parse_rows(rows, " ".join(text.split()))
     raise ConvcliError(
         f"{shown(text)} is no kernel; type numbers such as '1 0 -1; 2 0 -2; 1 0 -1', "
         f"name a file ({', '.join(SUFFIXES)}), or one of {', '.join(NAMED)}"
@@ -63,39 +65,36 @@ def save_kernel(kernel: Kernel, path: Path) -> None:
 
 
 def _read_file(path: Path) -> Kernel:
-    name = shown(path)
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ConvcliError(f"kernel {name}: is larger than {_MOST_BYTES} bytes")
+            raise ConvcliError(f"kernel {shown(path)}: is larger than {_MOST_BYTES} bytes")
         if path.suffix.lower() == ".npy":
             return _read_npy(path)
         text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a BOM
     except OSError as error:
-        raise ConvcliError(f"kernel {name}: {error.strerror}") from None
+        raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConvcliError(f"kernel {name}: is not a text of numbers") from None
+        raise ConvcliError(f"kernel {shown(path)}: is not a text of numbers") from None
     if path.suffix.lower() == ".json":
         return _parse_json(text, path)
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return _parse_rows([line for line in lines if line], name)
+    return _parse_rows([line for line in lines if line], str(path))
 
 
 def _read_npy(path: Path) -> Kernel:
     """Read an array without unpickling, and without trusting the size that its header claims."""
     try:
-        # A memory map cannot be longer than the file, so a header that lies asks for nothing.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Unlike np.load it knows no pickle and no archive; and a memory map cannot be longer
+        # than the file, so a header that lies asks for nothing.
+        array = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except Exception as error:  # numpy raises many types for damaged headers
-        reason = "objects in it would have to be unpickled" if "allow_pickle" in str(error) else ""
+    except Exception:  # numpy raises many types for damaged headers
         raise ConvcliError(
-            f"kernel {shown(path)}: is not a .npy file of plain numbers"
-            + (f"; {reason}, which is never done" if reason else "")
+            f"kernel {shown(path)}: is not a .npy file of plain numbers; "
+            "archives and pickled objects are not read"
         ) from None
-    if not isinstance(array, np.ndarray):
-        raise ConvcliError(f"kernel {shown(path)}: holds several arrays; one .npy array is needed")
-    return kernel_from(array, str(path))
+    return kernel_from(array, inert(str(path)))
 
 
 def _parse_json(text: str, path: Path) -> Kernel:
@@ -107,29 +106,36 @@ def _parse_json(text: str, path: Path) -> Kernel:
         raise ConvcliError(f"kernel {shown(path)}: must be a list of rows: [[1, 0], [0, 1]]")
     if not all(type(value) in (int, float) for row in rows for value in row):
         raise ConvcliError(f"kernel {shown(path)}: holds something that is not a number")
-    _check_lengths([len(row) for row in rows], shown(path))
+    _check_lengths([len(row) for row in rows], str(path))
     try:
-        return kernel_from(np.array(rows, dtype=np.float64), str(path))
+        return kernel_from(np.array(rows, dtype=np.float64), inert(str(path)))
     except OverflowError:  # a whole number beyond float64
         raise ConvcliError(f"kernel {shown(path)}: a number in it is too large") from None
 
 
 def _parse_rows(lines: list[str], name: str) -> Kernel:
-    """Read rows of numbers with spaces, tabs, commas or semicolons between them."""
+    """Read rows of numbers with spaces, tabs, commas or semicolons between them.
+
+    A cell that is empty is an error, and so is a comma among semicolons: to skip the one, or
+    to read 0,5 as two numbers, would give a kernel that nobody wrote.
+    """
     rows = [list(_numbers(line, name, number)) for number, line in enumerate(lines, 1)]
     if not rows:
-        raise ConvcliError(f"kernel {name}: is empty")
+        raise ConvcliError(f"kernel {shown(name)}: is empty")
     _check_lengths([len(row) for row in rows], name)
-    return kernel_from(np.array(rows), name.strip("'"))
+    return kernel_from(np.array(rows), inert(name))
 
 
 def _numbers(line: str, name: str, row: int) -> Iterator[float]:
-    for column, word in enumerate(re.split(r"[\s,;]+", line.strip(" \t\r,;")), 1):
+    separator = ";" if ";" in line else r"\s*,\s*|\s+"
+    # Spreadsheets end short rows with empty cells.
+    for column, word in enumerate(re.split(separator, line.lstrip().rstrip(" \t\r,;")), 1):
         try:
             yield float(word)
         except ValueError:
             raise ConvcliError(
-                f"kernel {name}: row {row}, column {column} is {word!r}; a number is needed"
+                f"kernel {shown(name)}: row {row}, column {column} is {word.strip()!r}; "
+                "a number is needed"
             ) from None
 
 
@@ -137,6 +143,6 @@ def _check_lengths(lengths: list[int], name: str) -> None:
     for row, length in enumerate(lengths, 1):
         if length != lengths[0]:
             raise ConvcliError(
-                f"kernel {name}: row {row} has {length} numbers, row 1 has {lengths[0]}; "
+                f"kernel {shown(name)}: row {row} has {length} numbers, row 1 has {lengths[0]}; "
                 "every row must be as long"
             )

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 TEMPORARY_SUFFIX = ".part"
 
+_unfinished: set[str] = set()
+
 
 @contextmanager
 def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
@@ -54,9 +56,10 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
     # Short whatever the target is called (255 bytes is a common limit), and hidden.
     temporary = os.path.join(folder, f".convcli-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    _unfinished.add(temporary)
     # 0o666 less the umask, as for any new file; O_EXCL so that nobody's file is reused.
-    number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
+        number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with open(number, "w+b") as file:
             yield file
             file.flush()
@@ -71,7 +74,16 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+    finally:
+        _unfinished.discard(temporary)
     _sync_folder(folder)
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of every thread, for a process that is about to die."""
+    for temporary in tuple(_unfinished):
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def _rename_to_new(temporary: str, target: str) -> None:

@@ -35,7 +35,7 @@ def test_equals_the_definition(loop, kernel, dtype):
     definition(weights)(window, wanted)
     for out_dtype in ("float64", accumulator):
         result = np.empty((6, 11, 1), out_dtype)
-        load(loop)(weights, 1.0)(window, result)
+        load(loop).correlator(weights, 1.0)(window, result)
         scale = np.abs(wanted).max()
         assert (
             np.abs(result - wanted).max() <= (5e-6 if accumulator == "float32" else 1e-12) * scale
@@ -49,9 +49,9 @@ def test_integers_are_rounded_half_to_even_and_clipped(loop, dtype):
     window = np.array([[[1], [2], [3], [4], [top], [0]]], dtype)
     accumulator = "float32" if dtype == "uint8" else "float64"
     out = np.empty((1, 5, 1), dtype)
-    load(loop)(np.array([[0.5, 0.5]], accumulator), 1.0)(window, out)
+    load(loop).correlator(np.array([[0.5, 0.5]], accumulator), 1.0)(window, out)
     assert out[0, :3, 0].tolist() == [2, 2, 4]  # 1.5, 2.5, 3.5
-    load(loop)(np.array([[3.0, -1.0]], accumulator), 1.0)(window, out)
+    load(loop).correlator(np.array([[3.0, -1.0]], accumulator), 1.0)(window, out)
     assert out[0, :, 0].tolist() == [1, 3, 5, 0, top]  # 1, 3, 5, 12 - top, 3 top
 
 
@@ -60,7 +60,7 @@ def test_the_divisor_keeps_ties_exact(loop):
     """Sixths are not exact in binary; whole weights and a divisor make 15 / 6 a tie."""
     window = np.array([[1, 2, 3, 4, 2, 3]], np.uint8).reshape(1, 6, 1)
     out = np.empty((1, 1, 1), np.uint8)
-    load(loop)(np.ones((1, 6), np.float32), 6.0)(window, out)
+    load(loop).correlator(np.ones((1, 6), np.float32), 6.0)(window, out)
     assert out.item() == 2
 
 
@@ -69,17 +69,19 @@ def test_channels_do_not_mix(loop):
     weights = weights_for((3, 4), "float64")
     window = window_for((5, 7), (3, 4), "uint8", channels=3)
     together = np.empty((5, 7, 3))
-    load(loop)(weights, 1.0)(window, together)
+    load(loop).correlator(weights, 1.0)(window, together)
     for channel in range(3):
         alone = np.empty((5, 7, 1))
-        load(loop)(weights, 1.0)(window[:, :, channel : channel + 1].copy(), alone)
+        load(loop).correlator(weights, 1.0)(window[:, :, channel : channel + 1].copy(), alone)
         np.testing.assert_allclose(together[:, :, channel : channel + 1], alone, atol=1e-10)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_kernel_of_zeros_gives_zeros(loop):
     out = np.full((2, 3, 1), 7, np.uint8)
-    load(loop)(np.zeros((3, 3), np.float32), 1.0)(window_for((2, 3), (3, 3), "uint8"), out)
+    load(loop).correlator(np.zeros((3, 3), np.float32), 1.0)(
+        window_for((2, 3), (3, 3), "uint8"), out
+    )
     assert not out.any()
 
 
@@ -89,7 +91,7 @@ def test_a_nan_reaches_no_further_than_the_kernel(loop, bad):
     window = window_for((40, 40), (3, 5), "float32")
     window[20, 20] = bad
     out = np.empty((40, 40, 1), np.float32)
-    load(loop)(np.abs(weights_for((3, 5), "float32")), 1.0)(window, out)
+    load(loop).correlator(np.abs(weights_for((3, 5), "float32")), 1.0)(window, out)
     touched = ~np.isfinite(out[..., 0])
     assert touched.sum() == 15
     assert touched[18:21, 16:21].all()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import warnings
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from convcli import __version__
 from convcli.cli import blur, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
-from convcli.errors import ConvcliError, inert
+from convcli.errors import ConvcliError, inert, reason_of
 
 app = typer.Typer(
     name="convcli",
@@ -51,21 +54,71 @@ def _options(
     pass
 
 
+_FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PATIENCE_SECONDS = 0.5
+
+
 def main() -> None:
     """Run the program; every failure that a user can cause ends in one line."""
     # numpy's linear algebra would start a thread a core, which nothing here uses: 35 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not sys.warnoptions:
+        # Pillow warns of damaged EXIF data, in two lines and with a line of its source.
+        warnings.simplefilter("ignore")
+    # A stream that was closed (`<&-`) is None; what is read from it or said to it is nothing.
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for number in _FATAL:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and `&` have it
+            signal.signal(number, _leave)
+    status = _status()
     try:
-        status = app(standalone_mode=False)
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        # It was said already; flushing at exit must not fail again, and aloud.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if status - 128 in _FATAL:
+        _die(status - 128)
+    sys.exit(status)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End by way of every ``finally``, which stop workers; or without, if that takes long."""
+    signal.signal(number, signal.SIG_DFL)  # asked a second time, end at once
+    # A thread that filters cannot be stopped, and the end of the program would wait for it.
+    deadline = threading.Timer(_PATIENCE_SECONDS, _die, (number,))
+    deadline.daemon = True
+    deadline.start()
+    raise SystemExit(128 + number)
+
+
+def _die(number: int) -> None:
+    """Die of the signal, so that a shell's loop around this stops too."""
+    from convcli.writing import remove_unfinished
+
+    remove_unfinished()
+    os.kill(os.getpid(), number)
+
+
+def _status() -> int:
+    """Carry out the command line and return the exit status."""
+    try:
+        return app(prog_name="convcli", standalone_mode=False) or 0
     except ConvcliError as error:
-        status = _refused(inert(str(error)))
+        return _refused(inert(str(error)))
     except _UsageError as error:
-        status = _refused(error.format_message())
-    if status == 130:
-        # Die of the signal, so that a shell's loop around this stops too.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(status or 0)
+        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+        return _refused(error.format_message() + hint)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    except Exception as error:
+        # Standard output is full, the folder that this runs in is gone, or a bug.
+        if "--debug" in sys.argv:
+            raise
+        more = "" if isinstance(error, OSError) else "; --debug shows where"
+        typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
+        return 1
 
 
 def _refused(message: str) -> int:

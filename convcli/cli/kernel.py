@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from convcli.kernels import Kernel, Weights
 
-# A wider table would not fit 80 columns; a longer one is not read.
+# A larger table is not read.
 _MOST_SHOWN = 25
 
 
@@ -56,14 +57,21 @@ def command(
 def _show(kernel: Kernel) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    # Wider than any table: rich would cut cells and break lines to fit the terminal; better
+    # that the terminal wraps them.
+    console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
-    console.print(f"{kernel.name}: {height} x {width}, sum {kernel.sum:.6g}, rank {kernel.rank}")
+    total = 0 if kernel.is_derivative else kernel.sum
+    # To find the rank of a larger kernel would take many seconds.
+    rank = f", rank {kernel.rank}" if kernel.cheap_factors else ""
+    console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")
     if max(height, width) <= _MOST_SHOWN:
         _print_table(console, kernel.weights)
     else:
         console.print(f"too large to show; save it with -o to see all {height * width} weights")
-    if kernel.rank == 1 and min(height, width) > 1:
+    if not rank or min(height, width) == 1:
+        return
+    if kernel.rank == 1:
         column, row = kernel.factors[0]
         console.print("separable: the column", _line(column), "times the row", _line(row))
     elif kernel.rank * (height + width) < kernel.taps:
@@ -79,10 +87,23 @@ def _print_table(console: Console, weights: Weights) -> None:
     table = Table(show_header=False, box=box.ROUNDED if console.is_terminal else box.ASCII)
     for _ in range(weights.shape[1]):
         table.add_column(justify="right", no_wrap=True)
-    for row in weights:
-        table.add_row(*(f"{value:.4g}" for value in row))
-    # Cells of a wide kernel would be cut to fit; better that the terminal wraps them.
-    console.print(table, width=max(console.width, 12 * weights.shape[1]), soft_wrap=True)
+    spec = _number_format(weights)
+    for row in weights.tolist():
+        table.add_row(*(format(value, spec) if value else "0" for value in row))
+    console.print(table)
+
+
+def _number_format(weights: Weights) -> str:
+    """Choose one format for all: 4 digits of the largest weight, fewer where none is lost."""
+    import numpy as np
+
+    largest = float(np.abs(weights).max())
+    if largest > 0 and not 1e-4 <= largest < 1e6:
+        return ".3e"
+    decimals = max(0, 3 - math.floor(math.log10(largest or 1)))
+    while decimals > 0 and np.allclose(weights.round(decimals - 1), weights, rtol=1e-9, atol=0):
+        decimals -= 1
+    return f"z.{decimals}f"
 
 
 def _line(values: Weights) -> str:

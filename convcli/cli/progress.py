@@ -6,6 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import typer
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -54,12 +56,21 @@ class Bar:
             speed = self._megapixels / max(time.monotonic() - self._started, 1e-9)
             self._draw(self._done, self._pictures, "pictures", f"{speed:.1f} MP/s")
 
+    def say(self, line: str) -> None:
+        """Print a line on standard error; above the bar, where there is one."""
+        if self._progress is None:
+            typer.echo(line, err=True)
+        else:
+            from rich.text import Text
+
+            self._progress.console.print(Text(line), soft_wrap=True)
+
     def _draw(self, done: int, total: int, what: str, speed: str) -> None:
         now = time.monotonic()
         if not self._enabled or now - self._started < _PATIENCE_SECONDS:
             return
         if self._progress is None:
-            self._start(what)
+            self._start(what, total)
         if now - self._drawn >= _REFRESH_SECONDS or done == total:
             self._drawn = now
             assert self._progress is not None
@@ -67,7 +78,7 @@ class Bar:
             self._progress.update(self._task, completed=done, total=total, speed=speed)
             self._progress.refresh()
 
-    def _start(self, what: str) -> None:
+    def _start(self, what: str, total: int) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -77,17 +88,23 @@ class Bar:
             TimeRemainingColumn,
         )
 
+        class VisibleCursor(Console):
+            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
+                return False  # a program that is killed could not bring it back
+
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=VisibleCursor(stderr=True),
             transient=True,
             auto_refresh=False,
-            # Pictures and JSON go to standard output, which rich must not catch.
+            # Pictures and JSON go to standard output, which rich must not catch; what goes to
+            # standard error goes through `say`.
             redirect_stdout=False,
+            redirect_stderr=False,
         )
-        self._task = self._progress.add_task(what, total=None, speed="")
+        self._task = self._progress.add_task(what, total=total, speed="")
         self._progress.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ from convcli import batch, image
 from convcli.batch import Filter, Outcome
 from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
+from convcli.filters import finite
 from convcli.image import Picture
 from convcli.jobs import Existing, Job, Request, jobs_for
 from convcli.kernels import Kernel
@@ -36,19 +38,19 @@ def run(
     picture is opened.
     """
     request = _request(shared, name)
-    if not request.inputs and request.files_from is None and sys.stdin.isatty():
+    if request.files_from is None and request.inputs in ((), ("-",)) and sys.stdin.isatty():
         raise ConvcliError(
             f"no input; name a picture (convcli {name} photo.jpg) or pipe one in "
             f"('convcli {name} --help' says more)"
         )
+    finite(border_value=shared.border_value)
     # Refuses a method that is not installed, or fewer than one worker.
     plan_for((1, 1), "uint8", kernels, shared.method, shared.workers)
     jobs = jobs_for(request)
     _check_streams(shared, jobs)
-    if shared.dry_run:
-        _say_what_would_be_done(jobs, name)
-        raise typer.Exit(1 if any(job.problem for job in jobs) else 0)
     image.limit_pixels(shared.max_pixels)
+    if not shared.debug:
+        logging.disable()  # when memory runs out, thread pools log tracebacks
     what = Filter(
         apply=lambda picture, options: verb(picture.pixels, **options_for(picture, options)),
         options=Options(
@@ -64,11 +66,8 @@ def run(
         overwrite=shared.overwrite or shared.in_place,
     )
     try:
-        failed = _run(jobs, what, shared)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away, as `| head` does; flushing at exit must not say so again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
+    except BrokenPipeError:  # the reader went away, as `| head` does
         raise typer.Exit(141) from None
     raise typer.Exit(1 if failed else 0)
 
@@ -82,7 +81,7 @@ def numbers(option: str, text: str, most: int) -> list[float]:
     if not 1 <= len(values) <= most:
         raise ConvcliError(
             f"{option} must be a number{', or two with a comma between' if most == 2 else ''}, "
-            f"not {inert(text)!r}"
+            f"not {text!r}"
         )
     return values
 
@@ -120,89 +119,112 @@ def _request(shared: Shared, name: str) -> Request:
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:
     """Refuse pictures on a terminal, and two things on one standard output."""
-    if any(job.target is None and not job.problem for job in jobs) and not shared.dry_run:
+    piped = any(job.target is None and not job.problem for job in jobs)
+    if (piped or shared.json) and not sys.stdout:
+        raise ConvcliError("standard output is closed; name a file with -o")
+    if piped and not shared.dry_run:
         if shared.json:
             raise ConvcliError("--json and the picture cannot both go to standard output")
         if sys.stdout.isatty():
             raise ConvcliError("a picture is not written to a terminal; name a file with -o")
 
 
-def _say_what_would_be_done(jobs: list[Job], name: str) -> None:
+def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
+    """Say what would be done, and return how many jobs cannot be."""
     for job in jobs:
+        if shared.json:
+            status = "failed" if job.problem else "skipped" if job.skip else "planned"
+            _print_json(job, status, {"reason": job.problem} if job.problem else {})
         if job.problem:
             _say(f"convcli: {_name(job)}: {job.problem}")
+        elif shared.json:
+            continue
         elif job.skip:
             typer.echo(f"skip {_name(job)}: {_output(job)} exists")
         else:
             typer.echo(f"{name} {_name(job)} -> {_output(job)}")
+    return sum(bool(job.problem) for job in jobs)
 
 
 def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
     """Do the jobs, say what became of them, and return how many failed."""
     counts = {"written": 0, "failed": 0, "skipped": 0}
-    with _bar(jobs, shared) as bar:
-        for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
-            counts[outcome.status] += 1
-            bar.picture_done(outcome.megapixels)
-            _report(outcome, shared, alone=len(jobs) == 1)
-    if len(jobs) > 1 and not shared.quiet:
-        _say(", ".join(f"{count} {status}" for status, count in counts.items()))
+    end = ""
+    try:
+        with _bar(jobs, shared) as bar:
+            for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
+                counts[outcome.status] += 1
+                bar.picture_done(outcome.megapixels)
+                _report(outcome, shared, bar.say, alone=len(jobs) == 1)
+    except (KeyboardInterrupt, SystemExit):
+        end = ", then interrupted"
+        raise
+    finally:
+        if len(jobs) > 1 and not shared.quiet:
+            _say(", ".join(f"{count} {status}" for status, count in counts.items()) + end)
     return counts["failed"]
 
 
 def _bar(jobs: list[Job], shared: Shared) -> Bar:
     from convcli.cli.progress import Bar
 
-    return Bar(len(jobs), enabled=sys.stderr.isatty() and not shared.quiet)
+    # JSON on the same terminal would be written into the bar.
+    mixed = shared.json and sys.stdout.isatty()
+    return Bar(len(jobs), enabled=sys.stderr.isatty() and not shared.quiet and not mixed)
 
 
-def _report(outcome: Outcome, shared: Shared, alone: bool) -> None:
+def _report(outcome: Outcome, shared: Shared, say: Callable[[str], None], alone: bool) -> None:
     job = outcome.job
     if shared.json:
-        import json
-
-        typer.echo(json.dumps(_as_json(outcome)))
+        _print_json(job, outcome.status, _results(outcome))
     if outcome.status == "failed":
-        _say(f"convcli: {_name(job)}: {outcome.reason}")
+        say(f"convcli: {_name(job)}: {outcome.reason}")
         if shared.debug and outcome.error is not None:
-            traceback.print_exception(outcome.error)
+            for line in "".join(traceback.format_exception(outcome.error)).splitlines():
+                say(inert(line))
     if outcome.plan is not None and shared.explain:
-        _say(f"{_name(job)}, {outcome.size[0]} x {outcome.size[1]}:\n{outcome.plan}")
+        say(f"{_name(job)}, {outcome.size[0]} x {outcome.size[1]}:\n{outcome.plan}")
     if shared.quiet:
         return
     for note in outcome.notes:
-        _say(f"convcli: {_name(job)}: note: {note}")
+        say(f"convcli: {_name(job)}: note: {note}")
     piped = job.target is None
     if outcome.status == "written" and (shared.verbose or (alone and not piped)):
         method = outcome.plan.method if outcome.plan else ""
-        _say(
+        say(
             f"wrote {_output(job)}: {outcome.size[0]} x {outcome.size[1]} {outcome.mode}, "
             f"{method}, {outcome.seconds:.2f} s"
         )
     if outcome.status == "skipped" and (shared.verbose or alone):
-        _say(f"skipped {_name(job)}: {_output(job)} exists")
+        say(f"skipped {_name(job)}: {_output(job)} exists")
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the fields of an outcome that a script can use; undecodable names are escaped."""
-    job = outcome.job
-    fields: dict[str, Any] = {
+def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
+    """Print an object on one line; a name that is not text is escaped."""
+    import json
+
+    names = {
         "input": _plain(job.source),
-        "output": _plain(job.target),
-        "status": outcome.status,
+        "output": None if job.problem else _plain(job.target),
+        "status": status,
     }
+    typer.echo(json.dumps(names | more))
+
+
+def _results(outcome: Outcome) -> dict[str, Any]:
+    """Return what a script can use of an outcome."""
     if outcome.status == "failed":
-        fields["reason"] = outcome.reason
-    if outcome.status == "written":
-        fields |= {
-            "width": outcome.size[0],
-            "height": outcome.size[1],
-            "mode": outcome.mode,
-            "method": outcome.plan.method if outcome.plan else None,
-            "seconds": round(outcome.seconds, 4),
-            "notes": list(outcome.notes),
-        }
-    return fields
+        return {"reason": outcome.reason}
+    if outcome.status == "skipped":
+        return {}
+    return {
+        "width": outcome.size[0],
+        "height": outcome.size[1],
+        "mode": outcome.mode,
+        "method": outcome.plan.method if outcome.plan else None,
+        "seconds": round(outcome.seconds, 4),
+        "notes": list(outcome.notes),
+    }
 
 
 def _plain(path: os.PathLike[str] | None) -> str:

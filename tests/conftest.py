@@ -1,0 +1,105 @@
+"""Photographs, picture files, and the program: in this process, or in one of its own."""
+
+from __future__ import annotations
+
+import io
+import logging
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from PIL import Image
+from skimage import data
+
+from convcli.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run of the program left behind."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self):
+        return self.out.decode()
+
+    @property
+    def message(self):
+        """The only line of standard error; a failure has no more than one."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """(512, 512, 3) uint8; no two of its rows, columns or corners are alike."""
+    return data.astronaut()
+
+
+@pytest.fixture(scope="session")
+def grey():
+    """(512, 512) uint8."""
+    return data.camera()
+
+
+@pytest.fixture
+def picture_file(tmp_path, photo):
+    """Make a picture file: ``picture_file(name, pixels, **settings of Pillow)``."""
+
+    def make(name, pixels=None, **settings):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = photo[100:148, 200:264] if pixels is None else pixels
+        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+        image.save(path, **settings)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def run(capfdbinary, monkeypatch):
+    """Run the program in this process: ``run("blur", path, "--sigma", 1, stdin=b"")``."""
+
+    def call(*argv, stdin=b""):
+        before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["convcli", *map(str, argv)])
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            patch.setattr(sys, "warnoptions", ["error"])  # as if asked for with -W
+            patch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+            patch.setattr(logging.root.manager, "disable", 0)
+            capfdbinary.readouterr()
+            try:
+                with pytest.raises(SystemExit) as leaving:
+                    main()
+            finally:
+                for number, handler in before.items():
+                    if signal.getsignal(number) is not handler:
+                        signal.signal(number, handler)
+        out, err = capfdbinary.readouterr()
+        return Result(leaving.value.code, out, err.decode())
+
+    return call
+
+
+@pytest.fixture
+def program():
+    """Run the program in a process of its own, for what needs one."""
+
+    def call(*argv, stdin=b"", **settings):
+        done = subprocess.run(
+            [sys.executable, "-m", "convcli", *argv],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            **settings,
+        )
+        return Result(done.returncode, done.stdout, done.stderr.decode())
+
+    return call

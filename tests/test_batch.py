@@ -1,0 +1,287 @@
+"""Jobs over the cores: what becomes of each, and that one does not spoil another."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli import batch, image
+from convcli.batch import Filter, run
+from convcli.jobs import Job
+
+PATIENCE = 10  # seconds that nothing here takes, unless it hangs
+
+
+def blurred(picture, options):
+    return convcli.blur(picture.pixels, 1.0, **options)
+
+
+BLUR = Filter(blurred, {"method": "numpy"})
+
+
+@pytest.fixture
+def jobs(picture_file, photo):
+    """Five jobs, each of a picture of its own."""
+    made = []
+    for number in range(5):
+        path = picture_file(f"in/{number}.png", photo[number * 50 :][:40, :60])
+        made.append(Job(path, path.parents[1] / "out" / path.name, "PNG"))
+    return made
+
+
+def by_name(outcomes):
+    return {outcome.job.source.name: outcome for outcome in outcomes}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8, None])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_every_picture_is_filtered_and_written(jobs, photo, workers, count):
+    outcomes = by_name(run(jobs[:count], BLUR, workers))
+    assert len(outcomes) == count
+    for number, job in enumerate(jobs[:count]):
+        outcome = outcomes[job.source.name]
+        assert (outcome.status, outcome.reason, outcome.error) == ("written", "", None)
+        assert (outcome.size, outcome.mode, outcome.plan.method) == ((60, 40), "RGB", "numpy")
+        assert outcome.megapixels == 60 * 40 / 1e6
+        expected = convcli.blur(photo[number * 50 :][:40, :60], 1.0, method="numpy")
+        np.testing.assert_array_equal(image.read(job.target).pixels, expected)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_bad_file_does_not_stop_the_rest(jobs, workers):
+    jobs[0].source.write_bytes(b"")
+    jobs[1].source.write_bytes(b"hello")
+    jobs[2].source.unlink()  # since it was looked for
+    outcomes = by_name(run(jobs, BLUR, workers))
+    assert {name: (o.status, o.reason) for name, o in outcomes.items()} == {
+        "0.png": ("failed", "is empty"),
+        "1.png": ("failed", outcomes["1.png"].reason),
+        "2.png": ("failed", "No such file or directory"),
+        "3.png": ("written", ""),
+        "4.png": ("written", ""),
+    }
+    assert outcomes["1.png"].reason.startswith("is not a picture")
+    assert isinstance(outcomes["2.png"].error, FileNotFoundError)
+    assert sorted(path.name for path in jobs[0].target.parent.iterdir()) == ["3.png", "4.png"]
+
+
+def test_what_was_found_before_is_told_and_not_tried(jobs):
+    told = [
+        Job(jobs[0].source, None, None, problem="Permission denied"),
+        Job(jobs[1].source, jobs[1].target, "PNG", skip=True),
+    ]
+    outcomes = by_name(run(told, Filter(pytest.fail, {}), None))
+    assert (outcomes["0.png"].status, outcomes["0.png"].reason) == ("failed", "Permission denied")
+    assert outcomes["1.png"].status == "skipped"
+    assert not jobs[1].target.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "needs more memory than there is"),
+        (RuntimeError("a\x1b[31m\nb"), r"RuntimeError: a\x1b[31m\nb"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ValueError("of this value"), "of this value"),
+        (AssertionError(), "AssertionError: "),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_a_filter_raises_becomes_one_line(jobs, error, reason, workers):
+    def fails(picture, options):
+        raise error
+
+    outcomes = list(run(jobs, Filter(fails, {}), workers))
+    assert [outcome.reason for outcome in outcomes] == [reason] * 5
+    assert all(outcome.error is error for outcome in outcomes)
+    assert not jobs[0].target.exists()
+
+
+def test_a_target_that_cannot_be_written_is_named(jobs):
+    jobs[0].target.parent.mkdir()
+    jobs[0].target.mkdir()
+    (outcome,) = run(jobs[:1], BLUR, 1)
+    assert outcome.reason == f"cannot write {str(jobs[0].target)!r}: File exists"
+
+
+def test_an_output_that_appears_meanwhile_is_not_replaced(jobs):
+    def slow(picture, options):
+        jobs[0].target.parent.mkdir()
+        jobs[0].target.write_bytes(b"theirs")
+        return picture.pixels
+
+    (outcome,) = run(jobs[:1], Filter(slow, {}), 1)
+    assert (outcome.status, jobs[0].target.read_bytes()) == ("failed", b"theirs")
+    (outcome,) = run(jobs[:1], Filter(blurred, {}, overwrite=True), 1)
+    assert outcome.status == "written"
+
+
+def test_several_pictures_are_filtered_at_once_and_share_the_cores(jobs):
+    together = threading.Barrier(2)
+    shares = []
+
+    def meet(picture, options):
+        shares.append((options["workers"], options["pictures"]))
+        if len(shares) <= 4:
+            together.wait(PATIENCE)
+        return picture.pixels
+
+    assert [o.reason for o in run(jobs, Filter(meet, {}), 2)] == [""] * 5
+    assert shares == [(1, 5)] * 5
+
+
+@pytest.mark.parametrize(("count", "workers", "share"), [(1, 8, 8), (2, 8, 4), (5, 8, 1)])
+def test_cores_that_pictures_leave_over_go_to_each(jobs, count, workers, share):
+    seen = []
+
+    def note(picture, options):
+        seen.append(options["workers"])
+        return picture.pixels
+
+    list(run(jobs[:count], Filter(note, {}), workers))
+    assert seen == [share] * count
+
+
+def test_tiled_takes_one_picture_at_a_time_with_all_cores(jobs):
+    threads, seen = set(), []
+
+    def note(picture, options):
+        threads.add(threading.current_thread())
+        seen.append(options["workers"])
+        return picture.pixels
+
+    list(run(jobs, Filter(note, {"method": "tiled"}), 4))
+    assert seen == [4] * 5
+    assert threads == {threading.current_thread()}
+
+
+def test_a_picture_that_is_alone_tells_how_far_it_is(jobs):
+    told = []
+    (outcome,) = run(jobs[:1], BLUR, 1, lambda done, total: told.append((done, total)))
+    assert outcome.status == "written"
+    assert told[-1][0] == told[-1][1]
+
+
+def test_several_do_not(jobs):
+    outcomes = run(jobs, BLUR, 2, lambda done, total: pytest.fail("told"))
+    assert [outcome.status for outcome in outcomes] == ["written"] * 5
+
+
+def test_standard_input_is_read_and_standard_output_written(jobs, monkeypatch, capsysbinary):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(jobs[0].source.read_bytes())))
+    (outcome,) = run([Job(None, None, None)], BLUR, 1)
+    assert outcome.status == "written"
+    content = capsysbinary.readouterr().out
+    expected = blurred(image.read(jobs[0].source), BLUR.options)
+    np.testing.assert_array_equal(image.read(content).pixels, expected)
+
+
+def test_a_filter_says_how_to_write(jobs):
+    outcomes = [
+        list(run(jobs[:1], Filter(blurred, {}, quality=q, strip=True, overwrite=True), 1))
+        and jobs[0].target.stat().st_size
+        for q in (5, 95)
+    ]
+    assert outcomes[0] == outcomes[1]  # PNG has no quality
+    as_jpeg = Job(jobs[0].source, jobs[0].target.with_suffix(".jpg"), "JPEG")
+    sizes = []
+    for quality in (5, 95):
+        list(run([as_jpeg], Filter(blurred, {}, quality=quality, overwrite=True), 1))
+        sizes.append(as_jpeg.target.stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
+# --- one after the other
+
+
+def test_nothing_runs_before_the_first_outcome_is_asked_for(jobs):
+    outcomes = run(jobs, Filter(pytest.fail, {}), 2)
+    outcomes.close()
+    assert not jobs[0].target.exists()
+
+
+def test_outcomes_come_while_others_are_still_at_work(jobs):
+    last = threading.Event()
+
+    def one_waits(picture, options):
+        if picture.pixels[0, 0, 0] == slow:
+            assert last.wait(PATIENCE)
+        return picture.pixels
+
+    slow = image.read(jobs[0].source).pixels[0, 0, 0]
+    outcomes = run(jobs, Filter(one_waits, {}), 2)
+    first = next(outcomes)
+    assert first.job is not jobs[0]
+    last.set()
+    assert len(list(outcomes)) == 4
+
+
+def test_a_long_list_is_taken_as_it_goes(jobs):
+    """Only some jobs more than there are threads have begun when the first is done."""
+    begun = []
+
+    def count(picture, options):
+        begun.append(picture)
+        return picture.pixels
+
+    many = [jobs[0]] * 40
+    outcomes = run(many, Filter(count, {}, overwrite=True), 2)
+    next(outcomes)
+    assert len(begun) <= 8
+    outcomes.close()
+    assert len(begun) <= 8
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_stops_listening_stops_the_work(jobs, workers):
+    outcomes = run(jobs * 4, Filter(blurred, {}, overwrite=True), workers)
+    next(outcomes)
+    outcomes.close()
+    names = {thread.name for thread in threading.enumerate()}
+    assert not any(name.startswith("ThreadPool") for name in names)
+
+
+def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch):
+    begun = threading.Event()
+
+    def endless(picture, options):
+        begun.set()
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            options["on_progress"](1, 1000)
+            time.sleep(0.01)
+        return picture.pixels
+
+    def interrupted(*_arguments, **_settings):
+        begun.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "wait", interrupted)
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(run(jobs, Filter(endless, {}), 2))
+    assert time.monotonic() - start < PATIENCE / 2
+    assert not jobs[0].target.exists()
+
+
+def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
+    def interrupted(picture, options):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run(jobs[:1], Filter(interrupted, {}), 1))
+
+
+def test_a_reader_that_went_away_is_not_the_pictures_failure(jobs):
+    def gone(picture, options):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        list(run(jobs[:1], Filter(gone, {}), 1))

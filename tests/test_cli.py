@@ -1,0 +1,906 @@
+"""The command line: what is typed, what is written, what is said, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convcli
+from convcli.cli.progress import Bar
+from convcli.image import read
+from convcli.kernels import kernel_from
+
+COMMANDS = {
+    "blur": ("--sigma", "1"),
+    "edge": (),
+    "sharpen": (),
+    "filter": ("--kernel", "1 0 -1"),
+}
+BLUR = ("blur", "--sigma", "1")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(here, picture_file, photo):
+    """The current folder, with inputs of every kind; `a.png` is a photograph."""
+    picture_file("a.png")
+    picture_file("b.jpg", photo[:50, :70])
+    picture_file("alpha.png", np.dstack([photo[:30, :30], photo[:30, :30, 1]]))
+    picture_file("there.png", photo[:5, :5])
+    picture_file("many.gif", save_all=True, append_images=[Image.new("RGB", (64, 48))])
+    picture_file("dir/x.png")
+    content = (here / "a.png").read_bytes()
+    (here / "truncated.png").write_bytes(content[: len(content) // 2])
+    (here / "empty.png").touch()
+    (here / "text.png").write_text("hello\n")
+    (here / "ragged.csv").write_text("1,2\n3\n")
+    (here / "nan.txt").write_text("1 nan\n2 3\n")
+    np.save(here / "nan.npy", np.array([[1.0, np.nan]]))
+    np.save(here / "text.npy", np.array([["a"]]))
+    (here / "short.npy").write_bytes((here / "nan.npy").read_bytes()[:-9])
+    return here
+
+
+def names_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def pixels_of(path):
+    return read(Path(path)).pixels
+
+
+# --- refused and failed: one line, and nothing touched
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        *(
+            ((*command, "a.png", "--sigma", sigma), rf"sigma must be .*{re.escape(sigma)}")
+            for sigma in ("0", "-1", "nan", "inf", "-inf", "abc", "1,2,3", ",", "1;2", "")
+            for command in (("blur",), ("sharpen",))
+        ),
+        (("blur", "a.png", "--sigma", "1e9"), r"sigma 1e\+09 .*shrink the picture first"),
+        (("blur", "a.png"), r"Missing option '--sigma'.*convcli blur --help"),
+        ((*BLUR, "a.png", "--truncate", "nan"), "truncate .*not nan"),
+        ((*BLUR, "a.png", "--radius", "-1"), "radius .*not -1"),
+        ((*BLUR, "a.png", "--radius", "1.5"), "'--radius': '1.5' is not"),
+        (("sharpen", "a.png", "--amount", "-1"), "amount .*not -1"),
+        (("sharpen", "a.png", "--threshold", "nan"), "threshold .*not nan"),
+        (("edge", "a.png", "--operator", "canny"), "'--operator': 'canny' is not one of 'sobel'"),
+        (("edge", "a.png", "--show", "z"), "'--show': 'z' is not one of"),
+        ((*BLUR, "a.png", "--method", "magic"), "'magic' is not one of 'auto', 'numpy'"),
+        ((*BLUR, "a.png", "--border", "zero"), "'zero' is not one of 'reflect'"),
+        ((*BLUR, "a.png", "--border-value", "nan"), "border_value .*not nan"),
+        ((*BLUR, "a.png", "--alpha", "no"), "'no' is not one of 'weight'"),
+        ((*BLUR, "a.png", "--workers", "0"), "workers .*not 0"),
+        ((*BLUR, "a.png", "--workers", "two"), "'two' is not a valid int"),
+        ((*BLUR, "a.png", "--quality", "0"), "'--quality': 0 is not in the range"),
+        ((*BLUR, "a.png", "--quality", "101"), "'--quality': 101 is not in the range"),
+        ((*BLUR, "a.png", "--max-pixels", "0"), "'--max-pixels': 0 is not in the range"),
+        ((*BLUR, "a.png", "--format", "psd"), "unknown format 'psd'; .*png, jpeg"),
+        ((*BLUR, "a.png", "--sgima", "1"), "No such option: --sgima .*--sigma"),
+        (("blurr", "a.png"), "No such command 'blurr'.*'blur'"),
+        ((*BLUR, "dir"), "'dir' is a folder; add -r"),
+        ((*BLUR, ""), "a name is empty"),
+        ((*BLUR, "a.png", "-o", "x.foo"), r"'x.foo': the suffix '.foo' .*\.png, .*--format"),
+        ((*BLUR, "a.png", "-o", "x"), r"'x': a file needs a suffix .*--format"),
+        ((*BLUR, "a.png", "-o", "there.png"), "'there.png' exists; use --overwrite"),
+        ((*BLUR, "a.png", "-o", "./a.png"), "'a.png' is the input; .*--in-place"),
+        ((*BLUR, "a.png", "b.jpg", "-o", "-"), "standard output takes one picture"),
+        ((*BLUR, "a.png", "b.jpg", "-o", "there.png"), "'there.png' is not a folder"),
+        ((*BLUR, "a.png", "-0"), "--null says .*--files-from"),
+        ((*BLUR, "a.png", "--in-place", "-o", "x.png"), "--in-place .*no --output"),
+        ((*BLUR, "a.png", "-f", "--in-place"), "--overwrite and --in-place exclude each other"),
+        ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing exclude"),
+        ((*BLUR, "a.png", "--in-place", "--skip-existing"), "--in-place and --skip-existing"),
+        ((*BLUR, "a.png", "--json", "-o", "-"), "--json and the picture cannot both"),
+        ((*BLUR, "--json"), "--json and the picture cannot both"),
+        ((*BLUR, "-", "a.png"), "standard input .*only input"),
+        ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
+        (("filter", "a.png"), "Missing option '-k' / '--kernel'"),
+        (("filter", "a.png", "-k", "magic"), "'magic' is no kernel; .*name a file"),
+        (("filter", "a.png", "-k", ""), "'' is no kernel"),
+        (("filter", "a.png", "-k", "1 2; 3"), "'1 2; 3': row 2 has 1 number"),
+        (("filter", "a.png", "-k", "1 x"), "row 1, column 2 is 'x'"),
+        (("filter", "a.png", "-k", "gone.npy"), "'gone.npy': No such file"),
+        (("filter", "a.png", "-k", "ragged.csv"), "'ragged.csv': row 2 has 1 number"),
+        (("filter", "a.png", "-k", "nan.txt"), "nan.txt'.*row 1, column 2 is nan"),
+        (("filter", "a.png", "-k", "nan.npy"), "nan.npy'.*row 1, column 2 is nan"),
+        (("filter", "a.png", "-k", "text.npy"), "text.npy': has dtype"),
+        (("filter", "a.png", "-k", "short.npy"), "'short.npy': is not a .npy file"),
+        (("filter", "a.png", "-k", "1 0 -1", "--normalize"), "'1 0 -1' sums to 0.*--normalize"),
+        (("filter", "a.png", "-k", "1", "--scale", "nan"), "scale .*not nan"),
+        (("filter", "a.png", "-k", "1", "--bias", "inf"), "bias .*not inf"),
+        (("filter", "a.png", "-k", "1", "--stride", "0"), "'--stride': 0 is not in the range"),
+        (("filter", "a.png", "-k", "1", "--dilation", "0"), "'--dilation': 0 is not"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message):
+    before = names_in(folder)
+    result = run(*argv)
+    assert re.match(f"convcli: .*{message}", result.message)
+    assert (result.status, result.out) == (2, b"")
+    assert names_in(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("gone.png",), "'gone.png': No such file or directory"),
+        (("gone/",), "'gone': No such file or directory"),
+        (("a.png/x",), "'a.png/x': Not a directory"),
+        (("x" * 300,), "'x+': File name too long"),
+        (("empty.png",), "'empty.png': is empty"),
+        (("text.png",), r"'text.png': is not a picture in a known format \(PNG, "),
+        (("truncated.png",), "'truncated.png': is truncated or damaged: "),
+        (("many.gif",), "'many.gif': has 2 frames or pages; only single pictures"),
+        (("ragged.csv",), "'ragged.csv': is not a picture"),
+        (("/dev/null", "-o", "x.png"), "'/dev/null': is not a file"),
+        (("-",), "standard input: is empty"),
+        ((), "standard input: is empty"),
+        (("a.png", "--max-pixels", "9"), "'a.png': has more than 9 pixels; --max-pixels raises"),
+        (("alpha.png", "-o", "x.jpg"), r"'alpha.png': JPEG cannot hold transparency; .*\.png"),
+        (("alpha.png", "-o", "x.bmp"), "'alpha.png': BMP cannot hold transparency; write PNG"),
+        (("a.png", "-o", "a.png/x.png"), "'a.png': cannot write 'a.png/x.png': "),
+        (("a.png", "-o", "x" * 300 + ".png"), "'a.png': cannot write 'x+.png': File name too long"),
+        (("a.png", "--format", "png", "-f", "-o", "/dev/full"), "'/dev/full': No space left"),
+    ],
+)
+def test_an_input_that_fails_is_one_line_that_names_it(run, folder, argv, message):
+    before = names_in(folder)
+    result = run(*BLUR, *argv)
+    assert re.match(f"convcli: .*{message}", result.message)
+    assert (result.status, result.out) == (1, b"")
+    assert names_in(folder) == before
+
+
+def test_an_unreadable_file_is_named(run, folder, monkeypatch):
+    def refuse(path, *arguments, _open=open):
+        if str(path) == "a.png":
+            raise PermissionError(13, "Permission denied", path)
+        return _open(path, *arguments)
+
+    monkeypatch.setattr("builtins.open", refuse)
+    result = run(*BLUR, "a.png")
+    assert (result.status, result.message) == (1, "convcli: 'a.png': Permission denied")
+
+
+def test_a_pickle_in_a_kernel_is_never_run(run, folder):
+    class Canary:
+        def __reduce__(self):
+            return os.mkdir, (str(folder / "canary"),)
+
+    np.save(folder / "objects.npy", np.array([[Canary()]]), allow_pickle=True)
+    (folder / "bare.npy").write_bytes((folder / "objects.npy").read_bytes()[128:])
+    for name in ("objects.npy", "bare.npy"):
+        result = run("filter", "a.png", "-k", name)
+        assert result.status == 2
+        assert f"'{name}': is not a .npy file of plain numbers" in result.message
+    assert not (folder / "canary").exists()
+
+
+def test_no_arguments_list_the_commands(run):
+    result = run()
+    assert result.status == 2
+    assert result.err.startswith("Usage: convcli ")
+    assert all(f"\n  {name} " in result.err for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_options_of_all_commands(run, command):
+    result = run(command, "--help")
+    assert (result.status, result.err) == (0, "")
+    options = ("--method", "--border", "--alpha", "--files-from", "--in-place", "--json", "--debug")
+    assert all(option in result.text for option in options)
+
+
+def test_version(run):
+    assert run("--version").text == f"convcli {convcli.__version__}\n"
+
+
+def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, program):
+    def broken(_request):
+        raise TypeError("no\nsense")
+
+    monkeypatch.setattr("convcli.cli.run.jobs_for", broken)
+    result = run(*BLUR, "a.png")
+    assert result.status == 1
+    assert result.message == r"convcli: TypeError: no\nsense; --debug shows where"
+    with pytest.raises(TypeError):
+        run(*BLUR, "a.png", "--debug")
+
+
+def test_debug_shows_where_a_picture_failed(run, folder):
+    result = run(*BLUR, "empty.png", "--debug")
+    first, *rest = result.err.splitlines()
+    assert (result.status, first) == (1, "convcli: 'empty.png': is empty")
+    assert "Traceback" in rest[0]
+
+
+# --- what each command does
+
+
+def every(image, kernel, stride=1, **options):
+    return convcli.convolve(image, kernel, **options)[::stride, ::stride]
+
+
+@pytest.mark.parametrize(
+    ("argv", "function"),
+    [
+        (("blur", "--sigma", "3"), partial(convcli.blur, sigma=3)),
+        (("blur", "--sigma", "0.7,4"), partial(convcli.blur, sigma=(0.7, 4))),
+        (("blur", "--sigma", "2", "--truncate", "2"), partial(convcli.blur, sigma=2, truncate=2)),
+        (("blur", "--sigma", "2", "--radius", "3"), partial(convcli.blur, sigma=2, radius=3)),
+        (("blur", "--sigma", "2", "--exact"), partial(convcli.blur, sigma=2, exact=True)),
+        (("blur", "--sigma", "2", "--linear"), partial(convcli.blur, sigma=2, linear=True)),
+        (
+            ("blur", "--sigma", "2", "--border", "constant", "--border-value", "99"),
+            partial(convcli.blur, sigma=2, border="constant", border_value=99),
+        ),
+        (("edge",), convcli.edge),
+        (("edge", "--operator", "scharr"), partial(convcli.edge, operator="scharr")),
+        (("edge", "--show", "x"), partial(convcli.edge, show="x")),
+        (("edge", "--show", "angle"), partial(convcli.edge, show="angle")),
+        (("edge", "--stretch"), partial(convcli.edge, stretch=True)),
+        (("sharpen",), convcli.sharpen),
+        (
+            ("sharpen", "--sigma", "2,1", "--amount", "0.5", "--threshold", "4"),
+            partial(convcli.sharpen, sigma=(2, 1), amount=0.5, threshold=4),
+        ),
+        (("filter", "-k", "0 1 2; 3 4 -9"), partial(every, kernel=[[0, 1, 2], [3, 4, -9]])),
+        (
+            ("filter", "-k", "1 2; 3 4", "--correlate", "--normalize"),
+            partial(every, kernel=[[0.1, 0.2], [0.3, 0.4]], correlate=True),
+        ),
+        (
+            ("filter", "-k", "1 -1", "--scale", "0.5", "--bias", "128"),
+            partial(every, kernel=[[0.5, -0.5]], bias=128),
+        ),
+        (
+            ("filter", "-k", "1 -1", "--stride", "3", "--dilation", "2", "--border", "wrap"),
+            partial(every, kernel=[[1, 0, -1]], stride=3, border="wrap"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["photo", "grey"])
+def test_each_command_gives_what_its_function_gives(
+    run, here, picture_file, request, argv, function, kind
+):
+    pixels = request.getfixturevalue(kind)[100:200, 200:331]
+    path = picture_file("a.png", pixels)
+    result = run(*argv, "-m", "numpy", path)
+    assert (result.status, result.out) == (0, b"")
+    np.testing.assert_array_equal(
+        pixels_of(here / f"a.{argv[0]}.png"), function(pixels, method="numpy")
+    )
+
+
+@pytest.mark.parametrize("alpha", ["weight", "straight", "keep"])
+def test_alpha_is_weighted_unless_asked_otherwise(run, folder, alpha):
+    pixels = pixels_of("alpha.png")
+    result = run(
+        *BLUR, "alpha.png", "-m", "numpy", *(() if alpha == "weight" else ("--alpha", alpha))
+    )
+    assert result.status == 0
+    expected = convcli.blur(pixels, 1, alpha=alpha, method="numpy")
+    np.testing.assert_array_equal(pixels_of("alpha.blur.png"), expected)
+
+
+def test_the_fourth_colour_of_cmyk_is_no_alpha(run, here, picture_file, photo):
+    pixels = np.dstack([photo[:40, :50], photo[:40, :50, 0]])
+    picture_file("a.tif", Image.fromarray(pixels, "RGBA").convert("RGB").convert("CMYK"))
+    pixels = pixels_of("a.tif")
+    assert run(*BLUR, "a.tif", "-m", "numpy").status == 0
+    expected = convcli.blur(pixels, 1, alpha="straight", method="numpy")
+    np.testing.assert_array_equal(pixels_of("a.blur.tif"), expected)
+
+
+def test_light_of_a_picture_without_srgb_is_refused(run, here, picture_file):
+    picture_file("a.tif", Image.new("F", (8, 8)))
+    result = run(*BLUR, "a.tif", "--linear")
+    assert result.status == 1
+    assert "'a.tif': --linear decodes sRGB, and a picture of mode F has none" in result.message
+
+
+@pytest.mark.parametrize("method", ["numpy", "numba", "fft", "tiled", "auto"])
+def test_every_method_can_be_asked_for(run, folder, method):
+    result = run(*BLUR, "a.png", "-m", method, "-w", "2", "--json")
+    assert result.status == 0
+    assert json.loads(result.out)["method"] == method or method == "auto"
+    difference = pixels_of("a.blur.png").astype(int) - convcli.blur(pixels_of("a.png"), 1.0)
+    assert np.abs(difference).max() <= 1
+
+
+# --- where pictures come from and go to
+
+
+@pytest.mark.parametrize("argv", [(), ("-",), ("-", "-o", "-"), ("-o", "-")])
+def test_standard_input_goes_to_standard_output(run, folder, argv):
+    result = run(*BLUR, *argv, "-m", "numpy", stdin=(folder / "a.png").read_bytes())
+    assert (result.status, result.err) == (0, "")
+    expected = convcli.blur(pixels_of("a.png"), 1, method="numpy")
+    np.testing.assert_array_equal(read(result.out).pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "expected"),
+    [("a.png", (), "PNG"), ("b.jpg", (), "JPEG"), ("a.png", ("--format", "webp"), "WEBP")],
+)
+def test_standard_output_has_the_own_format_or_the_one_named(run, folder, name, argv, expected):
+    result = run(*BLUR, *argv, stdin=(folder / name).read_bytes())
+    assert read(result.out).format == expected
+
+
+def test_standard_input_can_go_to_a_file_and_a_file_to_standard_output(run, folder):
+    to_file = run(*BLUR, "-o", "new.png", stdin=(folder / "a.png").read_bytes())
+    assert (to_file.status, to_file.out) == (0, b"")
+    to_pipe = run(*BLUR, "a.png", "-o", "-")
+    assert to_pipe.out == (folder / "new.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("argv", "name", "expected"),
+    [
+        (("a.png", "-o", "soft.jpg"), "soft.jpg", "JPEG"),
+        (("a.png", "-o", "new/"), "new/a.png", "PNG"),
+        (("a.png", "--format", "tiff"), "a.blur.tif", "TIFF"),
+        (("dir", "-r", "-o", "out"), "out/x.png", "PNG"),
+    ],
+)
+def test_the_output_is_where_it_was_asked_for(run, folder, argv, name, expected):
+    assert run(*BLUR, *argv).status == 0
+    assert read(folder / name).format == expected
+
+
+def test_a_list_from_find_is_filtered(run, folder):
+    result = run(*BLUR, "--files-from", "-", "-0", "-o", "out", stdin=b"./dir/x.png\0a.png\0")
+    assert (result.status, result.message) == (0, "2 written, 0 failed, 0 skipped")
+    assert names_in(folder / "out") == ["a.png", "dir", "dir/x.png"]
+
+
+def test_one_failure_of_many_is_counted_and_the_rest_is_done(run, folder):
+    result = run(*BLUR, "a.png", "empty.png", "b.jpg", "-o", "out/")
+    assert result.status == 1
+    assert result.err.splitlines() == [
+        "convcli: 'empty.png': is empty",
+        "2 written, 1 failed, 0 skipped",
+    ]
+    assert names_in(folder / "out") == ["a.png", "b.jpg"]
+
+
+def test_existing_outputs_are_skipped_when_asked(run, folder):
+    run(*BLUR, "a.png")
+    before = (folder / "a.blur.png").stat()
+    result = run(*BLUR, "a.png", "b.jpg", "--skip-existing")
+    assert (result.status, result.message) == (0, "1 written, 0 failed, 1 skipped")
+    assert (folder / "a.blur.png").stat() == before
+    assert run(*BLUR, "a.png", "--skip-existing").message == (
+        "skipped 'a.png': 'a.blur.png' exists"
+    )
+
+
+def test_existing_outputs_are_replaced_when_asked(run, folder):
+    assert run("edge", "a.png", "-o", "there.png", "-f").status == 0
+    assert pixels_of("there.png").shape == (48, 64)
+
+
+def test_inputs_are_replaced_when_asked(run, folder):
+    expected = convcli.blur(pixels_of("a.png"), 1, method="numpy")
+    before = names_in(folder)
+    assert run(*BLUR, "a.png", "--in-place", "-m", "numpy").status == 0
+    np.testing.assert_array_equal(pixels_of("a.png"), expected)
+    assert names_in(folder) == before
+
+
+@pytest.mark.parametrize("argv", [("--in-place",), ("-o", "there.png", "-f")])
+def test_a_failure_leaves_the_old_file_as_it_was(run, folder, argv):
+    kept = {name: (folder / name).read_bytes() for name in ("truncated.png", "there.png")}
+    assert run(*BLUR, "truncated.png", *argv).status == 1
+    assert kept == {name: (folder / name).read_bytes() for name in kept}
+
+
+# --- what is said
+
+
+def test_one_picture_is_said_to_be_written(run, folder):
+    result = run(*BLUR, "a.png", "-m", "numpy")
+    assert re.fullmatch(r"wrote 'a.blur.png': 64 x 48 RGB, numpy, \d+\.\d\d s", result.message)
+
+
+def test_quiet_says_nothing_but_errors(run, folder):
+    assert run(*BLUR, "a.png", "b.jpg", "-q").err == ""
+    assert run(*BLUR, "empty.png", "-q").message == "convcli: 'empty.png': is empty"
+
+
+def test_verbose_says_a_line_for_each(run, folder):
+    lines = run(*BLUR, "a.png", "b.jpg", "-v").err.splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "2 written, 0 failed, 0 skipped",
+        "wrote 'a.blur.png'",
+        "wrote 'b.blur.jpg'",
+    ]
+
+
+def test_what_was_changed_on_the_way_in_is_noted(run, here, picture_file):
+    picture_file("a.png", Image.new("1", (8, 8)))
+    lines = run(*BLUR, "a.png").err.splitlines()
+    assert lines[0] == "convcli: 'a.png': note: mode 1 was filtered as L"
+
+
+@pytest.mark.parametrize("method", ["numpy", "fft", "numba"])
+def test_explain_names_the_method_and_the_reason(run, folder, method):
+    result = run(*BLUR, "a.png", "--explain", "-m", method)
+    assert "'a.png', 64 x 48:" in result.err
+    assert f"method     {method}: as asked" in result.err
+    assert result.out == b""
+
+
+def test_explain_does_not_disturb_the_picture(run, folder):
+    result = run(*BLUR, "--explain", stdin=(folder / "a.png").read_bytes())
+    assert "chosen by auto" in result.err
+    assert read(result.out).format == "PNG"
+
+
+def test_json_is_one_object_a_line(run, folder):
+    result = run(*BLUR, "a.png", "gone.png", "empty.png", "there.png", "-o", "out", "--json")
+    found = {fields["input"]: fields for fields in map(json.loads, result.out.splitlines())}
+    assert result.status == 1
+    assert found["gone.png"] == {
+        "input": "gone.png",
+        "output": None,
+        "status": "failed",
+        "reason": "No such file or directory",
+    }
+    assert found["empty.png"] == {
+        "input": "empty.png",
+        "output": "out/empty.png",
+        "status": "failed",
+        "reason": "is empty",
+    }
+    written = found["a.png"]
+    assert written.pop("seconds") > 0
+    assert written.pop("method") in ("numpy", "numba", "fft")
+    assert written == {
+        "input": "a.png",
+        "output": "out/a.png",
+        "status": "written",
+        "width": 64,
+        "height": 48,
+        "mode": "RGB",
+        "notes": [],
+    }
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(run, folder):
+    before = names_in(folder)
+    result = run(*BLUR, "a.png", "gone.png", "empty.png", "-o", "out", "--dry-run")
+    assert result.text == "blur 'a.png' -> 'out/a.png'\nblur 'empty.png' -> 'out/empty.png'\n"
+    assert (result.status, result.message) == (1, "convcli: 'gone.png': No such file or directory")
+    assert names_in(folder) == before
+
+
+def test_dry_run_says_what_would_be_skipped(run, folder):
+    result = run(*BLUR, "a.png", "-o", "there.png", "--skip-existing", "-n")
+    assert (result.status, result.text) == (0, "skip 'a.png': 'there.png' exists\n")
+
+
+def test_dry_run_in_json(run, folder):
+    result = run(*BLUR, "a.png", "gone.png", "-n", "--json")
+    planned, failed = map(json.loads, result.out.splitlines())
+    assert planned == {"input": "a.png", "output": "a.blur.png", "status": "planned"}
+    assert failed["status"] == "failed"
+
+
+# --- names that are not meant well
+
+
+NAMES = {
+    "[red]x.png": "'[red]x.png'",
+    "a[/].png": None,  # with a slash it is a folder
+    ":smile:.png": "':smile:.png'",
+    "a\x1b[31m.png": r"'a\x1b[31m.png'",
+    "\x1b]52;c;YQ==\x07.png": r"'\x1b]52;c;YQ==\x07.png'",
+    "new\nline.png": r"'new\nline.png'",
+    "back\rward.png": r"'back\rward.png'",
+    "right\u202eleft.png": r"'right\u202eleft.png'",
+    "\x9bc1.png": r"'\x9bc1.png'",
+    "\udcff.png": r"'\udcff.png'",
+    " lead.png": "' lead.png'",
+    "it's.png": '"it\'s.png"',
+    "é.png": "'é.png'",
+    "%s {0} $HOME `id`.png": "'%s {0} $HOME `id`.png'",
+}
+del NAMES["a[/].png"]
+
+
+def is_inert(text):
+    return all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_name_is_processed_and_printed_inert(run, here, picture_file, name):
+    picture_file("plain.png").rename(here / name)
+    quoted = NAMES[name]
+    result = run(*BLUR, name, "-o", "out/", "--json", "--explain")
+    assert result.status == 0
+    assert is_inert(result.err + result.text)
+    assert f"{quoted}, 64 x 48:" in result.err
+    assert len(result.text.splitlines()) == 1
+    assert json.loads(result.out)["output"].startswith("out/")
+    assert os.fsencode(name) in os.listdir(b"out")
+    for argv in ((), ("-n",), ("--skip-existing", "-v"), ("--skip-existing", "--json")):
+        result = run(*BLUR, name, "-o", "out/", *argv)
+        assert is_inert(result.err + result.text)
+        assert len((result.err + result.text).splitlines()) <= 2
+        if "--json" not in argv:
+            assert quoted[1:-1] in result.err + result.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_name_of_nothing_is_printed_inert(run, here, name):
+    result = run(*BLUR, name)
+    assert result.status == 1
+    assert result.message == f"convcli: {NAMES[name]}: No such file or directory"
+    for argv in (("--files-from", name), ("-m", name), ("-o", name + "x"), ("--" + name,), (name,)):
+        refused = run("filter", "-k", name, "x.png", *argv)
+        assert refused.status == 2
+        assert is_inert(refused.message)
+
+
+def test_hostile_names_in_a_folder_are_processed(run, here, picture_file):
+    plain = picture_file("dir/plain.png").read_bytes()
+    for name in (*NAMES, "-o", "--help.png", "-.png"):
+        (here / "dir" / name).write_bytes(plain)
+    result = run(*BLUR, "-r", "dir", "-o", "out")
+    assert result.message == f"{len(NAMES) + 3} written, 0 failed, 0 skipped"
+
+
+@pytest.mark.parametrize("name", ["-o.png", "--help.png", "-.png", "-"])
+def test_names_that_begin_with_a_dash_can_be_said(run, here, picture_file, name):
+    picture_file("plain.png").rename(here / name)
+    assert run(*BLUR, "-o", "out.png", f"./{name}").status == 0
+    if name != "-":
+        assert run(*BLUR, "-o", "out2.png", "--", name).status == 0
+
+
+def test_a_hostile_kernel_name_is_printed_inert(run, folder):
+    np.save(folder / "k\x1b[31m\n.npy", np.ones((2, 2)))
+    for argv in (("filter", "a.png", "--explain", "-k"), ("kernel",)):
+        result = run(*argv, "k\x1b[31m\n.npy")
+        assert result.status == 0
+        assert is_inert(result.err + result.text)
+
+
+# --- what needs a process of its own
+
+
+def test_the_program_runs_as_a_module(program, folder):
+    result = program(*BLUR, "a.png", "-m", "numpy", cwd=folder)
+    assert (result.status, result.out) == (0, b"")
+    expected = convcli.blur(pixels_of("a.png"), 1, method="numpy")
+    np.testing.assert_array_equal(pixels_of("a.blur.png"), expected)
+
+
+def convcli_in_shell(command, cwd, **settings):
+    """Run a line of shell in which ``convcli`` is the program."""
+    line = f'convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
+    return subprocess.run(
+        ["sh", "-c", line], cwd=cwd, capture_output=True, timeout=60, text=True, **settings
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "argv",
+    [(*BLUR, "large.bmp", "-o", "-"), (*BLUR, "-n", "dir", "-r"), (*BLUR, "dir", "-r", "--json")],
+    ids=["picture", "dry run", "json"],
+)
+def test_a_reader_that_goes_away_ends_it_silently(folder, photo, argv, unbuffered):
+    Image.fromarray(photo).save(folder / "large.bmp")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convcli", *argv, "-q"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    with process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_head_of_a_picture(folder, photo):
+    Image.fromarray(photo).save(folder / "large.bmp")
+    command = "{ convcli blur --sigma 1 large.bmp -o -; echo $? >status; } | head -c 10"
+    done = convcli_in_shell(command, folder, errors="replace")
+    assert (done.stdout[:2], done.stderr) == ("BM", "")
+    assert (folder / "status").read_text() == "141\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("blur --sigma 1 a.png -o -", "convcli: 'a.png': cannot write to standard output: "),
+        ("blur --sigma 1 there.png -o -", "convcli: 'there.png': cannot write to standard output"),
+        ("blur --sigma 1 a.png --json -q", "convcli: "),
+        ("blur --sigma 1 a.png -n", "convcli: "),
+        ("kernel sobel", "convcli: "),
+        ("--help", "convcli: "),
+    ],
+)
+def test_a_full_standard_output_is_one_line(folder, command, message):
+    done = convcli_in_shell(f"convcli {command} >/dev/full", folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert done.stderr.endswith("No space left on device\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        ("blur --sigma 1 <&-", 1, "convcli: standard input: is empty\n"),
+        ("blur --sigma 1 - <&-", 1, "convcli: standard input: is empty\n"),
+        ("blur --sigma 1 --files-from - <&-", 2, "convcli: --files-from '-': lists no files\n"),
+        ("blur --sigma 1 a.png -o - >&-", 2, "convcli: standard output is closed; name a file"),
+        ("blur --sigma 1 a.png --json >&-", 2, "convcli: standard output is closed"),
+        ("blur --sigma 1 a.png >&-", 0, "wrote 'a.blur.png'"),
+        ("blur --sigma 1 a.png 2>&-", 0, ""),
+        ("blur --sigma 1 empty.png 2>&-", 1, ""),
+        ("blur --sigma 1 a.png <&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_closed_streams(folder, command, status, message):
+    done = convcli_in_shell(f"convcli {command}", folder)
+    assert done.returncode == status
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == bool(message)
+
+
+@pytest.mark.parametrize("argv", [("a.png", "--in-place"), ("a.png", "-o", "there.png", "-f")])
+def test_a_disk_that_is_full_leaves_the_old_file_and_no_trace(folder, photo, argv):
+    Image.fromarray(photo).save(folder / "a.png")
+    before = {path: path.read_bytes() for path in folder.glob("*.png")}
+    done = convcli_in_shell(f"ulimit -f 20; convcli blur --sigma 1 {' '.join(argv)}", folder)
+    assert done.returncode == 1
+    target = "there.png" if "-o" in argv else "a.png"
+    assert done.stderr == f"convcli: 'a.png': cannot write '{target}': File too large\n"
+    assert {path: path.read_bytes() for path in folder.glob("*.png")} == before
+    assert not list(folder.glob(".convcli*"))
+
+
+def test_damaged_exif_costs_no_words(program, folder, picture_file):
+    path = picture_file("e.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")
+    assert program(*BLUR, path, "-q").err == ""
+
+
+def test_a_working_folder_that_is_gone_is_one_line(folder):
+    done = convcli_in_shell(
+        "mkdir gone; cd gone; rmdir ../gone; convcli blur --sigma 1 --files-from - -o x",
+        folder,
+        input="../a.png\n",
+    )
+    assert done.returncode == 1
+    assert done.stderr == "convcli: No such file or directory\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_are_printed_in_any_encoding(program, folder, encoding):
+    (folder / "a.png").rename(folder / "é\udcff.png")
+    env = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C", "PYTHONUTF8": "1"}
+    for argv in (("-n",), ("--json",), ("-f", "-v")):
+        result = program(*BLUR, "é\udcff.png", *argv, cwd=folder, env=env)
+        assert result.status == 0
+        assert "Traceback" not in result.err
+
+
+SLOW = """
+import sys, time
+import convcli.filters
+from convcli.cli import main
+
+def slow(pixels, **options):
+    print("begun", flush=True)
+    for part in range(1000):
+        options["on_progress"](part, 1000) if options.get("on_progress") else None
+        time.sleep({step})
+    return pixels
+
+convcli.filters.blur = slow
+sys.argv = ["convcli", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("inputs", "step"), [(["a.png"], 0.01), (["a.png", "b.jpg"], 0.01),
+                                              (["a.png", "b.jpg"], 30)])  # fmt: skip
+def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, step):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW.replace("{step}", str(step)), *BLUR, *inputs, "-o", "out/"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and so may this process.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    )
+    with process:
+        assert process.stdout.readline() == "begun\n"
+        start = time.monotonic()
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == -number
+    assert time.monotonic() - start < 3
+    assert "Traceback" not in said
+    assert said in ("", "0 written, 0 failed, 0 skipped, then interrupted\n")
+    assert not (folder / "out").exists() or names_in(folder / "out") == []
+
+
+# --- terminals
+
+
+EAGER = """
+import sys, threading
+import convcli.cli.progress as progress
+from convcli.cli import main
+
+progress._PATIENCE_SECONDS = {patience}
+during = set()
+draw = progress.Bar._draw
+def watched(*arguments):
+    draw(*arguments)
+    during.update(thread.name for thread in threading.enumerate())
+progress.Bar._draw = watched
+sys.argv = ["convcli", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(sorted(name.split("_")[0].split("-")[0] for name in during))
+    print(threading.active_count())
+"""
+
+
+def on_terminal(argv, cwd, patience=0, status=0):
+    """Run the program with standard error on a terminal: what it shows, and its output."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", EAGER.replace("{patience}", str(patience)), *argv],
+        cwd=cwd,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+    )
+    os.close(theirs)
+    shown = b""
+    with process:
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how Linux says that the other side was closed
+                break
+            if not part:
+                break
+            shown += part
+        out = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == status
+    return shown.decode(), out.decode()
+
+
+def visible(text):
+    """Return the lines that are left after what was erased, as a terminal would show them."""
+    lines, row = [""], 0
+    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
+        if token == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif token == "\x1b[2K":
+            lines[row] = ""
+        elif re.fullmatch(r"\x1b\[\d*A", token):
+            row -= int(token[2:-1] or 1)
+        elif token[0] not in "\x1b\r":
+            lines[row] = token if lines[row] == "" else lines[row] + token
+    return [line for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"), [(["a.png", "b.jpg", "dir/x.png"], "pictures"), (["tall.png"], "filtering")]
+)
+def test_a_bar_is_shown_on_a_terminal_and_is_gone_at_the_end(folder, grey, inputs, what):
+    Image.fromarray(grey).save(folder / "tall.png")
+    argv = (*BLUR, *inputs, "-o", "out/", "-m", "numpy")
+    shown, out = on_terminal(argv, folder)
+    assert what in shown
+    assert "━" in shown
+    (line,) = visible(shown)
+    assert re.match(r"3 written, |wrote 'out/tall.png'", line)
+    # No thread but those that filter: one of rich's own would be alive in forked workers.
+    during, left = out.splitlines()
+    assert set(eval(during)) <= {"MainThread", "ThreadPoolExecutor"}
+    assert left == "1"
+    assert "\x1b[?25l" not in shown  # a hidden cursor would stay so, were this killed
+
+
+def test_failures_are_said_above_the_bar(folder):
+    argv = (*BLUR, "empty.png", "a.png", "text.png", "b.jpg", "-o", "out/", "-m", "numpy")
+    shown, _ = on_terminal(argv, folder, status=1)
+    assert "━" in shown
+    first, second, last = sorted(visible(shown), reverse=True)
+    assert first.startswith("convcli: 'text.png': is not a picture in a known format (PNG, JPEG, ")
+    assert second == "convcli: 'empty.png': is empty"
+    assert last == "2 written, 2 failed, 0 skipped"
+
+
+def test_what_is_over_soon_needs_no_bar(folder):
+    shown, _ = on_terminal((*BLUR, "a.png", "b.jpg", "-o", "out/"), folder, patience=60)
+    assert shown == "2 written, 0 failed, 0 skipped\r\n"
+
+
+def test_quiet_shows_no_bar(folder):
+    shown, _ = on_terminal((*BLUR, "a.png", "b.jpg", "-o", "out/", "-q"), folder)
+    assert shown == ""
+
+
+def test_a_pipe_shows_no_bar(run, folder, monkeypatch):
+    monkeypatch.setattr("convcli.cli.progress._PATIENCE_SECONDS", 0)
+    result = run(*BLUR, "a.png", "b.jpg", "-o", "out/")
+    assert result.err == "2 written, 0 failed, 0 skipped\n"
+
+
+def test_a_bar_that_is_not_wanted_costs_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)  # to import it is an error
+    with Bar(5, enabled=False) as bar:
+        bar.regions_done(1, 2)
+        bar.picture_done(1.0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ((), "convcli: no input; name a picture (convcli blur photo.jpg)"),
+        (("-",), "convcli: no input; name a picture"),
+        (("a.png", "-o", "-"), "convcli: a picture is not written to a terminal; name a file"),
+    ],
+)
+def test_pictures_are_neither_typed_nor_shown_on_a_terminal(folder, argv, message):
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "convcli", *BLUR, *argv],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_kernel_in_the_reason_of_a_plan(run, folder):
+    """`--explain` and Python say the same of the same picture and kernel."""
+    plan = convcli.plan((48, 64, 3), "uint8", kernel_from([[1.0, 0.0, -1.0]], "1 0 -1"), "numpy")
+    result = run("filter", "a.png", "-k", "1 0 -1", "--explain", "-m", "numpy")
+    assert str(plan).splitlines()[1:3] == result.err.splitlines()[2:4]

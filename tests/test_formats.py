@@ -1,0 +1,100 @@
+"""The table of formats: names, suffixes, and what each can hold."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convcli import ConvcliError
+from convcli.formats import FORMATS, check_size, format_named, format_of, is_picture, mode_for
+
+HELD = [(name, mode) for name, row in FORMATS.items() for mode in (*row.modes, *row.widened)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format_name"),
+    [(suffix, name) for name, row in FORMATS.items() for suffix in row.suffixes],
+)
+def test_a_suffix_stands_for_its_format_in_any_case(suffix, format_name):
+    assert format_of(Path("a.b" + suffix)) == format_named(suffix[1:]) == format_name
+    assert format_of(Path("a" + suffix.upper())) == format_named(format_name.lower())
+    assert is_picture(Path("a" + suffix.upper()))
+
+
+@pytest.mark.parametrize("name", ["a.psd", "a.txt", "a.png.bak", "a", ".png", "png"])
+def test_any_other_name_is_refused_with_the_list_of_suffixes(name):
+    assert not is_picture(Path(name))
+    with pytest.raises(ConvcliError, match=r"\.png, .*\.webp.*--format") as refused:
+        format_of(Path(name))
+    assert repr(name) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "psd", "eps", ".", "png2"])
+def test_an_unknown_format_is_refused_with_the_list_of_formats(name):
+    with pytest.raises(ConvcliError, match=f"unknown format {name!r}.*png, jpeg, tiff"):
+        format_named(name)
+
+
+@pytest.mark.parametrize(("format_name", "mode"), HELD)
+def test_pillow_writes_every_mode_of_the_table_and_reads_it_back(format_name, mode):
+    written = mode_for(format_name, mode)
+    content = io.BytesIO()
+    Image.new(written, (16, 8)).save(content, format_name)
+    read = Image.open(content)
+    # Pillow reads a single-plane float or 16-bit picture, and every alpha, as what it was.
+    assert read.size == (16, 8)
+    assert read.mode in (written, "I" if format_name == "PPM" else "P")
+
+
+@pytest.mark.parametrize(
+    ("format_name", "mode"),
+    [(f, m) for f, row in FORMATS.items() for m in row.widened],
+)
+def test_a_wider_mode_loses_nothing(format_name, mode):
+    narrow = Image.fromarray(np.arange(0, 256, dtype=np.uint8).reshape(16, 16)).convert(mode)
+    again = narrow.convert(mode_for(format_name, mode)).convert(mode)
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(narrow))
+
+
+@pytest.mark.parametrize(
+    ("format_name", "mode", "message"),
+    [
+        ("JPEG", "RGBA", "JPEG cannot hold transparency; write PNG or"),
+        ("JPEG", "LA", "JPEG cannot hold transparency; write PNG or"),
+        ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG or TIFF or PPM"),
+        ("PNG", "CMYK", "PNG cannot hold CMYK colour; write JPEG or TIFF"),
+        ("PNG", "F", r"PNG cannot hold float samples; write TIFF instead \(-o NAME.tif or"),
+        ("WEBP", "I;16", "WEBP cannot hold 16-bit samples"),
+        ("BMP", "RGBA", "BMP cannot hold transparency"),
+        ("PPM", "LA", "PPM cannot hold transparency"),
+        ("GIF", "F", "GIF cannot hold float samples"),
+        ("AVIF", "CMYK", "AVIF cannot hold CMYK colour"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_and_others_are_named(format_name, mode, message):
+    with pytest.raises(ConvcliError, match=message):
+        mode_for(format_name, mode)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_longest_picture_of_a_format_can_be_read_again(format_name, upright):
+    longest = min(FORMATS[format_name].longest, 100_000)
+    size = (1, longest) if upright else (longest, 1)
+    check_size(format_name, *size)
+    content = io.BytesIO()
+    Image.new("RGB", size).save(content, format_name)
+    assert Image.open(content).size == size
+
+
+@pytest.mark.parametrize(
+    ("format_name", "size"),
+    [("JPEG", (65_501, 1)), ("WEBP", (1, 16_384)), ("AVIF", (32_769, 1)), ("GIF", (1, 65_536))],
+)
+def test_a_longer_one_is_refused_and_others_are_named(format_name, size):
+    with pytest.raises(ConvcliError, match=f"{format_name} cannot hold {size[0]} x .*write PNG"):
+        check_size(format_name, *size)

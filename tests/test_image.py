@@ -1,0 +1,531 @@
+"""Pictures from files to arrays and back: modes, orientation, metadata, damage."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import EpsImagePlugin, ExifTags, Image
+
+import convcli
+from convcli import ConvcliError, image
+from convcli.image import Picture, limit_pixels, read, write
+
+# What Pillow can write, and the mode in which it is filtered and written again.
+READ_AS = {
+    "PNG": {
+        "1": "L", "L": "L", "LA": "LA", "P": "RGB", "P with alpha": "RGBA", "RGB": "RGB",
+        "RGBA": "RGBA", "I;16": "I;16",
+    },
+    "JPEG": {"L": "L", "RGB": "RGB", "CMYK": "CMYK"},
+    "TIFF": {
+        "1": "L", "L": "L", "LA": "LA", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "CMYK",
+        "YCbCr": "RGB", "I;16": "I;16", "I;16B": "I;16", "F": "F",
+    },
+    "WEBP": {"RGB": "RGB", "RGBA": "RGBA"},
+    "BMP": {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"},
+    "PPM": {"1": "L", "L": "L", "RGB": "RGB", "I;16": "I;16"},
+    "AVIF": {"RGB": "RGB", "RGBA": "RGBA"},
+    "GIF": {"L": "RGB", "P": "RGB", "P with alpha": "RGBA"},
+}  # fmt: skip
+CASES = [(name, mode) for name, modes in READ_AS.items() for mode in modes]
+LOSSLESS = ("PNG", "TIFF", "BMP", "PPM")
+
+# From the pixels as they are stored to the upright picture, by EXIF orientation.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a),
+}
+INVERSE = UPRIGHT | {6: UPRIGHT[8], 8: UPRIGHT[6]}
+
+
+def in_mode(mode, pixels):
+    """Make a Pillow image of any mode from (H, W, 3) uint8 pixels."""
+    colour = Image.fromarray(pixels)
+    if mode in ("I;16", "I;16B"):
+        samples = np.asarray(colour.convert("L")).astype(np.uint16) * 251 + 7
+        swapped = samples.astype(">u2" if mode == "I;16B" else "<u2")
+        return Image.frombuffer(mode, colour.size, swapped.tobytes(), "raw", mode, 0, 1)
+    if mode == "F":
+        return Image.fromarray(np.asarray(colour.convert("L")).astype(np.float32) / 255)
+    if mode in ("LA", "RGBA"):
+        colour.putalpha(Image.fromarray(pixels[..., 1] | 1))
+        return colour.convert(mode)
+    if mode == "P with alpha":
+        indexed = colour.convert("P")
+        indexed.info["transparency"] = 0
+        return indexed
+    return colour.convert(mode)
+
+
+def samples_of(path):
+    """Decode with Pillow alone, to the mode in which convcli works."""
+    with Image.open(path) as picture:
+        mode = "P with alpha" if "transparency" in picture.info else picture.mode
+        wanted = READ_AS[picture.format].get(mode, "I;16")
+        decoded = picture if wanted == "I;16" else picture.convert(wanted)
+        dtype = {"I;16": np.uint16, "F": np.float32}.get(wanted, np.uint8)
+        return np.asarray(decoded).astype(dtype)
+
+
+def distance(a, b, mode):
+    """Return the mean difference in levels, of colours where they can be seen."""
+    if mode == "RGBA":
+        seen = b[..., 3] > 128
+        a, b = a[seen][:, :3], b[seen][:, :3]
+    return np.abs(a.astype(float) - b).mean()
+
+
+def written(picture, format_name, **settings):
+    content = io.BytesIO()
+    write(picture, content, format_name, **settings)
+    return content.getvalue()
+
+
+def opened(content):
+    """Open and decode with Pillow: some metadata are known only then."""
+    picture = Image.open(io.BytesIO(content))
+    picture.load()
+    return picture
+
+
+def png(width, height, data=b"", bits=8, colour=2):
+    """Put a PNG together by hand, for what Pillow does not write."""
+
+    def chunk(kind, content):
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def icc(space):
+    """Enough of an ICC profile: what its header says of its colours."""
+    return bytes(16) + space + bytes(108)
+
+
+@pytest.fixture
+def pixels(photo):
+    return photo[100:148, 200:264]
+
+
+@pytest.fixture
+def picture(pixels):
+    return Picture(pixels, "RGB", "PNG")
+
+
+@pytest.mark.parametrize(("format_name", "mode"), CASES)
+def test_every_mode_is_read_as_pillow_decodes_it(picture_file, pixels, format_name, mode):
+    path = picture_file("a.bin", in_mode(mode, pixels), format=format_name)
+    got = read(path)
+    assert (got.mode, got.format) == (READ_AS[format_name][mode], format_name)
+    np.testing.assert_array_equal(got.pixels, samples_of(path))
+
+
+@pytest.mark.parametrize(("format_name", "mode"), CASES)
+def test_every_mode_survives_filtering_and_writing(picture_file, pixels, format_name, mode):
+    got = read(picture_file("a.bin", in_mode(mode, pixels), format=format_name))
+    filtered = got.with_pixels(convcli.blur(got.pixels, 1.0))
+    again = read(written(filtered, format_name))
+    assert again.pixels.dtype == got.pixels.dtype
+    assert again.pixels.shape[:2] == got.pixels.shape[:2]
+    if format_name in LOSSLESS:
+        assert again.mode == got.mode
+        np.testing.assert_array_equal(again.pixels, filtered.pixels)
+    else:
+        assert distance(again.pixels, filtered.pixels, got.mode) < 6  # what compression costs
+
+
+def test_bytes_are_read_as_a_file_is(picture_file):
+    path = picture_file("a.png")
+    np.testing.assert_array_equal(read(path.read_bytes()).pixels, read(path).pixels)
+
+
+def test_pixels_are_whole_beyond_one_band_of_rows(picture_file, photo):
+    assert image._BAND_ROWS < 500
+    path = picture_file("tall.png", photo[:501, :7])
+    np.testing.assert_array_equal(read(path).pixels, photo[:501, :7])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (70, 1)])
+@pytest.mark.parametrize("format_name", READ_AS)
+def test_thin_pictures_keep_their_size(photo, size, format_name):
+    pixels = photo[: size[0], : size[1]]
+    assert read(written(Picture(pixels, "RGB", "PNG"), format_name)).pixels.shape == pixels.shape
+
+
+@pytest.mark.parametrize(("mode", "note"), [("1", "mode 1 was filtered as L"), ("L", None)])
+def test_a_change_of_mode_is_noted(picture_file, pixels, mode, note):
+    notes = read(picture_file("a.png", in_mode(mode, pixels))).notes
+    assert notes == ((note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    ("colour", "data", "mode"),
+    [(2, bytes(13), "RGB"), (4, bytes(9), "RGBA"), (6, bytes(17), "RGBA")],
+)
+def test_16_bit_colours_read_as_8_are_noted(colour, data, mode):
+    got = read(png(2, 1, data, bits=16, colour=colour))
+    assert got.mode == mode
+    assert got.notes == ("its 16 bits a channel were read as 8",)
+
+
+def test_16_bit_grey_is_not_noted():
+    assert read(png(2, 1, bytes(5), bits=16, colour=0)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "channels", "mode"),
+    [
+        ("RGB", np.uint8, 3, "RGB"),
+        ("RGB", np.uint8, None, "L"),
+        ("CMYK", np.uint8, None, "L"),
+        ("CMYK", np.uint8, 4, "CMYK"),
+        ("RGBA", np.uint8, 4, "RGBA"),
+        ("RGBA", np.uint8, 2, "LA"),
+        ("L", np.uint16, None, "I;16"),
+        ("L", np.float32, None, "F"),
+    ],
+)
+def test_new_pixels_decide_the_mode(picture, given, dtype, channels, mode):
+    pixels = np.zeros((2, 3, channels) if channels else (2, 3), dtype)
+    assert Picture(pixels, given, "PNG").with_pixels(pixels).mode == mode
+
+
+def test_edges_of_cmyk_are_those_of_its_colours(picture_file, pixels):
+    path = picture_file("a.tif", in_mode("CMYK", pixels))
+    got = read(path, "PNG", edged=True)
+    np.testing.assert_array_equal(got.pixels, np.asarray(Image.open(path).convert("RGB")))
+    assert got.with_pixels(convcli.edge(got.pixels)).mode == "L"
+
+
+# --- orientation
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_a_turned_photograph_comes_out_upright(picture_file, pixels, format_name, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored = np.ascontiguousarray(INVERSE[orientation](pixels))
+    path = picture_file("a.bin", stored, format=format_name, exif=exif.tobytes())
+    content = written(read(path), format_name)
+    result = opened(content)  # TIFF and AVIF are turned here, where the tag says so
+    assert result.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    difference = np.abs(np.asarray(result).astype(float) - pixels)
+    # Any other orientation is 40 levels off and more.
+    assert difference.mean() < (1e-9 if format_name in LOSSLESS else 8)
+
+
+# --- metadata
+
+
+KEPT = {
+    "PNG": {"icc_profile", "dpi", "exif"},
+    "JPEG": {"icc_profile", "dpi", "exif"},
+    "TIFF": {"icc_profile", "dpi", "exif"},
+    "WEBP": {"icc_profile", "exif"},
+    "AVIF": {"icc_profile", "exif"},
+    "BMP": {"dpi"},
+    "PPM": set(),
+    "GIF": set(),
+}
+
+
+def described(pixels, format_name):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Leitz"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = 0.5
+    content = io.BytesIO()
+    settings = {"dpi": (300, 300), "icc_profile": icc(b"RGB "), "exif": exif.tobytes()}
+    Image.fromarray(pixels).save(content, format_name, **settings)
+    return content.getvalue()
+
+
+def metadata_in(content):
+    file = io.BytesIO(content)  # is read again for the inner block
+    picture = Image.open(file)
+    picture.load()
+    found = {}
+    if "icc_profile" in picture.info:
+        found["icc_profile"] = picture.info["icc_profile"]
+    if "dpi" in picture.info:
+        found["dpi"] = tuple(round(value) for value in picture.info["dpi"])
+    if ExifTags.Base.Make in picture.getexif():
+        exposure = picture.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime]
+        found["exif"] = (picture.getexif()[ExifTags.Base.Make], exposure)
+    return found
+
+
+ALL = {"icc_profile": icc(b"RGB "), "dpi": (300, 300), "exif": ("Leitz", 0.5)}
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize("target", KEPT)
+def test_profile_resolution_and_exif_are_kept_where_the_format_can(
+    tmp_path, pixels, source, target
+):
+    path = tmp_path / "a.bin"
+    path.write_bytes(described(pixels, source))
+    content = written(read(path), target)
+    assert metadata_in(content) == {key: ALL[key] for key in KEPT[target]}
+
+
+@pytest.mark.parametrize("target", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+def test_strip_leaves_them_out(pixels, target):
+    content = written(read(described(pixels, "JPEG")), target, strip=True)
+    assert metadata_in(content) in ({}, {"dpi": (1, 1)})
+    assert b"Leitz" not in content
+
+
+def test_a_tiff_without_a_resolution_gets_none(picture_file):
+    path = picture_file("a.tif")
+    assert opened(path.read_bytes()).info["dpi"] == (1, 1)  # Pillow's way to say nothing
+    assert "dpi" not in read(path).metadata
+
+
+@pytest.mark.parametrize("target", ["PNG", "JPEG"])
+def test_how_a_tiff_stored_its_samples_is_not_told_of_the_result(pixels, target):
+    exif = opened(written(read(described(pixels, "TIFF")), target)).getexif()
+    assert ExifTags.Base.StripOffsets not in exif
+    assert ExifTags.Base.BitsPerSample not in exif
+
+
+def test_hostile_exif_does_not_change_how_a_tiff_is_stored(pixels):
+    exif = Image.Exif()
+    exif[ExifTags.Base.TileWidth] = 99999
+    exif[ExifTags.Base.BitsPerSample] = 1
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", exif=exif)
+    again = read(written(read(content.getvalue()), "TIFF"))
+    np.testing.assert_array_equal(again.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("space", "kept"), [(b"RGB ", False), (b"GRAY", True), (b"CMYK", False), (b"", False)]
+)
+def test_grey_edges_keep_only_a_grey_profile(picture, pixels, space, kept):
+    grey = Picture(pixels[..., 0].copy(), "L", "PNG", {"icc_profile": icc(space)})
+    assert ("icc_profile" in opened(written(grey, "PNG")).info) is kept
+
+
+def test_the_embedded_thumbnail_does_not_survive(picture_file):
+    make, after = b"Leitz\0", 8 + 2 + 12 + 4
+    first = struct.pack("<HHHII", 1, ExifTags.Base.Make, 2, len(make), after + 30 + 9)
+    second = struct.pack("<HHHIIHHII", 2, 513, 4, 1, after + 30, 514, 4, 1, 9)
+    tiff = b"II*\0" + struct.pack("<I", 8) + first + struct.pack("<I", after)
+    exif = b"Exif\0\0" + tiff + second + bytes(4) + b"THUMBNAIL" + make
+    path = picture_file("a.jpg", exif=exif)
+    assert opened(path.read_bytes()).getexif().get_ifd(ExifTags.IFD.IFD1)[514] == 9
+    content = written(read(path), "JPEG")
+    assert b"THUMBNAIL" not in content
+    assert opened(content).getexif()[ExifTags.Base.Make] == "Leitz"
+
+
+def test_exif_that_cannot_be_written_is_left_out_and_noted(picture_file):
+    # A resolution that is text: Pillow reads it, and fails to write it.
+    entry = struct.pack("<HHHII", 1, ExifTags.Base.XResolution, 7, 4, 0)
+    path = picture_file("a.jpg", exif=b"Exif\0\0II*\0" + struct.pack("<I", 8) + entry + bytes(4))
+    got = read(path)
+    assert "exif" not in got.metadata
+    assert got.notes == ("its EXIF data are damaged and were left out",)
+
+
+def test_a_picture_too_long_for_its_format_is_refused(photo):
+    long = Picture(np.resize(photo[0], (1, 16_384, 3)), "RGB", "PNG")
+    with pytest.raises(ConvcliError, match="WEBP cannot hold 16384 x 1 pixels"):
+        written(long, "WEBP")
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0rubbish", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+def test_damaged_exif_does_not_cost_the_picture(picture_file, exif):
+    assert read(picture_file("a.jpg", exif=exif)).pixels.shape == (48, 64, 3)
+
+
+# --- encoding
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("quality", [20, 97])
+def test_a_jpeg_keeps_its_own_tables(picture_file, pixels, mode, quality):
+    path = picture_file("a.jpg", in_mode(mode, pixels), quality=quality)
+    before = opened(path.read_bytes()).quantization
+    assert opened(written(read(path), "JPEG")).quantization == before
+
+
+def test_the_edges_of_a_jpeg_keep_its_table_of_luminance(picture_file):
+    path = picture_file("a.jpg", quality=33)
+    got = read(path)
+    edges = opened(written(got.with_pixels(convcli.edge(got.pixels)), "JPEG"))
+    assert edges.quantization == {0: opened(path.read_bytes()).quantization[0]}
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_a_jpeg_keeps_its_subsampling(picture_file, subsampling):
+    path = picture_file("a.jpg", subsampling=subsampling)
+    before, after = opened(path.read_bytes()), opened(written(read(path), "JPEG"))
+    assert [part[1:3] for part in after.layer] == [part[1:3] for part in before.layer]
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "WEBP", "AVIF"])
+def test_quality_decides_the_size(picture, format_name):
+    small, default, large = (
+        len(written(picture, format_name, quality=quality)) for quality in (5, None, 100)
+    )
+    assert small < default < large
+
+
+def test_a_phone_photograph_with_a_second_picture_in_it_is_a_jpeg(picture_file, pixels):
+    other = Image.fromarray(pixels[::-1].copy())
+    path = picture_file(
+        "a.jpg", pixels, format="MPO", save_all=True, append_images=[other], quality=61
+    )
+    before = opened(path.read_bytes())
+    assert before.format == "MPO"
+    got = read(path)
+    assert got.format == "JPEG"
+    assert np.abs(got.pixels.astype(float) - pixels).mean() < 8  # the first of the two
+    assert opened(written(got, "JPEG")).quantization == before.quantization
+
+
+class Trickle(io.RawIOBase):
+    """A pipe without a buffer, as standard output is under PYTHONUNBUFFERED."""
+
+    def __init__(self):
+        self.content = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.content += bytes(data[:1000])
+        return min(len(data), 1000)
+
+
+def test_a_pipe_that_takes_little_at_a_time_gets_all(picture):
+    pipe = Trickle()
+    write(picture, pipe, "PNG")
+    np.testing.assert_array_equal(read(pipe.content).pixels, picture.pixels)
+
+
+# --- refused
+
+
+@pytest.fixture(scope="module")
+def encoded(photo):
+    """One picture in each format, as bytes."""
+    picture = Picture(photo[:128, :128], "RGB", "PNG")
+    return {name: written(picture, name) for name in READ_AS}
+
+
+@pytest.mark.parametrize("format_name", READ_AS)
+@pytest.mark.parametrize("part", [0.3, 0.9])
+def test_a_truncated_picture_is_refused(encoded, format_name, part):
+    content = encoded[format_name]
+    with pytest.raises(ConvcliError, match=r"is truncated or damaged|is not a picture"):
+        read(content[: int(len(content) * part)])
+
+
+def test_a_damaged_png_is_refused(encoded):
+    content = bytearray(encoded["PNG"])
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(ConvcliError, match="is truncated or damaged: "):
+        read(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"hello\n", r"is not a picture in a known format \(PNG, JPEG, "),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "is not a picture|is truncated"),
+        (b"P5 0 5 255\n", "is not a picture|is empty|is truncated"),
+        (png(4, 4)[:20], "is truncated or damaged: "),
+        (png(4, 4, b"\0"), "is truncated or damaged: "),
+        (png(20_000, 20_000), r"has more than \d+ pixels; --max-pixels raises the limit"),
+        (png(2**31 - 1, 2**31 - 1), r"has more than \d+ pixels"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_sentence(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", None)  # would be called
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    for source in (content, path):
+        with pytest.raises(ConvcliError, match=message) as refused:
+            read(source)
+        assert "\n" not in str(refused.value)
+        assert "BytesIO" not in str(refused.value)
+
+
+@pytest.mark.parametrize("most", [1, 48 * 64 - 1, 48 * 64, None])
+def test_pictures_over_the_limit_are_refused_before_they_are_decoded(
+    picture_file, monkeypatch, most
+):
+    path = picture_file("a.png")
+    path.write_bytes(path.read_bytes()[:-2000])  # to decode it would be another error
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    limit_pixels(most)  # and a filter for warnings, which pytest takes back
+    expected = f"has more than {most} pixels" if most in (1, 48 * 64 - 1) else "is truncated"
+    with pytest.raises(ConvcliError, match=expected):
+        read(path)
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "TIFF", "WEBP", "PNG", "AVIF"])
+def test_several_frames_are_refused_with_their_number(picture_file, pixels, format_name):
+    others = [Image.fromarray(np.roll(pixels, shift, 0)) for shift in (5, 10)]
+    path = picture_file("a.bin", pixels, format=format_name, save_all=True, append_images=others)
+    with pytest.raises(ConvcliError, match="has 3 frames or pages; only single pictures"):
+        read(path)
+
+
+@pytest.mark.parametrize("mode", ["I", "LAB"])
+def test_a_mode_without_filters_is_refused(picture_file, mode):
+    path = picture_file("a.tif", Image.new(mode, (8, 8)))
+    with pytest.raises(ConvcliError, match=f"has mode {mode}, which cannot be filtered; convert"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("format_name", "mode", "target", "edged"),
+    [
+        ("PNG", "RGBA", "JPEG", False),
+        ("PNG", "P with alpha", "BMP", False),
+        ("PNG", "I;16", "WEBP", False),
+        ("JPEG", "CMYK", "PNG", False),
+        ("PNG", "I;16", "JPEG", True),
+    ],
+)
+def test_what_the_target_cannot_hold_is_refused_before_decoding(
+    picture_file, pixels, format_name, mode, target, edged
+):
+    path = picture_file("a.bin", in_mode(mode, pixels), format=format_name)
+    content = path.read_bytes()[:-500]  # to decode it would be another error
+    with pytest.raises(ConvcliError, match="is truncated"):
+        read(content)
+    with pytest.raises(ConvcliError, match=f"{target} cannot hold"):
+        read(content, target, edged)
+
+
+def test_grey_edges_go_where_their_colours_could_not(picture_file, pixels):
+    read(picture_file("a.png", in_mode("RGBA", pixels)), "JPEG", edged=True)
+
+
+def test_a_file_that_cannot_be_read_is_no_damaged_picture(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "gone.png")
+    with pytest.raises(IsADirectoryError):
+        read(tmp_path)

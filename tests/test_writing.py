@@ -1,0 +1,261 @@
+"""Files appear whole or not at all, and an older one stays until then."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from convcli import writing
+from convcli.writing import new_file, remove_unfinished
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A file that is there already."""
+    path = tmp_path / "old.bin"
+    path.write_bytes(b"old")
+    return path
+
+
+def write(path, content=b"new", overwrite=True, meanwhile=lambda: None):
+    with new_file(path, overwrite) as file:
+        file.write(content)
+        meanwhile()
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_file_holds_what_was_written(tmp_path):
+    write(tmp_path / "a", overwrite=False)
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_nothing_has_the_name_before_the_end(tmp_path):
+    with new_file(tmp_path / "a") as file:
+        file.write(b"new")
+        (temporary,) = names_in(tmp_path)
+    # Hidden, and with a suffix that no pattern for pictures matches.
+    assert temporary.startswith(".")
+    assert temporary.endswith(".part")
+
+
+def test_what_was_written_can_be_read_back_and_changed(tmp_path):
+    with new_file(tmp_path / "a") as file:  # as an encoder does that fills in a length
+        file.write(b"123")
+        file.seek(0)
+        assert file.read() == b"123"
+        file.seek(1)
+        file.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"1x3"
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_an_error_while_writing_leaves_no_trace(old, error, overwrite):
+    def fail():
+        raise error
+
+    path = old if overwrite else old.with_name("new.bin")
+    with pytest.raises(error):
+        write(path, b"half", overwrite, fail)
+    assert old.read_bytes() == b"old"
+    assert names_in(old.parent) == ["old.bin"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "fchmod", "replace", "open"])
+def test_a_file_system_that_refuses_leaves_the_old_file(old, monkeypatch, call):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(OSError, match="No space left on device"):
+            write(old)
+    assert old.read_bytes() == b"old"
+    assert names_in(old.parent) == ["old.bin"]
+
+
+class Full:
+    """A file on a disk that is full, found out as late as possible."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_full_at_the_last_moment_leaves_the_old_file(old, monkeypatch):
+    monkeypatch.setattr("builtins.open", lambda *a, _open=open: Full(_open(*a)))
+    with pytest.raises(OSError, match="No space left on device"):
+        write(old)
+    assert old.read_bytes() == b"old"
+    assert names_in(old.parent) == ["old.bin"]
+
+
+@pytest.mark.parametrize("ready", [False, True], ids=["new", "overwrite"])
+def test_a_file_that_would_be_too_large_leaves_no_trace(old, ready):
+    """The limit that a shell sets; what is written beyond it is refused (EFBIG)."""
+    path = old if ready else old.with_name("new.bin")
+    script = (
+        "import sys; from pathlib import Path; from convcli.writing import new_file\n"
+        "with new_file(Path(sys.argv[1]), True) as file: file.write(bytes(100_000))"
+    )
+    command = f"ulimit -f 20; exec {sys.executable} -c {shlex.quote(script)} {path}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "File too large" in done.stderr
+    assert old.read_bytes() == b"old"
+    assert names_in(old.parent) == ["old.bin"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_an_old_file_keeps_its_permissions(old, mode):
+    old.chmod(mode)
+    write(old)
+    assert (old.read_bytes(), stat.S_IMODE(old.stat().st_mode)) == (b"new", mode)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write(tmp_path / "a")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_read_only_file_is_meant_to_stay(old, monkeypatch):
+    old.chmod(0o444)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(PermissionError):
+        write(old)
+    assert old.read_bytes() == b"old"
+
+
+def test_a_symbolic_link_stays_a_link(old):
+    folder = old.with_name("links")
+    folder.mkdir()
+    link = folder / "link.bin"
+    link.symlink_to("../old.bin")
+    write(link)
+    assert link.is_symlink()
+    assert old.read_bytes() == b"new"
+    assert names_in(folder) == ["link.bin"]
+
+
+def test_a_dangling_link_is_filled(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("there")
+    write(link, overwrite=False)
+    assert link.is_symlink()
+    assert (tmp_path / "there").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_exists_is_not_replaced_unasked(old, kind):
+    path = old.with_name("there")
+    {"file": path.touch, "folder": path.mkdir, "link": lambda: path.symlink_to(old)}[kind]()
+    with pytest.raises(FileExistsError), new_file(path):
+        pytest.fail("opened")
+    assert old.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, links):
+    path = tmp_path / "a"
+    if not links:
+
+        def refuse(*_names):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(FileExistsError):
+        write(path, overwrite=False, meanwhile=lambda: path.write_bytes(b"theirs"))
+    assert path.read_bytes() == b"theirs"
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_without_hard_links_a_new_file_is_renamed(tmp_path, monkeypatch):
+    def refuse(*_names):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", refuse)
+    write(tmp_path / "a", overwrite=False)
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_two_writers_of_one_name_leave_one_whole_file(tmp_path):
+    path = tmp_path / "a"
+    both = threading.Barrier(2)
+    lost = []
+
+    def writer(content):
+        try:
+            with new_file(path) as file:
+                file.write(content)
+                both.wait(10)
+        except FileExistsError:
+            lost.append(content)
+
+    threads = [threading.Thread(target=writer, args=(bytes([c]) * 9000,)) for c in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(lost) == 1
+    assert path.read_bytes() in (bytes([1]) * 9000, bytes([2]) * 9000)
+    assert path.read_bytes() != lost[0]
+    assert names_in(tmp_path) == ["a"]
+
+
+def test_a_name_of_255_bytes_can_be_written(tmp_path):
+    path = tmp_path / ("é" * 125 + ".json")
+    write(path)
+    assert path.read_bytes() == b"new"
+
+
+def test_a_device_is_written_directly():
+    write(Path("/dev/null"))
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_device_that_is_full_says_so():
+    with pytest.raises(OSError, match="No space left on device"):
+        write(Path("/dev/full"))
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "no" / "a")
+
+
+def test_a_dying_process_can_remove_what_is_unfinished(old):
+    with pytest.raises(FileNotFoundError):  # it did not die, and misses its temporary file
+        write(old, meanwhile=remove_unfinished)
+    assert old.read_bytes() == b"old"
+    assert names_in(old.parent) == ["old.bin"]
+    assert not writing._unfinished
