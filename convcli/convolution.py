@@ -17,6 +17,9 @@ from convcli.recipe import Combine, Recipe, halo_of
 from convcli.types import Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
+# Far beyond any sample, and small enough for an FFT's rounding of it (1e-16) not to be seen.
+_LARGEST_BORDER_VALUE = 1e9
+
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
 
@@ -105,8 +108,11 @@ def apply(
     border = options.get("border", "reflect")
     borders.check(border)
     border_value = options.get("border_value", 0.0)
-    if not np.isfinite(border_value):
-        raise ConvcliError(f"border_value must be a finite number, not {border_value}")
+    if not abs(border_value) <= _LARGEST_BORDER_VALUE:
+        limit = f"{_LARGEST_BORDER_VALUE:g}"
+        raise ConvcliError(
+            f"border_value must be a number between -{limit} and {limit}, not {border_value:g}"
+        )
     turned = tuple(k if correlate else k.flipped() for k in kernels)
     plan = plan_for(
         pixels.shape,
@@ -186,7 +192,7 @@ def _colour(
     # In an opaque picture every weight is 1.
     if weight and (pixels[..., -1] == full).all():
         weight = False
-    total = 0.0 if kernels[0].is_derivative else kernels[0].sum
+    total = 0.0 if kernels[0].is_derivative else kernels[0].sum()
     # A derivative has no weight to divide by; the picture keeps the alpha it had.
     keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
     return Colour(

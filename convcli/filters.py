@@ -129,7 +129,7 @@ def sharpen(
         How much of the difference is added; 0 or more.
     threshold : float
         Differences of at most this, in the image's units, are left alone, so that noise is not
-        sharpened.
+        sharpened. Under `linear` they are differences of light, on the same scale.
     **options
         See `convcli.convolve`. An alpha ("weight" or "keep") is left as it is.
 

@@ -152,15 +152,11 @@ def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Pict
     metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
     if metadata.get("dpi") == (1, 1):  # what Pillow says of a TIFF that says nothing
         del metadata["dpi"]
-    turned = ExifTags.Base.Orientation in image.getexif()
-    ImageOps.exif_transpose(image, in_place=True)
     try:
-        exif = _exif(image, turned)
+        if exif := _turn_upright(image):
+            metadata["exif"] = exif
     except Exception:  # Pillow reads values that it cannot write, and says so in many ways
-        exif = None
         notes.append("its EXIF data are damaged and were left out")
-    if exif:
-        metadata["exif"] = exif
     if image.mode == "P" or image.mode in _READ_AS:
         notes.append(f"mode {image.mode} was filtered as {wanted}")
     if "transparency" in image.info and wanted not in ("LA", "RGBA"):
@@ -202,8 +198,10 @@ def _depth_notes(image: Image.Image) -> list[str]:
     return ["its 16 bits a channel were read as 8"] if deep else []
 
 
-def _exif(image: Image.Image, turned: bool) -> bytes | None:
-    """Return the EXIF block of an upright picture; its embedded thumbnail is left out."""
+def _turn_upright(image: Image.Image) -> bytes | None:
+    """Turn a picture as its EXIF block says, and return the block without its thumbnail."""
+    turned = ExifTags.Base.Orientation in image.getexif()
+    ImageOps.exif_transpose(image, in_place=True)
     exif = image.getexif()
     for tag in set(exif) - _EXIF_KEPT:
         del exif[tag]

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convcli.errors import ConvcliError
 from convcli.words import OPERATORS, Operator, listed
@@ -81,12 +81,15 @@ class Kernel:
         """Number of separable terms: 1 for a Gaussian, 2 for a Laplacian of Gaussian."""
         return len(self.factors)
 
-    @cached_property
     def sum(self) -> float:
         """Sum of the weights: 1 keeps brightness, 0 marks a derivative."""
         if self.given_weights is not None:
             return math.fsum(self.given_weights.ravel())
         return math.fsum(math.fsum(c) * math.fsum(r) for c, r in self.factors)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Let numpy take the kernel for its weights: ``np.asarray(kernel)``."""
+        return np.array(self.weights, dtype, copy=copy)
 
     @cached_property
     def l1_norm(self) -> float:
@@ -110,7 +113,7 @@ class Kernel:
     @property
     def is_derivative(self) -> bool:
         """Whether the weights cancel, so that a flat picture gives 0."""
-        return abs(self.sum) <= 1e-9 * self.l1_norm
+        return abs(self.sum()) <= 1e-9 * self.l1_norm
 
     def scaled(self, scale: float) -> Kernel:
         """Multiply every weight by `scale`."""
@@ -131,7 +134,7 @@ class Kernel:
                 f"kernel {self.name!r} sums to 0, so it cannot be divided by its sum; "
                 "leave out --normalize"
             )
-        return self.scaled(1.0 / self.sum)
+        return self.scaled(1.0 / self.sum())
 
     def dilated(self, step: int) -> Kernel:
         """Put ``step - 1`` zeros between neighbouring weights (zero weights cost nothing)."""

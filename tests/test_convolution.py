@@ -178,6 +178,7 @@ def test_the_image_is_left_as_it_was():
         ((np.zeros((3, 3)), [[1]]), {"out_dtype": "int8"}, "out_dtype is int8"),
         ((np.zeros((3, 3)), [[1]]), {"out_dtype": "pixels"}, "out_dtype is 'pixels'"),
         ((np.zeros((3, 3)), [[1]]), {"border_value": np.nan}, "border_value"),
+        ((np.zeros((3, 3)), [[1]]), {"border_value": -1e300}, "border_value .* not -1e.300"),
         ((np.zeros((3, 3)), [[1]]), {"alpha": "half"}, "unknown alpha 'half'"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

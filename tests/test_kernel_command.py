@@ -178,3 +178,8 @@ def test_a_failure_is_one_line_and_a_status(tmp_path, arguments, status, message
     )
     assert (done.returncode, done.stdout) == (status, "")
     assert re.fullmatch(re.escape(message) + r".*\n", done.stderr)
+
+
+def test_a_kernel_may_begin_with_a_minus_sign(capsys):
+    assert not app(["kernel", "-1 0 1"], standalone_mode=False)
+    assert "| -1 | 0 | 1 |" in capsys.readouterr().out

@@ -30,7 +30,8 @@ app.command("blur")(blur.command)
 app.command("edge")(edge.command)
 app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
-app.command("kernel")(kernel.command)
+# A kernel may begin with a minus sign.
+app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
 
 # Typer keeps the base class of its usage errors private; it is the parent of this public one.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]

@@ -61,7 +61,7 @@ def _show(kernel: Kernel) -> None:
     # that the terminal wraps them.
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
-    total = 0 if kernel.is_derivative else kernel.sum
+    total = 0 if kernel.is_derivative else kernel.sum()
     # To find the rank of a larger kernel would take many seconds.
     rank = f", rank {kernel.rank}" if kernel.cheap_factors else ""
     console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")

@@ -22,7 +22,10 @@ def command(
     ] = 1.0,
     threshold: Annotated[
         float,
-        typer.Option(metavar="T", help="Leave differences of at most T levels alone."),
+        typer.Option(
+            metavar="T",
+            help="Leave differences of at most T levels (of light, with --linear) alone.",
+        ),
     ] = 0.0,
 ) -> None:
     """Sharpen by an unsharp mask: image + amount * (image - blurred).
