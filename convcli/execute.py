@@ -62,11 +62,13 @@ def region_filter(plan: Plan, recipe: Recipe) -> Filter:
 
 
 def _tile(passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floating]) -> Correlate:
-    """Prepare the general case: floats in, every kernel, combined, rounded once at the end."""
+    """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
     above, below, left, right = recipe.halo
 
     def fill(window: Pixels, out: Pixels) -> None:
-        values = colour.samples(recipe.colour, window, accumulator)
+        # Loops take samples of any dtype, so plain ones need no float copy.
+        plain = recipe.colour.is_plain
+        values = window if plain else colour.samples(recipe.colour, window, accumulator)
         centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
         seen = colour.weighted(recipe.colour, values)
         results = []

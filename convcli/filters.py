@@ -174,7 +174,10 @@ def finite(**values: float) -> None:
 
 def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
     # Not hypot: that guards against an overflow that samples cannot reach, at 10 times the time.
-    return np.sqrt(along_x * along_x + along_y * along_y)
+    along_x *= along_x
+    along_y *= along_y
+    along_x += along_y
+    return np.sqrt(along_x, out=along_x)
 
 
 def _rounding(pixels: Pixels) -> float:

@@ -36,6 +36,11 @@ _EXIF_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 3343
 # Quality for pictures that come from another format; a JPEG keeps its own tables.
 _QUALITY = 90
 
+# zlib's run-length strategy at level 1. Against Pillow's default it was 3.3 to 5.9 times as fast
+# on photographs (788 -> 236 ms for 3.8 megapixels) and their edges, 1.4 to 2 times on drawings,
+# and the files came out between 7 % smaller and 8 % larger (Pillow 13 with zlib-ng, Zen 5).
+_PNG = {"compress_type": 3, "compress_level": 1}
+
 # Rows that are copied at a time between Pillow and numpy: whole-image copies on the way
 # would be the largest thing in memory.
 _BAND_ROWS = 256
@@ -312,7 +317,7 @@ def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[s
         return _jpeg_tables(picture)
     if format_name in ("JPEG", "WEBP", "AVIF"):
         return {"quality": _QUALITY if quality is None else quality}
-    return {}
+    return dict(_PNG) if format_name == "PNG" else {}
 
 
 def _jpeg_tables(picture: Picture) -> dict[str, Any]:
