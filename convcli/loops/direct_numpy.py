@@ -9,7 +9,7 @@ from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 
-def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
+def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlate:
     """Prepare the taps that are not 0; see `convcli.loops` for the contract."""
     taps = [(int(i), int(j), weights[i, j]) for i, j in np.argwhere(weights)]
 
@@ -22,7 +22,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         total = np.zeros((height, run), weights.dtype)
         term = np.empty_like(total)
         for i, j, weight in taps:
-            shifted = samples[i : i + height, j * channels : j * channels + run]
+            rows = slice(i, i + step * (height - 1) + 1, step)
+            shifted = samples[rows, j * channels : j * channels + run]
             np.multiply(shifted, weight, out=term)
             total += term
         store(total.reshape(out.shape), out, divisor)
