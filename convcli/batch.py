@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Literal
 
 from convcli import image
@@ -19,9 +18,6 @@ from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
 Status = Literal["written", "failed", "skipped"]
-
-# A signal that comes just as Python begins to wait is noticed only when the wait is over.
-_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -113,13 +109,14 @@ def run(
     queue = iter(todo)
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            while True:
-                # A few jobs ahead keep every thread busy, and a long list costs no memory.
-                for job in islice(queue, 2 * at_once - len(waiting)):
-                    waiting.add(pool.submit(_outcome, job, what, options))
-                if not waiting:
-                    break
-                finished, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
+            # A few jobs ahead keep every thread busy, and a long list costs no memory.
+            for job in queue:
+                waiting.add(pool.submit(_outcome, job, what, options))
+                if len(waiting) >= 2 * at_once:
+                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in finished)
+            while waiting:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         finally:
             stopping.set()  # Ctrl-C must not wait for large pictures to be filtered

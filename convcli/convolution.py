@@ -114,15 +114,6 @@ def apply(
             f"border_value must be a number between -{limit} and {limit}, not {border_value:g}"
         )
     turned = tuple(k if correlate else k.flipped() for k in kernels)
-    recipe = Recipe(
-        kernels=turned,
-        halo=halo_of(kernels[0].shape, correlate),
-        border=border,
-        border_value=border_value,
-        colour=_colour(pixels, kernels, grey, keep_alpha, options),
-        combine=combine,
-        out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
-    )
     plan = plan_for(
         pixels.shape,
         array.dtype,
@@ -131,7 +122,15 @@ def apply(
         options.get("workers"),
         exact=options.get("exact", False),
         pictures=options.get("pictures", 1),
-        rounded=recipe.is_linear and recipe.out_dtype == array.dtype,
+    )
+    recipe = Recipe(
+        kernels=turned,
+        halo=halo_of(kernels[0].shape, correlate),
+        border=border,
+        border_value=border_value,
+        colour=_colour(pixels, kernels, grey, keep_alpha, options),
+        combine=combine,
+        out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
     )
     if on_plan := options.get("on_plan"):
         on_plan(plan)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from convcli import borders, colour, decimation
+from convcli import borders, colour
 from convcli.borders import Span
 from convcli.kernels import Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Loop, load
@@ -25,8 +25,6 @@ Filter = Callable[[Pixels, Pixels, Region], None]
 
 def run(plan: Plan, recipe: Recipe, source: Pixels, on_progress: OnProgress | None) -> Pixels:
     """Filter a picture ``(H, W, C)`` as the plan says, and return the result."""
-    if plan.form == "decimated":
-        return decimation.blur(plan.loop, recipe, source, plan.workers, on_progress)
     channels = colour.result_channels(recipe.colour, source.shape[2])
     shape = (source.shape[0], source.shape[1], channels)
     regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))

@@ -36,14 +36,12 @@ class Kernel:
 
     Make one with `kernel_from` or a function of this module. A separable kernel, such as
     a Gaussian, is kept as its factors and expanded only where somebody asks for `weights`.
-    `sigma`, along x and along y, is that of a Gaussian cut at 4 sigma or later.
     """
 
     name: str
     shape: tuple[int, int]
     given_weights: Weights | None = None
     given_factors: tuple[Factor, ...] | None = None
-    sigma: tuple[float, float] | None = None
 
     @cached_property
     def weights(self) -> Weights:
@@ -154,7 +152,7 @@ class Kernel:
         """Turn the kernel by 180 degrees: what makes a correlation a convolution."""
         if self.given_factors is not None:
             factors = tuple((column[::-1], row[::-1]) for column, row in self.given_factors)
-            return Kernel(self.name, self.shape, given_factors=factors, sigma=self.sigma)
+            return Kernel(self.name, self.shape, given_factors=factors)
         return Kernel(self.name, self.shape, self.weights[::-1, ::-1])
 
 
@@ -297,8 +295,7 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     return half
 
 
-def gaussian_samples(sigma: float, half: int) -> Weights:
-    """Sample a Gaussian at -half, ... half pixels and scale it to a sum of 1."""
+def _gaussian_samples(sigma: float, half: int) -> Weights:
     x = np.arange(-half, half + 1)
     with np.errstate(over="ignore"):  # exp(-infinity) is the 0 that it should be
         samples = np.exp(-0.5 * (x / sigma) ** 2)
@@ -338,15 +335,9 @@ def gaussian_kernel(
         If sigma or truncate is not finite and above 0.
     """
     sigma_x, sigma_y = _sigmas(sigma)
-    row = gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
-    column = gaussian_samples(sigma_y, _radius(sigma_y, truncate, radius))
-    whole = row.size > 2 * int(4 * sigma_x + 0.5) and column.size > 2 * int(4 * sigma_y + 0.5)
-    return Kernel(
-        "gaussian",
-        (column.size, row.size),
-        given_factors=((column, row),),
-        sigma=(sigma_x, sigma_y) if whole else None,
-    )
+    row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
+    column = _gaussian_samples(sigma_y, _radius(sigma_y, truncate, radius))
+    return Kernel("gaussian", (column.size, row.size), given_factors=((column, row),))
 
 
 def log_kernel(sigma: float = 1.0) -> Kernel:
@@ -363,7 +354,7 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
         raise ConvcliError(f"sigma of a log must be at least 0.2, not {sigma:g}")
     half = _radius(sigma, 4.0, None)
     x = np.arange(-half, half + 1)
-    g = gaussian_samples(sigma, half)
+    g = _gaussian_samples(sigma, half)
     second = (x**2 / sigma**4 - 1 / sigma**2) * g
     second -= second.sum() * g
     return Kernel("log", (g.size, g.size), given_factors=((g, second), (second, g)))

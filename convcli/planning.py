@@ -14,13 +14,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli import decimation
 from convcli.errors import ConvcliError
 from convcli.kernels import Kernel
 from convcli.words import METHODS, Method, listed
 
 Executor = Literal["here", "threads", "processes"]
-Form = Literal["separable", "dense", "decimated"]
+Form = Literal["separable", "dense"]
 
 
 class Preset(NamedTuple):
@@ -82,9 +81,8 @@ class Plan:
         The word that names it, never "auto".
     loop : str
         The inner loop, a name in `convcli.loops.LOOPS`.
-    form : {"separable", "dense", "decimated"}
-        Columns then rows for each factor of the kernel; all weights at once; or a wide
-        Gaussian by way of fewer rows (`convcli.decimation`).
+    form : {"separable", "dense"}
+        Columns then rows for each factor of the kernel, or all weights at once.
     rank : int
         How many column-times-row terms the separable form has.
     executor : {"here", "threads", "processes"}
@@ -121,12 +119,10 @@ class Plan:
     def __str__(self) -> str:
         others = ", ".join(f"{m} {_duration(s)}" for m, s in self.predicted.items())
         form = self.form
-        form_text: str = form
-        if form == "separable" and self.rank > 1:
-            form_text = f"{self.rank} separable terms"
-        elif form == "decimated":
-            bound = 255 * decimation.BOUND
-            form_text = f"decimated: within {bound:.3f} of a level of the true Gaussian"
+        if form == "separable":
+            form_text = "separable" if self.rank == 1 else f"{self.rank} separable terms"
+        else:
+            form_text = "dense"
         spread = {
             "here": "one core",
             "threads": f"{self.workers} threads",
@@ -157,7 +153,6 @@ def plan_for(
     *,
     exact: bool = False,
     pictures: int = 1,
-    rounded: bool = True,
     form: Form | None = None,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
@@ -178,10 +173,7 @@ def plan_for(
         Sum in float64 whatever the dtype.
     pictures : int
         How many pictures share the start-up.
-    rounded : bool
-        Whether the sums themselves, rounded to the picture's dtype, are the result. Only
-        then, and only at 8 bits, is a wide Gaussian decimated.
-    form : {"separable", "dense", "decimated"}, optional
+    form : {"separable", "dense"}, optional
         Force one form; the default is the cheaper one.
 
     Returns
@@ -199,15 +191,9 @@ def plan_for(
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
     accumulator = "float64" if exact else accumulator_for(dtype, several)
-    decimable = (
-        rounded
-        and not exact
-        and np.dtype(dtype) == np.uint8
-        and decimation.serves(several, size[0])
-    )
 
     plans: dict[Method, tuple[dict[str, Any], float]] = {
-        word: _preset_plan(word, size, several, cores, accumulator, pictures, form, decimable)
+        word: _preset_plan(word, size, several, cores, accumulator, pictures, form)
         for word in PRESETS
         if (word == "tiled" and find_spec("pathos")) or (word == "numba" and _has_numba())
         or word in ("numpy", "fft")
@@ -289,7 +275,6 @@ def _preset_plan(
     accumulator: str,
     pictures: int,
     form: Form | None,
-    decimable: bool,
 ) -> tuple[dict[str, Any], float]:
     """Complete a preset for a picture, and predict its seconds."""
     loop, executor, _ = PRESETS[word]
@@ -297,14 +282,12 @@ def _preset_plan(
         loop = "direct_numpy"
     kernel = kernels[0]
     tile = _tile(loop, size, kernel.shape, cores)
+    dense = _dense_cost(loop, size, kernels, tile)
     factors = kernel.cheap_factors
-    costs: dict[Form, float] = {"dense": _dense_cost(loop, size, kernels, tile)}
-    if factors:
-        costs["separable"] = _separable_cost(loop, size, kernels, tile)
-    if decimable and loop != "overlap_add" and executor == "threads":
-        costs["decimated"] = _decimated_cost(loop, size, kernel)
-    chosen: Form = min(costs, key=costs.__getitem__) if form is None else form
-    nanoseconds = costs[chosen]
+    separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
+    if form is None:
+        form = "separable" if separable < dense else "dense"
+    nanoseconds = separable if form == "separable" else dense
     if accumulator == "float64":
         nanoseconds *= _FLOAT64[loop]
 
@@ -322,7 +305,7 @@ def _preset_plan(
     speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
     plan: dict[str, Any] = {
         "loop": loop,
-        "form": chosen,
+        "form": form,
         "rank": len(factors) if factors else min(kernel.shape),
         "executor": executor,
         "workers": workers,
@@ -336,12 +319,6 @@ def _dense_cost(
     loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
 ) -> float:
     return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
-
-
-def _decimated_cost(loop: str, size: tuple[int, int, int], kernel: Kernel) -> float:
-    cost = COSTS[loop]
-    taps = decimation.taps(kernel.sigma or (0.0, 0.0), size[0])
-    return math.prod(size) * (taps * cost.tap + 3 * cost.sample)
 
 
 def _separable_cost(

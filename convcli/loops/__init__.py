@@ -1,15 +1,14 @@
 """The contract of the inner loops, and the table that names them.
 
-A loop module has a function ``correlator(weights, divisor, step)``, which prepares what
-depends on the kernel alone and returns ``correlate(window, out)``::
+A loop module has a function ``correlator(weights, divisor)``, which prepares what depends on
+the kernel alone and returns ``correlate(window, out)``::
 
-    out[y, x, c] = sum_ij weights[i, j] * window[step * y + i, x + j, c] / divisor
+    out[y, x, c] = sum_ij weights[i, j] * window[y + i, x + j, c] / divisor
 
 window
-    ``(step * (h - 1) + kh, w + kw - 1, C)``, C-contiguous, of any dtype that a picture has.
+    ``(h + kh - 1, w + kw - 1, C)``, C-contiguous, of any dtype that a picture has.
 weights
-    ``(kh, kw)``, float32 or float64. Their dtype is the one that the sum is kept in. A weight
-    of 0 takes nothing from its sample, not even a NaN.
+    ``(kh, kw)``, float32 or float64. Their dtype is the one that the sum is kept in.
 out
     ``(h, w, C)``, C-contiguous. Floats take the sum as it is; integers take it rounded
     half to even and clipped, once.
@@ -25,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,18 +33,10 @@ from convcli.types import Floats, Pixels
 Correlate = Callable[[Pixels, Pixels], None]
 
 
-class Correlator(Protocol):
-    """Prepares a correlation; see the contract above."""
-
-    def __call__(  # noqa: D102
-        self, weights: Floats, divisor: float = 1.0, step: int = 1
-    ) -> Correlate: ...
-
-
 class Loop(NamedTuple):
     """What a loop module offers."""
 
-    correlator: Correlator
+    correlator: Callable[[Floats, float], Correlate]
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
 
 

@@ -9,7 +9,7 @@ from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 
-def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlate:
+def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare a correlation by the definition; see `convcli.loops` for the contract."""
 
     def correlate(window: Pixels, out: Pixels) -> None:
@@ -18,11 +18,7 @@ def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlat
             for x in range(out.shape[1]):
                 for i in range(weights.shape[0]):
                     for j in range(weights.shape[1]):
-                        if weights[i, j] == 0:
-                            continue  # takes nothing, not even a NaN
-                        total[y, x] += weights[i, j].item() * window[step * y + i, x + j].astype(
-                            float
-                        )
+                        total[y, x] += float(weights[i, j]) * window[y + i, x + j].astype(float)
         store(total, out, divisor)
 
     return correlate

@@ -26,7 +26,7 @@ _ROWS = 4
 _TAPS = 8
 
 
-def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlate:
+def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """List the taps that are not 0; see `convcli.loops` for the contract."""
     where = np.argwhere(weights)
     values = np.ascontiguousarray(weights[weights != 0])
@@ -35,7 +35,7 @@ def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlat
     def correlate(window: Pixels, out: Pixels) -> None:
         stride = window.shape[1] * window.shape[2]
         offsets = where[:, 0] * stride + where[:, 1] * window.shape[2]
-        _correlate(window.reshape(-1), step * stride, offsets, values, scale, _rows(out))
+        _correlate(window.reshape(-1), stride, offsets, values, scale, _rows(out))
 
     return correlate
 

@@ -9,7 +9,7 @@ from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 
-def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlate:
+def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare the taps that are not 0; see `convcli.loops` for the contract."""
     taps = [(int(i), int(j), weights[i, j]) for i, j in np.argwhere(weights)]
 
@@ -22,8 +22,7 @@ def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlat
         total = np.zeros((height, run), weights.dtype)
         term = np.empty_like(total)
         for i, j, weight in taps:
-            rows = slice(i, i + step * (height - 1) + 1, step)
-            shifted = samples[rows, j * channels : j * channels + run]
+            shifted = samples[i : i + height, j * channels : j * channels + run]
             np.multiply(shifted, weight, out=term)
             total += term
         store(total.reshape(out.shape), out, divisor)

@@ -26,7 +26,7 @@ _NOISE = 2.0**20
 _BLOCK = 75_000
 
 
-def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlate:
+def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare the kernel; see `convcli.loops` for the contract.
 
     Overlap-add (Stockham 1966; Oppenheim and Schafer, Discrete-Time Signal Processing 8.7.3):
@@ -53,13 +53,12 @@ def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlat
     def correlate(window: Pixels, out: Pixels) -> None:
         if window.dtype.kind == "f" and not np.isfinite(window).all():
             # A transform would spread a NaN over its whole block; a sum does not.
-            direct_numpy.correlator(weights, divisor, step)(window, out)
+            direct_numpy.correlator(weights, divisor)(window, out)
             return
         lengths = block_lengths(weights.shape, (window.shape[0], window.shape[1]))
         block_height = lengths[0] - kernel_height + 1
         block_width = lengths[1] - kernel_width + 1
         height, width, channels = out.shape
-        height = step * (height - 1) + 1  # a transform gives every row
         # Channels go first, so that the transformed axes are contiguous in memory.
         total = np.zeros((channels, height, width))
         for top in range(0, window.shape[0], block_height):
@@ -77,7 +76,7 @@ def correlator(weights: Floats, divisor: float = 1.0, step: int = 1) -> Correlat
                 total[:, first_y:last_y, first_x:last_x] += piece[
                     :, first_y - y : last_y - y, first_x - x : last_x - x
                 ]
-        result = total[:, ::step].transpose(1, 2, 0)
+        result = total.transpose(1, 2, 0)
         if out.dtype.kind != "f" and window.dtype.kind != "f":
             np.rint(total * _NOISE, out=total)
             total /= _NOISE
