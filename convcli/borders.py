@@ -65,6 +65,19 @@ def check(border: Border) -> None:
         raise ConvcliError(f"unknown border {border!r}; it must be {listed(BORDERS)}")
 
 
+# Far beyond any sample, and small enough for what float64 loses of it (1e-16) not to be seen.
+_LARGEST_VALUE = 1e9
+
+
+def check_value(value: float) -> None:
+    """Raise `ConvcliError` for a value that cannot stand beyond the edge."""
+    if not abs(value) <= _LARGEST_VALUE:
+        limit = f"{_LARGEST_VALUE:g}"
+        raise ConvcliError(
+            f"border_value must be a number between -{limit} and {limit}, not {value:g}"
+        )
+
+
 def window_dtype(dtype: np.dtype[Any], border: Border, value: float) -> np.dtype[Any]:
     """Return the picture's dtype, or float64 where a constant border has no place in it."""
     if border != "constant" or dtype.kind == "f":
@@ -106,12 +119,13 @@ def window(
     first, last = max(columns[0] - left, 0), min(columns[1] + right, width)
     a, b = first - (columns[0] - left), last - (columns[0] - left)
     inside_rows = rows[0] >= above and rows[1] + below <= height
-    source = pixels[rows[0] - above : rows[1] + below] if inside_rows else pixels[y]
-    out[:, a:b] = source[:, first:last]
-    if a > 0:
-        out[:, :a] = source[:, x[:a]]
-    if b < x.size:
-        out[:, b:] = source[:, x[b:]]
+    source = slice(rows[0] - above, rows[1] + below) if inside_rows else y
+    out[:, a:b] = pixels[source, first:last]
+    for beyond in (slice(0, a), slice(b, x.size)):
+        if beyond.start < beyond.stop:
+            out[:, beyond] = pixels[source][:, x[beyond]] if inside_rows else (
+                pixels[y[:, np.newaxis], x[beyond]]
+            )  # fmt: skip
     if border == "constant":
         out[y < 0] = value
         out[:, x < 0] = value

@@ -10,10 +10,9 @@ import numpy as np
 
 from convcli.types import Floats, Pixels
 
-# Of an integer picture's result, 2**-20 of a level is rounding, and each method has its own.
-# Without it, what lies half way between two levels lies just there, and rounds alike in all.
-# (In float32 the rounding to 24 bits does the same.)
-_NOISE = 2.0**20
+ROUNDING = 4e-6
+"""Of the full scale: what may be nothing but a float32 sum's rounding. It is a thousandth of
+an 8-bit level, and ten times what sums of a unit L1 norm were seen to err by."""
 
 # Rec. ITU-R BT.601 luma, which is also what Pillow's mode L is.
 _LUMA = (0.299, 0.587, 0.114)
@@ -29,6 +28,8 @@ class Colour:
         The sample value of full intensity or opacity: 255, 65535, or 1 for floats.
     linear : bool
         Filter light: decode sRGB on the way in, encode it on the way out.
+    encode : bool
+        Whether the result is light, which is encoded again; an angle is none.
     grey : bool
         Filter the luminance alone.
     alpha : bool
@@ -44,6 +45,7 @@ class Colour:
 
     full: float
     linear: bool = False
+    encode: bool = True
     grey: bool = False
     alpha: bool = False
     weight: bool = False
@@ -72,7 +74,7 @@ def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) 
         return window.astype(accumulator)
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
-    values[..., : colours.shape[2]] = to_light(colours, colour.full)
+    values[..., : colours.shape[2]] = _to_light(colours, colour.full)
     if colour.alpha:
         values[..., -1] = window[..., -1]
     return values
@@ -101,8 +103,7 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
     if colour.grey or not colour.weight or colour.kernel_sum == 0:
         return filtered
     alpha = filtered[..., -1:] / colour.kernel_sum
-    # Less than a thousandth of an 8-bit level of opacity is rounding, not colour.
-    seen = alpha > colour.full * 4e-6
+    seen = alpha > colour.full * ROUNDING
     scale = np.divide(colour.full, alpha, out=np.zeros_like(alpha), where=seen)
     result = filtered * scale
     result[..., -1:] = alpha
@@ -112,10 +113,9 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
 def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
     """Go back to code values and put the picture's own alpha back, as the filter asks.
 
-    `centre` holds the samples of the picture itself, as `samples` gave them. What is left
-    differs between the methods by less than decides a rounding.
+    `centre` holds the samples of the picture itself, as `samples` gave them.
     """
-    if colour.linear:
+    if colour.linear and colour.encode:
         if colour.alpha and not colour.grey:
             result[..., :-1] = _to_code(result[..., :-1], colour.full)
         else:
@@ -125,8 +125,6 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
             result = np.concatenate([result, centre[..., -1:]], axis=2)
         else:
             result[..., -1] = centre[..., -1]
-    if colour.full > 1 and result.dtype == np.float64:
-        result = np.rint(result * _NOISE) / _NOISE
     return result
 
 
@@ -138,7 +136,7 @@ def luminance(colours: Floats) -> Floats:
     return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
 
 
-def to_light(code: Pixels, full: float) -> Floats:
+def _to_light(code: Pixels, full: float) -> Floats:
     """Decode sRGB: from code values, 0 to `full`, to light on the same scale."""
     if code.dtype.kind == "u":
         return _light_table(code.dtype.str)[code]

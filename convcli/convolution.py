@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -14,11 +16,8 @@ from convcli.errors import ConvcliError
 from convcli.kernels import Kernel, kernel_from
 from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of
-from convcli.types import Options, Pixels
+from convcli.types import Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
-
-# Far beyond any sample, and small enough for an FFT's rounding of it (1e-16) not to be seen.
-_LARGEST_BORDER_VALUE = 1e9
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
@@ -48,10 +47,10 @@ def convolve(
     correlate : bool
         Do not flip the kernel.
     bias : float
-        Added to every sum, in the image's units.
+        Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.types.Options`: border, border_value, method, workers, alpha, linear,
-        exact, out_dtype, on_progress.
+        exact, out_dtype, pictures, on_progress, on_plan.
 
     Returns
     -------
@@ -65,12 +64,14 @@ def convolve(
         For an image, kernel or option that cannot be worked with.
     """
     whole = kernel_from(kernel)
-    combine = _plus(bias) if bias else None
+    if not math.isfinite(bias):
+        raise ConvcliError(f"bias must be a finite number, not {bias}")
+    combine = partial(_plus, bias=bias) if bias else None
     return apply(image, (whole,), correlate=correlate, combine=combine, **options)
 
 
-def _plus(bias: float) -> Combine:
-    return lambda _centre, filtered: filtered + filtered.dtype.type(bias)
+def _plus(_centre: Pixels, filtered: Floats, bias: float) -> Floats:
+    return filtered + filtered.dtype.type(bias)
 
 
 def apply(
@@ -81,6 +82,7 @@ def apply(
     combine: Combine | None = None,
     grey: bool = False,
     keep_alpha: bool = False,
+    encode: bool = True,
     **options: Unpack[Options],
 ) -> Pixels:
     """Run kernels of one shape over an image and combine their results, as `convolve` does.
@@ -92,12 +94,15 @@ def apply(
     kernels : sequence of Kernel
         Each gives one filtered array.
     combine : callable, optional
-        ``combine(centre, *filtered)``: from the samples of the image and the filtered
-        arrays, floats ``(h, w, C)``, to the result.
+        ``combine(centre, *filtered)``: from the image's own samples ``(h, w, C)``, in its
+        own dtype unless they are light or weighted, and the filtered arrays, floats that may
+        be written over, to the result.
     grey : bool
         Filter the luminance alone; the result has one channel.
     keep_alpha : bool
         Give the result the image's own alpha.
+    encode : bool
+        Whether the result is light, to be encoded again under `linear`.
     """
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(
@@ -108,11 +113,9 @@ def apply(
     border = options.get("border", "reflect")
     borders.check(border)
     border_value = options.get("border_value", 0.0)
-    if not abs(border_value) <= _LARGEST_BORDER_VALUE:
-        limit = f"{_LARGEST_BORDER_VALUE:g}"
-        raise ConvcliError(
-            f"border_value must be a number between -{limit} and {limit}, not {border_value:g}"
-        )
+    borders.check_value(border_value)
+    # A constant that is no sample may be so large that float32 sums lose the samples.
+    foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
     turned = tuple(k if correlate else k.flipped() for k in kernels)
     plan = plan_for(
         pixels.shape,
@@ -120,7 +123,7 @@ def apply(
         turned,
         options.get("method", "auto"),
         options.get("workers"),
-        exact=options.get("exact", False),
+        exact=options.get("exact", False) or foreign,
         pictures=options.get("pictures", 1),
     )
     recipe = Recipe(
@@ -128,7 +131,7 @@ def apply(
         halo=halo_of(kernels[0].shape, correlate),
         border=border,
         border_value=border_value,
-        colour=_colour(pixels, kernels, grey, keep_alpha, options),
+        colour=_colour(pixels, kernels, grey, keep_alpha, encode, options),
         combine=combine,
         out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
     )
@@ -150,6 +153,10 @@ def plan(
     Printing the result shows the method, the loop, the form, the strips, the predicted time
     and what the other methods were predicted to take.
     """
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ConvcliError(
+            f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"
+        )
     return plan_for(shape, dtype, kernel_from(kernel), method, workers)
 
 
@@ -180,6 +187,7 @@ def _colour(
     kernels: Sequence[Kernel],
     grey: bool,
     keep_alpha: bool,
+    encode: bool,
     options: Options,
 ) -> Colour:
     """Turn the options about colour into what happens to this picture's samples."""
@@ -189,15 +197,19 @@ def _colour(
     full = full_scale(pixels.dtype)
     has_alpha = pixels.shape[2] in (2, 4) and (grey or word != "straight")
     weight = has_alpha and word == "weight"
-    # In an opaque picture every weight is 1.
-    if weight and (pixels[..., -1] == full).all():
-        weight = False
     total = 0.0 if kernels[0].is_derivative else kernels[0].sum()
+    # Inside an opaque picture every weight is 1, and beyond its edge too, unless what lies
+    # there is a constant; and a sum of 1 leaves alpha as it is.
+    unit = abs(total - 1) <= 1e-9 or total == 0 or keep_alpha or grey
+    opaque = unit and options.get("border") != "constant"
+    if weight and opaque and (pixels[..., -1] == full).all():
+        weight = False
     # A derivative has no weight to divide by; the picture keeps the alpha it had.
     keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
     return Colour(
         full=full,
         linear=options.get("linear", False),
+        encode=encode,
         grey=grey and pixels.shape[2] > 1,
         alpha=has_alpha,
         weight=weight,

@@ -1,4 +1,4 @@
-"""A plan carried out: pieces of the picture go through the loop, here, in threads or processes."""
+"""A plan carried out: pieces of the picture go through the loop, in threads or processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convcli import borders, colour
 from convcli.borders import Span
 from convcli.kernels import Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Loop, load
-from convcli.planning import Executor, Plan
+from convcli.planning import Plan
 from convcli.recipe import Recipe
 from convcli.rounding import store
 from convcli.types import Floats, OnProgress, Pixels
@@ -19,7 +19,7 @@ from convcli.types import Floats, OnProgress, Pixels
 Region = tuple[Span, Span]
 """Rows and columns of a piece of the picture."""
 
-Filter = Callable[[Pixels, Pixels, Region], None]
+RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
 
 
@@ -28,7 +28,36 @@ def run(plan: Plan, recipe: Recipe, source: Pixels, on_progress: OnProgress | No
     channels = colour.result_channels(recipe.colour, source.shape[2])
     shape = (source.shape[0], source.shape[1], channels)
     regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))
-    return EXECUTORS[plan.executor](plan, recipe, source, shape, regions, on_progress)
+    if plan.executor == "processes":
+        from convcli.processes import run_in_processes  # pathos takes 50 ms to import
+
+        return run_in_processes(plan, recipe, source, shape, regions, on_progress)
+    return run_in_threads(plan, recipe, source, shape, regions, on_progress)
+
+
+def run_in_threads(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    shape: tuple[int, int, int],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> Pixels:
+    """Regions over threads: numba, numpy and its FFT release the interpreter's lock.
+
+    One worker has a thread too, so that the main one is free to take signals.
+    """
+    filter_region = region_filter(plan, recipe)
+    out = np.empty(shape, recipe.out_dtype)
+    with ThreadPoolExecutor(plan.workers) as pool:
+        try:
+            results = pool.map(lambda region: filter_region(source, out, region), regions)
+            for done, _ in enumerate(results, 1):
+                if on_progress:
+                    on_progress(done, len(regions))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
+    return out
 
 
 def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:
@@ -38,12 +67,13 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
             yield (top, min(top + size[0], rows[1])), (left, min(left + size[1], columns[1]))
 
 
-def region_filter(plan: Plan, recipe: Recipe) -> Filter:
+def region_filter(plan: Plan, recipe: Recipe) -> RegionFilter:
     """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
     loop = load(plan.loop)
     passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
     # The usual case: the loop reads the picture's samples and rounds into the result.
-    fill = passes[0] if recipe.is_linear else _tile(passes, recipe, np.dtype(plan.accumulator))
+    plain = recipe.is_plain_sum
+    fill = passes[0] if plain else _combined(passes, recipe, np.dtype(plan.accumulator))
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
         for rows, columns in pieces(*region, plan.tile):
@@ -61,23 +91,27 @@ def region_filter(plan: Plan, recipe: Recipe) -> Filter:
     return filter_region
 
 
-def _tile(passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floating]) -> Correlate:
+def _combined(
+    passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floating]
+) -> Correlate:
     """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
     above, below, left, right = recipe.halo
+    how = recipe.colour
 
     def fill(window: Pixels, out: Pixels) -> None:
         # Loops take samples of any dtype, so plain ones need no float copy.
-        plain = recipe.colour.is_plain
-        values = window if plain else colour.samples(recipe.colour, window, accumulator)
+        values = window if how.is_plain else colour.samples(how, window, accumulator)
         centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
-        seen = colour.weighted(recipe.colour, values)
+        seen = np.ascontiguousarray(colour.weighted(how, values))
         results = []
         for convolve in passes:
-            result = np.empty((out.shape[0], out.shape[1], seen.shape[2]), accumulator)
-            convolve(np.ascontiguousarray(seen), result)
-            results.append(colour.unweighted(recipe.colour, result))
+            result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
+            convolve(seen, result)
+            results.append(colour.unweighted(how, result))
         combined = recipe.combine(centre, *results) if recipe.combine else results[0]
-        store(colour.finished(recipe.colour, combined, centre), out)
+        if how.alpha and not how.grey:
+            combined[..., -1] = results[0][..., -1]  # what is done to colours is not for alpha
+        store(colour.finished(how, combined, centre), out)
 
     return fill
 
@@ -114,66 +148,3 @@ def _sum_of(terms: list[Correlate], accumulator: np.dtype[np.generic]) -> Correl
         store(total, out)
 
     return correlate
-
-
-Execute = Callable[
-    [Plan, Recipe, Pixels, tuple[int, int, int], list[Region], OnProgress | None], Pixels
-]
-
-
-def _here(
-    plan: Plan,
-    recipe: Recipe,
-    source: Pixels,
-    shape: tuple[int, int, int],
-    regions: list[Region],
-    on_progress: OnProgress | None,
-) -> Pixels:
-    """One region after the other."""
-    filter_region = region_filter(plan, recipe)
-    out = np.empty(shape, recipe.out_dtype)
-    for done, region in enumerate(regions, 1):
-        filter_region(source, out, region)
-        if on_progress:
-            on_progress(done, len(regions))
-    return out
-
-
-def _in_threads(
-    plan: Plan,
-    recipe: Recipe,
-    source: Pixels,
-    shape: tuple[int, int, int],
-    regions: list[Region],
-    on_progress: OnProgress | None,
-) -> Pixels:
-    """Regions over threads: numba, numpy and its FFT release the interpreter's lock."""
-    filter_region = region_filter(plan, recipe)
-    out = np.empty(shape, recipe.out_dtype)
-    with ThreadPoolExecutor(plan.workers) as pool:
-        # An error, or Ctrl-C, ends the loop, and with it what is still queued.
-        results = pool.map(lambda region: filter_region(source, out, region), regions)
-        for done, _ in enumerate(results, 1):
-            if on_progress:
-                on_progress(done, len(regions))
-    return out
-
-
-def _in_processes(
-    plan: Plan,
-    recipe: Recipe,
-    source: Pixels,
-    shape: tuple[int, int, int],
-    regions: list[Region],
-    on_progress: OnProgress | None,
-) -> Pixels:
-    from convcli.processes import run_in_processes
-
-    return run_in_processes(plan, recipe, source, shape, regions, on_progress)
-
-
-EXECUTORS: dict[Executor, Execute] = {
-    "here": _here,
-    "threads": _in_threads,
-    "processes": _in_processes,
-}

@@ -9,10 +9,11 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.colour import full_scale, to_light
+from convcli.colour import ROUNDING, full_scale
 from convcli.convolution import apply, convolve, out_dtype
 from convcli.errors import ConvcliError
 from convcli.kernels import Kernel, edge_kernels, gaussian_kernel
+from convcli.recipe import Combine
 from convcli.types import Floats, Options, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
 
@@ -98,15 +99,18 @@ def edge(
         kernel = along_x if show == "x" else along_y
         result = apply(pixels, (kernel,), grey=True, **options)
     else:
-        combine = _magnitude
+        combine: Combine = _magnitude
         if show == "angle":
-            combine = partial(
-                _angle,
-                flat=_rounding(pixels),
-                full=full_scale(dtype) if dtype.kind == "u" else None,
-                light=full_scale(pixels.dtype) if options.get("linear") else None,
-            )
-        result = apply(pixels, (along_x, along_y), combine=combine, grey=True, **options)
+            full = full_scale(dtype) if dtype.kind == "u" else None
+            combine = partial(_angle, flat=_rounding(pixels), full=full)
+        result = apply(
+            pixels,
+            (along_x, along_y),
+            combine=combine,
+            grey=True,
+            encode=show != "angle",
+            **options,
+        )
     return _stretched(result, show, dtype, _rounding(pixels)) if stretch else result
 
 
@@ -173,7 +177,8 @@ def finite(**values: float) -> None:
 
 
 def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
-    # Not hypot: that guards against an overflow that samples cannot reach, at 10 times the time.
+    # Not hypot: its guard against overflow, which only floats beyond 1e19 need, takes 10 times
+    # as long.
     along_x *= along_x
     along_y *= along_y
     along_x += along_y
@@ -187,8 +192,8 @@ def _rounding(pixels: Pixels) -> float:
     something to be seen.
     """
     if pixels.dtype.kind != "f":
-        return 4e-6 * full_scale(pixels.dtype)
-    return 4e-6 * float(np.abs(pixels).max(initial=0.0, where=np.isfinite(pixels)))
+        return ROUNDING * full_scale(pixels.dtype)
+    return ROUNDING * float(np.abs(pixels).max(initial=0.0, where=np.isfinite(pixels)))
 
 
 def _angle(
@@ -197,16 +202,11 @@ def _angle(
     along_y: Floats,
     flat: float,
     full: float | None,
-    light: float | None,
 ) -> Floats:
     for along in (along_x, along_y):
         along[np.abs(along) <= flat] = 0  # and not -0, whose angle is -pi
     turn = np.arctan2(along_y, along_x)
-    if full is not None:
-        turn = (turn + math.pi) * (full / (2 * math.pi))
-    # What filters light is encoded afterwards; an angle is no light and must come out of that
-    # as it is.
-    return turn if light is None else to_light(turn, light)
+    return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
 
 
 def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -> Floats:

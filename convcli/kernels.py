@@ -138,7 +138,7 @@ class Kernel:
 
     def dilated(self, step: int) -> Kernel:
         """Put ``step - 1`` zeros between neighbouring weights (zero weights cost nothing)."""
-        step = _count(step, "dilation")
+        step = check_count(step, "dilation")
         shape = ((self.shape[0] - 1) * step + 1, (self.shape[1] - 1) * step + 1)
         _check_size(self.name, shape, dense=self.given_factors is None)
         if self.given_factors is not None:
@@ -256,8 +256,12 @@ def whole_numbers(weights: Weights) -> tuple[Weights, float]:
     unit = size.min()
     if size.max() > 2**16 * unit:
         return weights, 1.0
-    # Multiples of the smallest weight, up to 32 of them: Scharr's 3 10 3 needs 3.
+    # Multiples of the smallest weight, up to 32 of them: Scharr's 3 10 3 needs 3. A few
+    # weights tell of most that they will not do.
+    few = size[:16] / unit
     for multiple in range(1, 33):
+        if np.abs(few * multiple - np.rint(few * multiple)).max() > 1e-4:
+            continue
         scaled = weights / unit * multiple
         whole = np.rint(scaled)
         if np.abs(scaled - whole).max() <= 1e-9 * np.abs(whole).max():
@@ -274,7 +278,8 @@ def _positive(value: float, name: str) -> float:
     return float(value)
 
 
-def _count(value: float, name: str, least: int = 1) -> int:
+def check_count(value: float, name: str, least: int = 1) -> int:
+    """Return a whole number that is large enough, or raise `ConvcliError`."""
     if not (math.isfinite(value) and value >= least and value == int(value)):
         raise ConvcliError(f"{name} must be a whole number of at least {least}, not {value:g}")
     return int(value)
@@ -283,7 +288,7 @@ def _count(value: float, name: str, least: int = 1) -> int:
 def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     """Half width of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
     if radius is not None:
-        half = _count(radius, "radius", least=0)
+        half = check_count(radius, "radius", least=0)
     else:
         half_width = _positive(truncate, "truncate") * sigma + 0.5
         half = int(half_width) if half_width < _LONGEST_SIDE else _LONGEST_SIDE
@@ -397,8 +402,8 @@ def laplacian_kernel() -> Kernel:
 
 def box_kernel(width: float = 3, height: float | None = None) -> Kernel:
     """Mean over ``width`` x ``height`` pixels (a square without `height`)."""
-    columns = _count(width, "box width")
-    rows = columns if height is None else _count(height, "box height")
+    columns = check_count(width, "box width")
+    rows = columns if height is None else check_count(height, "box height")
     if max(rows, columns) > _LONGEST_SIDE:
         raise ConvcliError(f"a box may be at most {_LONGEST_SIDE} pixels long")
     column, row = np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.errors import ConvcliError
-from convcli.kernels import Kernel
+from convcli.kernels import Kernel, check_count
+from convcli.loops import LOOPS
 from convcli.words import METHODS, Method, listed
 
-Executor = Literal["here", "threads", "processes"]
+Executor = Literal["threads", "processes"]
 Form = Literal["separable", "dense"]
 
 
@@ -27,14 +28,13 @@ class Preset(NamedTuple):
 
     loop: str
     executor: Executor
-    what: str
 
 
 PRESETS: dict[Method, Preset] = {
-    "numpy": Preset("direct_numpy", "threads", "sums of shifted slices, threads over strips"),
-    "numba": Preset("direct_numba", "threads", "compiled loops, threads over strips"),
-    "fft": Preset("overlap_add", "threads", "overlap-add FFT, threads over blocks"),
-    "tiled": Preset("direct_numba", "processes", "the best direct loop, processes over tiles"),
+    "numpy": Preset("direct_numpy", "threads"),
+    "numba": Preset("direct_numba", "threads"),
+    "fft": Preset("overlap_add", "threads"),
+    "tiled": Preset("direct_numba", "processes"),
 }
 
 
@@ -51,9 +51,10 @@ class Cost(NamedTuple):
     start_up: float
 
 
-# Fitted with benchmarks/fit_costs.py on 2 cores of an AMD EPYC (Zen 5), Python 3.11, numpy
-# 2.4, numba 0.68: times of one thread for pictures of 0.1 to 12 megapixels.
-# start_up is seconds: what a fresh process waits for `import numba` and its first dispatch.
+# Chosen so that the ratios that benchmarks/fit_costs.py prints lie about 1, on 2 cores of an
+# AMD EPYC (Zen 5), Python 3.11, numpy 2.4, numba 0.68: times of one thread for pictures of
+# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for `import numba` and
+# its first call.
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(sample=0.3, tap=0.165, tile=40_000, start_up=0.0),
     "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.30),
@@ -84,8 +85,9 @@ class Plan:
     form : {"separable", "dense"}
         Columns then rows for each factor of the kernel, or all weights at once.
     rank : int
-        How many column-times-row terms the separable form has.
-    executor : {"here", "threads", "processes"}
+        How many column-times-row terms the separable form has; 0 where finding out would
+        cost more than it could save.
+    executor : {"threads", "processes"}
         What the work is spread over, and `workers`, how many of them.
     regions : (int, int)
         Rows and columns of the pieces that are handed out.
@@ -100,6 +102,8 @@ class Plan:
         The same for every method.
     reason : str
         Why this one.
+    kernel : str
+        The kernels' names and sizes.
     """
 
     method: Method
@@ -118,23 +122,15 @@ class Plan:
 
     def __str__(self) -> str:
         others = ", ".join(f"{m} {_duration(s)}" for m, s in self.predicted.items())
-        form = self.form
-        if form == "separable":
-            form_text = "separable" if self.rank == 1 else f"{self.rank} separable terms"
-        else:
-            form_text = "dense"
-        spread = {
-            "here": "one core",
-            "threads": f"{self.workers} threads",
-            "processes": f"{self.workers} processes",
-        }[self.executor]
+        several = self.form == "separable" and self.rank > 1
+        form = f"{self.rank} separable terms" if several else self.form
         return "\n".join(
             [
                 f"method     {self.method}: {self.reason}",
-                f"kernel     {self.kernel}, {form_text}",
-                f"loop       {self.loop}, sums in {self.accumulator}",
-                f"spread     over {spread}, {self.regions[0]} x {self.regions[1]} pixels each, "
-                f"in tiles of {self.tile[0]} x {self.tile[1]}",
+                f"kernel     {self.kernel}, {form}",
+                f"loop       {LOOPS[self.loop]}, sums in {self.accumulator}",
+                f"spread     over {self.workers} {self.executor}, "
+                f"{self.regions[0]} x {self.regions[1]} pixels at a time",
                 f"predicted  {_duration(self.seconds)} ({others})",
             ]
         )
@@ -185,8 +181,7 @@ def plan_for(
     ConvcliError
         For an unknown method, fewer than one worker, or a method that is not installed.
     """
-    if method not in METHODS:
-        raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
+    check_method(method)
     cores = worker_count(workers)
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
@@ -202,16 +197,11 @@ def plan_for(
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
-        if chosen in ("numpy", "fft") and "numba" in predicted and not _loaded():
+        waiting = 0.0 if _loaded() else COSTS["direct_numba"].start_up / pictures
+        if predicted.get("numba", math.inf) - waiting < predicted[chosen]:
             reason += "; starting numba would take longer than it could save"
     else:
         chosen, reason = method, "as asked"
-        if chosen not in plans:
-            package = "numba" if chosen == "numba" else "pathos"
-            raise ConvcliError(
-                f"method {chosen!r} needs the package {package}, which is not installed; "
-                f"pip install {package}, or choose {listed(tuple(plans))}"
-            )
     plan, seconds = plans[chosen]
     return Plan(
         method=chosen,
@@ -253,14 +243,24 @@ def worker_count(workers: int | None) -> int:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
             os.cpu_count() or 1
         )  # fmt: skip
-    if workers < 1:
-        raise ConvcliError(f"workers must be a whole number of at least 1, not {workers}")
-    return int(workers)
+    return check_count(workers, "workers")
 
 
 @cache
 def _has_numba() -> bool:
     return find_spec("numba") is not None
+
+
+def check_method(method: Method) -> None:
+    """Raise `ConvcliError` for a word that is unknown, or whose package is not installed."""
+    if method not in METHODS:
+        raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
+    package = {"numba": "numba", "tiled": "pathos"}.get(method)
+    if package and find_spec(package) is None:
+        raise ConvcliError(
+            f"method {method!r} needs the package {package}, which is not installed; "
+            f"pip install {package}, or choose another method"
+        )
 
 
 def _loaded() -> bool:
@@ -277,11 +277,11 @@ def _preset_plan(
     form: Form | None,
 ) -> tuple[dict[str, Any], float]:
     """Complete a preset for a picture, and predict its seconds."""
-    loop, executor, _ = PRESETS[word]
+    loop, executor = PRESETS[word]
     if loop == "direct_numba" and not _has_numba():
         loop = "direct_numpy"
     kernel = kernels[0]
-    tile = _tile(loop, size, kernel.shape, cores)
+    tile = _tile_size(loop, size, kernel.shape, cores)
     dense = _dense_cost(loop, size, kernels, tile)
     factors = kernel.cheap_factors
     separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
@@ -298,7 +298,6 @@ def _preset_plan(
     else:
         regions = tile
         workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
-        executor = "threads" if workers > 1 else "here"
     start_up = 0.0 if loop == "direct_numba" and _loaded() else COSTS[loop].start_up / pictures
     if executor == "processes":
         start_up += _POOL_START + _POOL_SAMPLE * 1e-9 * math.prod(size)
@@ -306,7 +305,7 @@ def _preset_plan(
     plan: dict[str, Any] = {
         "loop": loop,
         "form": form,
-        "rank": len(factors) if factors else min(kernel.shape),
+        "rank": len(factors or ()),
         "executor": executor,
         "workers": workers,
         "regions": regions,
@@ -365,9 +364,10 @@ def _pass_cost(
 # numba keeps only pieces of rows, so its tiles are strips of the picture's whole width.
 _TILE_ROWS = 64
 _TILE_SAMPLES = 1536
+_LEAST_COLUMNS = 256
 
 
-def _tile(
+def _tile_size(
     loop: str, size: tuple[int, int, int], kernel: tuple[int, int], cores: int
 ) -> tuple[int, int]:
     """Choose the rows and columns that go through a loop at a time."""
@@ -379,10 +379,12 @@ def _tile(
         columns = width
         if loop == "direct_numpy":
             columns = min(max(_TILE_SAMPLES // channels, kernel[1]), width)
-        rows = max(_TILE_ROWS, kernel[0])
-        # Taller where the picture is narrow, but every core gets some.
-        of_a_size = _TILE_ROWS * _TILE_SAMPLES // (columns * channels)
-        rows = max(rows, min(of_a_size, -(-height // (2 * cores))))
+        rows = max(_TILE_ROWS, kernel[0], _TILE_ROWS * _TILE_SAMPLES // (columns * channels))
+        # Every core gets some: of the rows, or where there are too few of the columns.
+        rows = min(rows, max(-(-height // cores), min(height, _TILE_ROWS)))
+        pieces = -(-height // rows)
+        if pieces < cores:
+            columns = min(columns, max(-(-width * pieces // cores), kernel[1], _LEAST_COLUMNS))
     return min(rows, height), min(columns, width)
 
 

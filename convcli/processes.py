@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from multiprocess import active_children
 from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
 from convcli.errors import ConvcliError
-from convcli.execute import Filter, Region, region_filter
+from convcli.execute import Region, RegionFilter, region_filter
 from convcli.planning import Plan
 from convcli.recipe import Recipe
 from convcli.types import OnProgress, Pixels
@@ -68,7 +67,7 @@ def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | 
     pathos' own waiting hangs for ever once a worker is killed (uqfoundation/pathos issues
     230 and 265): the pool starts a new worker, but the lost task stays lost.
     """
-    workers = active_children()
+    workers = list(pool._serve()._pool)  # before the pool replaces one that died
     waiting = [pool.apipe(_fill_region, region) for region in regions]
     while waiting:
         waiting[0].wait(_LOOK_SECONDS)
@@ -88,7 +87,6 @@ def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | 
 @contextmanager
 def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     """Start a pool under an id of its own, and stop it whatever happens."""
-    before = set(active_children())
     # pathos keeps pools by id and would hand a closed one to the next caller.
     pool = ProcessPool(
         workers,
@@ -99,10 +97,10 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     try:
         yield pool
     finally:
-        _stop(pool, before)
+        _stop(pool)
 
 
-def _stop(pool: ProcessPool, others: set[Any]) -> None:
+def _stop(pool: ProcessPool) -> None:
     """Close, end, join and clear the pool, even if a worker died with a lock in its hands.
 
     An idle worker waits for tasks while it holds the task queue's lock. Killed then, it
@@ -110,17 +108,17 @@ def _stop(pool: ProcessPool, others: set[Any]) -> None:
     every worker is killed first (their results are in, or nobody wants them any more), and
     then the locks, which no living process can hold, are opened.
     """
-    queues = pool._serve()
+    inner = pool._serve()
     pool.close()
     ending = threading.Thread(target=pool.terminate, daemon=True)
     ending.start()
     deadline = time.monotonic() + _STOP_SECONDS
     while ending.is_alive() and time.monotonic() < deadline:
-        for worker in set(active_children()) - others:
+        for worker in list(inner._pool):
             worker.kill()
         ending.join(_LOOK_SECONDS)
         if ending.is_alive():
-            for lock in (queues._inqueue._rlock, queues._outqueue._wlock):
+            for lock in (inner._inqueue._rlock, inner._outqueue._wlock):
                 # A living thread holds these for microseconds, so one that stays closed is a
                 # dead worker's. Releasing it also wakes a thread whose turn went to the dead.
                 lock.acquire(timeout=_LOOK_SECONDS)
@@ -148,7 +146,7 @@ def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -
 
 
 # What a worker keeps between its tasks.
-_filter_region: Filter
+_filter_region: RegionFilter
 _source: Pixels
 _out: Pixels
 
@@ -165,6 +163,8 @@ def _attach(
     """Prepare a worker: the loops, and both pictures in shared memory."""
     global _filter_region, _source, _out
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files
+        signal.signal(number, signal.SIG_DFL)
     _filter_region = region_filter(plan, recipe)
     _source = _view(source, source_shape, source_dtype)
     _out = _view(out, out_shape, recipe.out_dtype)

@@ -46,7 +46,7 @@ class Recipe:
     out_dtype: np.dtype[np.generic]
 
     @property
-    def is_linear(self) -> bool:
+    def is_plain_sum(self) -> bool:
         """Whether a loop's sum is the result itself, so that it may round it."""
         return self.combine is None and self.colour.is_plain
 

@@ -713,13 +713,13 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
         assert "Traceback" not in result.err
 
 
-SLOW = """
-import sys, time
+SLOW = r"""
+import os, sys, time
 import convcli.filters
 from convcli.cli import main
 
 def slow(pixels, **options):
-    print("begun", flush=True)
+    os.write(1, b"begun\n")
     for part in range(1000):
         options["on_progress"](part, 1000) if options.get("on_progress") else None
         time.sleep({step})

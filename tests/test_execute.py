@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import convcli
-from convcli import convolution, execute
+from convcli import convolution, execute, processes
 from convcli.loops import LOOPS
 from convcli.planning import PRESETS, plan_for
 
@@ -33,17 +35,17 @@ def test_the_other_routes_are_not_taken(method, monkeypatch):
         raise AssertionError("the wrong executor ran")
 
     monkeypatch.setattr(execute, "load", only)
-    for executor in execute.EXECUTORS:
-        if executor != plan.executor:
-            monkeypatch.setitem(execute.EXECUTORS, executor, refuse)
+    if plan.executor == "processes":
+        monkeypatch.setattr(execute, "run_in_threads", refuse)
+    else:
+        monkeypatch.setattr(processes, "run_in_processes", refuse)
     np.testing.assert_array_equal(convcli.convolve(IMAGE, KERNEL, method=method), wanted)
     assert set(used) == {plan.loop}
 
 
-def test_every_preset_has_a_loop_and_an_executor():
+def test_every_preset_has_a_loop():
     for preset in PRESETS.values():
         assert preset.loop in LOOPS
-        assert preset.executor in execute.EXECUTORS
 
 
 @pytest.mark.parametrize("method", PRESETS)
@@ -83,6 +85,43 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
     with pytest.raises(RuntimeError, match="broken"):
         convcli.blur(IMAGE, 2, method="numpy")
     assert len(done) < 300
+
+
+def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
+    done = []
+    real = execute.region_filter
+
+    def counting(plan, recipe):
+        fill = real(plan, recipe)
+
+        def filter_region(source, out, region):
+            done.append(region)
+            time.sleep(0.001)
+            fill(source, out, region)
+
+        return filter_region
+
+    def stop(_done, _total):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execute, "region_filter", counting)
+    monkeypatch.setattr(
+        convolution, "plan_for", lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        convcli.blur(IMAGE, 2, method="numpy", on_progress=stop)
+    assert len(done) < 50
+
+
+def test_tiled_pictures_may_be_filtered_in_several_threads_at_once():
+    """A pool watches and stops its own workers, not those of another picture."""
+    wanted = convcli.convolve(IMAGE, KERNEL, method="numba")
+    with ThreadPoolExecutor(3) as pool:
+        results = pool.map(
+            lambda _: convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2), range(6)
+        )
+        for result in results:
+            np.testing.assert_array_equal(result, wanted)
 
 
 def test_pieces_cover_a_region_once():

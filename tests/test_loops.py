@@ -145,3 +145,24 @@ def test_block_lengths_are_fast_and_long_enough(kernel, window):
 )
 def test_fast_lengths_are_the_next_product_of_2_3_and_5(least, length):
     assert fft.fast_length(least) == length
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 4), (4, 9), (9, 2), (13, 30)], ids=str)
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf])
+def test_a_column_and_a_row_are_their_product(loop, dtype, kernel, bad):
+    column, row = weights_for((kernel[0], 1), "float64"), weights_for((1, kernel[1]), "float64", 2)
+    row[0, kernel[1] // 3] = 0
+    window = window_for((11, 14), kernel, dtype, 3)
+    if bad is not None and dtype.startswith("f"):
+        window[3, 4, 1] = bad
+    wanted, out = np.empty((11, 14, 3)), np.empty((11, 14, 3))
+    with np.errstate(invalid="ignore"):
+        definition(column)(window, between := np.empty((11, window.shape[1], 3)))
+        kept = np.flatnonzero(row)
+        wanted[...] = sum(row[0, j] * between[:, j : j + 14] for j in kept) + np.zeros_like(wanted)
+        load(loop).separable_correlator(column, row, 1.0)(window, out)
+    np.testing.assert_allclose(
+        out, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted[np.isfinite(wanted)]).max()
+    )

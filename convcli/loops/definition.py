@@ -18,7 +18,9 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
             for x in range(out.shape[1]):
                 for i in range(weights.shape[0]):
                     for j in range(weights.shape[1]):
-                        total[y, x] += float(weights[i, j]) * window[y + i, x + j].astype(float)
+                        if weights[i, j] == 0:
+                            continue  # takes nothing, not even a NaN
+                        total[y, x] += weights[i, j].item() * window[y + i, x + j].astype(float)
         store(total, out, divisor)
 
     return correlate

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numba
 import numpy as np
 from numba.extending import overload
@@ -13,9 +16,21 @@ from convcli.types import Floats, Pixels
 # the sum, so NaN, infinity and the result of any strip size stay what they are; measured on
 # Zen 5 it is as fast as full fastmath. No parallel=True: its threading layers are not safe
 # to fork, and threads over strips are as fast.
-_compiled = numba.njit(
-    nogil=True, cache=True, fastmath={"contract"}, error_model="numpy", boundscheck=False
-)
+_HOW: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": {"contract"},
+    "error_model": "numpy",
+    "boundscheck": False,
+}
+
+
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile when first called, and keep the machine code on disk where there is a place."""
+    try:
+        return cast(Callable[..., None], numba.njit(cache=True, **_HOW)(function))
+    except RuntimeError:  # neither the package nor the home is writable: compile in each process
+        return cast(Callable[..., None], numba.njit(**_HOW)(function))
+
 
 # Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
 # four rows of columns and one of sums there, fits the first-level cache (48 kB).
