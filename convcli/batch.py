@@ -7,17 +7,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from convcli import image
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.image import Picture
+from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
 Status = Literal["written", "failed", "skipped"]
+
+# A signal that comes just as Python begins to wait is noticed only when the wait is over.
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Outcome:
     size: tuple[int, int] = (0, 0)
     mode: str = ""
     plan: Plan | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def megapixels(self) -> float:
@@ -54,15 +58,15 @@ class Filter:
         ``apply(picture, options)``: a verb of `convcli.filters` with its own arguments bound.
     options : Options
         What every picture's options begin with.
-    edged : bool
-        Whether colour comes out as one grey channel.
+    grey : {"L", "LA"}, optional
+        What colour becomes, as for `convcli.image.read`.
     quality, strip, overwrite
         As for `convcli.image.write`.
     """
 
     apply: Callable[[Picture, Options], Pixels]
     options: Options
-    edged: bool = False
+    grey: Grey | None = None
     quality: int | None = None
     strip: bool = False
     overwrite: bool = False
@@ -109,14 +113,13 @@ def run(
     queue = iter(todo)
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            # A few jobs ahead keep every thread busy, and a long list costs no memory.
-            for job in queue:
-                waiting.add(pool.submit(_outcome, job, what, options))
-                if len(waiting) >= 2 * at_once:
-                    finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in finished)
-            while waiting:
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            while True:
+                # A few jobs ahead keep every thread busy, and a long list costs no memory.
+                for job in islice(queue, 2 * at_once - len(waiting)):
+                    waiting.add(pool.submit(_outcome, job, what, options))
+                if not waiting:
+                    break
+                finished, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         finally:
             stopping.set()  # Ctrl-C must not wait for large pictures to be filtered
@@ -132,11 +135,13 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
         own = Options(**options)
         own["on_plan"] = plans.append
         source = sys.stdin.buffer.read() if job.source is None else job.source
-        picture = image.read(source, job.format, what.edged)
+        picture = image.read(source, job.format, what.grey)
         height, width = picture.pixels.shape[:2]
         notes, format_name = picture.notes, job.format or picture.format
         result = picture.with_pixels(what.apply(picture, own))
         del picture  # encoding needs its memory
+        if format_name == "GIF" and result.mode != "L":
+            notes += ("GIF holds 256 colours, to which the result was reduced",)
         output = "to standard output" if job.target is None else shown(job.target)
         doing = f"cannot write {output}: "
         if job.target is not None:

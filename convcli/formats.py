@@ -56,6 +56,9 @@ FORMATS: dict[str, Format] = {
 """By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
 some decoders (EPS) start other programs."""
 
+LOSSY = ("JPEG", "WEBP", "AVIF")
+"""The formats that have a quality."""
+
 _BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
 
 

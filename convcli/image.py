@@ -7,13 +7,13 @@ import sys
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from convcli.errors import ConvcliError
-from convcli.formats import FORMATS, check_size, mode_for
+from convcli.formats import FORMATS, LOSSY, check_size, mode_for
 from convcli.types import Pixels
 from convcli.writing import new_file
 
@@ -36,14 +36,18 @@ _EXIF_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 3343
 # Quality for pictures that come from another format; a JPEG keeps its own tables.
 _QUALITY = 90
 
-# zlib's run-length strategy at level 1. Against Pillow's default it was 3.3 to 5.9 times as fast
-# on photographs (788 -> 236 ms for 3.8 megapixels) and their edges, 1.4 to 2 times on drawings,
-# and the files came out between 7 % smaller and 8 % larger (Pillow 13 with zlib-ng, Zen 5).
-_PNG = {"compress_type": 3, "compress_level": 1}
+# Level 3, against Pillow's 6: 2 to 4 times as fast on photographs and their edges, 1.2 to 2
+# times on text and tilings, and files up to 17 % larger (90 % for a checkerboard). zlib's
+# run-length strategy is faster still on photographs, but text came out 6 times as large. With
+# Pillow 13 and zlib-ng, pictures of 3.8 megapixels.
+_PNG = {"compress_level": 3}
 
 # Rows that are copied at a time between Pillow and numpy: whole-image copies on the way
 # would be the largest thing in memory.
 _BAND_ROWS = 256
+
+
+Grey = Literal["L", "LA"]
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,9 @@ def limit_pixels(most: int | None) -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def read(source: Path | bytes, target_format: str | None = None, edged: bool = False) -> Picture:
+def read(
+    source: Path | bytes, target_format: str | None = None, grey: Grey | None = None
+) -> Picture:
     """Read one picture.
 
     Parameters
@@ -107,8 +113,9 @@ def read(source: Path | bytes, target_format: str | None = None, edged: bool = F
     target_format : str, optional
         The format that the result will be written in; what it cannot hold is refused before
         any pixel is decoded.
-    edged : bool
-        Whether the filter makes one grey channel of any colour.
+    grey : {"L", "LA"}, optional
+        What the filter makes of colour, if it makes grey of it: one channel, or one and the
+        alpha that was there.
 
     Raises
     ------
@@ -121,7 +128,7 @@ def read(source: Path | bytes, target_format: str | None = None, edged: bool = F
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with Image.open(file, formats=tuple(FORMATS)) as image:
-            return _decoded(image, target_format, edged)
+            return _decoded(image, target_format, grey)
     except ConvcliError:
         raise
     except UnidentifiedImageError:
@@ -139,7 +146,7 @@ def read(source: Path | bytes, target_format: str | None = None, edged: bool = F
         raise ConvcliError(f"is truncated or damaged: {error}") from error
 
 
-def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Picture:
+def _decoded(image: Image.Image, target_format: str | None, grey: Grey | None) -> Picture:
     """Decode an opened picture and take what it carries along."""
     if 0 in image.size:
         raise ConvcliError("is empty: it has no pixels")
@@ -151,7 +158,7 @@ def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Pict
         raise ConvcliError(f"has {frames} frames or pages; only single pictures can be filtered")
     notes = _depth_notes(image)
     wanted = _read_mode(image)
-    mode_for(target_format or format_name, _edged_mode(wanted) if edged else wanted)
+    mode_for(target_format or format_name, _result_mode(wanted, grey))
     image.load()  # first, and once: Pillow forgets the damage when asked a second time
     jpeg = _jpeg_settings(image)
     metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}
@@ -166,14 +173,18 @@ def _decoded(image: Image.Image, target_format: str | None, edged: bool) -> Pict
         notes.append(f"mode {image.mode} was filtered as {wanted}")
     if "transparency" in image.info and wanted not in ("LA", "RGBA"):
         notes.append("its transparent colour was left out")
-    mode = _edged_mode(wanted) if edged and wanted == "CMYK" else wanted
+    # Luminance is defined for RGB.
+    mode = "RGB" if grey and wanted == "CMYK" else wanted
     if image.mode != mode and not mode.startswith("I;16"):
-        image = image.convert("RGB" if mode == "L" and wanted == "CMYK" else mode)
+        image = image.convert(mode)
     return Picture(_pixels(image), wanted, format_name, metadata, jpeg, tuple(notes))
 
 
-def _edged_mode(mode: str) -> str:
-    return mode if mode in ("I;16", "F") else "L"
+def _result_mode(mode: str, grey: Grey | None) -> str:
+    """Say which mode the filter leaves a picture in."""
+    if grey is None or mode in ("I;16", "F"):
+        return mode
+    return "LA" if grey == "LA" and mode in ("LA", "RGBA") else "L"
 
 
 def _read_mode(image: Image.Image) -> str:
@@ -315,7 +326,7 @@ def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[s
     """Choose the encoder's settings."""
     if format_name == "JPEG" and quality is None and picture.jpeg:
         return _jpeg_tables(picture)
-    if format_name in ("JPEG", "WEBP", "AVIF"):
+    if format_name in LOSSY:
         return {"quality": _QUALITY if quality is None else quality}
     return dict(_PNG) if format_name == "PNG" else {}
 

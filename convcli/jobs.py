@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -299,10 +299,5 @@ def _check_existing(jobs: list[Job], existing: Existing) -> list[Job]:
             f"{shown(there[0].target or '')}{more} exists; "
             "use --overwrite, --skip-existing, or another -o"
         )
-    skipped = set(map(id, there))
-    return [
-        Job(job.source, job.target, job.format, job.problem, skip=True)
-        if id(job) in skipped
-        else job
-        for job in jobs
-    ]
+    found = set(there)
+    return [replace(job, skip=True) if job in found else job for job in jobs]

@@ -193,3 +193,60 @@ def test_refuses_with_a_sentence_that_names_the_value(arguments, options, words)
 def test_an_unknown_option_is_an_error():
     with pytest.raises(TypeError, match="bordr"):
         convcli.convolve(np.zeros((3, 3)), [[1]], bordr="wrap")
+
+
+@pytest.mark.parametrize("value", [12.5, 300, 1e5, 1e9, -1e9])
+def test_methods_agree_however_large_the_border_value(value):
+    """A sum that holds a large constant beside samples must not lose them."""
+    image = image_of((40, 50), "uint8")
+    kernel = [[0.25, 0.25], [0.25, 0.25]]
+    wanted = rounded(scipy_convolve(image, np.array(kernel), "constant", value), "uint8")
+    for method in THREADED:
+        result = convcli.convolve(
+            image, kernel, border="constant", border_value=value, method=method
+        )
+        np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_methods_agree_on_ties_of_kernels_that_are_sums_of_terms(dtype):
+    """Whole numbers of rank 2, in float64: the terms of its factors are no whole numbers."""
+    image = image_of((90, 80), dtype)
+    kernel = np.add.outer([1.0, 2, 3, 4, 5, 6, 7], [0, 1, 0, 1, 0, 1, 0]) / 250
+    wanted = rounded(scipy_convolve(image, np.rint(kernel * 250), "reflect") / 250, dtype)
+    for method in THREADED:
+        result = convcli.convolve(image, kernel, method=method, exact=True)
+        np.testing.assert_array_equal(result, wanted)
+
+
+def test_bias_leaves_alpha_alone():
+    image = np.full((5, 6, 4), 100, np.uint8)
+    image[0, 0, 3] = 0
+    for alpha in ("weight", "keep"):
+        result = convcli.convolve(image, [[1]], bias=40, alpha=alpha, method="numpy")
+        np.testing.assert_array_equal(result[..., 3], image[..., 3])
+        assert (result[1:, :, :3] == 140).all()
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("kernel", [[[0.5]], [[0.25, 0.25, 0.5]], [[1, -1]]], ids=str)
+def test_one_pixel_of_alpha_changes_nothing_far_away(border, kernel):
+    opaque = np.dstack([image_of((8, 40, 3), "uint8"), np.full((8, 40), 255, np.uint8)])
+    pierced = opaque.copy()
+    pierced[-1, -1, 3] = 254
+    options = {"border": border, "alpha": "weight", "method": "numpy"}
+    whole = convcli.convolve(opaque, kernel, **options)
+    np.testing.assert_array_equal(
+        whole[:, 4:30], convcli.convolve(pierced, kernel, **options)[:, 4:30]
+    )
+    if border == "constant":
+        np.testing.assert_array_equal(whole[:4], convcli.convolve(pierced, kernel, **options)[:4])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [((0, 5), "uint8", [[1]]), ((5,), "uint8", [[1]]), ((5, 5), "uint8", [[1]], "cuda")],
+)
+def test_planning_the_impossible_is_refused(arguments):
+    with pytest.raises(convcli.ConvcliError):
+        convcli.plan(*arguments)

@@ -205,7 +205,7 @@ def test_new_pixels_decide_the_mode(picture, given, dtype, channels, mode):
 
 def test_edges_of_cmyk_are_those_of_its_colours(picture_file, pixels):
     path = picture_file("a.tif", in_mode("CMYK", pixels))
-    got = read(path, "PNG", edged=True)
+    got = read(path, "PNG", grey="L")
     np.testing.assert_array_equal(got.pixels, np.asarray(Image.open(path).convert("RGB")))
     assert got.with_pixels(convcli.edge(got.pixels)).mode == "L"
 
@@ -500,28 +500,29 @@ def test_a_mode_without_filters_is_refused(picture_file, mode):
 
 
 @pytest.mark.parametrize(
-    ("format_name", "mode", "target", "edged"),
+    ("format_name", "mode", "target", "grey"),
     [
-        ("PNG", "RGBA", "JPEG", False),
-        ("PNG", "P with alpha", "BMP", False),
-        ("PNG", "I;16", "WEBP", False),
-        ("JPEG", "CMYK", "PNG", False),
-        ("PNG", "I;16", "JPEG", True),
+        ("PNG", "RGBA", "JPEG", None),
+        ("PNG", "P with alpha", "BMP", None),
+        ("PNG", "I;16", "WEBP", None),
+        ("JPEG", "CMYK", "PNG", None),
+        ("PNG", "I;16", "JPEG", "L"),
+        ("PNG", "RGBA", "JPEG", "LA"),
     ],
 )
 def test_what_the_target_cannot_hold_is_refused_before_decoding(
-    picture_file, pixels, format_name, mode, target, edged
+    picture_file, pixels, format_name, mode, target, grey
 ):
     path = picture_file("a.bin", in_mode(mode, pixels), format=format_name)
     content = path.read_bytes()[:-500]  # to decode it would be another error
     with pytest.raises(ConvcliError, match="is truncated"):
         read(content)
     with pytest.raises(ConvcliError, match=f"{target} cannot hold"):
-        read(content, target, edged)
+        read(content, target, grey)
 
 
 def test_grey_edges_go_where_their_colours_could_not(picture_file, pixels):
-    read(picture_file("a.png", in_mode("RGBA", pixels)), "JPEG", edged=True)
+    read(picture_file("a.png", in_mode("RGBA", pixels)), "JPEG", grey="L")
 
 
 def test_a_file_that_cannot_be_read_is_no_damaged_picture(tmp_path):

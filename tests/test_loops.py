@@ -130,14 +130,10 @@ def test_overlap_add_transforms_the_kernel_once(monkeypatch):
 @pytest.mark.parametrize("window", [1, 7, 100, 512, 3000])
 def test_block_lengths_are_fast_and_long_enough(kernel, window):
     window = max(window, kernel)
-    for lengths, k in ((fft.block_lengths((kernel, 1), (window, 1))[0], kernel),):
-        assert lengths >= k
-        if k > 1:
-            left = lengths
-            for prime in (2, 3, 5):
-                while left % prime == 0:
-                    left //= prime
-            assert left == 1
+    for shape, extent in (((kernel, 3), (window, 9)), ((4, kernel), (7, window))):
+        for length, k in zip(fft.block_lengths(shape, extent), shape, strict=True):
+            assert length > k or k == 1
+            assert k == 1 or fft.fast_length(length) == length
 
 
 @pytest.mark.parametrize(

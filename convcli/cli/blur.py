@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from convcli.cli.options import Shared, with_shared_options
+from convcli.errors import ConvcliError
 
 
 @with_shared_options
@@ -21,9 +22,11 @@ def command(
         ),
     ],
     truncate: Annotated[
-        float,
-        typer.Option(metavar="T", help="Cut the kernel at int(T * sigma + 0.5) pixels."),
-    ] = 4.0,
+        float | None,
+        typer.Option(
+            metavar="T", help="Cut the kernel at int(T * sigma + 0.5) pixels.  [default: 4]"
+        ),
+    ] = None,
     radius: Annotated[
         int | None, typer.Option(metavar="R", help="Cut the kernel at R pixels instead.")
     ] = None,
@@ -36,12 +39,13 @@ def command(
 
     convcli blur photo.jpg --sigma 3
     """
-    from convcli.cli.run import numbers, run
+    from convcli.cli.run import run, sigma_of
     from convcli.filters import blur
     from convcli.kernels import gaussian_kernel
 
-    values = numbers("--sigma", sigma, most=2)
-    both = (values[0], values[-1])
-    kernel = gaussian_kernel(both, truncate, radius)
-    verb = partial(blur, sigma=both, truncate=truncate, radius=radius, exact=exact)
-    run(shared, "blur", verb, (kernel,))
+    if radius is not None and truncate is not None:
+        raise ConvcliError("--radius and --truncate exclude each other")
+    cut = 4.0 if truncate is None else truncate
+    both = sigma_of(sigma)
+    gaussian_kernel(both, cut, radius)  # refuses what would be no kernel
+    run(shared, "blur", partial(blur, sigma=both, truncate=cut, radius=radius, exact=exact))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from convcli.cli.options import Shared, with_shared_options
+from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
 
 
@@ -34,7 +35,8 @@ def command(
     """
     from convcli.cli.run import run
     from convcli.filters import edge
-    from convcli.kernels import edge_kernels
 
+    if stretch and show == "angle":
+        raise ConvcliError("--stretch is for strengths, and --show angle shows directions")
     verb = partial(edge, operator=operator, show=show, stretch=stretch)
-    run(shared, "edge", verb, edge_kernels(operator), edged=True)
+    run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")

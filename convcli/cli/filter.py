@@ -55,4 +55,4 @@ def command(
     if dilation > 1:
         chosen = chosen.dilated(dilation)
     verb = partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
-    run(shared, "filter", verb, (chosen,))
+    run(shared, "filter", verb)

@@ -6,21 +6,22 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from convcli import batch, image
 from convcli.batch import Filter, Outcome
+from convcli.borders import check_value
 from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
-from convcli.filters import finite
-from convcli.image import Picture
+from convcli.formats import LOSSY
+from convcli.image import Grey, Picture
 from convcli.jobs import Existing, Job, Request, jobs_for
-from convcli.kernels import Kernel
-from convcli.planning import plan_for
+from convcli.planning import check_method, worker_count
 from convcli.types import Options, Pixels
+from convcli.words import listed
 
 if TYPE_CHECKING:
     from convcli.cli.progress import Bar
@@ -29,9 +30,7 @@ Verb = Callable[..., Pixels]
 """A function of `convcli.filters` with its own arguments bound: ``verb(pixels, **options)``."""
 
 
-def run(
-    shared: Shared, name: str, verb: Verb, kernels: Sequence[Kernel], edged: bool = False
-) -> None:
+def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None:
     """Carry out a filter command and leave with its exit status.
 
     Everything that can be wrong with the request as a whole is found before the first
@@ -43,11 +42,13 @@ def run(
             f"no input; name a picture (convcli {name} photo.jpg) or pipe one in "
             f"('convcli {name} --help' says more)"
         )
-    finite(border_value=shared.border_value)
-    # Refuses a method that is not installed, or fewer than one worker.
-    plan_for((1, 1), "uint8", kernels, shared.method, shared.workers)
+    check_method(shared.method)
+    worker_count(shared.workers)
+    check_value(shared.border_value)
+    _check_options(shared)
     jobs = jobs_for(request)
     _check_streams(shared, jobs)
+    _check_quality(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     if not shared.debug:
         logging.disable()  # when memory runs out, thread pools log tracebacks
@@ -60,7 +61,7 @@ def run(
             alpha=shared.alpha,
             linear=shared.linear,
         ),
-        edged=edged,
+        grey=grey,
         quality=shared.quality,
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
@@ -72,18 +73,15 @@ def run(
     raise typer.Exit(1 if failed else 0)
 
 
-def numbers(option: str, text: str, most: int) -> list[float]:
-    """Read an option's numbers, separated by commas."""
+def sigma_of(text: str) -> tuple[float, float]:
+    """Read --sigma: one number, or two, along x and along y, with a comma between."""
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
         values = []
-    if not 1 <= len(values) <= most:
-        raise ConvcliError(
-            f"{option} must be a number{', or two with a comma between' if most == 2 else ''}, "
-            f"not {text!r}"
-        )
-    return values
+    if len(values) not in (1, 2):
+        raise ConvcliError(f"--sigma must be a number, or two with a comma between, not {text!r}")
+    return values[0], values[-1]
 
 
 def options_for(picture: Picture, options: Options) -> Options:
@@ -115,6 +113,25 @@ def _request(shared: Shared, name: str) -> Request:
         recursive=shared.recursive,
         existing=chosen[0][1] if chosen else "refuse",
     )
+
+
+def _check_options(shared: Shared) -> None:
+    """Refuse options that would be without effect, so that nobody waits for one."""
+    if shared.border_value != 0 and shared.border != "constant":
+        raise ConvcliError("--border-value is the value of --border constant; add that")
+    if shared.quiet and shared.verbose:
+        raise ConvcliError("--quiet and --verbose exclude each other")
+    if shared.dry_run and shared.explain:
+        raise ConvcliError("--explain says what runs, and with --dry-run nothing does")
+
+
+def _check_quality(shared: Shared, jobs: list[Job]) -> None:
+    formats = {job.format for job in jobs if not job.problem}
+    if shared.quality is not None and formats and not formats & {None, *LOSSY}:
+        raise ConvcliError(
+            f"--quality is for {listed(LOSSY)}; {listed(tuple(sorted(map(str, formats))))} "
+            "loses nothing"
+        )
 
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:

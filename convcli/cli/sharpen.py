@@ -32,12 +32,12 @@ def command(
 
     convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
-    from convcli.cli.run import numbers, run
+    from convcli.cli.run import run, sigma_of
     from convcli.filters import at_least_0, sharpen
     from convcli.kernels import gaussian_kernel
 
-    values = numbers("--sigma", sigma, most=2)
-    both = (values[0], values[-1])
+    both = sigma_of(sigma)
+    gaussian_kernel(both)  # refuses what would be no kernel
     at_least_0(amount=amount, threshold=threshold)
     verb = partial(sharpen, sigma=both, amount=amount, threshold=threshold)
-    run(shared, "sharpen", verb, (gaussian_kernel(both),))
+    run(shared, "sharpen", verb)
