@@ -122,8 +122,8 @@ def run(
                 finished, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
         finally:
+            pool.shutdown(wait=False, cancel_futures=True)
             stopping.set()  # Ctrl-C must not wait for large pictures to be filtered
-            pool.shutdown(cancel_futures=True)
 
 
 def _outcome(job: Job, what: Filter, options: Options) -> Outcome:

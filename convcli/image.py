@@ -216,13 +216,10 @@ def _depth_notes(image: Image.Image) -> list[str]:
 
 def _turn_upright(image: Image.Image) -> bytes | None:
     """Turn a picture as its EXIF block says, and return the block without its thumbnail."""
-    turned = ExifTags.Base.Orientation in image.getexif()
-    ImageOps.exif_transpose(image, in_place=True)
+    ImageOps.exif_transpose(image, in_place=True)  # and takes the tag away
     exif = image.getexif()
     for tag in set(exif) - _EXIF_KEPT:
         del exif[tag]
-    if turned:
-        exif[ExifTags.Base.Orientation] = 1
     return exif.tobytes() if exif else None
 
 
@@ -325,16 +322,10 @@ def _image(picture: Picture, mode: str) -> Image.Image:
 def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[str, Any]:
     """Choose the encoder's settings."""
     if format_name == "JPEG" and quality is None and picture.jpeg:
-        return _jpeg_tables(picture)
+        settings = dict(picture.jpeg)
+        if picture.mode == "L":
+            settings.pop("subsampling", None)  # of one channel there is nothing to subsample
+        return settings
     if format_name in LOSSY:
         return {"quality": _QUALITY if quality is None else quality}
     return dict(_PNG) if format_name == "PNG" else {}
-
-
-def _jpeg_tables(picture: Picture) -> dict[str, Any]:
-    """Use the tables of the JPEG that it came from; one is enough for grey."""
-    settings = dict(picture.jpeg)
-    if picture.mode == "L":
-        settings["qtables"] = [next(iter(settings["qtables"].values()))]
-        settings.pop("subsampling", None)
-    return settings

@@ -6,6 +6,7 @@ import io
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -223,20 +224,21 @@ def test_outcomes_come_while_others_are_still_at_work(jobs):
     assert len(list(outcomes)) == 4
 
 
-def test_a_long_list_is_taken_as_it_goes(jobs):
-    """Only some jobs more than there are threads have begun when the first is done."""
-    begun = []
+def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
+    """Only a few jobs more than there are threads wait for one, however many there are."""
+    submitted = []
 
-    def count(picture, options):
-        begun.append(picture)
-        return picture.pixels
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *arguments):
+            submitted.append(arguments)
+            return super().submit(*arguments)
 
-    many = [jobs[0]] * 40
-    outcomes = run(many, Filter(count, {}, overwrite=True), 2)
+    monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
+    outcomes = run(jobs * 8, Filter(blurred, {}, overwrite=True), 2)
     next(outcomes)
-    assert len(begun) <= 8
-    outcomes.close()
-    assert len(begun) <= 8
+    assert len(submitted) == 4
+    assert len(list(outcomes)) == 39
+    assert len(submitted) == 40
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -249,10 +251,10 @@ def test_who_stops_listening_stops_the_work(jobs, workers):
 
 
 def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch):
-    begun = threading.Event()
+    begun = []
 
     def endless(picture, options):
-        begun.set()
+        begun.append(picture)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             options["on_progress"](1, 1000)
@@ -260,7 +262,8 @@ def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch):
         return picture.pixels
 
     def interrupted(*_arguments, **_settings):
-        begun.wait(PATIENCE)
+        while len(begun) < 2:
+            time.sleep(0.01)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "wait", interrupted)
@@ -268,6 +271,7 @@ def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         list(run(jobs, Filter(endless, {}), 2))
     assert time.monotonic() - start < PATIENCE / 2
+    assert len(begun) == 2  # what waited for a thread never gets one
     assert not jobs[0].target.exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -370,6 +371,7 @@ def test_the_edges_of_a_jpeg_keep_its_table_of_luminance(picture_file):
     got = read(path)
     edges = opened(written(got.with_pixels(convcli.edge(got.pixels)), "JPEG"))
     assert edges.quantization == {0: opened(path.read_bytes()).quantization[0]}
+    assert edges.layer == [(1, 1, 1, 0)]  # and not as if one channel were subsampled
 
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
@@ -478,7 +480,8 @@ def test_pictures_over_the_limit_are_refused_before_they_are_decoded(
     path = picture_file("a.png")
     path.write_bytes(path.read_bytes()[:-2000])  # to decode it would be another error
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    limit_pixels(most)  # and a filter for warnings, which pytest takes back
+    warnings.simplefilter("ignore")  # as the program does; pytest takes it back
+    limit_pixels(most)
     expected = f"has more than {most} pixels" if most in (1, 48 * 64 - 1) else "is truncated"
     with pytest.raises(ConvcliError, match=expected):
         read(path)
