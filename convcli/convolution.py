@@ -116,7 +116,7 @@ def apply(
     borders.check_value(border_value)
     # A constant that is no sample may be so large that float32 sums lose the samples.
     foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
-    turned = tuple(k if correlate else k.flipped() for k in kernels)
+    turned = tuple(k if correlate else k.flipped for k in kernels)
     plan = plan_for(
         pixels.shape,
         array.dtype,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS, LOSSY, check_size, mode_for
@@ -33,7 +33,8 @@ _ICC_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY", "F": b"GRAY",
 _EXIF_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853,
               *range(40091, 40096)}  # fmt: skip
 
-# Quality for pictures that come from another format; a JPEG keeps its own tables.
+# Quality for pictures that come from another format; a JPEG keeps its own tables. 90 is where
+# most eyes stop seeing a difference, and cameras write about that.
 _QUALITY = 90
 
 # Level 3, against Pillow's 6: 2 to 4 times as fast on photographs and their edges, 1.2 to 2

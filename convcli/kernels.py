@@ -20,6 +20,8 @@ Factor = tuple[Weights, Weights]
 
 # 2**24 weights are 128 MB: far beyond any kernel that a picture needs, well within memory.
 _MOST_WEIGHTS = 2**24
+
+# A Gaussian of sigma 25,000, cut at 4 sigma: wider than any picture is long.
 _LONGEST_SIDE = 200_001
 
 # A sum of absolute weights that came near float32's 3e38 would turn a result into infinity.
@@ -148,8 +150,12 @@ class Kernel:
         weights[::step, ::step] = self.weights
         return Kernel(self.name, shape, weights)
 
+    @cached_property
     def flipped(self) -> Kernel:
-        """Turn the kernel by 180 degrees: what makes a correlation a convolution."""
+        """The kernel turned by 180 degrees: what makes a correlation a convolution.
+
+        Kept, and with it the factors, for the next picture of a batch.
+        """
         if self.given_factors is not None:
             factors = tuple((column[::-1], row[::-1]) for column, row in self.given_factors)
             return Kernel(self.name, self.shape, given_factors=factors)

@@ -171,7 +171,6 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("alpha.png", "-o", "x.bmp"), "'alpha.png': BMP cannot hold transparency; write PNG"),
         (("a.png", "-o", "a.png/x.png"), "'a.png': cannot write 'a.png/x.png': "),
         (("a.png", "-o", "x" * 300 + ".png"), "'a.png': cannot write 'x+.png': File name too long"),
-        (("a.png", "--format", "png", "-f", "-o", "/dev/full"), "'/dev/full': No space left"),
     ],
 )
 def test_an_input_that_fails_is_one_line_that_names_it(run, folder, argv, message):
@@ -554,7 +553,7 @@ def test_a_hostile_name_is_processed_and_printed_inert(run, here, picture_file, 
     assert is_inert(result.err + result.text)
     assert f"{quoted}, 64 x 48:" in result.err
     assert len(result.text.splitlines()) == 1
-    assert json.loads(result.out)["output"].startswith("out/")
+    assert json.loads(result.out)["output"].encode().startswith(b"out/")
     assert os.fsencode(name) in os.listdir(b"out")
     for argv in ((), ("-n",), ("--skip-existing", "-v"), ("--skip-existing", "--json")):
         result = run(*BLUR, name, "-o", "out/", *argv)

@@ -271,7 +271,7 @@ SEVERAL = [
 @pytest.mark.parametrize("kernel", SEVERAL, ids=lambda kernel: kernel.name)
 class TestChanged:
     def test_flipped_turns_both_axes(self, kernel):
-        flipped = kernel.flipped()
+        flipped = kernel.flipped
         np.testing.assert_array_equal(flipped.weights, kernel.weights[::-1, ::-1])
         np.testing.assert_allclose(outer_sum(flipped), flipped.weights, rtol=0, atol=1e-14)
 

@@ -56,6 +56,7 @@ def _options(
 
 
 _FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A second in all is what people take for at once; half of it is for the exit itself.
 _PATIENCE_SECONDS = 0.5
 
 
