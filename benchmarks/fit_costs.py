@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from convcli.convolution import apply
-from convcli.kernels import Kernel, kernel_from
+from convcli.kernel import Kernel, kernel_from
 from convcli.planning import COSTS, PRESETS, plan_for
 from convcli.words import Method
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
@@ -11,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli import borders, execute
+from convcli.checks import finite
 from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
-from convcli.kernels import Kernel, kernel_from
+from convcli.kernel import Kernel, kernel_from
 from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of
 from convcli.types import Floats, Options, Pixels
@@ -64,8 +64,7 @@ def convolve(
         For an image, kernel or option that cannot be worked with.
     """
     whole = kernel_from(kernel)
-    if not math.isfinite(bias):
-        raise ConvcliError(f"bias must be a finite number, not {bias}")
+    finite(bias=bias)
     combine = partial(_plus, bias=bias) if bias else None
     return apply(image, (whole,), correlate=correlate, combine=combine, **options)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli import borders, colour
 from convcli.borders import Span
-from convcli.kernels import Kernel, Weights, whole_numbers
+from convcli.kernel import Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Loop, load
 from convcli.planning import Plan
 from convcli.recipe import Recipe

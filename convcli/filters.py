@@ -9,10 +9,12 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
+from convcli.checks import at_least_0
 from convcli.colour import ROUNDING, full_scale
 from convcli.convolution import apply, convolve, out_dtype
 from convcli.errors import ConvcliError
-from convcli.kernels import Kernel, edge_kernels, gaussian_kernel
+from convcli.kernel import Kernel
+from convcli.kernels import edge_kernels, gaussian_kernel
 from convcli.recipe import Combine
 from convcli.types import Floats, Options, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
@@ -159,21 +161,6 @@ def convolve_every(
     """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
     result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
     return result[::stride, ::stride]
-
-
-def at_least_0(**values: float) -> None:
-    """Raise `ConvcliError` for a value that is negative or not finite."""
-    finite(**values)
-    for name, value in values.items():
-        if value < 0:
-            raise ConvcliError(f"{name} must be at least 0, not {value:g}")
-
-
-def finite(**values: float) -> None:
-    """Raise `ConvcliError` for a value that is infinite or not a number."""
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise ConvcliError(f"{name} must be a finite number, not {value:g}")
 
 
 def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:

@@ -304,7 +304,7 @@ def write(
         # Pillow seeks in what it writes to, which a pipe does not allow.
         encoded = io.BytesIO()
         image.save(encoded, format_name, **settings)
-        rest = encoded.getbuffer()
+        rest = memoryview(encoded.getvalue())
         while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
             rest = rest[target.write(rest) :]
         target.flush()

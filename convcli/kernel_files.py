@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from convcli.errors import ConvcliError, inert, shown
-from convcli.kernels import NAMED, Kernel, kernel_from, named_kernel
+from convcli.kernel import Kernel, kernel_from
+from convcli.kernels import NAMED, named_kernel
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
 

@@ -1,306 +1,29 @@
-"""Kernels: the weights of a convolution, their factors, and the named ones."""
+"""The named kernels: Gaussians, edge operators, and what else people filter with."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from convcli.checks import count, positive
 from convcli.errors import ConvcliError
+from convcli.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
 from convcli.words import OPERATORS, Operator, listed
-
-Weights = NDArray[np.float64]
-Factor = tuple[Weights, Weights]
-"""A column ``(kh,)`` and a row ``(kw,)``; their outer product is one term of the kernel."""
-
-# 2**24 weights are 128 MB: far beyond any kernel that a picture needs, well within memory.
-_MOST_WEIGHTS = 2**24
-
-# A Gaussian of sigma 25,000, cut at 4 sigma: wider than any picture is long.
-_LONGEST_SIDE = 200_001
-
-# A sum of absolute weights that came near float32's 3e38 would turn a result into infinity.
-_LARGEST_SUM = 1e30
-
-# Singular values are dropped only while what they add to a result, at most the L1 norm of
-# the dropped part, is less than a tenth of a float32's own rounding (6e-8).
-_RANK_TOLERANCE = 5e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Kernel:
-    """A kernel: `weights` ``(kh, kw)`` in float64, equal to the sum of its `factors`.
-
-    Make one with `kernel_from` or a function of this module. A separable kernel, such as
-    a Gaussian, is kept as its factors and expanded only where somebody asks for `weights`.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    given_weights: Weights | None = None
-    given_factors: tuple[Factor, ...] | None = None
-
-    @cached_property
-    def weights(self) -> Weights:
-        """Every weight, ``(kh, kw)`` float64."""
-        if self.given_weights is not None:
-            return self.given_weights
-        if math.prod(self.shape) > _MOST_WEIGHTS:
-            raise ConvcliError(
-                f"kernel {self.name!r}: its dense form has {self.shape[0]} x {self.shape[1]} "
-                f"weights; at most {_MOST_WEIGHTS} fit"
-            )
-        columns, rows = zip(*self.given_factors or (), strict=True)
-        return np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows)))
-
-    @cached_property
-    def factors(self) -> tuple[Factor, ...]:
-        """The fewest column-times-row terms whose sum is the kernel; their count is the rank."""
-        return self.given_factors if self.given_factors is not None else _factorise(self.weights)
-
-    @property
-    def cheap_factors(self) -> tuple[Factor, ...] | None:
-        """The factors, unless finding them would cost more than they could save.
-
-        A singular value decomposition takes about 20 ms at 256 x 256 and grows with the cube.
-        """
-        if self.given_factors is None and min(self.shape) > 256:
-            return None
-        return self.factors
-
-    @property
-    def is_separable(self) -> bool:
-        """Whether one column and one row make up the kernel."""
-        return self.cheap_factors is not None and self.rank == 1
-
-    @property
-    def rank(self) -> int:
-        """Number of separable terms: 1 for a Gaussian, 2 for a Laplacian of Gaussian."""
-        return len(self.factors)
-
-    def sum(self) -> float:
-        """Sum of the weights: 1 keeps brightness, 0 marks a derivative."""
-        if self.given_weights is not None:
-            return math.fsum(self.given_weights.ravel())
-        return math.fsum(math.fsum(c) * math.fsum(r) for c, r in self.factors)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Let numpy take the kernel for its weights: ``np.asarray(kernel)``."""
-        return np.array(self.weights, dtype, copy=copy)
-
-    @cached_property
-    def l1_norm(self) -> float:
-        """Sum of the weights' sizes: the largest factor by which a sample's error can grow.
-
-        Of a kernel that is kept as several factors, their sum, which is at least that.
-        """
-        if self.given_weights is not None:
-            return float(np.abs(self.given_weights).sum())
-        return sum(float(np.abs(c).sum() * np.abs(r).sum()) for c, r in self.factors)
-
-    @cached_property
-    def taps(self) -> int:
-        """Number of weights that are not 0, which is what the dense form costs a pixel."""
-        if self.given_factors is not None:
-            # Counted without expanding them: where terms cancel, that is too many.
-            terms = (int(np.count_nonzero(c) * np.count_nonzero(r)) for c, r in self.given_factors)
-            return min(sum(terms), math.prod(self.shape))
-        return int(np.count_nonzero(self.weights))
-
-    @property
-    def is_derivative(self) -> bool:
-        """Whether the weights cancel, so that a flat picture gives 0."""
-        return abs(self.sum()) <= 1e-9 * self.l1_norm
-
-    def scaled(self, scale: float) -> Kernel:
-        """Multiply every weight by `scale`."""
-        if not abs(scale) * self.l1_norm <= _LARGEST_SUM:  # so that NaN is refused too
-            raise ConvcliError(
-                f"kernel {self.name!r}: times {scale:g} its weights would be too large; "
-                f"their sum must be < {_LARGEST_SUM:g}"
-            )
-        if self.given_factors is not None:
-            factors = tuple((column * scale, row) for column, row in self.given_factors)
-            return Kernel(self.name, self.shape, given_factors=factors)
-        return Kernel(self.name, self.shape, self.weights * scale)
-
-    def normalized(self) -> Kernel:
-        """Divide by the sum, so that a flat picture stays as it is."""
-        if self.is_derivative:
-            raise ConvcliError(
-                f"kernel {self.name!r} sums to 0, so it cannot be divided by its sum; "
-                "leave out --normalize"
-            )
-        return self.scaled(1.0 / self.sum())
-
-    def dilated(self, step: int) -> Kernel:
-        """Put ``step - 1`` zeros between neighbouring weights (zero weights cost nothing)."""
-        step = check_count(step, "dilation")
-        shape = ((self.shape[0] - 1) * step + 1, (self.shape[1] - 1) * step + 1)
-        _check_size(self.name, shape, dense=self.given_factors is None)
-        if self.given_factors is not None:
-            factors = tuple((_spread(c, step), _spread(r, step)) for c, r in self.given_factors)
-            return Kernel(self.name, shape, given_factors=factors)
-        weights = np.zeros(shape)
-        weights[::step, ::step] = self.weights
-        return Kernel(self.name, shape, weights)
-
-    @cached_property
-    def flipped(self) -> Kernel:
-        """The kernel turned by 180 degrees: what makes a correlation a convolution.
-
-        Kept, and with it the factors, for the next picture of a batch.
-        """
-        if self.given_factors is not None:
-            factors = tuple((column[::-1], row[::-1]) for column, row in self.given_factors)
-            return Kernel(self.name, self.shape, given_factors=factors)
-        return Kernel(self.name, self.shape, self.weights[::-1, ::-1])
-
-
-def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
-    """Check an array of weights and make a kernel of it.
-
-    Parameters
-    ----------
-    weights : array_like, (kh, kw)
-        Real, finite numbers; even and oblong sizes are fine.
-    name : str
-        What to call it in messages.
-
-    Raises
-    ------
-    ConvcliError
-        For anything but a non-empty, two-dimensional array of finite real numbers.
-    """
-    if isinstance(weights, Kernel):
-        return weights
-    try:
-        array = np.asarray(weights)
-    except ValueError:
-        raise ConvcliError(f"kernel {name!r}: the rows differ in length") from None
-    if array.dtype.kind not in "buif":
-        raise ConvcliError(f"kernel {name!r}: has dtype {array.dtype}; real numbers are needed")
-    if array.ndim != 2 or array.size == 0:
-        raise ConvcliError(
-            f"kernel {name!r}: has shape {array.shape}; rows and columns are needed, "
-            "such as (3, 3) or (1, 5)"
-        )
-    _check_size(name, array.shape)
-    with np.errstate(over="ignore"):  # of a long double: refused below, as infinity
-        array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ConvcliError(
-            f"kernel {name!r}: row {row + 1}, column {column + 1} is {array[row, column]}; "
-            "every weight must be a finite number"
-        )
-    with np.errstate(over="ignore"):
-        size = np.abs(array).sum()
-    if size > _LARGEST_SUM:
-        raise ConvcliError(
-            f"kernel {name!r}: its weights are too large; their sum must be < {_LARGEST_SUM:g}"
-        )
-    return Kernel(name, array.shape, array)
-
-
-def _check_size(name: str, shape: tuple[int, ...], dense: bool = True) -> None:
-    if max(shape) > _LONGEST_SIDE:
-        raise ConvcliError(
-            f"kernel {name!r}: has shape {shape}; at most {_LONGEST_SIDE} weights fit on a side"
-        )
-    if dense and math.prod(shape) > _MOST_WEIGHTS:
-        raise ConvcliError(
-            f"kernel {name!r}: has shape {shape}; at most {_MOST_WEIGHTS} weights fit"
-        )
-
-
-def _spread(values: Weights, step: int) -> Weights:
-    """Put ``step - 1`` zeros between neighbouring values."""
-    spread = np.zeros((values.size - 1) * step + 1)
-    spread[::step] = values
-    return spread
-
-
-def _factorise(weights: Weights) -> tuple[Factor, ...]:
-    """Split into the fewest column-times-row terms that give the weights back."""
-    if not weights.any():
-        return ((np.zeros(weights.shape[0]), np.zeros(weights.shape[1])),)
-    if 1 in weights.shape:
-        one = np.ones(1)
-        return ((one, weights[0]),) if weights.shape[0] == 1 else ((weights[:, 0], one),)
-    # Rank 1 by its largest element: unlike a singular value decomposition this divides
-    # once and so keeps whole numbers whole (Sobel: 0.5 1 0.5 and 2 0 -2).
-    i, j = np.unravel_index(np.argmax(np.abs(weights)), weights.shape)
-    column, row = weights[:, j] / weights[i, j], weights[i, :].copy()
-    if np.abs(np.outer(column, row) - weights).sum() <= _RANK_TOLERANCE * np.abs(weights).sum():
-        return ((column, row),)
-    left, values, right = np.linalg.svd(weights, full_matrices=False)
-    # What leaving a term out can change in a result, a unit of input: its L1 norm.
-    effect = values * np.abs(left).sum(axis=0) * np.abs(right).sum(axis=1)
-    left_out = np.cumsum(effect[::-1])[::-1]
-    rank = max(1, int(np.count_nonzero(left_out > _RANK_TOLERANCE * np.abs(weights).sum())))
-    return tuple((left[:, r] * values[r], right[r]) for r in range(rank))
-
-
-def whole_numbers(weights: Weights) -> tuple[Weights, float]:
-    """Write weights as whole numbers and a divisor, where that is what they are.
-
-    A box of 6 weights 1/6 becomes ones and the divisor 6. Sums of whole numbers times
-    8-bit samples are exact in float32, whatever the order (up to 2**24, which a box of 256
-    x 256 just reaches); so a result that lies half way between two levels is just that in
-    every method, and all of them round it alike.
-    Weights that are not such fractions come back as they are, with the divisor 1.
-    """
-    size = np.abs(weights[weights != 0])
-    if size.size == 0:
-        return weights, 1.0
-    unit = size.min()
-    if size.max() > 2**16 * unit:
-        return weights, 1.0
-    # Multiples of the smallest weight, up to 32 of them: Scharr's 3 10 3 needs 3. A few
-    # weights tell of most that they will not do.
-    few = size[:16] / unit
-    for multiple in range(1, 33):
-        if np.abs(few * multiple - np.rint(few * multiple)).max() > 1e-4:
-            continue
-        scaled = weights / unit * multiple
-        whole = np.rint(scaled)
-        if np.abs(scaled - whole).max() <= 1e-9 * np.abs(whole).max():
-            # 1 / (1 / 98) is 98.00000000000001, which would miss the half way by that much.
-            divisor = multiple / float(unit)
-            near = float(np.rint(divisor))
-            return whole, near if math.isclose(divisor, near, rel_tol=1e-14) else divisor
-    return weights, 1.0
-
-
-def _positive(value: float, name: str) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise ConvcliError(f"{name} must be a finite number above 0, not {value:g}")
-    return float(value)
-
-
-def check_count(value: float, name: str, least: int = 1) -> int:
-    """Return a whole number that is large enough, or raise `ConvcliError`."""
-    if not (math.isfinite(value) and value >= least and value == int(value)):
-        raise ConvcliError(f"{name} must be a whole number of at least {least}, not {value:g}")
-    return int(value)
 
 
 def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     """Half width of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
     if radius is not None:
-        half = check_count(radius, "radius", least=0)
+        half = count(radius, "radius", least=0)
     else:
-        half_width = _positive(truncate, "truncate") * sigma + 0.5
-        half = int(half_width) if half_width < _LONGEST_SIDE else _LONGEST_SIDE
-    if 2 * half + 1 > _LONGEST_SIDE:
+        half_width = positive(truncate, "truncate") * sigma + 0.5
+        half = int(half_width) if half_width < LONGEST_SIDE else LONGEST_SIDE
+    if 2 * half + 1 > LONGEST_SIDE:
         raise ConvcliError(
-            f"sigma {sigma:g} needs a kernel of more than {_LONGEST_SIDE} samples; "
+            f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
             "shrink the picture first, or lower --truncate or --radius"
         )
     return half
@@ -321,7 +44,7 @@ def _sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
         raise ConvcliError(
             f"sigma must be one number or two (along x, along y), not {sigma!r}"
         ) from None
-    return _positive(along_x, "sigma"), _positive(along_y, "sigma")
+    return positive(along_x, "sigma"), positive(along_y, "sigma")
 
 
 def gaussian_kernel(
@@ -360,7 +83,7 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
     that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 nothing beside
     the centre would be left, and so nothing at all.
     """
-    sigma = _positive(sigma, "sigma")
+    sigma = positive(sigma, "sigma")
     if sigma < 0.2:
         raise ConvcliError(f"sigma of a log must be at least 0.2, not {sigma:g}")
     half = _radius(sigma, 4.0, None)
@@ -408,10 +131,10 @@ def laplacian_kernel() -> Kernel:
 
 def box_kernel(width: float = 3, height: float | None = None) -> Kernel:
     """Mean over ``width`` x ``height`` pixels (a square without `height`)."""
-    columns = check_count(width, "box width")
-    rows = columns if height is None else check_count(height, "box height")
-    if max(rows, columns) > _LONGEST_SIDE:
-        raise ConvcliError(f"a box may be at most {_LONGEST_SIDE} pixels long")
+    columns = count(width, "box width")
+    rows = columns if height is None else count(height, "box height")
+    if max(rows, columns) > LONGEST_SIDE:
+        raise ConvcliError(f"a box may be at most {LONGEST_SIDE} pixels long")
     column, row = np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)
     return Kernel("box", (rows, columns), given_factors=((column, row),))
 
@@ -431,7 +154,7 @@ def disc_kernel(radius: float = 3.0) -> Kernel:
     A weight falls from 1 to 0 over the pixel that the rim cuts: ``radius + 0.5 - distance``,
     clipped to 0 .. 1.
     """
-    radius = _positive(radius, "disc radius")
+    radius = positive(radius, "disc radius")
     if radius > 2000:
         raise ConvcliError(f"disc radius must be at most 2000 pixels, not {radius:g}")
     half = math.ceil(radius - 0.5)
@@ -447,7 +170,7 @@ def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
     between the pixels are smooth; at 0 and 90 degrees an odd length gives just that many
     equal weights.
     """
-    length = _positive(length, "motion length")
+    length = positive(length, "motion length")
     if not math.isfinite(angle):
         raise ConvcliError(f"motion angle must be a finite number of degrees, not {angle:g}")
     if length > 4000:

@@ -14,8 +14,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convcli.checks import count
 from convcli.errors import ConvcliError
-from convcli.kernels import Kernel, check_count
+from convcli.kernel import Kernel
 from convcli.loops import LOOPS
 from convcli.words import METHODS, Method, listed
 
@@ -243,7 +244,7 @@ def worker_count(workers: int | None) -> int:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
             os.cpu_count() or 1
         )  # fmt: skip
-    return check_count(workers, "workers")
+    return count(workers, "workers")
 
 
 @cache

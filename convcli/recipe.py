@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli.borders import Halo
 from convcli.colour import Colour
-from convcli.kernels import Kernel
+from convcli.kernel import Kernel
 from convcli.types import Floats
 from convcli.words import Border
 

@@ -7,7 +7,7 @@ from convcli.types import Floats, Pixels
 # Of a float64 sum of samples, 2**-20 of a level and less is rounding, and each method has its
 # own: an FFT's is about 1e-13 of the largest sum. Taken off first, what lies half way between
 # two levels lies just there, and is rounded alike by all. (float32 sums are whole numbers
-# where that matters: see `convcli.kernels.whole_numbers`.)
+# where that matters: see `convcli.kernel.whole_numbers`.)
 _NOISE = 2.0**20
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 import convcli
 from convcli.cli.progress import Bar
 from convcli.image import read
-from convcli.kernels import kernel_from
+from convcli.kernel import kernel_from
 
 COMMANDS = {
     "blur": ("--sigma", "1"),

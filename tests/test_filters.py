@@ -13,7 +13,7 @@ import convcli
 from convcli import ConvcliError
 from convcli.colour import full_scale
 from convcli.filters import convolve_every
-from convcli.kernels import kernel_from
+from convcli.kernel import kernel_from
 from convcli.types import Options
 from convcli.words import METHODS, OPERATORS
 from tests.oracles import assert_same_picture, scipy_convolve

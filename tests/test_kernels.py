@@ -14,19 +14,17 @@ from hypothesis.extra.numpy import arrays
 from skimage import data
 
 from convcli import ConvcliError
+from convcli.kernel import Kernel, kernel_from, whole_numbers
 from convcli.kernels import (
     NAMED,
-    Kernel,
     box_kernel,
     disc_kernel,
     edge_kernels,
     gaussian_kernel,
-    kernel_from,
     log_kernel,
     motion_kernel,
     named_kernel,
     sobel_kernels,
-    whole_numbers,
 )
 from convcli.words import OPERATORS
 

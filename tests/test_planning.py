@@ -12,7 +12,8 @@ import pytest
 import convcli
 from convcli import planning
 from convcli.errors import ConvcliError
-from convcli.kernels import gaussian_kernel, kernel_from, log_kernel
+from convcli.kernel import kernel_from
+from convcli.kernels import gaussian_kernel, log_kernel
 from convcli.planning import PRESETS, plan_for
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))

@@ -108,7 +108,7 @@ def _status() -> int:
     try:
         return app(prog_name="convcli", standalone_mode=False) or 0
     except ConvcliError as error:
-        return _refused(inert(str(error)))
+        return _refused(str(error))
     except _UsageError as error:
         hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
         return _refused(error.format_message() + hint)

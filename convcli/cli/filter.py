@@ -42,8 +42,9 @@ def command(
 
     convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
+    from convcli.checks import finite
     from convcli.cli.run import run
-    from convcli.filters import convolve_every, finite
+    from convcli.filters import convolve_every
     from convcli.kernel_files import read_kernel
 
     finite(scale=scale, bias=bias)

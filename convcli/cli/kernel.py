@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from convcli.kernels import Kernel, Weights
+    from convcli.kernel import Kernel, Weights
 
 # A larger table is not read.
 _MOST_SHOWN = 25

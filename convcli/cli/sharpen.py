@@ -32,8 +32,9 @@ def command(
 
     convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
+    from convcli.checks import at_least_0
     from convcli.cli.run import run, sigma_of
-    from convcli.filters import at_least_0, sharpen
+    from convcli.filters import sharpen
     from convcli.kernels import gaussian_kernel
 
     both = sigma_of(sigma)
