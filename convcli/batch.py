@@ -13,6 +13,7 @@ from typing import Literal
 
 from convcli import image
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.formats import FORMATS
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
@@ -140,6 +141,12 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
         notes, format_name = picture.notes, job.format or picture.format
         result = picture.with_pixels(what.apply(picture, own))
         del picture  # encoding needs its memory
+        if (
+            "icc_profile" in result.metadata
+            and what.grey is None
+            and not (what.strip or "icc_profile" in FORMATS[format_name].metadata)
+        ):
+            notes += (f"{format_name} has no place for its colour profile, which was left out",)
         if format_name == "GIF" and result.mode != "L":
             notes += ("GIF holds 256 colours, to which the result was reduced",)
         output = "to standard output" if job.target is None else shown(job.target)

@@ -19,6 +19,10 @@ from convcli.types import Floats, OnProgress, Pixels
 Region = tuple[Span, Span]
 """Rows and columns of a piece of the picture."""
 
+# Columns of a tile whose sums are kept as floats, several arrays of them, to be combined: 64
+# rows of 1024 RGB pixels are 0.8 MB each.
+_COMBINED_COLUMNS = 1024
+
 RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
 
@@ -72,11 +76,13 @@ def region_filter(plan: Plan, recipe: Recipe) -> RegionFilter:
     loop = load(plan.loop)
     passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
     # The usual case: the loop reads the picture's samples and rounds into the result.
-    plain = recipe.is_plain_sum
-    fill = passes[0] if plain else _combined(passes, recipe, np.dtype(plan.accumulator))
+    fill, (tile_rows, tile_columns) = passes[0], plan.tile
+    if not recipe.is_plain_sum:
+        fill = _combined(passes, recipe, np.dtype(plan.accumulator))
+        tile_columns = min(tile_columns, max(_COMBINED_COLUMNS, recipe.kernels[0].shape[1]))
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
-        for rows, columns in pieces(*region, plan.tile):
+        for rows, columns in pieces(*region, (tile_rows, tile_columns)):
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
             )

@@ -51,7 +51,8 @@ FORMATS: dict[str, Format] = {
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
     "PPM": Format((".ppm", ".pgm", ".pnm"), ("L", "RGB", "I;16"), {}, ()),
-    "GIF": Format((".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, (), 65_535),
+    # Of transparency it has on and off, which a filter does not make.
+    "GIF": Format((".gif",), ("L", "RGB"), {}, (), 65_535),
 }
 """By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
 some decoders (EPS) start other programs."""

@@ -185,7 +185,9 @@ def _problem(path: Path) -> str:
         path.stat()
     except OSError as error:
         return reason_of(error)
-    return "is not a file" if not path.is_dir() else "is a folder; name it as an input, with -r"
+    if path.is_dir():
+        return "is a folder; name it as an input, with -r"
+    return "is not a regular file; pipe it in, and name '-'"
 
 
 def _several(request: Request) -> bool:
@@ -224,7 +226,7 @@ def _piped(request: Request, format_name: str | None) -> Job:
             "name a file with -o"
         )
     target = Path(request.output)
-    job = Job(None, target, format_name or format_of(target))
+    job = Job(None, target, _named_format(target, format_name))
     return _check_existing([job], request.existing)[0]
 
 
@@ -233,7 +235,7 @@ def _file_job(
 ) -> Job:
     """Decide where the result of a file goes, and in which format."""
     if request.existing == "in place":
-        return Job(source, source, _known_format(source))
+        return Job(source, source, None)  # what it is, whatever its suffix says
     if request.output is None:
         suffix = FORMATS[format_name].suffixes[0] if format_name else source.suffix
         target = source.with_name(f"{source.stem}.{request.command}{suffix}")
@@ -244,7 +246,17 @@ def _file_job(
             target = target.with_suffix(FORMATS[format_name].suffixes[0])
         return Job(source, target, format_name or _known_format(target))
     target = Path(request.output)
-    return Job(source, target, format_name or format_of(target))
+    return Job(source, target, _named_format(target, format_name))
+
+
+def _named_format(target: Path, format_name: str | None) -> str:
+    """Return the format of an output that was named, which --format may not contradict."""
+    if format_name and _known_format(target) not in (None, format_name):
+        raise ConvcliError(
+            f"{shown(target)} is the name of a {_known_format(target)}, and --format says "
+            f"{format_name}; change one of them"
+        )
+    return format_name or format_of(target)
 
 
 def _known_format(path: Path) -> str | None:
@@ -263,7 +275,7 @@ def _check_clashes(jobs: list[Job], existing: Existing) -> None:
         if place in targets:
             raise ConvcliError(
                 f"{shown(targets[place])} and {shown(job.source)} would both be written to "
-                f"{shown(job.target)}"
+                f"{shown(job.target)}; filter them apart, or into folders of their own"
             )
         targets[place] = job.source
         there = _file_id(job.target)

@@ -18,13 +18,15 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     """Half width of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
     if radius is not None:
         half = count(radius, "radius", least=0)
+        if 2 * half + 1 > LONGEST_SIDE:
+            raise ConvcliError(f"radius must be at most {LONGEST_SIDE // 2} pixels, not {half}")
     else:
         half_width = positive(truncate, "truncate") * sigma + 0.5
         half = int(half_width) if half_width < LONGEST_SIDE else LONGEST_SIDE
     if 2 * half + 1 > LONGEST_SIDE:
         raise ConvcliError(
             f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
-            "shrink the picture first, or lower --truncate or --radius"
+            "shrink the picture first, or cut the kernel earlier (truncate, radius)"
         )
     return half
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
 import convcli
 from convcli import batch, image
@@ -289,3 +290,17 @@ def test_a_reader_that_went_away_is_not_the_pictures_failure(jobs):
 
     with pytest.raises(BrokenPipeError):
         list(run(jobs[:1], Filter(gone, {}), 1))
+
+
+def test_what_a_format_leaves_out_is_noted(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    colours = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    source = tmp_path / "a.png"
+    Image.fromarray(colours).save(source, icc_profile=profile)
+    jobs = [
+        Job(source, tmp_path / f"b.{name.lower()}", name) for name in ("PNG", "BMP", "GIF", "TIFF")
+    ]
+    noted = {outcome.job.format: " ".join(outcome.notes) for outcome in run(jobs, BLUR, 1)}
+    assert noted["PNG"] == noted["TIFF"] == ""
+    assert noted["BMP"] == "BMP has no place for its colour profile, which was left out"
+    assert "256 colours" in noted["GIF"]

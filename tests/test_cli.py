@@ -163,7 +163,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("truncated.png",), "'truncated.png': is truncated or damaged: "),
         (("many.gif",), "'many.gif': has 2 frames or pages; only single pictures"),
         (("ragged.csv",), "'ragged.csv': is not a picture"),
-        (("/dev/null", "-o", "x.png"), "'/dev/null': is not a file"),
+        (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; pipe it in"),
         (("-",), "standard input: is empty"),
         ((), "standard input: is empty"),
         (("a.png", "--max-pixels", "9"), "'a.png': has more than 9 pixels; --max-pixels raises"),
@@ -753,10 +753,13 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, ste
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     with process:
-        assert process.stdout.readline() == "begun\n"
-        start = time.monotonic()
-        process.send_signal(number)
-        said = process.stderr.read()
+        try:
+            assert process.stdout.readline() == "begun\n"
+            start = time.monotonic()
+            process.send_signal(number)
+            said = process.stderr.read()
+        finally:
+            process.kill()  # or a failure would wait for it to filter for hours
     assert process.returncode == -number
     assert time.monotonic() - start < 3
     assert "Traceback" not in said

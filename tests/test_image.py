@@ -30,7 +30,7 @@ READ_AS = {
     "BMP": {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"},
     "PPM": {"1": "L", "L": "L", "RGB": "RGB", "I;16": "I;16"},
     "AVIF": {"RGB": "RGB", "RGBA": "RGBA"},
-    "GIF": {"L": "RGB", "P": "RGB", "P with alpha": "RGBA"},
+    "GIF": {"L": "RGB", "P": "RGB"},
 }  # fmt: skip
 CASES = [(name, mode) for name, modes in READ_AS.items() for mode in modes]
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM")

@@ -90,7 +90,7 @@ def listed(monkeypatch, content):
          [("a.png", "a.edge.png"), ("gone/x.png", "No such file or directory")]),
         (["a.png/x"], {}, [("a.png/x", "Not a directory")]),
         (["x" * 300], {}, [("x" * 300, "File name too long")]),
-        (["/dev/null"], {}, [("/dev/null", "is not a file")]),
+        (["/dev/null"], {}, [("/dev/null", "is not a regular file; pipe it in, and name '-'")]),
         (["empty"], {"recursive": True}, [("empty", "no pictures found in this folder")]),
         (["notes.txt"], {}, [("notes.txt", "notes.edge.txt")]),  # what it is, reading will tell
     ],
@@ -179,7 +179,7 @@ def test_what_exists_is_skipped_or_not(existing, skipped):
         ({"output": "o/"}, ["PNG", "JPEG", None]),  # None: as the file turns out to be
         ({"output": "o/", "format": "tiff"}, ["TIFF"] * 3),
         ({}, ["PNG", "JPEG", None]),
-        ({"existing": "in place"}, ["PNG", "JPEG", None]),
+        ({"existing": "in place"}, [None] * 3),  # what they are, whatever they are called
     ],
 )
 def test_the_suffix_decides_the_format(settings, formats):
@@ -228,7 +228,8 @@ def test_links_to_folders_and_what_is_no_file_are_left_alone(tree):
 @pytest.mark.parametrize("how", [{}, {"output": "o.png"}])
 def test_a_fifo_by_name_is_refused_without_opening_it(tree, how):
     os.mkfifo(tree / "fifo.png")
-    assert pairs("fifo.png", **how) == [("fifo.png", "is not a file")]
+    ((_, problem),) = pairs("fifo.png", **how)
+    assert problem == "is not a regular file; pipe it in, and name '-'"
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(tree, monkeypatch):
@@ -314,3 +315,13 @@ def test_a_folder_in_a_list_is_a_problem(monkeypatch):
         ("dir", "is a folder; name it as an input, with -r"),
         ("a.png", "o/a.png"),
     ]
+
+
+@pytest.mark.parametrize("inputs", [["a.png"], []])
+def test_a_name_and_a_format_that_contradict_each_other_are_refused(inputs):
+    with pytest.raises(
+        ConvcliError, match=r"'x\.jpg' is the name of a JPEG, and --format says PNG"
+    ):
+        jobs_for(request(*inputs, output="x.jpg", format="png"))
+    (job,) = jobs_for(request(*inputs, output="x.jpeg", format="jpg"))
+    assert job.format == "JPEG"

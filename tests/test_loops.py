@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -162,3 +166,35 @@ def test_a_column_and_a_row_are_their_product(loop, dtype, kernel, bad):
     np.testing.assert_allclose(
         out, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted[np.isfinite(wanted)]).max()
     )
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\x80\x05half"])
+def test_a_damaged_cache_is_begun_anew(suffix, damage, tmp_path):
+    """A crash or a full disk may leave half a file of machine code."""
+    code = (
+        "import numpy, convcli;"
+        "print(convcli.convolve(numpy.full((3, 3), 7, 'uint8'), [[1, 2]], method='numba').max())"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert (done.stdout, done.stderr) == ("21\n", "")
+        kept = list(tmp_path.rglob(f"*{suffix}"))
+        assert kept
+        for file in kept:
+            file.write_bytes(damage)
+
+
+def test_no_place_for_a_cache_is_no_error(tmp_path):
+    code = (
+        "import numpy, numba.core.caching as caching\n"
+        "caching.CacheImpl._locator_classes = []\n"
+        "caching.FunctionCache._impl_class._locator_classes = []\n"
+        "import convcli\n"
+        "print(convcli.convolve(numpy.full((3, 3), 7, 'uint8'), [[1, 2]], method='numba').max())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("21\n", "")

@@ -110,8 +110,10 @@ def _status() -> int:
     except ConvcliError as error:
         return _refused(str(error))
     except _UsageError as error:
-        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        return _refused(error.format_message() + hint)
+        message = error.format_message()
+        is_help = message.startswith("Usage:")
+        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx and not is_help else ""
+        return _refused(message + hint)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     except Exception as error:

@@ -10,6 +10,7 @@ import numpy as np
 from numba.extending import overload
 
 from convcli.loops import Correlate, two_pass
+from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 # nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
@@ -27,9 +28,22 @@ _HOW: dict[str, Any] = {
 def _compiled(function: Callable[..., None]) -> Callable[..., None]:
     """Compile when first called, and keep the machine code on disk where there is a place."""
     try:
-        return cast(Callable[..., None], numba.njit(cache=True, **_HOW)(function))
+        dispatcher = numba.njit(cache=True, **_HOW)(function)
     except RuntimeError:  # neither the package nor the home is writable: compile in each process
         return cast(Callable[..., None], numba.njit(**_HOW)(function))
+    cache = dispatcher._cache
+    load = cache.load_overload
+
+    def load_or_forget(*arguments: Any) -> Any:
+        """Begin the cache anew if a crash or a full disk has left it damaged."""
+        try:
+            return load(*arguments)
+        except Exception:  # whatever unpickling half a file raises
+            cache.flush()
+            return None
+
+    cache.load_overload = load_or_forget
+    return cast(Callable[..., None], dispatcher)
 
 
 # Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
@@ -215,8 +229,8 @@ def _sum_columns(window, top, left, table, four, run):
 
 
 def _store(total: Floats, divisor: float, out: Pixels) -> None:
-    """Say what `convcli.rounding.store` says, compiled: numba takes the overload below."""
-    raise RuntimeError("only meant for compiled code")
+    """Call `convcli.rounding.store`; compiled code gets the overload below instead."""
+    store(total, out, divisor)
 
 
 @overload(_store, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
