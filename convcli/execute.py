@@ -19,9 +19,9 @@ from convcli.types import Floats, OnProgress, Pixels
 Region = tuple[Span, Span]
 """Rows and columns of a piece of the picture."""
 
-# Columns of a tile whose sums are kept as floats, several arrays of them, to be combined: 64
-# rows of 1024 RGB pixels are 0.8 MB each.
-_COMBINED_COLUMNS = 1024
+# Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
+# combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
+_COMBINED_SAMPLES = 4096
 
 RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
@@ -51,7 +51,7 @@ def run_in_threads(
 
     One worker has a thread too, so that the main one is free to take signals.
     """
-    filter_region = region_filter(plan, recipe)
+    filter_region = region_filter(plan, recipe, source.shape[2])
     out = np.empty(shape, recipe.out_dtype)
     with ThreadPoolExecutor(plan.workers) as pool:
         try:
@@ -71,7 +71,7 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
             yield (top, min(top + size[0], rows[1])), (left, min(left + size[1], columns[1]))
 
 
-def region_filter(plan: Plan, recipe: Recipe) -> RegionFilter:
+def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
     loop = load(plan.loop)
     passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
@@ -79,7 +79,8 @@ def region_filter(plan: Plan, recipe: Recipe) -> RegionFilter:
     fill, (tile_rows, tile_columns) = passes[0], plan.tile
     if not recipe.is_plain_sum:
         fill = _combined(passes, recipe, np.dtype(plan.accumulator))
-        tile_columns = min(tile_columns, max(_COMBINED_COLUMNS, recipe.kernels[0].shape[1]))
+        least = max(_COMBINED_SAMPLES // channels, recipe.kernels[0].shape[1])
+        tile_columns = min(tile_columns, least)
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
         for rows, columns in pieces(*region, (tile_rows, tile_columns)):

@@ -48,7 +48,7 @@ def run_in_processes(
     ConvcliError
         If a worker dies.
     """
-    filter_region = region_filter(plan, recipe)
+    filter_region = region_filter(plan, recipe, source.shape[2])
     # Compile (or load) the loops here, so that forked workers have them already.
     filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
     pixels = _shared(source.nbytes)
@@ -165,7 +165,7 @@ def _attach(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files
         signal.signal(number, signal.SIG_DFL)
-    _filter_region = region_filter(plan, recipe)
+    _filter_region = region_filter(plan, recipe, source_shape[2])
     _source = _view(source, source_shape, source_dtype)
     _out = _view(out, out_shape, recipe.out_dtype)
 

@@ -70,7 +70,7 @@ def test_progress_is_told_in_the_callers_thread():
 def test_an_error_in_a_region_stops_the_rest(monkeypatch):
     done = []
 
-    def failing(plan, recipe):
+    def failing(plan, recipe, channels):
         def filter_region(source, out, region):
             done.append(region)
             raise RuntimeError("broken")
@@ -91,8 +91,8 @@ def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     done = []
     real = execute.region_filter
 
-    def counting(plan, recipe):
-        fill = real(plan, recipe)
+    def counting(plan, recipe, channels):
+        fill = real(plan, recipe, channels)
 
         def filter_region(source, out, region):
             done.append(region)
