@@ -204,6 +204,8 @@ def plan_for(
     else:
         chosen, reason = method, "as asked"
     plan, seconds = plans[chosen]
+    if plan["loop"] == "overlap_add":
+        accumulator = "float64"  # as its transforms are
     return Plan(
         method=chosen,
         accumulator=accumulator,
