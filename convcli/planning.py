@@ -29,13 +29,14 @@ class Preset(NamedTuple):
 
     loop: str
     executor: Executor
+    package: str | None = None
 
 
 PRESETS: dict[Method, Preset] = {
     "numpy": Preset("direct_numpy", "threads"),
-    "numba": Preset("direct_numba", "threads"),
+    "numba": Preset("direct_numba", "threads", "numba"),
     "fft": Preset("overlap_add", "threads"),
-    "tiled": Preset("direct_numba", "processes"),
+    "tiled": Preset("direct_numba", "processes", "pathos"),
 }
 
 
@@ -191,9 +192,8 @@ def plan_for(
     plans: dict[Method, tuple[dict[str, Any], float]] = {
         word: _preset_plan(word, size, several, cores, accumulator, pictures, form)
         for word in PRESETS
-        if (word == "tiled" and find_spec("pathos")) or (word == "numba" and _has_numba())
-        or word in ("numpy", "fft")
-    }  # fmt: skip
+        if _installed(word)
+    }
     predicted: dict[Method, float] = {word: plan[1] for word, plan in plans.items()}
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
@@ -250,16 +250,17 @@ def worker_count(workers: int | None) -> int:
 
 
 @cache
-def _has_numba() -> bool:
-    return find_spec("numba") is not None
+def _installed(word: Method) -> bool:
+    package = PRESETS[word].package
+    return package is None or find_spec(package) is not None
 
 
 def check_method(method: Method) -> None:
     """Raise `ConvcliError` for a word that is unknown, or whose package is not installed."""
     if method not in METHODS:
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
-    package = {"numba": "numba", "tiled": "pathos"}.get(method)
-    if package and find_spec(package) is None:
+    if method != "auto" and not _installed(method):
+        package = PRESETS[method].package
         raise ConvcliError(
             f"method {method!r} needs the package {package}, which is not installed; "
             f"pip install {package}, or choose another method"
@@ -280,8 +281,8 @@ def _preset_plan(
     form: Form | None,
 ) -> tuple[dict[str, Any], float]:
     """Complete a preset for a picture, and predict its seconds."""
-    loop, executor = PRESETS[word]
-    if loop == "direct_numba" and not _has_numba():
+    loop, executor, _ = PRESETS[word]
+    if loop == "direct_numba" and not _installed("numba"):
         loop = "direct_numpy"
     kernel = kernels[0]
     tile = _tile_size(loop, size, kernel.shape, cores)

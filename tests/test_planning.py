@@ -104,14 +104,14 @@ def test_what_is_not_installed_is_left_out_or_named(missing, monkeypatch):
     monkeypatch.setattr(
         planning, "find_spec", lambda name: None if name == missing else found(name)
     )
-    planning._has_numba.cache_clear()
+    planning._installed.cache_clear()
     try:
         method = {"numba": "numba", "pathos": "tiled"}[missing]
         with pytest.raises(ConvcliError, match=f"needs the package {missing}.*pip install"):
             plan_for((9, 9), "uint8", DENSE, method)
         assert method not in plan_for((9, 9), "uint8", DENSE).predicted
     finally:
-        planning._has_numba.cache_clear()
+        planning._installed.cache_clear()
 
 
 def test_printing_a_plan_says_what_why_and_what_else():

@@ -62,14 +62,15 @@ _PATIENCE_SECONDS = 0.5
 
 def main() -> None:
     """Run the program; every failure that a user can cause ends in one line."""
-    # numpy's linear algebra would start a thread a core, which nothing here uses: 35 ms.
+    # numpy's linear algebra would start a thread a core: 35 ms, and what is asked of it here
+    # (the factors of a kernel, luminance) is too small for them.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not sys.warnoptions:
         # Pillow warns of damaged EXIF data, in two lines and with a line of its source.
         warnings.simplefilter("ignore")
     # A stream that was closed (`<&-`) is None; what is read from it or said to it is nothing.
-    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - open to the end
     for number in _FATAL:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and `&` have it
             signal.signal(number, _leave)

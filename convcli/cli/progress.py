@@ -89,7 +89,7 @@ class Bar:
         )
 
         class VisibleCursor(Console):
-            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
+            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
                 return False  # a program that is killed could not bring it back
 
         self._progress = Progress(
