@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli import borders, execute
 from convcli.checks import finite
 from convcli.colour import Colour, full_scale
+from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.planning import Plan, plan_for
@@ -82,6 +83,7 @@ def apply(
     grey: bool = False,
     keep_alpha: bool = False,
     encode: bool = True,
+    decimations: Decimations | None = None,
     **options: Unpack[Options],
 ) -> Pixels:
     """Run kernels of one shape over an image and combine their results, as `convolve` does.
@@ -102,6 +104,9 @@ def apply(
         Give the result the image's own alpha.
     encode : bool
         Whether the result is light, to be encoded again under `linear`.
+    decimations : (Decimation, Decimation), optional
+        How to blur by way of a coarser grid instead, which is done where 8-bit levels become
+        8-bit levels and nothing else is done to them.
     """
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(
@@ -116,23 +121,30 @@ def apply(
     # A constant that is no sample may be so large that float32 sums lose the samples.
     foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
+    dtype = out_dtype(options.get("out_dtype"), array.dtype)
+    how = _colour(pixels, kernels, grey, keep_alpha, encode, options)
+    exact = options.get("exact", False) or foreign
+    if exact or not how.is_plain or {array.dtype, dtype} != {np.dtype(np.uint8)}:
+        decimations = None
     plan = plan_for(
         pixels.shape,
         array.dtype,
         turned,
         options.get("method", "auto"),
         options.get("workers"),
-        exact=options.get("exact", False) or foreign,
+        exact=exact,
         pictures=options.get("pictures", 1),
+        decimations=decimations,
     )
     recipe = Recipe(
         kernels=turned,
         halo=halo_of(kernels[0].shape, correlate),
         border=border,
         border_value=border_value,
-        colour=_colour(pixels, kernels, grey, keep_alpha, encode, options),
+        colour=how,
         combine=combine,
-        out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
+        out_dtype=dtype,
+        decimations=decimations,
     )
     if on_plan := options.get("on_plan"):
         on_plan(plan)

@@ -9,6 +9,7 @@ import numpy as np
 
 from convcli import borders, colour
 from convcli.borders import Span
+from convcli.decimation import Decimations
 from convcli.kernel import Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Loop, load
 from convcli.planning import Plan
@@ -74,6 +75,8 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
 def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
     loop = load(plan.loop)
+    if recipe.decimations:
+        return _decimated(loop, plan, recipe, recipe.decimations)
     passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
     # The usual case: the loop reads the picture's samples and rounds into the result.
     fill, (tile_rows, tile_columns) = passes[0], plan.tile
@@ -94,6 +97,28 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
                 filled = np.empty(tile.shape, out.dtype)
                 fill(window, filled)
                 tile[...] = filled
+
+    return filter_region
+
+
+def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
+    """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
+    along_y, along_x = decimations
+    blur = loop.gaussian_blurrer(decimations, np.dtype(plan.accumulator))
+    above_below = (along_y.radius, along_y.radius, 0, 0)
+    beside = (0, 0, along_x.radius, along_x.radius)
+
+    def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
+        rows, columns = region
+        how = recipe.border, recipe.border_value
+        strip = borders.window(source, rows, (0, source.shape[1]), above_below, *how)
+
+        def widen(lines: Pixels) -> Pixels:
+            return borders.window(lines, (0, len(lines)), columns, beside, *how)
+
+        filled = np.empty((rows[1] - rows[0], columns[1] - columns[0], out.shape[2]), out.dtype)
+        blur(strip, widen, filled)
+        out[rows[0] : rows[1], columns[0] : columns[1]] = filled
 
     return filter_region
 

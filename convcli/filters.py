@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from convcli.checks import at_least_0
 from convcli.colour import ROUNDING, full_scale
 from convcli.convolution import apply, convolve, out_dtype
+from convcli.decimation import decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel
-from convcli.kernels import edge_kernels, gaussian_kernel
+from convcli.kernels import edge_kernels, gaussian_kernel, sigmas
 from convcli.recipe import Combine
 from convcli.types import Floats, Options, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
@@ -47,7 +48,10 @@ def blur(
         The image's shape and dtype.
     """
     kernel = gaussian_kernel(sigma, truncate, radius)
-    return apply(image, (kernel,), **options)
+    # A cut that was asked for is an exact wish; at 4 sigma it means the Gaussian.
+    cut = truncate != 4.0 or radius is not None
+    coarser = None if cut else decimations(sigmas(sigma))
+    return apply(image, (kernel,), decimations=coarser, **options)
 
 
 def edge(

@@ -38,7 +38,7 @@ def _gaussian_samples(sigma: float, half: int) -> Weights:
     return np.asarray(samples / samples.sum())
 
 
-def _sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
+def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
     """Check sigma and return it as (along x, along y)."""
     try:
         along_x, along_y = np.broadcast_to(np.asarray(sigma, np.float64), 2)
@@ -70,7 +70,7 @@ def gaussian_kernel(
     ConvcliError
         If sigma or truncate is not finite and above 0.
     """
-    sigma_x, sigma_y = _sigmas(sigma)
+    sigma_x, sigma_y = sigmas(sigma)
     row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
     column = _gaussian_samples(sigma_y, _radius(sigma_y, truncate, radius))
     return Kernel("gaussian", (column.size, row.size), given_factors=((column, row),))

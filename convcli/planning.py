@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,14 +13,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convcli import machine_code
 from convcli.checks import count
+from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel
 from convcli.loops import LOOPS
 from convcli.words import METHODS, Method, listed
 
 Executor = Literal["threads", "processes"]
-Form = Literal["separable", "dense"]
+Form = Literal["separable", "dense", "decimated"]
 
 
 class Preset(NamedTuple):
@@ -55,13 +56,16 @@ class Cost(NamedTuple):
 
 # Chosen so that the ratios that benchmarks/fit_costs.py prints lie about 1, on 2 cores of an
 # AMD EPYC (Zen 5), Python 3.11, numpy 2.4, numba 0.68: times of one thread for pictures of
-# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for `import numba` and
-# its first call.
+# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for its first call.
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(sample=0.3, tap=0.165, tile=40_000, start_up=0.0),
-    "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.30),
+    "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.04),
     "overlap_add": Cost(sample=0.9, tap=0.32, tile=45_000, start_up=0.0),
 }
+
+# What `import numba` takes where no machine code was kept. Compiling takes 1 or 2 seconds more,
+# which are not counted: they are paid once, and every later run is the faster for it.
+_NUMBA_START_UP = 0.30
 
 # float64 sums take twice the memory traffic and half the vector width.
 _FLOAT64 = {"direct_numpy": 2.0, "direct_numba": 2.0, "overlap_add": 1.0}
@@ -84,8 +88,9 @@ class Plan:
         The word that names it, never "auto".
     loop : str
         The inner loop, a name in `convcli.loops.LOOPS`.
-    form : {"separable", "dense"}
-        Columns then rows for each factor of the kernel, or all weights at once.
+    form : {"separable", "dense", "decimated"}
+        Columns then rows for each factor of the kernel, all weights at once, or a Gaussian by
+        way of a coarser grid.
     rank : int
         How many column-times-row terms the separable form has; 0 where finding out would
         cost more than it could save.
@@ -106,6 +111,8 @@ class Plan:
         Why this one.
     kernel : str
         The kernels' names and sizes.
+    decimations : (Decimation, Decimation), optional
+        The grids of the form "decimated".
     """
 
     method: Method
@@ -121,11 +128,19 @@ class Plan:
     predicted: dict[Method, float]
     reason: str
     kernel: str
+    decimations: Decimations | None = None
 
     def __str__(self) -> str:
         others = ", ".join(f"{m} {_duration(s)}" for m, s in self.predicted.items())
         several = self.form == "separable" and self.rank > 1
         form = f"{self.rank} separable terms" if several else self.form
+        if self.decimations:
+            steps = " and ".join(str(axis.step) for axis in self.decimations)
+            error = 255 * sum(axis.error for axis in self.decimations) / 2
+            form = (
+                f"decimated: on a grid of every {steps} pixels (y and x),\n"
+                f"           at most {error:.2g} of a level from the true Gaussian"
+            )
         return "\n".join(
             [
                 f"method     {self.method}: {self.reason}",
@@ -152,6 +167,7 @@ def plan_for(
     exact: bool = False,
     pictures: int = 1,
     form: Form | None = None,
+    decimations: Decimations | None = None,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
 
@@ -173,6 +189,8 @@ def plan_for(
         How many pictures share the start-up.
     form : {"separable", "dense"}, optional
         Force one form; the default is the cheaper one.
+    decimations : (Decimation, Decimation), optional
+        Blur by way of these grids, whatever the method, so that all give the same picture.
 
     Returns
     -------
@@ -190,7 +208,9 @@ def plan_for(
     accumulator = "float64" if exact else accumulator_for(dtype, several)
 
     plans: dict[Method, tuple[dict[str, Any], float]] = {
-        word: _preset_plan(word, size, several, cores, accumulator, pictures, form)
+        word: _decimated_plan(word, size, decimations, cores, pictures)
+        if decimations
+        else _preset_plan(word, size, several, cores, accumulator, pictures, form)
         for word in PRESETS
         if _installed(word)
     }
@@ -198,7 +218,7 @@ def plan_for(
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
-        waiting = 0.0 if _loaded() else COSTS["direct_numba"].start_up / pictures
+        waiting = _waiting("direct_numba") / pictures
         if predicted.get("numba", math.inf) - waiting < predicted[chosen]:
             reason += "; starting numba would take longer than it could save"
     else:
@@ -213,6 +233,7 @@ def plan_for(
         predicted=predicted,
         reason=reason,
         kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
+        decimations=decimations,
         **plan,
     )
 
@@ -267,10 +288,6 @@ def check_method(method: Method) -> None:
         )
 
 
-def _loaded() -> bool:
-    return "numba" in sys.modules
-
-
 def _preset_plan(
     word: Method,
     size: tuple[int, int, int],
@@ -281,9 +298,7 @@ def _preset_plan(
     form: Form | None,
 ) -> tuple[dict[str, Any], float]:
     """Complete a preset for a picture, and predict its seconds."""
-    loop, executor, _ = PRESETS[word]
-    if loop == "direct_numba" and not _installed("numba"):
-        loop = "direct_numpy"
+    loop, executor = _loop_of(word)
     kernel = kernels[0]
     tile = _tile_size(loop, size, kernel.shape, cores)
     dense = _dense_cost(loop, size, kernels, tile)
@@ -302,9 +317,6 @@ def _preset_plan(
     else:
         regions = tile
         workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
-    start_up = 0.0 if loop == "direct_numba" and _loaded() else COSTS[loop].start_up / pictures
-    if executor == "processes":
-        start_up += _POOL_START + _POOL_SAMPLE * 1e-9 * math.prod(size)
     speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
     plan: dict[str, Any] = {
         "loop": loop,
@@ -315,7 +327,69 @@ def _preset_plan(
         "regions": regions,
         "tile": tile,
     }
-    return plan, start_up + nanoseconds * 1e-9 / speed
+    return plan, _start_up(loop, executor, size, pictures) + nanoseconds * 1e-9 / speed
+
+
+def _loop_of(word: Method) -> tuple[str, Executor]:
+    """Return a preset's loop and executor; without numba its place is taken by numpy."""
+    loop, executor, _ = PRESETS[word]
+    missing = loop == "direct_numba" and not _installed("numba")
+    return "direct_numpy" if missing else loop, executor
+
+
+def _start_up(loop: str, executor: Executor, size: tuple[int, int, int], pictures: int) -> float:
+    """Predict the seconds before the first sample is filtered."""
+    seconds = _waiting(loop) / pictures
+    if executor == "processes":
+        seconds += _POOL_START + _POOL_SAMPLE * 1e-9 * math.prod(size)
+    return seconds
+
+
+# Nanoseconds a sample on one core, for the strip's halo too: fitted like `COSTS`.
+_DECIMATED = {"direct_numpy": 8.0, "direct_numba": 0.9, "overlap_add": 40.0}
+
+# Rows of a region in steps of the grid: its halo is about 22 of them.
+_DECIMATED_STEPS = 128
+
+
+def _decimated_plan(
+    word: Method,
+    size: tuple[int, int, int],
+    decimations: Decimations,
+    cores: int,
+    pictures: int,
+) -> tuple[dict[str, Any], float]:
+    """Complete a preset for a wide Gaussian, and predict its seconds."""
+    loop, executor = _loop_of(word)
+    along_y, _ = decimations
+    height, width, channels = size
+    # Regions begin on the grid, which keeps the picture the same however it is cut.
+    each = -(-height // cores)
+    rows = min(_DECIMATED_STEPS, -(-each // along_y.step)) * along_y.step
+    regions = -(-height // rows)
+    workers = min(cores, regions)
+    samples = (height + 2 * along_y.radius * regions) * width * channels
+    plan: dict[str, Any] = {
+        "loop": loop,
+        "form": "decimated",
+        "rank": 1,
+        "executor": executor,
+        "workers": workers,
+        "regions": (min(rows, height), width),
+        "tile": (min(rows, height), width),
+    }
+    speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
+    seconds = samples * _DECIMATED[loop] * 1e-9 / speed
+    return plan, seconds + _start_up(loop, executor, size, pictures)
+
+
+def _waiting(loop: str) -> float:
+    """Predict the seconds that a loop takes to load."""
+    if loop != "direct_numba":
+        return COSTS[loop].start_up
+    if machine_code.is_loaded():
+        return 0.0
+    return COSTS[loop].start_up if machine_code.is_kept() else _NUMBA_START_UP
 
 
 def _dense_cost(

@@ -9,6 +9,7 @@ import numpy as np
 
 from convcli.borders import Halo
 from convcli.colour import Colour
+from convcli.decimation import Decimations
 from convcli.kernel import Kernel
 from convcli.types import Floats
 from convcli.words import Border
@@ -35,6 +36,8 @@ class Recipe:
         How the kernels' results become one; without it there is one kernel.
     out_dtype : numpy.dtype
         dtype of the result.
+    decimations : (Decimation, Decimation), optional
+        Along y and x, where a Gaussian is blurred by way of a coarser grid.
     """
 
     kernels: tuple[Kernel, ...]
@@ -44,6 +47,7 @@ class Recipe:
     colour: Colour
     combine: Combine | None
     out_dtype: np.dtype[np.generic]
+    decimations: Decimations | None = None
 
     @property
     def is_plain_sum(self) -> bool:

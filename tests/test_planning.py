@@ -41,7 +41,7 @@ def test_separable_where_that_is_cheaper(method):
 
 
 def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones(monkeypatch):
-    monkeypatch.setattr(planning, "_loaded", lambda: True)
+    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.0)
     for shape in [(64, 64), (1000, 1500, 3), (4000, 6000, 3)]:
         assert plan_for(shape, "uint8", gaussian_kernel(3)).method == "numba"
     large = kernel_from(np.random.default_rng(0).normal(size=(101, 101)))
@@ -49,7 +49,7 @@ def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones
 
 
 def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
-    monkeypatch.setattr(planning, "_loaded", lambda: False)
+    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.3 * (loop == "direct_numba"))
     plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
     assert plan.method in ("numpy", "fft")
     assert "starting numba would take longer" in plan.reason
@@ -139,7 +139,7 @@ def test_every_core_gets_a_piece(method, size, cores):
 
 
 def test_the_reason_speaks_of_numba_only_where_it_would_have_won(monkeypatch):
-    monkeypatch.setattr(planning, "_loaded", lambda: False)
+    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.3 * (loop == "direct_numba"))
     dense = kernel_from(np.random.default_rng(0).normal(size=(81, 81)))
     plan = plan_for((3000, 4000), "uint8", dense)
     assert plan.method == "fft"

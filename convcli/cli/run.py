@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -50,8 +51,8 @@ def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None
     _check_streams(shared, jobs)
     _check_quality(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    if not shared.debug:
-        logging.disable()  # when memory runs out, thread pools log tracebacks
+    if not shared.debug:  # when memory runs out, thread pools log tracebacks
+        logging.getLogger("concurrent.futures").disabled = True
     what = Filter(
         apply=lambda picture, options: verb(picture.pixels, **options_for(picture, options)),
         options=Options(
@@ -168,7 +169,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
     counts = {"written": 0, "failed": 0, "skipped": 0}
     end = ""
     try:
-        with _bar(jobs, shared) as bar:
+        with _bar(jobs, shared) as bar, _notices(bar, shared):
             for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
                 counts[outcome.status] += 1
                 bar.picture_done(outcome.megapixels)
@@ -180,6 +181,21 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
         if len(jobs) > 1 and not shared.quiet:
             _say(", ".join(f"{count} {status}" for status, count in counts.items()) + end)
     return counts["failed"]
+
+
+@contextmanager
+def _notices(bar: Bar, shared: Shared) -> Iterator[None]:
+    """Pass on what the package logs while it works: that it compiles, on the first run."""
+    handler = logging.Handler()
+    handler.emit = lambda record: bar.say(f"convcli: {record.getMessage()}")  # type: ignore[method-assign]
+    logger = logging.getLogger("convcli")
+    if not shared.quiet:
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _bar(jobs: list[Job], shared: Shared) -> Bar:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-
-import numba
 import numpy as np
-from numba.extending import overload
 
-from convcli.loops import Correlate, two_pass
-from convcli.rounding import store
+from convcli.decimation import Decimations
+from convcli.loops import Blur, Correlate, Widen, two_pass
+from convcli.machine_code import function
 from convcli.types import Floats, Pixels
 
-# nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
-# the sum, so NaN, infinity and the result of any strip size stay what they are; measured on
-# Zen 5 it is as fast as full fastmath. No parallel=True: its threading layers are not safe
-# to fork, and threads over strips are as fast.
-_HOW: dict[str, Any] = {
-    "nogil": True,
-    "fastmath": {"contract"},
-    "error_model": "numpy",
-    "boundscheck": False,
-}
-
-
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile when first called, and keep the machine code on disk where there is a place."""
-    try:
-        dispatcher = numba.njit(cache=True, **_HOW)(function)
-    except RuntimeError:  # neither the package nor the home is writable: compile in each process
-        return cast(Callable[..., None], numba.njit(**_HOW)(function))
-    cache = dispatcher._cache
-    load = cache.load_overload
-
-    def load_or_forget(*arguments: Any) -> Any:
-        """Begin the cache anew if a crash or a full disk has left it damaged."""
-        try:
-            return load(*arguments)
-        except Exception:  # whatever unpickling half a file raises
-            cache.flush()
-            return None
-
-    cache.load_overload = load_or_forget
-    return cast(Callable[..., None], dispatcher)
-
+_correlate = function("correlate")
+_separable = function("separable")
+_thin = function("thin")
+_blur_rows = function("blur_rows")
+_interpolate = function("interpolate")
 
 # Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
 # four rows of columns and one of sums there, fits the first-level cache (48 kB).
 _CHUNK = 2048
 
-# Output rows that share the loads of their window, and taps that share one of their sums.
+# The same for sums of a dozen rows of floats: 512 samples of each are 26 kB.
+_NARROW_CHUNK = 512
+
+# As in `convcli.inner_loops`, which is not imported for them: it imports numba.
 _ROWS = 4
 _TAPS = 8
 
@@ -64,7 +36,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     def correlate(window: Pixels, out: Pixels) -> None:
         stride = window.shape[1] * window.shape[2]
         offsets = where[:, 0] * stride + where[:, 1] * window.shape[2]
-        _correlate(window.reshape(-1), stride, offsets, values, scale, _rows(out))
+        total = np.empty(_CHUNK, values.dtype)
+        _correlate(window.reshape(-1), stride, offsets, values, scale, total, _rows(out))
 
     return correlate
 
@@ -84,9 +57,45 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
             return
         channels = window.shape[2]
         samples = window.reshape(window.shape[0], -1)
-        _separable(samples, table, where * channels, values, scale, _rows(out))
+        reach = (window.shape[1] - out.shape[1]) * channels
+        four = np.empty((_ROWS, _CHUNK + reach), values.dtype)
+        total = np.empty(_CHUNK, values.dtype)
+        _separable(samples, table, where * channels, values, scale, four, total, _rows(out))
 
     return correlate
+
+
+def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating]) -> Blur:
+    """Prepare a wide Gaussian: columns to the grid, rows there and back, columns back."""
+    along_y, along_x = decimations
+    step_y, step_x = along_y.step, along_x.step
+    onto = _shifted_columns(along_y.narrow.astype(accumulator), step_y)
+    back = _four_places(along_y.wide.astype(accumulator))
+    narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
+
+    def blur(strip: Pixels, widen: Widen, out: Pixels) -> None:
+        height, width, channels = out.shape
+        # The halo is one step longer above, and on the left, than what the first output needs.
+        strip = strip[step_y:]
+        points = (height - 1) // step_y + along_y.wide.shape[1]
+        thinned = np.empty((-(-points // _ROWS) * _ROWS, *strip.shape[1:]), accumulator)
+        _thin(_rows(strip), step_y, onto, _CHUNK, _rows(thinned))
+        rows = widen(thinned[:points])
+        # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
+        length = -(-rows.shape[1] // step_x) * channels
+        phases = np.empty((step_x, length), accumulator)
+        taps = step_x + np.arange(narrow.size)
+        offsets = taps % step_x * length + taps // step_x * channels
+        back_offsets = np.arange(wide.shape[1]) * channels
+        total = np.empty(((width - 1) // step_x + wide.shape[1]) * channels, accumulator)
+        _blur_rows(
+            _rows(rows), channels, step_x, offsets, narrow, back_offsets, wide, phases, total,
+            width * channels,
+        )  # fmt: skip
+        four = np.empty((_ROWS, _NARROW_CHUNK), accumulator)
+        _interpolate(_rows(rows), step_y, back, width * channels, four, _rows(out))
+
+    return blur
 
 
 def _rows(out: Pixels) -> Pixels:
@@ -94,172 +103,20 @@ def _rows(out: Pixels) -> Pixels:
     return out.reshape(out.shape[0], -1)
 
 
-def _shifted_columns(column: Floats) -> Floats:
-    """Lay the column out for output rows 0, 1, 2, 3 below each other, zeros around it."""
+def _four_places(wide: Floats) -> Floats:
+    """Lay the weights of four places between grid points beside each other, zeros below."""
+    step, points = wide.shape
+    rows = 4 + -(-max(points - 4, 0) // _TAPS) * _TAPS
+    tables = np.zeros((step // _ROWS, rows, _ROWS), wide.dtype)
+    tables[:, :points] = wide.reshape(-1, _ROWS, points).transpose(0, 2, 1)
+    return tables
+
+
+def _shifted_columns(column: Floats, step: int = 1) -> Floats:
+    """Lay the column out for output rows 0, 1, 2, 3, `step` rows apart, zeros around it."""
     # Four rows, and then eight at a time.
-    rows = 4 + -(-(column.size + _ROWS - 1 - 4) // _TAPS) * _TAPS
+    rows = 4 + -(-(column.size + (_ROWS - 1) * step - 4) // _TAPS) * _TAPS
     table = np.zeros((rows, _ROWS), column.dtype)
-    for shift in range(_ROWS):
-        table[shift : shift + column.size, shift] = column
+    for output in range(_ROWS):
+        table[output * step : output * step + column.size, output] = column
     return table
-
-
-@_compiled
-def _correlate(window, stride, offsets, weights, divisor, out):
-    """``out[y, x] = sum_t weights[t] * window[y * stride + offsets[t] + x] / divisor``."""
-    total = np.empty(_CHUNK, weights.dtype)
-    for y in range(out.shape[0]):
-        for left in range(0, out.shape[1], _CHUNK):
-            run = min(_CHUNK, out.shape[1] - left)
-            _sum(window[y * stride + left :], offsets, weights, total[:run])
-            _store(total[:run], divisor, out[y, left:])
-
-
-@_compiled
-def _separable(window, table, offsets, weights, divisor, out):
-    """Four rows at a time: their columns into `four`, then each of these rows into `out`."""
-    height, width = out.shape
-    reach = window.shape[1] - width
-    four = np.empty((_ROWS, _CHUNK + reach), weights.dtype)
-    total = np.empty(_CHUNK, weights.dtype)
-    for top in range(0, height, _ROWS):
-        for left in range(0, width, _CHUNK):
-            run = min(_CHUNK, width - left)
-            _sum_columns(window, top, left, table, four, run + reach)
-            for row in range(min(_ROWS, height - top)):
-                _sum(four[row], offsets, weights, total[:run])
-                _store(total[:run], divisor, out[top + row, left:])
-
-
-@_compiled
-def _sum(source, offsets, weights, total):
-    """``total[x] = sum_t weights[t] * source[offsets[t] + x]``."""
-    # The loops over x start at 0 and read slices that begin at the tap: an index that could
-    # be negative would cost the vectoriser (15 times slower, numba issue 1226). Eight taps
-    # share one load and store of the running sum: 63 instead of 37 GMAC/s on Zen 5. The
-    # first tap stands alone, because kernels cut at whole sigmas have 8 n + 1 taps.
-    run = total.size
-    if weights.size == 0:
-        total[:] = 0
-        return
-    w0 = weights[0]
-    s0 = source[offsets[0] :]
-    for x in range(run):
-        total[x] = w0 * s0[x]
-    t = 1
-    while t + 8 <= weights.size:
-        w0, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
-        w4, w5, w6, w7 = weights[t + 4], weights[t + 5], weights[t + 6], weights[t + 7]
-        s0, s1 = source[offsets[t] :], source[offsets[t + 1] :]
-        s2, s3 = source[offsets[t + 2] :], source[offsets[t + 3] :]
-        s4, s5 = source[offsets[t + 4] :], source[offsets[t + 5] :]
-        s6, s7 = source[offsets[t + 6] :], source[offsets[t + 7] :]
-        for x in range(run):
-            total[x] += (w0 * s0[x] + w1 * s1[x] + w2 * s2[x] + w3 * s3[x]) + (
-                w4 * s4[x] + w5 * s5[x] + w6 * s6[x] + w7 * s7[x]
-            )
-        t += 8
-    while t + 2 <= weights.size:
-        w0, w1 = weights[t], weights[t + 1]
-        s0, s1 = source[offsets[t] :], source[offsets[t + 1] :]
-        for x in range(run):
-            total[x] += w0 * s0[x] + w1 * s1[x]
-        t += 2
-    if t < weights.size:
-        w0 = weights[t]
-        s0 = source[offsets[t] :]
-        for x in range(run):
-            total[x] += w0 * s0[x]
-
-
-@_compiled
-def _sum_columns(window, top, left, table, four, run):
-    """``four[r, x] = sum_i table[i, r] * window[top + i, left + x]``.
-
-    A sample that is loaded and converted once serves four rows: on Zen 5 the columns of 25
-    taps take less than half of what they take one row at a time.
-    """
-    last = window.shape[0] - 1
-    f0, f1, f2, f3 = four[0], four[1], four[2], four[3]
-    # The first four rows set the sums, the others add to them.
-    s0, s1 = window[top, left:], window[min(top + 1, last), left:]
-    s2, s3 = window[min(top + 2, last), left:], window[min(top + 3, last), left:]
-    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
-    a0, a1, a2, a3 = t0[0], t1[0], t2[0], t3[0]
-    b0, b1, b2, b3 = t0[1], t1[1], t2[1], t3[1]
-    c0, c1, c2, c3 = t0[2], t1[2], t2[2], t3[2]
-    d0, d1, d2, d3 = t0[3], t1[3], t2[3], t3[3]
-    for x in range(run):
-        v0, v1, v2, v3 = s0[x], s1[x], s2[x], s3[x]
-        f0[x] = a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
-        f1[x] = b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
-        f2[x] = c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
-        f3[x] = d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
-    for i in range(4, table.shape[0], _TAPS):
-        # Below the window the table holds zeros, so any row that exists will do.
-        s0 = window[min(top + i, last), left:]
-        s1 = window[min(top + i + 1, last), left:]
-        s2 = window[min(top + i + 2, last), left:]
-        s3 = window[min(top + i + 3, last), left:]
-        s4 = window[min(top + i + 4, last), left:]
-        s5 = window[min(top + i + 5, last), left:]
-        s6 = window[min(top + i + 6, last), left:]
-        s7 = window[min(top + i + 7, last), left:]
-        t0, t1, t2, t3 = table[i], table[i + 1], table[i + 2], table[i + 3]
-        t4, t5, t6, t7 = table[i + 4], table[i + 5], table[i + 6], table[i + 7]
-        a0, a1, a2, a3, a4, a5, a6, a7 = t0[0], t1[0], t2[0], t3[0], t4[0], t5[0], t6[0], t7[0]
-        b0, b1, b2, b3, b4, b5, b6, b7 = t0[1], t1[1], t2[1], t3[1], t4[1], t5[1], t6[1], t7[1]
-        c0, c1, c2, c3, c4, c5, c6, c7 = t0[2], t1[2], t2[2], t3[2], t4[2], t5[2], t6[2], t7[2]
-        d0, d1, d2, d3, d4, d5, d6, d7 = t0[3], t1[3], t2[3], t3[3], t4[3], t5[3], t6[3], t7[3]
-        for x in range(run):
-            v0, v1, v2, v3 = s0[x], s1[x], s2[x], s3[x]
-            v4, v5, v6, v7 = s4[x], s5[x], s6[x], s7[x]
-            f0[x] += (a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3) + (
-                a4 * v4 + a5 * v5 + a6 * v6 + a7 * v7
-            )
-            f1[x] += (b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3) + (
-                b4 * v4 + b5 * v5 + b6 * v6 + b7 * v7
-            )
-            f2[x] += (c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3) + (
-                c4 * v4 + c5 * v5 + c6 * v6 + c7 * v7
-            )
-            f3[x] += (d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3) + (
-                d4 * v4 + d5 * v5 + d6 * v6 + d7 * v7
-            )
-
-
-def _store(total: Floats, divisor: float, out: Pixels) -> None:
-    """Call `convcli.rounding.store`; compiled code gets the overload below instead."""
-    store(total, out, divisor)
-
-
-@overload(_store, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
-def _store_by_dtype(total, divisor, out):
-    """Choose the way into `out` while compiling, when its dtype is known."""
-    if not isinstance(out.dtype, numba.types.Integer):
-
-        def copy(total, divisor, out):
-            if divisor == 1:
-                for x in range(total.size):
-                    out[x] = total[x]
-            else:
-                for x in range(total.size):
-                    out[x] = total[x] / divisor
-
-        return copy
-
-    accumulator = np.dtype(str(total.dtype)).type
-    integer = np.dtype(str(out.dtype)).type
-    lowest = accumulator(np.iinfo(integer).min)
-    highest = accumulator(np.iinfo(integer).max)
-
-    def round_and_clip(total, divisor, out):
-        if divisor != 1:
-            for x in range(total.size):
-                total[x] /= divisor
-        for x in range(total.size):
-            level = min(max(np.rint(total[x]), lowest), highest)
-            # By way of int32: float to int32 is one vector instruction, to uint8 none.
-            out[x] = integer(np.int32(level))
-
-    return round_and_clip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops import Correlate
-from convcli.rounding import store
+from convcli.decimation import Decimation, Decimations
+from convcli.loops import Blur, Correlate, Widen
+from convcli.rounding import settle, store
 from convcli.types import Floats, Pixels
 
 
@@ -28,3 +29,44 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         store(total.reshape(out.shape), out, divisor)
 
     return correlate
+
+
+def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating]) -> Blur:
+    """Prepare a wide Gaussian: along y to the grid, along x there and back, along y back."""
+    along_y, along_x = decimations
+
+    def blur(strip: Pixels, widen: Widen, out: Pixels) -> None:
+        height, width, _ = out.shape
+        thinned = widen(_thinned(along_y, strip, height, accumulator))
+        turned = _thinned(along_x, thinned.swapaxes(0, 1), width, accumulator)
+        rows = _interpolated(along_x, turned, width).swapaxes(0, 1)
+        total = _interpolated(along_y, rows, height)
+        settle(total)
+        store(total, out)
+
+    return blur
+
+
+def _thinned(
+    axis: Decimation, lines: Pixels, length: int, accumulator: np.dtype[np.floating]
+) -> Floats:
+    """Sum lines onto the grid with the narrow Gaussian, as many as `length` lines need."""
+    points = (length - 1) // axis.step + axis.wide.shape[1]
+    total = np.zeros((points, *lines.shape[1:]), accumulator)
+    term = np.empty_like(total)
+    for tap, weight in enumerate(axis.narrow, start=axis.step):
+        on_grid = lines[tap : tap + (points - 1) * axis.step + 1 : axis.step]
+        np.multiply(on_grid, accumulator.type(weight), out=term)
+        total += term
+    return total
+
+
+def _interpolated(axis: Decimation, grid: Floats, length: int) -> Floats:
+    """Sum the grid's lines back to `length` lines with the wide Gaussian."""
+    out = np.empty((length, *grid.shape[1:]), grid.dtype)
+    for place, weights in enumerate(axis.wide.astype(grid.dtype)):
+        lines = out[place :: axis.step]
+        lines[...] = weights[0] * grid[: len(lines)]
+        for point, weight in enumerate(weights[1:], start=1):
+            lines += weight * grid[point : point + len(lines)]
+    return out

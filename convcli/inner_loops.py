@@ -1,0 +1,261 @@
+"""The inner loops that numba compiles; `convcli.machine_code` is the door to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from convcli.rounding import STEPS_IN_LEVEL, store
+from convcli.types import Floats, Pixels
+
+# nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
+# the sum, so NaN, infinity and the result of any strip size stay what they are; measured on
+# Zen 5 it is as fast as full fastmath. No parallel=True: its threading layers are not safe
+# to fork, and threads over strips are as fast. No memory is taken here, so that the code
+# needs nothing of numba's runtime: callers pass scratch.
+HOW: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": {"contract"},
+    "error_model": "numpy",
+    "boundscheck": False,
+    "_nrt": False,
+}
+NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""For code that is not called by Python's own convention."""
+
+_entry = numba.njit(**HOW)
+_part = numba.njit(**HOW, **NO_WRAPPERS)
+
+# Output rows that share the loads of their window, and taps that share one of their sums.
+ROWS = 4
+TAPS = 8
+
+
+@_entry
+def correlate(window, stride, offsets, weights, divisor, total, out):
+    """``out[y, x] = sum_t weights[t] * window[y * stride + offsets[t] + x] / divisor``."""
+    for y in range(out.shape[0]):
+        for left in range(0, out.shape[1], total.size):
+            run = min(total.size, out.shape[1] - left)
+            _sum(window[y * stride + left :], offsets, weights, total[:run])
+            _store(total[:run], divisor, out[y, left:])
+
+
+@_entry
+def separable(window, table, offsets, weights, divisor, four, total, out):
+    """Four rows at a time: their columns into `four`, then each of these rows into `out`."""
+    height, width = out.shape
+    reach = window.shape[1] - width
+    for top in range(0, height, ROWS):
+        for left in range(0, width, total.size):
+            run = min(total.size, width - left)
+            _sum_columns(window, top, left, table, four, 0, 0, run + reach)
+            for row in range(min(ROWS, height - top)):
+                _sum(four[row], offsets, weights, total[:run])
+                _store(total[:run], divisor, out[top + row, left:])
+
+
+@_entry
+def thin(window, step, table, chunk, out):
+    """``out[k, x] = sum_i column[i] * window[k * step + i, x]``, four rows at a time."""
+    width = out.shape[1]
+    for top in range(0, out.shape[0], ROWS):
+        for left in range(0, width, chunk):
+            run = min(chunk, width - left)
+            _sum_columns(window, top * step, left, table, out, top, left, run)
+
+
+@_entry
+def blur_rows(rows, channels, step, offsets, narrow, wide_offsets, wide, phases, total, run):
+    """Blur each row in place by way of a coarser grid; `run` samples of it remain.
+
+    The samples of a place between grid points are brought together first, so that all loops
+    run over neighbours.
+    """
+    length = phases.shape[1]
+    points = length // channels
+    flat = phases.reshape(-1)
+    for y in range(rows.shape[0]):
+        row = rows[y]
+        for place in range(step):
+            phase = phases[place]
+            for point in range(min(points, (row.size // channels - place + step - 1) // step)):
+                source = (point * step + place) * channels
+                for channel in range(channels):
+                    phase[point * channels + channel] = row[source + channel]
+        _sum(flat, offsets, narrow, total)
+        outputs = run // channels
+        for place in range(step):
+            count = (outputs - place + step - 1) // step
+            blurred = phases[place]
+            _sum(total, wide_offsets, wide[place], blurred[: count * channels])
+            for point in range(count):
+                target = (point * step + place) * channels
+                for channel in range(channels):
+                    row[target + channel] = blurred[point * channels + channel]
+
+
+@_entry
+def interpolate(rows, step, tables, width, four, out):
+    """``out[k * step + p, x] = sum_t wide[p, t] * rows[k + t, x]``, rounded.
+
+    A table has the weights of four places between grid points.
+    """
+    height, chunk = out.shape[0], four.shape[1]
+    for top in range(0, height, step):
+        for left in range(0, width, chunk):
+            run = min(chunk, width - left)
+            for group in range(tables.shape[0]):
+                first = top + group * ROWS
+                if first < height:
+                    _sum_columns(rows, top // step, left, tables[group], four, 0, 0, run)
+                    for row in range(min(ROWS, height - first)):
+                        total = four[row, :run]
+                        _settle(total)
+                        _store(total, four.dtype.type(1), out[first + row, left:])
+
+
+@_part
+def _sum(source, offsets, weights, total):
+    """``total[x] = sum_t weights[t] * source[offsets[t] + x]``."""
+    # The loops over x start at 0 and read slices that begin at the tap: an index that could
+    # be negative would cost the vectoriser (15 times slower, numba issue 1226). Eight taps
+    # share one load and store of the running sum: 63 instead of 37 GMAC/s on Zen 5. The
+    # first tap stands alone, because kernels cut at whole sigmas have 8 n + 1 taps.
+    run = total.size
+    if weights.size == 0:
+        total[:] = 0
+        return
+    w0 = weights[0]
+    s0 = source[offsets[0] :]
+    for x in range(run):
+        total[x] = w0 * s0[x]
+    t = 1
+    while t + 8 <= weights.size:
+        w0, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        w4, w5, w6, w7 = weights[t + 4], weights[t + 5], weights[t + 6], weights[t + 7]
+        s0, s1 = source[offsets[t] :], source[offsets[t + 1] :]
+        s2, s3 = source[offsets[t + 2] :], source[offsets[t + 3] :]
+        s4, s5 = source[offsets[t + 4] :], source[offsets[t + 5] :]
+        s6, s7 = source[offsets[t + 6] :], source[offsets[t + 7] :]
+        for x in range(run):
+            total[x] += (w0 * s0[x] + w1 * s1[x] + w2 * s2[x] + w3 * s3[x]) + (
+                w4 * s4[x] + w5 * s5[x] + w6 * s6[x] + w7 * s7[x]
+            )
+        t += 8
+    while t + 2 <= weights.size:
+        w0, w1 = weights[t], weights[t + 1]
+        s0, s1 = source[offsets[t] :], source[offsets[t + 1] :]
+        for x in range(run):
+            total[x] += w0 * s0[x] + w1 * s1[x]
+        t += 2
+    if t < weights.size:
+        w0 = weights[t]
+        s0 = source[offsets[t] :]
+        for x in range(run):
+            total[x] += w0 * s0[x]
+
+
+@_part
+def _sum_columns(window, top, left, table, four, row, start, run):
+    """``four[row + r, start + x] = sum_i table[i, r] * window[top + i, left + x]``.
+
+    A sample that is loaded and converted once serves four rows: on Zen 5 the columns of 25
+    taps take less than half of what they take one row at a time.
+    """
+    last = window.shape[0] - 1
+    f0, f1 = four[row, start:], four[row + 1, start:]
+    f2, f3 = four[row + 2, start:], four[row + 3, start:]
+    # The first four rows set the sums, the others add to them.
+    s0, s1 = window[top, left:], window[min(top + 1, last), left:]
+    s2, s3 = window[min(top + 2, last), left:], window[min(top + 3, last), left:]
+    t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
+    a0, a1, a2, a3 = t0[0], t1[0], t2[0], t3[0]
+    b0, b1, b2, b3 = t0[1], t1[1], t2[1], t3[1]
+    c0, c1, c2, c3 = t0[2], t1[2], t2[2], t3[2]
+    d0, d1, d2, d3 = t0[3], t1[3], t2[3], t3[3]
+    for x in range(run):
+        v0, v1, v2, v3 = s0[x], s1[x], s2[x], s3[x]
+        f0[x] = a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
+        f1[x] = b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
+        f2[x] = c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
+        f3[x] = d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+    for i in range(4, table.shape[0], TAPS):
+        # Below the window the table holds zeros, so any row that exists will do.
+        s0 = window[min(top + i, last), left:]
+        s1 = window[min(top + i + 1, last), left:]
+        s2 = window[min(top + i + 2, last), left:]
+        s3 = window[min(top + i + 3, last), left:]
+        s4 = window[min(top + i + 4, last), left:]
+        s5 = window[min(top + i + 5, last), left:]
+        s6 = window[min(top + i + 6, last), left:]
+        s7 = window[min(top + i + 7, last), left:]
+        t0, t1, t2, t3 = table[i], table[i + 1], table[i + 2], table[i + 3]
+        t4, t5, t6, t7 = table[i + 4], table[i + 5], table[i + 6], table[i + 7]
+        a0, a1, a2, a3, a4, a5, a6, a7 = t0[0], t1[0], t2[0], t3[0], t4[0], t5[0], t6[0], t7[0]
+        b0, b1, b2, b3, b4, b5, b6, b7 = t0[1], t1[1], t2[1], t3[1], t4[1], t5[1], t6[1], t7[1]
+        c0, c1, c2, c3, c4, c5, c6, c7 = t0[2], t1[2], t2[2], t3[2], t4[2], t5[2], t6[2], t7[2]
+        d0, d1, d2, d3, d4, d5, d6, d7 = t0[3], t1[3], t2[3], t3[3], t4[3], t5[3], t6[3], t7[3]
+        for x in range(run):
+            v0, v1, v2, v3 = s0[x], s1[x], s2[x], s3[x]
+            v4, v5, v6, v7 = s4[x], s5[x], s6[x], s7[x]
+            f0[x] += (a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3) + (
+                a4 * v4 + a5 * v5 + a6 * v6 + a7 * v7
+            )
+            f1[x] += (b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3) + (
+                b4 * v4 + b5 * v5 + b6 * v6 + b7 * v7
+            )
+            f2[x] += (c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3) + (
+                c4 * v4 + c5 * v5 + c6 * v6 + c7 * v7
+            )
+            f3[x] += (d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3) + (
+                d4 * v4 + d5 * v5 + d6 * v6 + d7 * v7
+            )
+
+
+@_part
+def _settle(total):
+    """Do what `convcli.rounding.settle` does."""
+    steps = total.dtype.type(STEPS_IN_LEVEL)
+    for x in range(total.size):
+        total[x] = np.rint(total[x] * steps) / steps
+
+
+def _store(total: Floats, divisor: float, out: Pixels) -> None:
+    """Call `convcli.rounding.store`; compiled code gets the overload below instead."""
+    store(total, out, divisor)
+
+
+@overload(_store, jit_options={"fastmath": {"contract"}, "error_model": "numpy"})
+def _store_by_dtype(total, divisor, out):
+    """Choose the way into `out` while compiling, when its dtype is known."""
+    if not isinstance(out.dtype, numba.types.Integer):
+
+        def copy(total, divisor, out):
+            if divisor == 1:
+                for x in range(total.size):
+                    out[x] = total[x]
+            else:
+                for x in range(total.size):
+                    out[x] = total[x] / divisor
+
+        return copy
+
+    accumulator = np.dtype(str(total.dtype)).type
+    integer = np.dtype(str(out.dtype)).type
+    lowest = accumulator(np.iinfo(integer).min)
+    highest = accumulator(np.iinfo(integer).max)
+
+    def round_and_clip(total, divisor, out):
+        if divisor != 1:
+            for x in range(total.size):
+                total[x] /= divisor
+        for x in range(total.size):
+            level = min(max(np.rint(total[x]), lowest), highest)
+            # By way of int32: float to int32 is one vector instruction, to uint8 none.
+            out[x] = integer(np.int32(level))
+
+    return round_and_clip

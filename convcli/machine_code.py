@@ -1,0 +1,271 @@
+"""Machine code of the inner loops: compiled by numba once, kept on disk, loaded without numba.
+
+Importing numba and refreshing its target takes 230 to 300 ms of every run. What it compiles
+needs neither, so the object code is kept in a private folder and linked by llvmlite, which
+takes 30 ms. Whatever does not match (processor, versions, the loops' source, the owner of the
+folder, a checksum) is compiled again, and where an object cannot be used at all, numba's own
+dispatcher runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from convcli.writing import new_file
+
+Signature = tuple[tuple[str, int], ...]
+"""dtype and number of axes of each argument; scalars have none."""
+
+_LOOPS = "convcli.inner_loops"
+
+# A folder of objects made by another layout of this file, or other flags, is not looked at.
+_LAYOUT = b"1"
+
+_log = logging.getLogger(__name__)
+
+_ENTRY = "convcli_entry"
+_lock = Lock()
+# llvmlite's engines own the machine code.
+_engines: list[Any] = []
+
+
+def function(name: str) -> Callable[..., None]:
+    """Return a function of `convcli.inner_loops` that is compiled when it is first called.
+
+    Its arguments are C-contiguous arrays, numpy scalars and Python integers. It lets go of the
+    interpreter's lock while it runs.
+    """
+    ready: dict[Signature, Callable[..., None]] = {}
+
+    def call(*arguments: Any) -> None:
+        signature = tuple(
+            ("int64", 0) if isinstance(a, int) else (a.dtype.name, a.ndim) for a in arguments
+        )
+        compiled = ready.get(signature)
+        if compiled is None:
+            with _lock:
+                compiled = ready.get(signature) or _prepared(name, signature)
+                ready[signature] = compiled
+        compiled(*arguments)
+
+    return call
+
+
+def is_loaded() -> bool:
+    """Say whether this process has machine code already."""
+    return bool(_engines)
+
+
+@cache
+def is_kept() -> bool:
+    """Say whether an earlier run has kept machine code of these loops; looks no further."""
+    folder, prefix = _folder(), _versions()
+    if folder is None or prefix is None:
+        return False
+    with suppress(OSError):
+        return any(entry.name.startswith(prefix) for entry in os.scandir(folder))
+    return False
+
+
+def _prepared(name: str, signature: Signature) -> Callable[..., None]:
+    """Load a loop's machine code, or compile it, or fall back on numba."""
+    try:
+        path = _path(name, signature)
+        code = _read(path)
+        if code is None:
+            code = _compile(name, signature)
+            _keep(path, code)
+        return _caller(_link(code), signature)
+    except Exception as error:
+        # llvmlite and numba raise what they like, and a new release may change what is relied
+        # on here. numba's dispatcher compiles in this process and gives the same results.
+        _log.debug("numba runs %s itself: %s", name, error)
+        return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
+
+
+def _folder() -> Path | None:
+    """Return the folder that objects are kept in, if nobody else can write to it."""
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(base) / "convcli"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder if _is_private(folder.lstat()) else None
+    except (OSError, RuntimeError):  # no home, or nothing can be written there
+        return None
+
+
+def _is_private(status: os.stat_result) -> bool:
+    # What is loaded from here is run.
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@cache
+def _versions() -> str | None:
+    """Return a short hash of numba's version and of the source of the loops."""
+    loops, numba = find_spec(_LOOPS), find_spec("numba")
+    if not (loops and loops.origin and numba and numba.origin):
+        return None
+    with suppress(OSError):
+        # numba's version stands in this file; asking importlib.metadata would take 20 ms.
+        version = Path(numba.origin).with_name("_version.py").read_bytes()
+        return sha256(_LAYOUT + version + Path(loops.origin).read_bytes()).hexdigest()[:16]
+    return None  # neither is a file, as in a zip
+
+
+def _path(name: str, signature: Signature) -> Path | None:
+    """Return where an object is kept; its name says everything that it depends on."""
+    folder, versions = _folder(), _versions()
+    if folder is None or versions is None:
+        return None
+    import llvmlite
+
+    machine = f"{llvmlite.__version__} {_processor()} {name} {signature}"
+    return folder / f"{versions}-{sha256(machine.encode()).hexdigest()[:32]}.o"
+
+
+@cache
+def _processor() -> tuple[str, str]:
+    """Return the processor's name and features as LLVM words them, or as numba was told."""
+    import llvmlite.binding as llvm
+
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES") or llvm.get_host_cpu_features().flatten()
+    return name, features
+
+
+def _read(path: Path | None) -> bytes | None:
+    """Read an object that is whole and ours."""
+    if path is None:
+        return None
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            content = file.read() if os.fstat(file.fileno()).st_uid == os.geteuid() else b""
+    except OSError:
+        return None
+    checksum, code = content[:32], content[32:]
+    return code if sha256(code).digest() == checksum else None
+
+
+def _keep(path: Path | None, code: bytes) -> None:
+    if path is not None:
+        with suppress(OSError), new_file(path, overwrite=True) as file:
+            file.write(sha256(code).digest() + code)
+
+
+def _compile(name: str, signature: Signature) -> bytes:
+    """Let numba compile a loop for arguments of this kind, and return its object code."""
+    import llvmlite.binding as llvm
+    from numba import from_dtype, njit, types
+
+    _say_why_it_takes_long()
+    loops = import_module(_LOOPS)
+    loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
+    arguments = [
+        types.Array(from_dtype(np.dtype(dtype)), axes, "C") if axes else from_dtype(np.dtype(dtype))
+        for dtype, axes in signature
+    ]
+    loop.compile(types.void(*arguments))
+    result = loop.overloads[tuple(arguments)]
+    module = llvm.parse_assembly(result.library.get_llvm_str())
+    entry = module.get_function(result.fndesc.llvm_func_name)
+    found = ["ptr" if str(a.type).endswith("*") else str(a.type) for a in entry.arguments]
+    if found != [kind for kind, _ in _parameters(signature)]:
+        raise NotImplementedError(f"numba passes {found}")
+    outside = [f.name for f in module.functions if f.is_declaration and "llvm." not in f.name]
+    if outside:
+        raise NotImplementedError(f"the code of {name} calls {outside}")
+    entry.name = _ENTRY
+    return _target_machine().emit_object(module)  # type: ignore[no-any-return]
+
+
+@cache
+def _say_why_it_takes_long() -> None:
+    _log.info("compiling the loops for this processor; later runs need not")
+
+
+def _target_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = _processor()
+    # Position-independent, so that a mapping far from the C library's still links.
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, reloc="pic", codemodel="small"
+    )
+
+
+def _link(code: bytes) -> int:
+    """Map an object into this process and return the address of its function."""
+    import llvmlite.binding as llvm
+
+    machine = _target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    return engine.get_function_address(_ENTRY)  # type: ignore[no-any-return]
+
+
+_C_TYPES = {
+    "ptr": ctypes.c_void_p,
+    "i64": ctypes.c_int64,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+}
+_SCALARS = {"int64": "i64", "float32": "float", "float64": "double"}
+
+
+def _parameters(signature: Signature) -> list[tuple[str, Any]]:
+    """Say how numba's own functions take such arguments: arrays in their parts.
+
+    First come where to put a result and where an exception. An array is the owner of its
+    memory and its Python object (neither is needed, so both are 0), size, size of an item,
+    data, shape, strides.
+    """
+    kinds = ["ptr", "ptr"]
+    for dtype, axes in signature:
+        if axes:
+            kinds += ["ptr", "ptr", "i64", "i64", "ptr", *["i64"] * (2 * axes)]
+        else:
+            kinds.append(_SCALARS[dtype])
+    return [(kind, _C_TYPES[kind]) for kind in kinds]
+
+
+def _caller(address: int, signature: Signature) -> Callable[..., None]:
+    """Make the machine code at an address a function that takes numpy's arrays."""
+    types = [c_type for _, c_type in _parameters(signature)]
+    machine = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address)
+
+    def call(*arguments: Any) -> None:
+        parts: list[Any] = []
+        for argument, (_, axes) in zip(arguments, signature, strict=True):
+            if axes:
+                # A copy would be written to instead of the array that was given.
+                assert argument.flags.c_contiguous
+                data = argument.__array_interface__["data"][0]
+                parts += [None, None, argument.size, argument.itemsize, data]
+                parts += [*argument.shape, *argument.strides]
+            else:
+                parts.append(argument)
+        result, error = ctypes.c_void_p(), ctypes.c_void_p()
+        status = machine(ctypes.addressof(result), ctypes.addressof(error), *parts)
+        # 0 is a value and -2 None; no loop raises, as nothing in it is checked.
+        if status not in (0, -2):
+            raise RuntimeError(f"compiled loop failed with status {status}")
+
+    return call

@@ -1,0 +1,150 @@
+"""Machine code is kept, checked before it is used, and made anew where anything is amiss."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from convcli import inner_loops, machine_code
+
+RUN = (
+    "import logging, sys, numpy, convcli;"
+    "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s');"
+    "logging.getLogger('numba').setLevel(logging.ERROR);"
+    "print(convcli.convolve(numpy.full((3, 3), 7, 'uint8'), [[1, 2]], method='numba').max(),"
+    "'numba' in sys.modules)"
+)
+
+
+def run(tmp_path, **more):
+    """Filter in a fresh process; return what it printed: result, numba loaded, and the log."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **more}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split(), done.stderr
+
+
+def kept(tmp_path):
+    return list((tmp_path / "convcli").glob("*.o"))
+
+
+def test_the_second_run_does_without_numba(tmp_path):
+    first, log = run(tmp_path)
+    assert first == ["21", "True"]
+    assert "compiling the loops" in log
+    assert len(kept(tmp_path)) == 1
+    assert run(tmp_path) == (["21", "False"], "")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x7fELF half", b"x" * 5000], ids=len)
+def test_a_damaged_object_is_compiled_anew(damage, tmp_path):
+    run(tmp_path)
+    (path,) = kept(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(damage)
+    assert run(tmp_path)[0] == ["21", "True"]
+    assert path.read_bytes() == whole
+    assert run(tmp_path)[0] == ["21", "False"]
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    run(tmp_path)
+    (path,) = kept(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(bytes(content))
+    assert run(tmp_path)[0] == ["21", "True"]
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
+    run(tmp_path)
+    (tmp_path / "convcli").chmod(0o777)
+    assert run(tmp_path)[0] == ["21", "True"]
+
+
+def test_a_link_in_place_of_an_object_is_not_followed(tmp_path):
+    run(tmp_path)
+    (path,) = kept(tmp_path)
+    elsewhere = tmp_path / "elsewhere.o"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    assert run(tmp_path)[0] == ["21", "True"]
+
+
+def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert machine_code._folder() == tmp_path / "convcli"
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert machine_code._folder() is None
+
+
+def test_no_place_to_keep_it_is_no_error(tmp_path):
+    (tmp_path / "convcli").write_text("a file where the folder would be")
+    assert run(tmp_path)[0] == ["21", "True"]
+
+
+def test_another_processor_is_another_object(tmp_path):
+    run(tmp_path)
+    assert run(tmp_path, NUMBA_CPU_NAME="x86-64")[0][1] == "True"
+    assert len(kept(tmp_path)) == 2
+
+
+def test_only_the_function_that_is_needed_is_compiled(tmp_path):
+    run(tmp_path)
+    assert len(kept(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("broken", ["_compile", "_link", "_processor"])
+def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp_path):
+    """A later numba may pass arrays otherwise, or llvmlite may be another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def fail(*_):
+        raise NotImplementedError("arrays are passed otherwise")
+
+    monkeypatch.setattr(machine_code, broken, fail)
+    thin = machine_code.function("thin")
+    rows = np.arange(40, dtype=np.uint8).reshape(8, 5)
+    table = np.zeros((4, 4), np.float32)
+    table[0] = 1, 2, 3, 4
+    out = np.empty((4, 5), np.float32)
+    thin(rows, 1, table, 3, out)
+    np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
+
+
+def test_code_that_calls_the_interpreter_is_not_kept(monkeypatch):
+    monkeypatch.setattr(inner_loops, "NO_WRAPPERS", {})
+    with pytest.raises(NotImplementedError, match="calls"):
+        machine_code._compile("thin", SIGNATURE)
+
+
+def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
+    monkeypatch.setattr(machine_code, "_parameters", lambda signature: [("ptr", None)])
+    with pytest.raises(NotImplementedError, match="numba passes"):
+        machine_code._compile("thin", SIGNATURE)
+
+
+SIGNATURE = (("uint8", 2), ("int64", 0), ("float32", 2), ("int64", 0), ("float32", 2))
+
+
+def test_threads_compile_a_function_once(monkeypatch, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+    compiled = machine_code._compile
+    monkeypatch.setattr(machine_code, "_compile", lambda *a: calls.append(a) or compiled(*a))
+    thin = machine_code.function("thin")
+    table = np.zeros((4, 4), np.float32)
+
+    def once(_):
+        thin(np.zeros((8, 5), np.uint8), 1, table, 3, np.empty((4, 5), np.float32))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(once, range(8)))
+    assert len(calls) == 1
