@@ -16,7 +16,7 @@ from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.planning import Plan, plan_for
-from convcli.recipe import Combine, Recipe, halo_of
+from convcli.recipe import Combine, Recipe, halo_of, magnitude
 from convcli.types import Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
@@ -134,6 +134,7 @@ def apply(
         options.get("workers"),
         exact=exact,
         pictures=options.get("pictures", 1),
+        form="separable" if combine is magnitude else None,  # loops may then make it one pass
         decimations=decimations,
     )
     recipe = Recipe(

@@ -59,6 +59,33 @@ def separable(window, table, offsets, weights, divisor, four, total, out):
 
 
 @_entry
+def magnitude(window, channels, columns, rows, divisor, lines, out):
+    """``out = sqrt(x**2 + y**2) / divisor`` for two kernels of a column and a row of 3 taps."""
+    a0, a1, a2 = columns[0, 0], columns[0, 1], columns[0, 2]
+    b0, b1, b2 = columns[1, 0], columns[1, 1], columns[1, 2]
+    c0, c1, c2 = rows[0, 0], rows[0, 1], rows[0, 2]
+    d0, d1, d2 = rows[1, 0], rows[1, 1], rows[1, 2]
+    chunk = lines.shape[1] - 2 * channels
+    for y in range(out.shape[0]):
+        for left in range(0, out.shape[1], chunk):
+            run = min(chunk, out.shape[1] - left)
+            s0, s1, s2 = window[y, left:], window[y + 1, left:], window[y + 2, left:]
+            f0, g0 = lines[0], lines[1]
+            for x in range(run + 2 * channels):
+                v0, v1, v2 = s0[x], s1[x], s2[x]
+                f0[x] = a0 * v0 + a1 * v1 + a2 * v2
+                g0[x] = b0 * v0 + b1 * v1 + b2 * v2
+            f1, g1 = lines[0, channels:], lines[1, channels:]
+            f2, g2 = lines[0, 2 * channels :], lines[1, 2 * channels :]
+            total = lines[2, :run]
+            for x in range(run):
+                along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
+                along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
+                total[x] = np.sqrt(along_x * along_x + along_y * along_y)
+            _store(total, divisor, out[y, left:])
+
+
+@_entry
 def thin(window, step, table, chunk, out):
     """``out[k, x] = sum_i column[i] * window[k * step + i, x]``, four rows at a time."""
     width = out.shape[1]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from convcli.decimation import Decimations
-from convcli.loops import Blur, Correlate, Widen, two_pass
+from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
 from convcli.machine_code import function
+from convcli.recipe import magnitude
+from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
 _separable = function("separable")
+_magnitude = function("magnitude")
 _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
@@ -61,6 +66,31 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         four = np.empty((_ROWS, _CHUNK + reach), values.dtype)
         total = np.empty(_CHUNK, values.dtype)
         _separable(samples, table, where * channels, values, scale, four, total, _rows(out))
+
+    return correlate
+
+
+def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.0) -> Correlate:
+    """Prepare two kernels, each a column and a row of 3, whose results become one magnitude."""
+    columns = np.stack([along_x[0].ravel(), along_y[0].ravel()])
+    rows = np.stack([along_x[1].ravel(), along_y[1].ravel()])
+    kernels = [separable_correlator(*factors, divisor) for factors in (along_x, along_y)]
+    mantissa, _ = math.frexp(divisor)
+    if mantissa == 0.5:  # dividing by a power of two is exact, wherever it is done
+        rows, divisor = rows / rows.dtype.type(divisor), 1.0
+    scale = rows.dtype.type(divisor)
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        if window.dtype.kind == "f" and not np.isfinite(window).all():
+            # A NaN times a weight of 0 would reach pixels that no kernel reaches.
+            derivatives = [np.empty(out.shape, scale.dtype) for _ in kernels]
+            for kernel, derivative in zip(kernels, derivatives, strict=True):
+                kernel(window, derivative)
+            store(magnitude(window, *derivatives), out)
+            return
+        channels = window.shape[2]
+        lines = np.empty((3, _CHUNK + 2 * channels), scale.dtype)
+        _magnitude(_rows(window), channels, columns, rows, scale, lines, _rows(out))
 
     return correlate
 
