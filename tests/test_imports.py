@@ -94,7 +94,7 @@ ORDER = [
     "errors", "words", "formats", "types", "rounding", "checks", "kernel", "kernels",
     "writing", "kernel_files",
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
-    "filters", "image", "jobs", "batch", "cli",
+    "filters", "png", "image", "jobs", "batch", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}
