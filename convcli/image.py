@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
-from convcli import png
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS, LOSSY, check_size, mode_for
 from convcli.types import Pixels
@@ -320,6 +319,8 @@ def _save_png(
     picture: Picture, settings: dict[str, Any], level: int | None, workers: int, file: BinaryIO
 ) -> None:
     """Write the chunks that Pillow makes for one pixel, with this picture's size and rows."""
+    from convcli import png  # nothing but PNG needs it
+
     height, width = picture.pixels.shape[:2]
     file.write(b"\x89PNG\r\n\x1a\n")
     for kind, content, _ in PngImagePlugin.getchunks(Image.new(picture.mode, (1, 1)), **settings):

@@ -98,7 +98,13 @@ def _filtered(pixels: Pixels, top: int, bottom: int) -> memoryview:
 
 def _stored(rows: Pixels) -> Bytes:
     """Return samples as bytes, the most significant first."""
-    big_endian = np.ascontiguousarray(rows, rows.dtype.newbyteorder(">"))
+    dtype = rows.dtype.newbyteorder(">")
+    if rows.ndim < 3 or rows.flags.c_contiguous:
+        big_endian = np.ascontiguousarray(rows, dtype)
+    else:  # three of the four bytes that a pixel has in memory: 4 times as slow in one go
+        big_endian = np.empty(rows.shape, dtype)
+        for channel in range(rows.shape[2]):
+            big_endian[..., channel] = rows[..., channel]
     return big_endian.reshape(len(rows), -1).view(np.uint8)
 
 
