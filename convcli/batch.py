@@ -61,7 +61,7 @@ class Filter:
         What every picture's options begin with.
     grey : {"L", "LA"}, optional
         What colour becomes, as for `convcli.image.read`.
-    quality, strip, overwrite
+    quality, png_level, strip, overwrite
         As for `convcli.image.write`.
     """
 
@@ -69,6 +69,7 @@ class Filter:
     options: Options
     grey: Grey | None = None
     quality: int | None = None
+    png_level: int | None = None
     strip: bool = False
     overwrite: bool = False
 
@@ -158,6 +159,8 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
             job.target or sys.stdout.buffer,
             format_name,
             quality=what.quality,
+            png_level=what.png_level,
+            workers=options["workers"] or 1,
             strip=what.strip,
             overwrite=what.overwrite,
         )

@@ -95,7 +95,7 @@ ORDER = [
     "errors", "words", "formats", "types", "rounding", "checks", "decimation", "kernel",
     "kernels", "writing", "kernel_files", "inner_loops", "machine_code",
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
-    "filters", "image", "jobs", "batch", "cli",
+    "filters", "png", "image", "jobs", "batch", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

@@ -49,7 +49,7 @@ def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None
     _check_options(shared)
     jobs = jobs_for(request)
     _check_streams(shared, jobs)
-    _check_quality(shared, jobs)
+    _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     if not shared.debug:  # when memory runs out, thread pools log tracebacks
         logging.getLogger("concurrent.futures").disabled = True
@@ -64,6 +64,7 @@ def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None
         ),
         grey=grey,
         quality=shared.quality,
+        png_level=shared.png_level,
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
@@ -126,13 +127,13 @@ def _check_options(shared: Shared) -> None:
         raise ConvcliError("--explain says what runs, and with --dry-run nothing does")
 
 
-def _check_quality(shared: Shared, jobs: list[Job]) -> None:
+def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
     formats = {job.format for job in jobs if not job.problem}
+    names = listed(tuple(sorted(map(str, formats)))) if formats else ""
     if shared.quality is not None and formats and not formats & {None, *LOSSY}:
-        raise ConvcliError(
-            f"--quality is for {listed(LOSSY)}; {listed(tuple(sorted(map(str, formats))))} "
-            "loses nothing"
-        )
+        raise ConvcliError(f"--quality is for {listed(LOSSY)}; {names} loses nothing")
+    if shared.png_level is not None and formats and not formats & {None, "PNG"}:
+        raise ConvcliError(f"--png-level is for PNG; the output is {names}")
 
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:
