@@ -192,6 +192,8 @@ def main() -> None:
                 for result in results(rows, asked.only, asked.rounds):
                     tables.setdefault(title, []).append(result)
                     live.update(drawn(title, tables[title]), refresh=True)
+            if not console.is_terminal:
+                console.print()  # there rich leaves the last line open
     if asked.write:
         asked.write.write_text(markdown(about, tables, asked.rounds), encoding="utf-8")
 
