@@ -116,9 +116,12 @@ def apply(
     # A constant that is no sample may be so large that float32 sums lose the samples.
     foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
+    colour = _colour(pixels, kernels, grey, keep_alpha, encode, options)
+    # Light and weighted colours are floats before they come to the loop.
+    floats = array.dtype == np.uint8 and not colour.is_plain
     plan = plan_for(
         pixels.shape,
-        array.dtype,
+        np.float32 if floats else array.dtype,
         turned,
         options.get("method", "auto"),
         options.get("workers"),
@@ -130,7 +133,7 @@ def apply(
         halo=halo_of(kernels[0].shape, correlate),
         border=border,
         border_value=border_value,
-        colour=_colour(pixels, kernels, grey, keep_alpha, encode, options),
+        colour=colour,
         combine=combine,
         out_dtype=out_dtype(options.get("out_dtype"), array.dtype),
     )
