@@ -378,14 +378,16 @@ def _pass_cost(
     samples = math.prod(size)
     tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
     if loop == "overlap_add":
-        from convcli.loops.overlap_add import block_lengths
+        from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
 
         window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
         lengths = block_lengths(shape, window)
         blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
         length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
         tiles *= math.prod(blocks) * size[2]
-        work = tiles * math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        work = (
+            (tiles + FIRST_BLOCK) * math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        )
     else:
         work = samples * taps * cost.tap
     return samples * cost.sample + work + tiles * cost.tile
