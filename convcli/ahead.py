@@ -64,11 +64,16 @@ class _PlanKnownError(Exception):
     """Ends a filter before it touches a pixel."""
 
 
-def warm_up(verb: Callable[..., Pixels], shape: tuple[int, ...], options: Options) -> None:
-    """Load the compiled loops, if the plan for an 8-bit picture of this shape uses them."""
-    import numpy as np
+# As many pixels as make a plan take the passes that it takes for a large picture.
+_SMALL = (64, 64)
 
-    from convcli.errors import ConvcliError
+
+def warm_up(verb: Callable[..., Pixels], shape: tuple[int, ...], options: Options) -> None:
+    """Load the compiled loops, if the plan for an 8-bit picture of this shape uses them.
+
+    What goes wrong is not said here, but when the picture itself is filtered.
+    """
+    import numpy as np
 
     plans: list[Plan] = []
 
@@ -76,7 +81,8 @@ def warm_up(verb: Callable[..., Pixels], shape: tuple[int, ...], options: Option
         plans.append(plan)
         raise _PlanKnownError
 
-    with suppress(_PlanKnownError, ConvcliError):  # what is wrong will be said of the picture
+    with suppress(Exception):
         verb(np.zeros(shape, np.uint8), **options, on_plan=stop)  # zeros that nobody reads
     if plans and plans[0].method == "numba":
-        verb(np.zeros((1, 1, *shape[2:]), np.uint8), **{**options, "method": "numba"})
+        with suppress(Exception):
+            verb(np.zeros((*_SMALL, *shape[2:]), np.uint8), **{**options, "method": "numba"})
