@@ -193,6 +193,26 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
     assert kept[-1] == 2999
 
 
+def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch):
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    real = execute.region_filter
+
+    def late(plan, recipe, channels):
+        fill = real(plan, recipe, channels)
+
+        def filter_region(source, out, region):
+            time.sleep(0.005)  # time for all that is done to be given back
+            fill(source, out, region)
+
+        return filter_region
+
+    image = padded_image(3000, 50)
+    wanted = convcli.blur(np.ascontiguousarray(image), 9, method="numba")
+    monkeypatch.setattr(execute, "region_filter", late)
+    got = convcli.blur(image, 9, method="numba", scratch=True)
+    np.testing.assert_array_equal(got, wanted)
+
+
 def test_rows_that_wrap_around_are_kept(monkeypatch):
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)

@@ -234,6 +234,16 @@ def test_pictures_are_decoded_into_memory_of_ours(picture_file, pixels, name, mo
     np.testing.assert_array_equal(got, samples_of(path))
 
 
+def test_a_colour_that_means_transparent_is_no_colour(picture_file, pixels):
+    seen_through = tuple(pixels[3, 4].tolist())
+    path = picture_file("a.png", pixels, transparency=seen_through)
+    got = read(path)
+    assert got.mode == "RGBA"
+    np.testing.assert_array_equal(got.pixels[..., :3], pixels)
+    hidden = (pixels == seen_through).all(axis=2)
+    np.testing.assert_array_equal(got.pixels[..., 3], np.where(hidden, 0, 255))
+
+
 @pytest.mark.parametrize(("format_name", "mode"), CASES)
 def test_what_is_copied_is_the_same(picture_file, pixels, format_name, mode, monkeypatch):
     path = picture_file("a.bin", in_mode(mode, pixels), format=format_name)

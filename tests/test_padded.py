@@ -39,7 +39,7 @@ OTHERS = {
     "two channels": lambda: np.zeros(SHAPE, np.uint8)[..., :2],
     "grey": lambda: np.zeros((5, 7), np.uint8)[:, :3],
     "columns first": lambda: np.zeros(SHAPE, np.uint8, order="F")[..., :3],
-    "other samples": lambda: np.zeros(SIZE * 2, np.uint8).view(np.uint16).reshape(SHAPE)[..., :3],
+    "signed": lambda: np.zeros(SIZE, np.int8).view(np.uint8).reshape(SHAPE)[..., :3],
     "memory of no array": lambda: np.ndarray((5, 7, 3), np.uint8, bytes(SIZE), 0, (28, 4, 1)),
 }
 

@@ -31,6 +31,9 @@ def command(
 ) -> None:
     """Show edges: colour by its luminance, a full step gives 255.
 
+    Of a JPEG only the luminance that is stored in it is decoded, unless --linear needs its
+    colours.
+
     convcli edge photo.jpg -o edges.png
     """
     from convcli.cli.run import Verb, run
