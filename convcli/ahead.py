@@ -68,11 +68,15 @@ class _PlanKnownError(Exception):
 _SMALL = (64, 64)
 
 
-def warm_up(verb: Callable[..., Pixels], shape: tuple[int, ...], options: Options) -> None:
+def warm_up(verb: Callable[..., Pixels], shape: tuple[int, ...] | None, options: Options) -> None:
     """Load the compiled loops, if the plan for an 8-bit picture of this shape uses them.
 
-    What goes wrong is not said here, but when the picture itself is filtered.
+    None is a shape that is not known. What goes wrong is said when the picture itself is
+    filtered.
     """
+    if shape is None:
+        return
+
     import numpy as np
 
     plans: list[Plan] = []

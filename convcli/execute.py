@@ -71,6 +71,8 @@ def run_in_threads(
     """
     filter_region = region_filter(plan, recipe, source.shape[2])
     out = np.empty(shape, recipe.out_dtype)
+    reach = recipe.decimations[0].radius if recipe.decimations else None
+    halo = recipe.halo if reach is None else (reach, reach, 0, 0)
     given = 0
     with ThreadPoolExecutor(plan.workers) as pool:
         try:
@@ -78,7 +80,7 @@ def run_in_threads(
             for done, _ in enumerate(results, 1):
                 if scratch and done < len(regions):
                     top = regions[done][0][0]
-                    needed = borders.first_needed(top, source.shape[0], recipe.halo, recipe.border)
+                    needed = borders.first_needed(top, source.shape[0], halo, recipe.border)
                     given = padded.give_back(source, given, needed)
                 if on_progress:
                     on_progress(done, len(regions))

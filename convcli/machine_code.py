@@ -76,8 +76,8 @@ def is_kept() -> bool:
     folder, prefix = _folder(), _versions()
     if folder is None or prefix is None:
         return False
-    with suppress(OSError):
-        return any(entry.name.startswith(prefix) for entry in os.scandir(folder))
+    with suppress(OSError), os.scandir(folder) as entries:
+        return any(entry.name.startswith(prefix) for entry in entries)
     return False
 
 

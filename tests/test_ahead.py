@@ -82,7 +82,7 @@ def test_a_small_picture_goes_through_the_compiled_loops(verb, shape, method, lo
 
 
 def test_a_small_picture_for_numpy_loads_nothing(monkeypatch):
-    monkeypatch.setattr("convcli.planning._loaded", lambda: False)
+    monkeypatch.setattr("convcli.machine_code.is_loaded", lambda: False)
     assert calls_of(convcli.blur, (8, 8, 3), {"method": "auto"}) == []
 
 

@@ -147,6 +147,7 @@ def padded_image(height=300, width=200):
 
 FILTERS = {
     "blur": partial(convcli.blur, sigma=2),
+    "wide": partial(convcli.blur, sigma=7),
     "dense": partial(convcli.convolve, kernel=KERNEL),
     "edge": convcli.edge,
     "sharpen": partial(convcli.sharpen, sigma=2),
@@ -179,7 +180,7 @@ def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkey
 @pytest.mark.parametrize("name", FILTERS)
 def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
     got = FILTERS[name](padded_image(), method=method, scratch=True)
-    plain = name in ("blur", "dense", "to floats")
+    plain = name in ("blur", "wide", "dense", "to floats")
     assert (padded.buffer_of(got) is not None) == (plain and method == "numba")
 
 
@@ -193,7 +194,8 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
     assert kept[-1] == 2999
 
 
-def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch):
+@pytest.mark.parametrize("sigma", [6, 9])  # direct, and by way of a coarser grid
+def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     real = execute.region_filter
 
@@ -207,9 +209,9 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch):
         return filter_region
 
     image = padded_image(3000, 50)
-    wanted = convcli.blur(np.ascontiguousarray(image), 9, method="numba")
+    wanted = convcli.blur(np.ascontiguousarray(image), sigma, method="numba")
     monkeypatch.setattr(execute, "region_filter", late)
-    got = convcli.blur(image, 9, method="numba", scratch=True)
+    got = convcli.blur(image, sigma, method="numba", scratch=True)
     np.testing.assert_array_equal(got, wanted)
 
 

@@ -118,13 +118,8 @@ def test_a_library_is_known_in_one_room(library):
 
 # Each room may import those before it in this list, never those after.
 ORDER = [
-<<<<<<< HEAD
-    "errors", "words", "formats", "types", "rounding", "checks", "decimation", "kernel",
+    "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
     "kernels", "writing", "kernel_files", "inner_loops", "machine_code",
-=======
-    "errors", "words", "formats", "types", "padded", "rounding", "checks", "kernel", "kernels",
-    "writing", "kernel_files",
->>>>>>> 7308358 (Pixels without copies, grey JPEGs decoded grey, imports beside decoding)
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
     "filters", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip

@@ -49,11 +49,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_quality(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     luma = grey is not None and not shared.linear
-    first = None if shared.dry_run else _first_file(jobs)
-    begun, shape = {}, None
-    if first is not None and first.source is not None:
-        reading = partial(image.read, first.source, first.format, grey, luma)
-        shape, begun[first] = begin(reading)
+    begun, shape = ({}, None) if shared.dry_run else _begun(jobs, grey, luma)
 
     from convcli.batch import Filter
     from convcli.borders import check_value
@@ -83,20 +79,27 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
-    if shape is not None:
-        plain = Options(method=shared.method, workers=shared.workers, linear=shared.linear)
-        warm_up(verb, shape, plain)
+    plain = Options(method=shared.method, workers=shared.workers, linear=shared.linear)
+    prepare = partial(warm_up, verb, shape, plain)
     try:
-        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
+        if shared.dry_run:
+            failed = _would_run(jobs, shared, name)
+        else:
+            failed = _run(jobs, what, shared, prepare)
     except BrokenPipeError:  # the reader went away, as `| head` does
         raise typer.Exit(141) from None
     raise typer.Exit(1 if failed else 0)
 
 
-def _first_file(jobs: list[Job]) -> Job | None:
-    """Find the job whose picture can be decoded while the rest of the program is imported."""
-    tried = (job for job in jobs if job.source is not None and not (job.problem or job.skip))
-    return next(tried, None)
+def _begun(
+    jobs: list[Job], grey: Grey | None, luma: bool
+) -> tuple[dict[Job, Callable[[], Picture]], tuple[int, ...] | None]:
+    """Begin with the first file: it is decoded while the rest of the program is imported."""
+    for job in jobs:
+        if job.source is not None and not (job.problem or job.skip):
+            shape, picture = begin(partial(image.read, job.source, job.format, grey, luma))
+            return {job: picture}, shape
+    return {}, None
 
 
 def sigma_of(text: str) -> tuple[float, float]:
@@ -189,14 +192,15 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
     return sum(bool(job.problem) for job in jobs)
 
 
-def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
+def _run(jobs: list[Job], what: Filter, shared: Shared, prepare: Callable[[], None]) -> int:
     """Do the jobs, say what became of them, and return how many failed."""
-    counts = {"written": 0, "failed": 0, "skipped": 0}
-    end = ""
     from convcli import batch
 
+    counts = {"written": 0, "failed": 0, "skipped": 0}
+    end = ""
     try:
         with _bar(jobs, shared) as bar, _notices(bar, shared):
+            prepare()
             for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
                 counts[outcome.status] += 1
                 bar.picture_done(outcome.megapixels)
