@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import sys
 import warnings
@@ -234,6 +235,7 @@ def _decoded(
     if memory is not None and image.im is ours:  # it was neither turned nor converted
         pixels = _view(memory, image.im.mode, image.size)
     else:
+        del memory, ours  # what was turned is as large
         pixels = _pixels(image)
     return Picture(pixels, wanted, format_name, metadata, jpeg, tuple(notes))
 
@@ -310,15 +312,18 @@ def _jpeg_settings(image: Image.Image) -> dict[str, Any]:
 
 
 def _memory_for(image: Image.Image) -> mmap.mmap | None:
-    """Take memory that an opened picture can be decoded into, to be used without a copy.
-
-    In huge pages, because a decoder waits for every new page: 24 megapixels of RGB take 75 to
-    95 ms there, in Pillow's own memory 110 to 150, and copying them out of it 60 more.
-    """
+    """Take memory that an opened picture can be decoded into, to be used without a copy."""
     if image.format not in _DECODED_IN_PLACE or image.mode not in _SHARED_MODES:
         return None
-    width, height = image.size
-    size = width * height * _ARRAY_MODES[_SHARED_MODES[image.mode]]
+    return _huge_pages(image.width * image.height * _ARRAY_MODES[_SHARED_MODES[image.mode]])
+
+
+def _huge_pages(size: int) -> mmap.mmap:
+    """Take memory that can be given back in parts.
+
+    Its pages are huge, because a decoder waits for every new one: 24 megapixels of RGB take 75
+    to 95 ms to decode there, in Pillow's own memory 110 to 150, and to copy from it 60 more.
+    """
     memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):  # on Linux
         memory.madvise(mmap.MADV_HUGEPAGE)
@@ -361,7 +366,8 @@ def _pixels(image: Image.Image) -> Pixels:
         dtype = np.dtype(np.float32)
     elif mode.startswith("I"):
         dtype = np.dtype(np.uint16)
-    pixels = np.empty(_shape(mode, image.size), dtype)
+    shape = _shape(mode, image.size)
+    pixels = np.frombuffer(_huge_pages(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
     for top in range(0, height, _BAND_ROWS):
         bottom = min(top + _BAND_ROWS, height)
         band = np.asarray(image.crop((0, top, width, bottom)))
