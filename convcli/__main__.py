@@ -1,6 +1,6 @@
 """``python -m convcli``."""
 
-from convcli.cli import main
+from convcli.cli import program
 
 if __name__ == "__main__":
-    main()
+    program()

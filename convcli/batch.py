@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
@@ -59,8 +59,10 @@ class Filter:
         ``apply(picture, options)``: a verb of `convcli.filters` with its own arguments bound.
     options : Options
         What every picture's options begin with.
-    grey : {"L", "LA"}, optional
+    grey, luma
         What colour becomes, as for `convcli.image.read`.
+    begun : dict
+        Pictures whose reading has begun, by their jobs: what waits for each and returns it.
     quality, png_level, strip, overwrite
         As for `convcli.image.write`.
     """
@@ -68,6 +70,8 @@ class Filter:
     apply: Callable[[Picture, Options], Pixels]
     options: Options
     grey: Grey | None = None
+    luma: bool = False
+    begun: dict[Job, Callable[[], Picture]] = field(default_factory=dict)
     quality: int | None = None
     png_level: int | None = None
     strip: bool = False
@@ -99,6 +103,7 @@ def run(
     options = Options(**what.options)
     options["workers"] = max(1, cores // at_once)
     options["pictures"] = max(1, len(todo))
+    options["scratch"] = True
     if at_once == 1:
         options["on_progress"] = on_progress if len(todo) == 1 else None
         for job in todo:
@@ -136,8 +141,11 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
         plans: list[Plan] = []
         own = Options(**options)
         own["on_plan"] = plans.append
-        source = sys.stdin.buffer.read() if job.source is None else job.source
-        picture = image.read(source, job.format, what.grey)
+        if job in what.begun:
+            picture = what.begun.pop(job)()
+        else:
+            source = sys.stdin.buffer.read() if job.source is None else job.source
+            picture = image.read(source, job.format, what.grey, what.luma)
         height, width = picture.pixels.shape[:2]
         notes, format_name = picture.notes, job.format or picture.format
         result = picture.with_pixels(what.apply(picture, own))

@@ -87,6 +87,12 @@ def window_dtype(dtype: np.dtype[Any], border: Border, value: float) -> np.dtype
     return dtype if fits else np.dtype(np.float64)
 
 
+def first_needed(top: int, height: int, halo: Halo, border: Border) -> int:
+    """Say which row of a picture is the first that windows of the rows from `top` on need."""
+    rows = SOURCES[border](np.arange(top - halo[0], height + halo[1]), height)
+    return int(rows[rows >= 0].min())
+
+
 def window(
     pixels: Pixels, rows: Span, columns: Span, halo: Halo, border: Border, value: float = 0.0
 ) -> Pixels:
@@ -120,7 +126,7 @@ def window(
     a, b = first - (columns[0] - left), last - (columns[0] - left)
     inside_rows = rows[0] >= above and rows[1] + below <= height
     source = slice(rows[0] - above, rows[1] + below) if inside_rows else y
-    out[:, a:b] = pixels[source, first:last]
+    _copy(pixels[source, first:last], out[:, a:b])
     for beyond in (slice(0, a), slice(b, x.size)):
         if beyond.start < beyond.stop:
             out[:, beyond] = pixels[source][:, x[beyond]] if inside_rows else (
@@ -130,3 +136,16 @@ def window(
         out[y < 0] = value
         out[:, x < 0] = value
     return out
+
+
+def _copy(piece: Pixels, out: Pixels) -> None:
+    """Copy pixels, a channel at a time where a fourth lies between them.
+
+    numpy would copy runs of three samples: 160 ms for 24 megapixels instead of 42.
+    """
+    channels = piece.shape[2]
+    if piece.strides[1] == channels * piece.itemsize:
+        out[...] = piece
+        return
+    for channel in range(channels):
+        out[..., channel] = piece[..., channel]

@@ -15,6 +15,7 @@ from convcli.colour import Colour, full_scale
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
+from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of, magnitude
 from convcli.types import Floats, Options, Pixels
@@ -51,7 +52,7 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.types.Options`: border, border_value, method, workers, alpha, linear,
-        exact, out_dtype, pictures, on_progress, on_plan.
+        exact, out_dtype, pictures, scratch, on_progress, on_plan.
 
     Returns
     -------
@@ -151,7 +152,8 @@ def apply(
     )
     if on_plan := options.get("on_plan"):
         on_plan(plan)
-    out = execute.run(plan, recipe, pixels, options.get("on_progress"))
+    scratch = options.get("scratch", False)
+    out = execute.run(plan, recipe, pixels, options.get("on_progress"), scratch)
     return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
 
 
@@ -181,6 +183,8 @@ def _three_axes(array: Pixels) -> Pixels:
         raise ConvcliError(
             f"image has shape {array.shape}; it must be (H, W) or (H, W, C), and not empty"
         )
+    if buffer_of(array) is not None:
+        return array  # what lies between its pixels is left out of every window
     pixels = array if array.ndim == 3 else array[..., np.newaxis]
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 

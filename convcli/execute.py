@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from convcli import borders, colour
+from convcli import borders, colour, padded
 from convcli.borders import Span
 from convcli.decimation import Decimations
 from convcli.kernel import Factor, Kernel, Weights, whole_numbers
@@ -28,8 +28,18 @@ RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
 
 
-def run(plan: Plan, recipe: Recipe, source: Pixels, on_progress: OnProgress | None) -> Pixels:
-    """Filter a picture ``(H, W, C)`` as the plan says, and return the result."""
+def run(
+    plan: Plan,
+    recipe: Recipe,
+    source: Pixels,
+    on_progress: OnProgress | None,
+    scratch: bool = False,
+) -> Pixels:
+    """Filter a picture ``(H, W, C)`` as the plan says, and return the result.
+
+    `scratch` is what `convcli.types.Options` says: then a source with an unused channel (see
+    `convcli.padded`) may be used up, and the result has one too.
+    """
     channels = colour.result_channels(recipe.colour, source.shape[2])
     shape = (source.shape[0], source.shape[1], channels)
     regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))
@@ -37,6 +47,12 @@ def run(plan: Plan, recipe: Recipe, source: Pixels, on_progress: OnProgress | No
         from convcli.processes import run_in_processes  # pathos takes 50 ms to import
 
         return run_in_processes(plan, recipe, source, shape, regions, on_progress)
+    # These sums cost less than taking the unused channel out would, and putting it back.
+    whole = scratch and plan.loop == "direct_numba" and recipe.is_plain_sum
+    buffer = padded.buffer_of(source) if whole else None
+    if buffer is not None:
+        out = run_in_threads(plan, recipe, buffer, buffer.shape, regions, on_progress, scratch)
+        return out[..., :3]
     return run_in_threads(plan, recipe, source, shape, regions, on_progress)
 
 
@@ -44,9 +60,10 @@ def run_in_threads(
     plan: Plan,
     recipe: Recipe,
     source: Pixels,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     regions: list[Region],
     on_progress: OnProgress | None,
+    scratch: bool = False,
 ) -> Pixels:
     """Regions over threads: numba, numpy and its FFT release the interpreter's lock.
 
@@ -54,10 +71,17 @@ def run_in_threads(
     """
     filter_region = region_filter(plan, recipe, source.shape[2])
     out = np.empty(shape, recipe.out_dtype)
+    reach = recipe.decimations[0].radius if recipe.decimations else None
+    halo = recipe.halo if reach is None else (reach, reach, 0, 0)
+    given = 0
     with ThreadPoolExecutor(plan.workers) as pool:
         try:
             results = pool.map(lambda region: filter_region(source, out, region), regions)
             for done, _ in enumerate(results, 1):
+                if scratch and done < len(regions):
+                    top = regions[done][0][0]
+                    needed = borders.first_needed(top, source.shape[0], halo, recipe.border)
+                    given = padded.give_back(source, given, needed)
                 if on_progress:
                     on_progress(done, len(regions))
         finally:

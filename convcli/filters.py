@@ -64,7 +64,8 @@ def edge(
 ) -> Pixels:
     """Show where brightness changes.
 
-    Colour is edged on its luminance (BT.601). Kernels are scaled so that a step of height h
+    Colour is edged on its luminance (BT.601; the command line takes a JPEG's as it is stored,
+    see `convcli.image.read`). Kernels are scaled so that a step of height h
     gives h on an axis, and the magnitude is ``sqrt(x**2 + y**2)``.
 
     Parameters

@@ -48,6 +48,11 @@ class Options(TypedDict, total=False):
         dtype of the result. Default: the image's. "float32" keeps sign and range.
     pictures : int
         How many pictures will share the start-up of a method; "auto" spreads its cost.
+    scratch : bool
+        The image is not needed afterwards. If it is a view ``buffer[..., :3]`` of four samples
+        a pixel (as Pillow keeps RGB), the result may be one too, and rows of an mmap are given
+        back to the system as soon as they are done with. Default False: the image stays as it
+        is, and results are contiguous.
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` while the work goes on.
     on_plan : callable, optional
@@ -63,5 +68,6 @@ class Options(TypedDict, total=False):
     exact: bool
     out_dtype: Any
     pictures: int
+    scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Plan], None] | None

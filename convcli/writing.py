@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,7 +54,7 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
 
     folder = os.path.dirname(target)
     # Short whatever the target is called (255 bytes is a common limit), and hidden.
-    temporary = os.path.join(folder, f".convcli-{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    temporary = os.path.join(folder, f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
     _unfinished.add(temporary)
     # 0o666 less the umask, as for any new file; O_EXCL so that nobody's file is reused.
     try:

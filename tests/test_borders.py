@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.borders import SOURCES, check, window, window_dtype
+from convcli.borders import SOURCES, check, first_needed, window, window_dtype
 from convcli.words import BORDERS
 from tests.oracles import NUMPY_PAD
 
@@ -115,3 +115,29 @@ def test_an_unknown_border_is_named():
         ConvcliError, match="'zero'; it must be reflect, mirror, nearest, wrap or constant"
     ):
         check("zero")
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("halo", HALOS, ids=str)
+def test_rows_before_the_first_that_is_needed_may_change(border, shape, halo):
+    for top in range(shape[0]):
+        needed = first_needed(top, shape[0], halo, border)
+        rest = ((top, shape[0]), (0, shape[1]), halo, border, 251)
+        pixels = picture(shape)
+        wanted = window(pixels, *rest)
+        pixels[:needed] = 255  # nothing that `picture` makes
+        np.testing.assert_array_equal(window(pixels, *rest), wanted)
+        pixels[needed] = 255
+        assert (window(pixels, *rest) != wanted).any()
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("halo", HALOS, ids=str)
+def test_a_window_leaves_the_unused_channel_out(border, halo):
+    four = picture((5, 7), channels=4)
+    piece = ((1, 5), (2, 7), halo, border, 251)
+    wanted = window(np.ascontiguousarray(four[..., :3]), *piece)
+    got = window(four[..., :3], *piece)
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, wanted)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 import convcli
+from convcli import image
 from convcli.cli.progress import Bar
 from convcli.image import read
 from convcli.kernel import kernel_from
@@ -292,16 +294,46 @@ def every(image, kernel, stride=1, **options):
     ],
 )
 @pytest.mark.parametrize("kind", ["photo", "grey"])
+@pytest.mark.parametrize("method", ["numpy", "numba"])
 def test_each_command_gives_what_its_function_gives(
-    run, here, picture_file, request, argv, function, kind
+    run, here, picture_file, request, argv, function, kind, method
 ):
     pixels = request.getfixturevalue(kind)[100:200, 200:331]
     path = picture_file("a.png", pixels)
-    result = run(*argv, "-m", "numpy", path)
+    result = run(*argv, "-m", method, path)
     assert (result.status, result.out) == (0, b"")
     np.testing.assert_array_equal(
-        pixels_of(here / f"a.{argv[0]}.png"), function(pixels, method="numpy")
+        pixels_of(here / f"a.{argv[0]}.png"), function(pixels, method=method)
     )
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_edges_of_a_jpeg_are_those_of_its_luma_but_not_of_its_light(run, folder, linear):
+    with Image.open("b.jpg") as picture:
+        if not linear:
+            picture.draft("L", None)
+        pixels = np.asarray(picture)
+    assert pixels.ndim == (3 if linear else 2)
+    result = run("edge", "b.jpg", "-o", "e.png", "-m", "numpy", *(["--linear"] if linear else []))
+    assert result.status == 0
+    wanted = convcli.edge(pixels, method="numpy", linear=linear)
+    np.testing.assert_array_equal(pixels_of("e.png"), wanted)
+
+
+def test_a_wrong_option_is_refused_while_a_picture_is_decoded(run, folder, monkeypatch):
+    go_on = threading.Event()
+    read_picture = image.read
+
+    def slow(*arguments, on_shape=None):
+        assert on_shape is None or on_shape((9, 9, 3)) is None
+        assert go_on.wait(10)
+        return read_picture(*arguments)
+
+    monkeypatch.setattr(image, "read", slow)
+    result = run("blur", "--sigma", "-1", "a.png")
+    go_on.set()
+    assert result.status == 2
+    assert "sigma" in result.message
 
 
 @pytest.mark.parametrize("alpha", ["weight", "straight", "keep"])

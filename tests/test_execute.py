@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 import convcli
-from convcli import convolution, execute, processes
+from convcli import convolution, execute, padded, processes
 from convcli.loops import LOOPS
 from convcli.planning import PRESETS, plan_for
+from convcli.words import BORDERS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(5, 4))
@@ -129,3 +132,92 @@ def test_pieces_cover_a_region_once():
     for rows, columns in execute.pieces((0, 11), (0, 13), (4, 5)):
         covered[slice(*rows), slice(*columns)] += 1
     assert (covered == 1).all()
+
+
+# --- an unused channel
+
+
+def padded_image(height=300, width=200):
+    """IMAGE-like pixels in an mmap of four bytes a pixel, the fourth at random."""
+    memory = mmap.mmap(-1, height * width * 4, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    buffer = np.frombuffer(memory, np.uint8).reshape(height, width, 4)
+    buffer[...] = np.random.default_rng(2).integers(0, 256, buffer.shape)
+    return buffer[..., :3]
+
+
+FILTERS = {
+    "blur": partial(convcli.blur, sigma=2),
+    "wide": partial(convcli.blur, sigma=7),
+    "dense": partial(convcli.convolve, kernel=KERNEL),
+    "edge": convcli.edge,
+    "sharpen": partial(convcli.sharpen, sigma=2),
+    "linear": partial(convcli.blur, sigma=2, linear=True),
+    "to floats": partial(convcli.blur, sigma=2, out_dtype="float32"),
+}
+
+
+@pytest.mark.parametrize("scratch", [False, True])
+@pytest.mark.parametrize(
+    ("method", "border"),
+    [*((method, "reflect") for method in PRESETS), *(("numba", border) for border in BORDERS)],
+)
+@pytest.mark.parametrize("name", FILTERS)
+def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkeypatch):
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    image = padded_image()
+    options = {"method": method, "border": border, "workers": 2}
+    wanted = FILTERS[name](np.ascontiguousarray(image), **options)
+    before = image.copy()
+    got = FILTERS[name](image, **options, scratch=scratch)
+    assert got.dtype == wanted.dtype
+    np.testing.assert_array_equal(got, wanted)
+    if not scratch:
+        assert got.flags.c_contiguous
+        np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("method", PRESETS)
+@pytest.mark.parametrize("name", FILTERS)
+def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
+    got = FILTERS[name](padded_image(), method=method, scratch=True)
+    plain = name in ("blur", "wide", "dense", "to floats")
+    assert (padded.buffer_of(got) is not None) == (plain and method == "numba")
+
+
+def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    image = padded_image(3000, 50)
+    convcli.blur(image, 2, method="numba", scratch=True)
+    buffer = padded.buffer_of(image)
+    kept = np.flatnonzero(buffer.any(axis=(1, 2)))
+    assert 2000 < kept[0] < 3000 - 8  # all but the last strip and what its windows reach
+    assert kept[-1] == 2999
+
+
+@pytest.mark.parametrize("sigma", [6, 9])  # direct, and by way of a coarser grid
+def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    real = execute.region_filter
+
+    def late(plan, recipe, channels):
+        fill = real(plan, recipe, channels)
+
+        def filter_region(source, out, region):
+            time.sleep(0.005)  # time for all that is done to be given back
+            fill(source, out, region)
+
+        return filter_region
+
+    image = padded_image(3000, 50)
+    wanted = convcli.blur(np.ascontiguousarray(image), sigma, method="numba")
+    monkeypatch.setattr(execute, "region_filter", late)
+    got = convcli.blur(image, sigma, method="numba", scratch=True)
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_rows_that_wrap_around_are_kept(monkeypatch):
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    image = padded_image(3000, 50)
+    before = image.copy()
+    convcli.blur(image, 2, method="numba", border="wrap", scratch=True)
+    np.testing.assert_array_equal(image, before)

@@ -13,7 +13,9 @@ from PIL import EpsImagePlugin, ExifTags, Image
 
 import convcli
 from convcli import ConvcliError, image
+from convcli.formats import FORMATS
 from convcli.image import Picture, limit_pixels, read, write
+from convcli.padded import buffer_of
 
 # What Pillow can write, and the mode in which it is filtered and written again.
 READ_AS = {
@@ -209,6 +211,147 @@ def test_edges_of_cmyk_are_those_of_its_colours(picture_file, pixels):
     got = read(path, "PNG", grey="L")
     np.testing.assert_array_equal(got.pixels, np.asarray(Image.open(path).convert("RGB")))
     assert got.with_pixels(convcli.edge(got.pixels)).mode == "L"
+
+
+# --- memory that is shared with Pillow
+
+
+def decoded(path, mode="RGB"):
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert(mode))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("PNG", mode) for mode in ("L", "RGB", "RGBA")]
+    + [("JPEG", mode) for mode in ("L", "RGB", "CMYK")],
+)
+def test_pictures_are_decoded_into_memory_of_ours(picture_file, pixels, name, mode, monkeypatch):
+    path = picture_file("a.bin", in_mode(mode, pixels), format=name)
+    monkeypatch.delattr(image, "_pixels")  # to copy them is an error
+    got = read(path).pixels
+    assert (buffer_of(got) is not None) == (mode == "RGB")
+    np.testing.assert_array_equal(got, samples_of(path))
+
+
+def test_a_colour_that_means_transparent_is_no_colour(picture_file, pixels):
+    seen_through = tuple(pixels[3, 4].tolist())
+    path = picture_file("a.png", pixels, transparency=seen_through)
+    got = read(path)
+    assert got.mode == "RGBA"
+    np.testing.assert_array_equal(got.pixels[..., :3], pixels)
+    hidden = (pixels == seen_through).all(axis=2)
+    np.testing.assert_array_equal(got.pixels[..., 3], np.where(hidden, 0, 255))
+
+
+@pytest.mark.parametrize(("format_name", "mode"), CASES)
+def test_what_is_copied_is_the_same(picture_file, pixels, format_name, mode, monkeypatch):
+    path = picture_file("a.bin", in_mode(mode, pixels), format=format_name)
+    wanted = read(path)
+    monkeypatch.setattr(image, "_DECODED_IN_PLACE", ())
+    got = read(path)
+    assert got.pixels.flags.c_contiguous
+    assert (got.mode, got.notes) == (wanted.mode, wanted.notes)
+    np.testing.assert_array_equal(got.pixels, wanted.pixels)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_unused_byte_is_never_written(pixels, name):
+    buffer = np.zeros((*pixels.shape[:2], 4), np.uint8)
+    buffer[..., :3] = pixels
+    wanted = written(Picture(pixels, "RGB", "PNG"), name)
+    for unused in (0, 255, np.arange(pixels.shape[1])):
+        buffer[..., 3] = unused
+        assert written(Picture(buffer[..., :3], "RGB", "PNG"), name) == wanted
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_picture_of_several_of_pillows_blocks_is_whole(
+    picture_file, photo, format_name, orientation
+):
+    height, width = 2100, 2200
+    assert height * width * 4 > Image.core.get_block_size()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    large = np.tile(photo, (5, 5, 1))[:height, :width]
+    path = picture_file("a.bin", large, format=format_name, exif=exif.tobytes())
+    got = read(path)
+    turned = orientation == 6 and format_name != "BMP"  # which has no place for the tag
+    wanted = UPRIGHT[6](decoded(path)) if turned else decoded(path)
+    np.testing.assert_array_equal(got.pixels, wanted)
+    again = opened(written(got, "PNG"))
+    np.testing.assert_array_equal(np.asarray(again), wanted)
+
+
+# --- a JPEG of which grey is wanted
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "MPO"])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+def test_grey_of_a_jpeg_is_the_luma_in_it(picture_file, photo, format_name, subsampling):
+    path = picture_file(
+        "a.jpg", photo, format=format_name, subsampling=subsampling, quality=95, save_all=False
+    )
+    got = read(path, grey="L", luma=True)
+    assert (got.mode, got.pixels.shape) == ("L", photo.shape[:2])
+    wanted = photo.astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(got.pixels - wanted).mean() < 1.5  # what compression costs
+    assert read(path, grey="L").pixels.shape == photo.shape
+    # What Pillow decodes as YCbCr is the same Y, to the bit.
+    with Image.open(path) as picture:
+        picture.draft("YCbCr", None)
+        np.testing.assert_array_equal(got.pixels, np.asarray(picture)[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings"), [("RGB", {"keep_rgb": True}), ("CMYK", {}), ("L", {})]
+)
+def test_a_jpeg_without_luma_in_it_is_read_as_ever(picture_file, pixels, mode, settings):
+    path = picture_file("a.jpg", in_mode(mode, pixels), **settings)
+    got = read(path, grey="L", luma=True)
+    np.testing.assert_array_equal(got.pixels, read(path, grey="L").pixels)
+    assert got.mode == mode
+
+
+@pytest.mark.parametrize(
+    ("jfif", "transform", "names", "luma"),
+    [
+        (True, None, b"RGB", True),
+        (False, 1, b"RGB", True),
+        (False, 0, b"\1\2\3", False),
+        (False, None, b"\1\2\3", True),
+        (False, None, b"RGB", False),
+    ],
+)
+def test_the_markers_say_whether_a_jpeg_has_luma(
+    picture_file, jfif, transform, names, luma, monkeypatch
+):
+    with Image.open(picture_file("a.jpg")) as picture:
+        assert image._keeps_luma(picture)
+        picture.info = {"jfif": 257} if jfif else {}
+        if transform is not None:
+            picture.info |= {"adobe": 100, "adobe_transform": transform}
+        picture.layer = [(name, 1, 1, 0) for name in names]
+        assert image._keeps_luma(picture) == luma
+
+
+def test_edges_from_luma_are_those_of_the_colours(picture_file, photo):
+    path = picture_file("a.jpg", photo, quality=90, subsampling="4:4:4")
+    from_luma = convcli.edge(read(path, grey="L", luma=True).pixels).astype(int)
+    difference = np.abs(from_luma - convcli.edge(read(path).pixels))
+    assert np.quantile(difference, 0.99) <= 1
+    assert difference.mean() < 0.2
+
+
+def test_edges_of_saturated_colours_are_nearer_to_the_originals_from_luma(picture_file):
+    bars = np.zeros((160, 240, 3), np.uint8)
+    bars[:, 80:160, 0] = bars[:, 160:, 2] = bars[::7, :, 1] = 255
+    path = picture_file("a.jpg", bars, quality=90, subsampling="4:2:0")
+    wanted = convcli.edge(bars).astype(int)
+    by_luma = convcli.edge(read(path, grey="L", luma=True).pixels)
+    by_colours = convcli.edge(read(path).pixels)
+    assert np.abs(by_luma - wanted).mean() < 2 < np.abs(by_colours - wanted).mean()
 
 
 # --- orientation

@@ -40,6 +40,32 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded_after(code) == set()
 
 
+def test_decoding_begins_without_numpy(picture_file):
+    """It is imported in the time that the decoder takes."""
+    code = (
+        "import sys; from convcli import image; from convcli.cli.run import run\n"
+        "from pathlib import Path\n"
+        "def decoding(shape): raise SystemExit(print(*sys.modules))\n"
+        f"image.read(Path({str(picture_file('a.jpg'))!r}), on_shape=decoding)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "PIL.JpegImagePlugin" in loaded
+    # Nor any other decoder.
+    assert not loaded & {"numpy", "convcli.planning", "PIL.PngImagePlugin", "PIL.TiffImagePlugin"}
+
+
+@pytest.mark.parametrize(("suffix", "plugin"), [("jpg", "Jpeg"), ("png", "Png"), ("webp", "WebP")])
+def test_only_the_decoder_of_a_files_suffix_is_imported(picture_file, suffix, plugin):
+    path = picture_file(f"a.{suffix}")
+    code = f"from convcli import image; from pathlib import Path; image.read(Path({str(path)!r}))"
+    show = "; import sys; print(*[m for m in sys.modules if m.endswith('ImagePlugin')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code + show], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) == {"PIL.JpegImagePlugin", f"PIL.{plugin}ImagePlugin"}
+
+
 def test_kernels_need_neither_numba_nor_pillow():
     assert loaded_after("import convcli; convcli.gaussian_kernel(2.0)") <= {"numpy"}
 
@@ -93,10 +119,10 @@ def test_a_library_is_known_in_one_room(library):
 
 # Each room may import those before it in this list, never those after.
 ORDER = [
-    "errors", "words", "formats", "types", "rounding", "checks", "decimation", "kernel",
+    "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
     "kernels", "writing", "kernel_files", "inner_loops", "machine_code",
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
-    "filters", "png", "image", "jobs", "batch", "cli",
+    "filters", "png", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

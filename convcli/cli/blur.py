@@ -39,13 +39,18 @@ def command(
 
     convcli blur photo.jpg --sigma 3
     """
-    from convcli.cli.run import run, sigma_of
-    from convcli.filters import blur
-    from convcli.kernels import gaussian_kernel
+    from convcli.cli.run import Verb, run, sigma_of
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate exclude each other")
     cut = 4.0 if truncate is None else truncate
     both = sigma_of(sigma)
-    gaussian_kernel(both, cut, radius)  # refuses what would be no kernel
-    run(shared, "blur", partial(blur, sigma=both, truncate=cut, radius=radius, exact=exact))
+
+    def verb() -> Verb:
+        from convcli.filters import blur
+        from convcli.kernels import gaussian_kernel
+
+        gaussian_kernel(both, cut, radius)  # refuses what would be no kernel
+        return partial(blur, sigma=both, truncate=cut, radius=radius, exact=exact)
+
+    run(shared, "blur", verb)

@@ -31,12 +31,19 @@ def command(
 ) -> None:
     """Show edges: colour by its luminance, a full step gives 255.
 
+    Of a JPEG only the luminance that is stored in it is decoded, unless --linear needs its
+    colours.
+
     convcli edge photo.jpg -o edges.png
     """
-    from convcli.cli.run import run
-    from convcli.filters import edge
+    from convcli.cli.run import Verb, run
 
     if stretch and show == "angle":
         raise ConvcliError("--stretch is for strengths, and --show angle shows directions")
-    verb = partial(edge, operator=operator, show=show, stretch=stretch)
+
+    def verb() -> Verb:
+        from convcli.filters import edge
+
+        return partial(edge, operator=operator, show=show, stretch=stretch)
+
     run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")

@@ -43,17 +43,21 @@ def command(
     convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
     from convcli.checks import finite
-    from convcli.cli.run import run
-    from convcli.filters import convolve_every
-    from convcli.kernel_files import read_kernel
+    from convcli.cli.run import Verb, run
 
     finite(scale=scale, bias=bias)
-    chosen = read_kernel(kernel)
-    if normalize:
-        chosen = chosen.normalized()
-    if scale != 1:
-        chosen = chosen.scaled(scale)
-    if dilation > 1:
-        chosen = chosen.dilated(dilation)
-    verb = partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+
+    def verb() -> Verb:
+        from convcli.filters import convolve_every
+        from convcli.kernel_files import read_kernel
+
+        chosen = read_kernel(kernel)
+        if normalize:
+            chosen = chosen.normalized()
+        if scale != 1:
+            chosen = chosen.scaled(scale)
+        if dilation > 1:
+            chosen = chosen.dilated(dilation)
+        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+
     run(shared, "filter", verb)

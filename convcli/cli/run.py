@@ -8,34 +8,35 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from convcli import batch, image
-from convcli.batch import Filter, Outcome
-from convcli.borders import check_value
+from convcli import image
+from convcli.ahead import begin, warm_up
 from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
 from convcli.formats import LOSSY
 from convcli.image import Grey, Picture
 from convcli.jobs import Existing, Job, Request, jobs_for
-from convcli.planning import check_method, worker_count
-from convcli.types import Options, Pixels
 from convcli.words import listed
 
+# What needs numpy is imported when the first picture is being decoded.
 if TYPE_CHECKING:
+    from convcli.batch import Filter, Outcome
     from convcli.cli.progress import Bar
+    from convcli.types import Options, Pixels
 
-Verb = Callable[..., Pixels]
+Verb = Callable[..., "Pixels"]
 """A function of `convcli.filters` with its own arguments bound: ``verb(pixels, **options)``."""
 
 
-def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None:
+def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
     """Carry out a filter command and leave with its exit status.
 
-    Everything that can be wrong with the request as a whole is found before the first
-    picture is opened.
+    Everything that can be wrong with the request as a whole is found before anything is
+    written. `verb_for` imports the filter, and refuses arguments that make no sense.
     """
     request = _request(shared, name)
     if request.files_from is None and request.inputs in ((), ("-",)) and sys.stdin.isatty():
@@ -43,14 +44,23 @@ def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None
             f"no input; name a picture (convcli {name} photo.jpg) or pipe one in "
             f"('convcli {name} --help' says more)"
         )
-    check_method(shared.method)
-    worker_count(shared.workers)
-    check_value(shared.border_value)
-    _check_options(shared)
     jobs = jobs_for(request)
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
+    luma = grey is not None and not shared.linear
+    begun, shape = ({}, None) if shared.dry_run else _begun(jobs, grey, luma)
+
+    from convcli.batch import Filter
+    from convcli.borders import check_value
+    from convcli.planning import check_method, worker_count
+    from convcli.types import Options
+
+    check_method(shared.method)
+    worker_count(shared.workers)
+    check_value(shared.border_value)
+    _check_options(shared)
+    verb = verb_for()
     if not shared.debug:  # when memory runs out, thread pools log tracebacks
         logging.getLogger("concurrent.futures").disabled = True
     what = Filter(
@@ -63,16 +73,34 @@ def run(shared: Shared, name: str, verb: Verb, grey: Grey | None = None) -> None
             linear=shared.linear,
         ),
         grey=grey,
+        luma=luma,
+        begun=begun,
         quality=shared.quality,
         png_level=shared.png_level,
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
+    plain = Options(method=shared.method, workers=shared.workers, linear=shared.linear)
+    prepare = partial(warm_up, verb, shape, plain)
     try:
-        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
+        if shared.dry_run:
+            failed = _would_run(jobs, shared, name)
+        else:
+            failed = _run(jobs, what, shared, prepare)
     except BrokenPipeError:  # the reader went away, as `| head` does
         raise typer.Exit(141) from None
     raise typer.Exit(1 if failed else 0)
+
+
+def _begun(
+    jobs: list[Job], grey: Grey | None, luma: bool
+) -> tuple[dict[Job, Callable[[], Picture]], tuple[int, ...] | None]:
+    """Begin with the first file: it is decoded while the rest of the program is imported."""
+    for job in jobs:
+        if job.source is not None and not (job.problem or job.skip):
+            shape, picture = begin(partial(image.read, job.source, job.format, grey, luma))
+            return {job: picture}, shape
+    return {}, None
 
 
 def sigma_of(text: str) -> tuple[float, float]:
@@ -165,12 +193,15 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
     return sum(bool(job.problem) for job in jobs)
 
 
-def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
+def _run(jobs: list[Job], what: Filter, shared: Shared, prepare: Callable[[], None]) -> int:
     """Do the jobs, say what became of them, and return how many failed."""
+    from convcli import batch
+
     counts = {"written": 0, "failed": 0, "skipped": 0}
     end = ""
     try:
         with _bar(jobs, shared) as bar, _notices(bar, shared):
+            prepare()
             for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
                 counts[outcome.status] += 1
                 bar.picture_done(outcome.megapixels)

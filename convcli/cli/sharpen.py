@@ -33,12 +33,16 @@ def command(
     convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
     from convcli.checks import at_least_0
-    from convcli.cli.run import run, sigma_of
-    from convcli.filters import sharpen
-    from convcli.kernels import gaussian_kernel
+    from convcli.cli.run import Verb, run, sigma_of
 
     both = sigma_of(sigma)
-    gaussian_kernel(both)  # refuses what would be no kernel
     at_least_0(amount=amount, threshold=threshold)
-    verb = partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+
+    def verb() -> Verb:
+        from convcli.filters import sharpen
+        from convcli.kernels import gaussian_kernel
+
+        gaussian_kernel(both)  # refuses what would be no kernel
+        return partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+
     run(shared, "sharpen", verb)
