@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS, LOSSY, check_size, mode_for
@@ -442,6 +442,8 @@ def _save_png(
     picture: Picture, settings: dict[str, Any], level: int | None, workers: int, file: BinaryIO
 ) -> None:
     """Write the chunks that Pillow makes for one pixel, with this picture's size and rows."""
+    from PIL import PngImagePlugin
+
     from convcli import png  # nothing but PNG needs it
 
     height, width = picture.pixels.shape[:2]
