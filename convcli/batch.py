@@ -63,7 +63,7 @@ class Filter:
         What colour becomes, as for `convcli.image.read`.
     begun : dict
         Pictures whose reading has begun, by their jobs: what waits for each and returns it.
-    quality, strip, overwrite
+    quality, png_level, strip, overwrite
         As for `convcli.image.write`.
     """
 
@@ -73,6 +73,7 @@ class Filter:
     luma: bool = False
     begun: dict[Job, Callable[[], Picture]] = field(default_factory=dict)
     quality: int | None = None
+    png_level: int | None = None
     strip: bool = False
     overwrite: bool = False
 
@@ -166,6 +167,8 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
             job.target or sys.stdout.buffer,
             format_name,
             quality=what.quality,
+            png_level=what.png_level,
+            workers=options["workers"] or 1,
             strip=what.strip,
             overwrite=what.overwrite,
         )

@@ -17,7 +17,7 @@ from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
-from convcli.recipe import Combine, Recipe, halo_of
+from convcli.recipe import Combine, Recipe, halo_of, magnitude
 from convcli.types import Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
@@ -135,6 +135,7 @@ def apply(
         options.get("workers"),
         exact=exact,
         pictures=options.get("pictures", 1),
+        form="separable" if combine is magnitude else None,  # loops may then make it one pass
         decimations=decimations,
     )
     recipe = Recipe(

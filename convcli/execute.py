@@ -10,10 +10,10 @@ import numpy as np
 from convcli import borders, colour, padded
 from convcli.borders import Span
 from convcli.decimation import Decimations
-from convcli.kernel import Kernel, Weights, whole_numbers
-from convcli.loops import Correlate, Loop, load
+from convcli.kernel import Factor, Kernel, Weights, whole_numbers
+from convcli.loops import Correlate, Factors, Loop, load
 from convcli.planning import Plan
-from convcli.recipe import Recipe
+from convcli.recipe import Combine, Recipe, magnitude
 from convcli.rounding import store
 from convcli.types import Floats, OnProgress, Pixels
 
@@ -101,11 +101,13 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     loop = load(plan.loop)
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
-    passes = [convolver(loop, kernel, plan) for kernel in recipe.kernels]
+    passes, combine = [convolver(loop, kernel, plan) for kernel in recipe.kernels], recipe.combine
+    if combine is magnitude and plan.form == "separable" and loop.magnitude_correlator:
+        passes, combine = [_magnitude(loop.magnitude_correlator, recipe.kernels, plan)], None
     # The usual case: the loop reads the picture's samples and rounds into the result.
     fill, (tile_rows, tile_columns) = passes[0], plan.tile
-    if not recipe.is_plain_sum:
-        fill = _combined(passes, recipe, np.dtype(plan.accumulator))
+    if combine or not recipe.colour.is_plain:
+        fill = _combined(passes, combine, recipe, np.dtype(plan.accumulator))
         least = max(_COMBINED_SAMPLES // channels, recipe.kernels[0].shape[1])
         tile_columns = min(tile_columns, least)
 
@@ -148,7 +150,10 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
 
 
 def _combined(
-    passes: list[Correlate], recipe: Recipe, accumulator: np.dtype[np.floating]
+    passes: list[Correlate],
+    combine: Combine | None,
+    recipe: Recipe,
+    accumulator: np.dtype[np.floating],
 ) -> Correlate:
     """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
     above, below, left, right = recipe.halo
@@ -164,7 +169,7 @@ def _combined(
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
             results.append(colour.unweighted(how, result))
-        combined = recipe.combine(centre, *results) if recipe.combine else results[0]
+        combined = combine(centre, *results) if combine else results[0]
         if how.alpha and not how.grey:
             combined[..., -1] = results[0][..., -1]  # what is done to colours is not for alpha
         store(colour.finished(how, combined, centre), out)
@@ -175,20 +180,34 @@ def _combined(
 def convolver(loop: Loop, kernel: Kernel, plan: Plan) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
     accumulator = np.dtype(plan.accumulator)
-
-    def weights_of(values: Weights) -> tuple[Floats, float]:
-        whole, divisor = whole_numbers(values)
-        return np.ascontiguousarray(whole, accumulator), divisor
-
     if plan.form == "dense":
-        return loop.correlator(*weights_of(kernel.weights))
-    terms = []
-    for column, row in kernel.factors:
-        weights_y, divisor_y = weights_of(column[:, np.newaxis])
-        weights_x, divisor_x = weights_of(row[np.newaxis, :])
-        # Dividing once, at the end, keeps the sums of both passes whole.
-        terms.append(loop.separable_correlator(weights_y, weights_x, divisor_y * divisor_x))
+        return loop.correlator(*_weights_of(kernel.weights, accumulator))
+    terms = [loop.separable_correlator(*_term(f, accumulator)) for f in kernel.factors]
     return terms[0] if len(terms) == 1 else _sum_of(terms, accumulator)
+
+
+def _weights_of(values: Weights, accumulator: np.dtype[np.generic]) -> tuple[Floats, float]:
+    whole, divisor = whole_numbers(values)
+    return np.ascontiguousarray(whole, accumulator), divisor
+
+
+def _term(factor: Factor, accumulator: np.dtype[np.generic]) -> tuple[Floats, Floats, float]:
+    """Return a column, a row and a divisor: dividing once keeps the sums of both passes whole."""
+    column, divisor_y = _weights_of(factor[0][:, np.newaxis], accumulator)
+    row, divisor_x = _weights_of(factor[1][np.newaxis, :], accumulator)
+    return column, row, divisor_y * divisor_x
+
+
+def _magnitude(
+    correlator: Callable[[Factors, Factors, float], Correlate],
+    kernels: tuple[Kernel, ...],
+    plan: Plan,
+) -> Correlate:
+    """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
+    (column_x, row_x, divisor), (column_y, row_y, _) = (
+        _term(kernel.factors[0], np.dtype(plan.accumulator)) for kernel in kernels
+    )
+    return correlator((column_x, row_x), (column_y, row_y), divisor)
 
 
 def _sum_of(terms: list[Correlate], accumulator: np.dtype[np.generic]) -> Correlate:

@@ -16,7 +16,7 @@ from convcli.decimation import decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel
 from convcli.kernels import edge_kernels, gaussian_kernel, sigmas
-from convcli.recipe import Combine
+from convcli.recipe import Combine, magnitude
 from convcli.types import Floats, Options, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
 
@@ -106,7 +106,7 @@ def edge(
         kernel = along_x if show == "x" else along_y
         result = apply(pixels, (kernel,), grey=True, **options)
     else:
-        combine: Combine = _magnitude
+        combine: Combine = magnitude
         if show == "angle":
             full = full_scale(dtype) if dtype.kind == "u" else None
             combine = partial(_angle, flat=_rounding(pixels), full=full)
@@ -166,15 +166,6 @@ def convolve_every(
     """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
     result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
     return result[::stride, ::stride]
-
-
-def _magnitude(_centre: Floats, along_x: Floats, along_y: Floats) -> Floats:
-    # Not hypot: its guard against overflow, which only floats beyond 1e19 need, takes 10 times
-    # as long.
-    along_x *= along_x
-    along_y *= along_y
-    along_x += along_y
-    return np.sqrt(along_x, out=along_x)
 
 
 def _rounding(pixels: Pixels) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import math
 import mmap
+import struct
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -55,12 +57,6 @@ _EXIF_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 3343
 # Quality for pictures that come from another format; a JPEG keeps its own tables. 90 is where
 # most eyes stop seeing a difference, and cameras write about that.
 _QUALITY = 90
-
-# Level 3, against Pillow's 6: 2 to 4 times as fast on photographs and their edges, 1.2 to 2
-# times on text and tilings, and files up to 17 % larger (90 % for a checkerboard). zlib's
-# run-length strategy is faster still on photographs, but text came out 6 times as large. With
-# Pillow 13 and zlib-ng, pictures of 3.8 megapixels.
-_PNG = {"compress_level": 3}
 
 # Rows that are copied at a time between Pillow and numpy: whole-image copies on the way
 # would be the largest thing in memory.
@@ -383,6 +379,8 @@ def write(
     format_name: str,
     *,
     quality: int | None = None,
+    png_level: int | None = None,
+    workers: int = 1,
     strip: bool = False,
     overwrite: bool = False,
 ) -> None:
@@ -398,6 +396,10 @@ def write(
         A key of `convcli.formats.FORMATS`.
     quality : int, optional
         For JPEG, WebP and AVIF; a picture that came from a JPEG keeps its own without it.
+    png_level : int, optional
+        For PNG, as for `convcli.png.image_data`.
+    workers : int
+        Threads for encoding, where the format can use them: PNG.
     strip : bool
         Leave ICC profile, DPI and EXIF out.
     overwrite : bool
@@ -412,7 +414,6 @@ def write(
     """
     mode = mode_for(format_name, picture.mode)
     check_size(format_name, picture.pixels.shape[1], picture.pixels.shape[0])
-    image = _image(picture, mode, format_name)
     settings = _settings(picture, format_name, quality)
     if not strip:
         kept = FORMATS[format_name].metadata
@@ -420,17 +421,43 @@ def write(
         # Edges of a colour picture are grey; its profile would make of them what they are not.
         if settings.get("icc_profile", b"")[16:20] != _ICC_SPACES[mode]:
             settings.pop("icc_profile", None)
+    if format_name == "PNG":
+        save = partial(_save_png, picture, settings, png_level, workers)
+    else:
+        image = _image(picture, mode, format_name)
+        save = partial(image.save, format=format_name, **settings)
     if isinstance(target, Path):
         with new_file(target, overwrite) as file:
-            image.save(file, format_name, **settings)
+            save(file)
     else:
         # Pillow seeks in what it writes to, which a pipe does not allow.
         encoded = io.BytesIO()
-        image.save(encoded, format_name, **settings)
+        save(encoded)
         rest = memoryview(encoded.getvalue())
         while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
             rest = rest[target.write(rest) :]
         target.flush()
+
+
+def _save_png(
+    picture: Picture, settings: dict[str, Any], level: int | None, workers: int, file: BinaryIO
+) -> None:
+    """Write the chunks that Pillow makes for one pixel, with this picture's size and rows."""
+    # Nothing but PNG needs these.
+    from PIL import PngImagePlugin
+
+    from convcli import png
+
+    height, width = picture.pixels.shape[:2]
+    file.write(b"\x89PNG\r\n\x1a\n")
+    for kind, content, _ in PngImagePlugin.getchunks(Image.new(picture.mode, (1, 1)), **settings):
+        if kind == b"IDAT":
+            for data in png.image_data(picture.pixels, level, workers):
+                PngImagePlugin.putchunk(file, kind, data)
+        elif kind == b"IHDR":
+            PngImagePlugin.putchunk(file, kind, struct.pack(">II", width, height), content[8:])
+        else:
+            PngImagePlugin.putchunk(file, kind, content)
 
 
 def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
@@ -460,4 +487,4 @@ def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[s
         return settings
     if format_name in LOSSY:
         return {"quality": _QUALITY if quality is None else quality}
-    return dict(_PNG) if format_name == "PNG" else {}
+    return {}

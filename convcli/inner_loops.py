@@ -45,62 +45,106 @@ def correlate(window, stride, offsets, weights, divisor, total, out):
 
 
 @_entry
-def separable(window, table, offsets, weights, divisor, four, total, out):
+def separable(samples, stride, columns, table, rows, weights, divisor, four, total, out):
     """Four rows at a time: their columns into `four`, then each of these rows into `out`."""
     height, width = out.shape
-    reach = window.shape[1] - width
+    reach = stride - width
     for top in range(0, height, ROWS):
         for left in range(0, width, total.size):
             run = min(total.size, width - left)
-            _sum_columns(window, top, left, table, four, 0, 0, run + reach)
+            start, last = top * stride + left, samples.size - stride + left
+            _sum_four(samples, start, columns, last, table, four, 0, 0, run + reach)
             for row in range(min(ROWS, height - top)):
-                _sum(four[row], offsets, weights, total[:run])
+                _sum(four[row], rows, weights, total[:run])
                 _store(total[:run], divisor, out[top + row, left:])
 
 
 @_entry
-def thin(window, step, table, chunk, out):
+def separable_long(
+    samples, stride, columns, table, channels, rows, row_table, divisor, four, phases, length,
+    sums, out,
+):  # fmt: skip
+    """Do what `separable` does for long rows: their sums, too, are made four at a time.
+
+    Every fourth pixel goes into one of four phases, and then four neighbouring outputs share
+    the loads of their inputs as four rows do: 20 % of a blur with 65 or 161 taps. The columns
+    of a chunk are done from top to bottom, so that their rows stay in the cache.
+    """
+    height, width = out.shape
+    reach = stride - width
+    chunk = (four.shape[1] - reach) // (ROWS * channels) * ROWS * channels
+    for left in range(0, width, chunk):
+        run = min(chunk, width - left)
+        points = -(-run // (ROWS * channels)) * channels
+        for top in range(0, height, ROWS):
+            start, last = top * stride + left, samples.size - stride + left
+            _sum_four(samples, start, columns, last, table, four, 0, 0, run + reach)
+            for row in range(min(ROWS, height - top)):
+                line = four[row, : run + reach]
+                _take(line, channels, ROWS, phases, length)
+                _sum_four(phases, 0, rows, rows[-1], row_table, sums, 0, 0, points)
+                _put(sums, channels, ROWS, line[:run])
+                _store(line[:run], divisor, out[top + row, left:])
+
+
+@_entry
+def magnitude(window, channels, columns, rows, divisor, lines, out):
+    """``out = sqrt(x**2 + y**2) / divisor`` for two kernels of a column and a row of 3 taps."""
+    a0, a1, a2 = columns[0, 0], columns[0, 1], columns[0, 2]
+    b0, b1, b2 = columns[1, 0], columns[1, 1], columns[1, 2]
+    c0, c1, c2 = rows[0, 0], rows[0, 1], rows[0, 2]
+    d0, d1, d2 = rows[1, 0], rows[1, 1], rows[1, 2]
+    chunk = lines.shape[1] - 2 * channels
+    for y in range(out.shape[0]):
+        for left in range(0, out.shape[1], chunk):
+            run = min(chunk, out.shape[1] - left)
+            s0, s1, s2 = window[y, left:], window[y + 1, left:], window[y + 2, left:]
+            f0, g0 = lines[0], lines[1]
+            for x in range(run + 2 * channels):
+                v0, v1, v2 = s0[x], s1[x], s2[x]
+                f0[x] = a0 * v0 + a1 * v1 + a2 * v2
+                g0[x] = b0 * v0 + b1 * v1 + b2 * v2
+            f1, g1 = lines[0, channels:], lines[1, channels:]
+            f2, g2 = lines[0, 2 * channels :], lines[1, 2 * channels :]
+            total = lines[2, :run]
+            for x in range(run):
+                along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
+                along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
+                total[x] = np.sqrt(along_x * along_x + along_y * along_y)
+            _store(total, divisor, out[y, left:])
+
+
+@_entry
+def thin(samples, step, stride, columns, table, chunk, out):
     """``out[k, x] = sum_i column[i] * window[k * step + i, x]``, four rows at a time."""
     width = out.shape[1]
     for top in range(0, out.shape[0], ROWS):
         for left in range(0, width, chunk):
             run = min(chunk, width - left)
-            _sum_columns(window, top * step, left, table, out, top, left, run)
+            start, last = top * step * stride + left, samples.size - stride + left
+            _sum_four(samples, start, columns, last, table, out, top, left, run)
 
 
 @_entry
-def blur_rows(rows, channels, step, offsets, narrow, wide_offsets, wide, phases, total, run):
+def blur_rows(
+    rows, channels, step, offsets, narrow, wide_offsets, wide, phases, length, total, back, run
+):
     """Blur each row in place by way of a coarser grid; `run` samples of it remain.
 
     The samples of a place between grid points are brought together first, so that all loops
     run over neighbours.
     """
-    length = phases.shape[1]
-    points = length // channels
-    flat = phases.reshape(-1)
     for y in range(rows.shape[0]):
-        row = rows[y]
+        _take(rows[y], channels, step, phases, length)
+        _sum(phases, offsets, narrow, total)
         for place in range(step):
-            phase = phases[place]
-            for point in range(min(points, (row.size // channels - place + step - 1) // step)):
-                source = (point * step + place) * channels
-                for channel in range(channels):
-                    phase[point * channels + channel] = row[source + channel]
-        _sum(flat, offsets, narrow, total)
-        outputs = run // channels
-        for place in range(step):
-            count = (outputs - place + step - 1) // step
-            blurred = phases[place]
-            _sum(total, wide_offsets, wide[place], blurred[: count * channels])
-            for point in range(count):
-                target = (point * step + place) * channels
-                for channel in range(channels):
-                    row[target + channel] = blurred[point * channels + channel]
+            _sum(total, wide_offsets, wide[place], back[place])
+        _put(back, channels, step, rows[y, :run])
 
 
 @_entry
-def interpolate(rows, step, tables, width, four, out):
-    """``out[k * step + p, x] = sum_t wide[p, t] * rows[k + t, x]``, rounded.
+def interpolate(samples, stride, points, step, tables, width, four, out):
+    """``out[k * step + p, x] = sum_t wide[p, t] * samples[(k + t) * stride + x]``, rounded.
 
     A table has the weights of four places between grid points.
     """
@@ -108,10 +152,11 @@ def interpolate(rows, step, tables, width, four, out):
     for top in range(0, height, step):
         for left in range(0, width, chunk):
             run = min(chunk, width - left)
+            start, last = top // step * stride + left, samples.size - stride + left
             for group in range(tables.shape[0]):
                 first = top + group * ROWS
                 if first < height:
-                    _sum_columns(rows, top // step, left, tables[group], four, 0, 0, run)
+                    _sum_four(samples, start, points, last, tables[group], four, 0, 0, run)
                     for row in range(min(ROWS, height - first)):
                         total = four[row, :run]
                         _settle(total)
@@ -119,21 +164,76 @@ def interpolate(rows, step, tables, width, four, out):
 
 
 @_part
+def _take(row, channels, step, phases, length):
+    """``phases[p * length + q] = row[q * step + p]``, pixels of so many channels each."""
+    whole = 0
+    if channels == 1 and step == 4:  # written out, these loads become shuffles of vectors
+        p0, p1, p2, p3 = phases, phases[length:], phases[2 * length :], phases[3 * length :]
+        whole = row.size // 4
+        for q in range(whole):
+            p0[q], p1[q], p2[q], p3[q] = row[4 * q], row[4 * q + 1], row[4 * q + 2], row[4 * q + 3]
+    for place in range(step):
+        phase = phases[place * length :]
+        for q in range(whole, (row.size // channels - place + step - 1) // step):
+            source = (q * step + place) * channels
+            for channel in range(channels):
+                phase[q * channels + channel] = row[source + channel]
+
+
+@_part
+def _put(phases, channels, step, row):
+    """``row[q * step + p] = phases[p, q]``, pixels of so many channels each."""
+    whole = 0
+    if channels == 1 and step == 4:
+        p0, p1, p2, p3 = phases[0], phases[1], phases[2], phases[3]
+        whole = row.size // 4
+        for q in range(whole):
+            row[4 * q], row[4 * q + 1], row[4 * q + 2], row[4 * q + 3] = p0[q], p1[q], p2[q], p3[q]
+    for place in range(step):
+        phase = phases[place]
+        for q in range(whole, (row.size // channels - place + step - 1) // step):
+            target = (q * step + place) * channels
+            for channel in range(channels):
+                row[target + channel] = phase[q * channels + channel]
+
+
+@_part
 def _sum(source, offsets, weights, total):
     """``total[x] = sum_t weights[t] * source[offsets[t] + x]``."""
     # The loops over x start at 0 and read slices that begin at the tap: an index that could
     # be negative would cost the vectoriser (15 times slower, numba issue 1226). Eight taps
-    # share one load and store of the running sum: 63 instead of 37 GMAC/s on Zen 5. The
-    # first tap stands alone, because kernels cut at whole sigmas have 8 n + 1 taps.
+    # share one load and store of the running sum: 63 instead of 37 GMAC/s on Zen 5.
     run = total.size
     if weights.size == 0:
         total[:] = 0
         return
+    # The first sweep sets the sums: with nine taps where there are as many, because kernels
+    # cut at whole sigmas have 8 n + 1 (10 % of a blur with 9 or 25 taps).
+    t = 9 if weights.size >= 9 else 1
     w0 = weights[0]
     s0 = source[offsets[0] :]
-    for x in range(run):
-        total[x] = w0 * s0[x]
-    t = 1
+    if t == 1:
+        for x in range(run):
+            total[x] = w0 * s0[x]
+    else:
+        w1, w2, w3, w4 = weights[1], weights[2], weights[3], weights[4]
+        w5, w6, w7, w8 = weights[5], weights[6], weights[7], weights[8]
+        s1, s2, s3, s4 = (
+            source[offsets[1] :],
+            source[offsets[2] :],
+            source[offsets[3] :],
+            source[offsets[4] :],
+        )
+        s5, s6, s7, s8 = (
+            source[offsets[5] :],
+            source[offsets[6] :],
+            source[offsets[7] :],
+            source[offsets[8] :],
+        )
+        for x in range(run):
+            total[x] = (w0 * s0[x] + w1 * s1[x] + w2 * s2[x] + w3 * s3[x]) + (
+                w4 * s4[x] + w5 * s5[x] + w6 * s6[x] + w7 * s7[x] + w8 * s8[x]
+            )
     while t + 8 <= weights.size:
         w0, w1, w2, w3 = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
         w4, w5, w6, w7 = weights[t + 4], weights[t + 5], weights[t + 6], weights[t + 7]
@@ -160,18 +260,19 @@ def _sum(source, offsets, weights, total):
 
 
 @_part
-def _sum_columns(window, top, left, table, four, row, start, run):
-    """``four[row + r, start + x] = sum_i table[i, r] * window[top + i, left + x]``.
+def _sum_four(source, start, offsets, last, table, out, row, left, run):
+    """``out[row + r, left + x] = sum_i table[i, r] * source[start + offsets[i] + x]``.
 
-    A sample that is loaded and converted once serves four rows: on Zen 5 the columns of 25
-    taps take less than half of what they take one row at a time.
+    A sample that is loaded and converted once serves four sums: on Zen 5 the columns of 25
+    taps take less than half of what they take one row at a time. Beyond `last` the table
+    holds zeros, so that what is read there instead does not matter.
     """
-    last = window.shape[0] - 1
-    f0, f1 = four[row, start:], four[row + 1, start:]
-    f2, f3 = four[row + 2, start:], four[row + 3, start:]
-    # The first four rows set the sums, the others add to them.
-    s0, s1 = window[top, left:], window[min(top + 1, last), left:]
-    s2, s3 = window[min(top + 2, last), left:], window[min(top + 3, last), left:]
+    f0, f1, f2, f3 = out[row, left:], out[row + 1, left:], out[row + 2, left:], out[row + 3, left:]
+    # The first four taps set the sums, the others add to them.
+    s0 = source[min(start + offsets[0], last) :]
+    s1 = source[min(start + offsets[1], last) :]
+    s2 = source[min(start + offsets[2], last) :]
+    s3 = source[min(start + offsets[3], last) :]
     t0, t1, t2, t3 = table[0], table[1], table[2], table[3]
     a0, a1, a2, a3 = t0[0], t1[0], t2[0], t3[0]
     b0, b1, b2, b3 = t0[1], t1[1], t2[1], t3[1]
@@ -184,15 +285,14 @@ def _sum_columns(window, top, left, table, four, row, start, run):
         f2[x] = c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
         f3[x] = d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
     for i in range(4, table.shape[0], TAPS):
-        # Below the window the table holds zeros, so any row that exists will do.
-        s0 = window[min(top + i, last), left:]
-        s1 = window[min(top + i + 1, last), left:]
-        s2 = window[min(top + i + 2, last), left:]
-        s3 = window[min(top + i + 3, last), left:]
-        s4 = window[min(top + i + 4, last), left:]
-        s5 = window[min(top + i + 5, last), left:]
-        s6 = window[min(top + i + 6, last), left:]
-        s7 = window[min(top + i + 7, last), left:]
+        s0 = source[min(start + offsets[i], last) :]
+        s1 = source[min(start + offsets[i + 1], last) :]
+        s2 = source[min(start + offsets[i + 2], last) :]
+        s3 = source[min(start + offsets[i + 3], last) :]
+        s4 = source[min(start + offsets[i + 4], last) :]
+        s5 = source[min(start + offsets[i + 5], last) :]
+        s6 = source[min(start + offsets[i + 6], last) :]
+        s7 = source[min(start + offsets[i + 7], last) :]
         t0, t1, t2, t3 = table[i], table[i + 1], table[i + 2], table[i + 3]
         t4, t5, t6, t7 = table[i + 4], table[i + 5], table[i + 6], table[i + 7]
         a0, a1, a2, a3, a4, a5, a6, a7 = t0[0], t1[0], t2[0], t3[0], t4[0], t5[0], t6[0], t7[0]

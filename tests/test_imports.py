@@ -121,7 +121,7 @@ ORDER = [
     "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
     "kernels", "writing", "kernel_files", "inner_loops", "machine_code",
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
-    "filters", "image", "jobs", "batch", "ahead", "cli",
+    "filters", "png", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

@@ -190,3 +190,33 @@ def test_every_loop_blurs_by_the_same_coarser_grid(loop, shape, sigma):
         results.append(out.astype(int))
     assert np.abs(results[0] - results[1]).max() <= 1
     assert (results[0] != results[1]).mean() <= 0.01
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("divisor", [1.0, 3.0, 4.0])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (3, 3000, 1)], ids=str)
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf])
+def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, bad):
+    window = window_for(shape[:2], (3, 3), dtype, shape[2])
+    if bad is not None and dtype.startswith("f"):
+        window[1, 1] = bad
+    accumulator = "float32" if dtype in ("uint8", "float32") else "float64"
+    across, along = np.array([1, 0, -1], accumulator), np.array([1, 2, 1], accumulator)
+    kernels = (along[:, None], across[None, :]), (across[:, None], along[None, :])
+    loop = load("direct_numba")
+    derivatives = []
+    for column, row in kernels:
+        definition(column * row, divisor)(window, one := np.empty(shape))
+        derivatives.append(one)
+    with np.errstate(invalid="ignore"):
+        wanted = np.hypot(*derivatives)
+    out = np.empty(shape, accumulator)
+    loop.magnitude_correlator(*kernels, divisor)(window, out)
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(np.isfinite(out), finite)
+    np.testing.assert_allclose(out[finite], wanted[finite], rtol=1e-5, atol=1e-5)
+    if dtype.startswith("u"):
+        levels = np.empty(shape, dtype)
+        loop.magnitude_correlator(*kernels, divisor)(window, levels)
+        near = np.clip(wanted, 0, np.iinfo(dtype).max)
+        assert np.abs(levels - near).max() <= 0.5001

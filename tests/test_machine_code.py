@@ -29,6 +29,28 @@ def run(tmp_path, **more):
     return done.stdout.split(), done.stderr
 
 
+def test_every_loop_is_kept(tmp_path):
+    """What calls the interpreter or numba's runtime could only be run by numba, every time."""
+    code = (
+        "import logging, numpy, convcli\n"
+        "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s')\n"
+        "logging.getLogger('numba').setLevel(logging.ERROR)\n"
+        "grey = numpy.zeros((30, 40), 'uint8')\n"
+        "for image in (grey, grey.astype('uint16'), grey.astype('float32'), grey / 255):\n"
+        "    for sigma in (1, 12):\n"
+        "        convcli.blur(image, sigma, method='numba')\n"
+        "    convcli.edge(image, method='numba')\n"
+        "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "itself" not in done.stderr
+    entries = [n for n in vars(inner_loops) if hasattr(vars(inner_loops)[n], "py_func")]
+    assert len(kept(tmp_path)) >= sum(not name.startswith("_") for name in entries)
+
+
 def kept(tmp_path):
     return list((tmp_path / "convcli").glob("*.o"))
 
@@ -113,7 +135,7 @@ def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp
     table = np.zeros((4, 4), np.float32)
     table[0] = 1, 2, 3, 4
     out = np.empty((4, 5), np.float32)
-    thin(rows, 1, table, 3, out)
+    thin(rows.reshape(-1), 1, 5, np.arange(4) * 5, table, 3, out)
     np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
 
 
@@ -129,7 +151,10 @@ def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
         machine_code._compile("thin", SIGNATURE)
 
 
-SIGNATURE = (("uint8", 2), ("int64", 0), ("float32", 2), ("int64", 0), ("float32", 2))
+SIGNATURE = (
+    ("uint8", 1), ("int64", 0), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0),
+    ("float32", 2),
+)  # fmt: skip
 
 
 def test_threads_compile_a_function_once(monkeypatch, tmp_path):
@@ -143,7 +168,8 @@ def test_threads_compile_a_function_once(monkeypatch, tmp_path):
     table = np.zeros((4, 4), np.float32)
 
     def once(_):
-        thin(np.zeros((8, 5), np.uint8), 1, table, 3, np.empty((4, 5), np.float32))
+        out = np.empty((4, 5), np.float32)
+        thin(np.zeros(40, np.uint8), 1, 5, np.arange(4) * 5, table, 3, out)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(once, range(8)))

@@ -107,6 +107,16 @@ class Shared:
             help="JPEG, WebP and AVIF quality, 1 to 100.  [default: a JPEG's own, else 90]",
         ),
     ] = None
+    png_level: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=9,
+            help="zlib level for PNG, 0 to 9 (smallest, slow).  [default: 1, or only runs of "
+            "bytes where they are about as small]",
+        ),
+    ] = None
     strip: Annotated[
         bool, typer.Option("--strip", help="Drop metadata (EXIF, ICC profile, DPI).")
     ] = False

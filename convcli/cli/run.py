@@ -46,7 +46,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         )
     jobs = jobs_for(request)
     _check_streams(shared, jobs)
-    _check_quality(shared, jobs)
+    _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     luma = grey is not None and not shared.linear
     begun, shape = ({}, None) if shared.dry_run else _begun(jobs, grey, luma)
@@ -76,6 +76,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         luma=luma,
         begun=begun,
         quality=shared.quality,
+        png_level=shared.png_level,
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
@@ -154,13 +155,13 @@ def _check_options(shared: Shared) -> None:
         raise ConvcliError("--explain says what runs, and with --dry-run nothing does")
 
 
-def _check_quality(shared: Shared, jobs: list[Job]) -> None:
+def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
     formats = {job.format for job in jobs if not job.problem}
+    names = listed(tuple(sorted(map(str, formats)))) if formats else ""
     if shared.quality is not None and formats and not formats & {None, *LOSSY}:
-        raise ConvcliError(
-            f"--quality is for {listed(LOSSY)}; {listed(tuple(sorted(map(str, formats))))} "
-            "loses nothing"
-        )
+        raise ConvcliError(f"--quality is for {listed(LOSSY)}; {names} loses nothing")
+    if shared.png_level is not None and formats and not formats & {None, "PNG"}:
+        raise ConvcliError(f"--png-level is for PNG; the output is {names}")
 
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:

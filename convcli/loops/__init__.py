@@ -21,6 +21,9 @@ grid, which returns ``blur(strip, widen, out)``; `by_sparse_sums` serves the oth
     strip          the window, without the halo on the left and right
     widen(rows)    puts that halo beside any rows that keep the strip's columns
 
+A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
+of the sum of squares of two separable kernels.
+
 So a loop is a pure "valid" correlation. It knows no border, colour, file, flip or progress,
 and may run on any piece of a picture, in any thread or process.
 """
@@ -39,6 +42,8 @@ from convcli.rounding import settle, store
 from convcli.types import Floats, Pixels
 
 Correlate = Callable[[Pixels, Pixels], None]
+Factors = tuple[Floats, Floats]
+"""A column ``(kh, 1)`` and a row ``(1, kw)``."""
 Widen = Callable[[Pixels], Pixels]
 Blur = Callable[[Pixels, Widen, Pixels], None]
 
@@ -49,6 +54,7 @@ class Loop(NamedTuple):
     correlator: Callable[[Floats, float], Correlate]
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur]
+    magnitude_correlator: Callable[[Factors, Factors, float], Correlate] | None
 
 
 LOOPS = {
@@ -70,7 +76,12 @@ def load(name: str) -> Loop:
 
     separable = getattr(module, "separable_correlator", by_passes)
     by_sums = partial(by_sparse_sums, separable)
-    return Loop(module.correlator, separable, getattr(module, "gaussian_blurrer", by_sums))
+    return Loop(
+        module.correlator,
+        separable,
+        getattr(module, "gaussian_blurrer", by_sums),
+        getattr(module, "magnitude_correlator", None),
+    )
 
 
 def two_pass(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from convcli.decimation import Decimations
-from convcli.loops import Blur, Correlate, Widen, two_pass
+from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
 from convcli.machine_code import function
+from convcli.recipe import magnitude
+from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
 _separable = function("separable")
+_separable_long = function("separable_long")
+_magnitude = function("magnitude")
 _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
@@ -18,6 +24,10 @@ _interpolate = function("interpolate")
 # Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
 # four rows of columns and one of sums there, fits the first-level cache (48 kB).
 _CHUNK = 2048
+
+# From here on the sums of a row, too, are made four at a time. On Zen 5 a blur with 25 taps
+# gains nothing from it, one with 65 a fifth.
+_LONG_ROW = 40
 
 # The same for sums of a dozen rows of floats: 512 samples of each are 26 kB.
 _NARROW_CHUNK = 512
@@ -36,7 +46,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     def correlate(window: Pixels, out: Pixels) -> None:
         stride = window.shape[1] * window.shape[2]
         offsets = where[:, 0] * stride + where[:, 1] * window.shape[2]
-        total = np.empty(_CHUNK, values.dtype)
+        total = _scratch((_CHUNK,), values.dtype)
         _correlate(window.reshape(-1), stride, offsets, values, scale, total, _rows(out))
 
     return correlate
@@ -45,22 +55,65 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
 def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare a column and a row, ``(kh, 1)`` and ``(1, kw)``, to be applied in one go."""
     by_passes = two_pass(correlator(column), correlator(row, divisor), row.size, column.dtype)
+    table = _shifted(column[:, 0])
     where = np.flatnonzero(row)
     values = np.ascontiguousarray(row[row != 0])
-    scale = values.dtype.type(divisor)
-    table = _shifted_columns(column[:, 0])
+    row_table = _shifted(row[0])
+    scale = column.dtype.type(divisor)
 
     def correlate(window: Pixels, out: Pixels) -> None:
         if window.dtype.kind == "f" and not np.isfinite(window).all():
-            # The table's zeros would spread a NaN over rows that the kernel does not reach.
+            # The tables' zeros would spread a NaN over pixels that the kernel does not reach.
             by_passes(window, out)
             return
         channels = window.shape[2]
-        samples = window.reshape(window.shape[0], -1)
+        stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
-        four = np.empty((_ROWS, _CHUNK + reach), values.dtype)
-        total = np.empty(_CHUNK, values.dtype)
-        _separable(samples, table, where * channels, values, scale, four, total, _rows(out))
+        columns = np.arange(len(table)) * stride
+        four = _scratch((_ROWS, _CHUNK + reach), scale.dtype)
+        if values.size < _LONG_ROW:
+            total = _scratch((_CHUNK,), scale.dtype)
+            rows = where * channels
+            _separable(
+                window.reshape(-1), stride, columns, table, rows, values, scale, four, total,
+                _rows(out),
+            )  # fmt: skip
+            return
+        phases = _scratch((_ROWS, four.shape[1] // _ROWS + len(row_table) * channels), scale.dtype)
+        phases[...] = 0  # what no pixel fills is multiplied by zeros, and must not be a NaN
+        length = phases.shape[1]
+        sums = _scratch((_ROWS, four.shape[1] // _ROWS + channels), scale.dtype)
+        taps = np.arange(len(row_table))
+        rows = taps % _ROWS * length + taps // _ROWS * channels
+        _separable_long(
+            window.reshape(-1), stride, columns, table, channels, rows, row_table, scale, four,
+            phases.reshape(-1), length, sums, _rows(out),
+        )  # fmt: skip
+
+    return correlate
+
+
+def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.0) -> Correlate:
+    """Prepare two kernels, each a column and a row of 3, whose results become one magnitude."""
+    columns = np.stack([along_x[0].ravel(), along_y[0].ravel()])
+    rows = np.stack([along_x[1].ravel(), along_y[1].ravel()])
+    kernels = [separable_correlator(*factors, divisor) for factors in (along_x, along_y)]
+    mantissa, _ = math.frexp(divisor)
+    if mantissa == 0.5:  # dividing by a power of two is exact, wherever it is done
+        rows, divisor = rows / rows.dtype.type(divisor), 1.0
+    scale = rows.dtype.type(divisor)
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        if window.dtype.kind == "f" and not np.isfinite(window).all():
+            # A NaN times a weight of 0 would reach pixels that no kernel reaches.
+            derivatives = [np.empty(out.shape, scale.dtype) for _ in kernels]
+            for kernel, derivative in zip(kernels, derivatives, strict=True):
+                kernel(window, derivative)
+            store(magnitude(window, *derivatives), out)
+            return
+        channels = window.shape[2]
+        lines = _scratch((3, _CHUNK + 2 * channels), scale.dtype)
+        _magnitude(_rows(window), channels, columns, rows, scale, lines, _rows(out))
 
     return correlate
 
@@ -69,7 +122,7 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: columns to the grid, rows there and back, columns back."""
     along_y, along_x = decimations
     step_y, step_x = along_y.step, along_x.step
-    onto = _shifted_columns(along_y.narrow.astype(accumulator), step_y)
+    onto = _shifted(along_y.narrow.astype(accumulator), step_y)
     back = _four_places(along_y.wide.astype(accumulator))
     narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
 
@@ -79,23 +132,41 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
         strip = strip[step_y:]
         points = (height - 1) // step_y + along_y.wide.shape[1]
         thinned = np.empty((-(-points // _ROWS) * _ROWS, *strip.shape[1:]), accumulator)
-        _thin(_rows(strip), step_y, onto, _CHUNK, _rows(thinned))
+        stride = strip.shape[1] * channels
+        columns = np.arange(len(onto)) * stride
+        _thin(strip.reshape(-1), step_y, stride, columns, onto, _CHUNK, _rows(thinned))
         rows = widen(thinned[:points])
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
         length = -(-rows.shape[1] // step_x) * channels
-        phases = np.empty((step_x, length), accumulator)
+        phases = np.empty(step_x * length, accumulator)
         taps = step_x + np.arange(narrow.size)
         offsets = taps % step_x * length + taps // step_x * channels
         back_offsets = np.arange(wide.shape[1]) * channels
-        total = np.empty(((width - 1) // step_x + wide.shape[1]) * channels, accumulator)
+        points_x = -(-width // step_x)
+        total = np.empty((points_x + wide.shape[1] - 1) * channels, accumulator)
+        back_phases = np.empty((step_x, points_x * channels), accumulator)
         _blur_rows(
-            _rows(rows), channels, step_x, offsets, narrow, back_offsets, wide, phases, total,
-            width * channels,
+            _rows(rows), channels, step_x, offsets, narrow, back_offsets, wide, phases, length,
+            total, back_phases, width * channels,
         )  # fmt: skip
-        four = np.empty((_ROWS, _NARROW_CHUNK), accumulator)
-        _interpolate(_rows(rows), step_y, back, width * channels, four, _rows(out))
+        four = _scratch((_ROWS, _NARROW_CHUNK), accumulator)
+        stride = rows.shape[1] * channels
+        _interpolate(
+            rows.reshape(-1), stride, np.arange(back.shape[1]) * stride, step_y, back,
+            width * channels, four, _rows(out),
+        )  # fmt: skip
 
     return blur
+
+
+def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:
+    """Return an array whose rows begin where cache lines do: 10 to 20 % faster on Zen 5."""
+    *rows, length = shape
+    line = 64 // dtype.itemsize
+    whole = -(-length // line) * line
+    memory = np.empty(math.prod(rows) * whole + line, dtype)
+    first = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
+    return memory[first : first + math.prod(rows) * whole].reshape(*rows, whole)
 
 
 def _rows(out: Pixels) -> Pixels:
@@ -112,11 +183,11 @@ def _four_places(wide: Floats) -> Floats:
     return tables
 
 
-def _shifted_columns(column: Floats, step: int = 1) -> Floats:
-    """Lay the column out for output rows 0, 1, 2, 3, `step` rows apart, zeros around it."""
+def _shifted(taps: Floats, step: int = 1) -> Floats:
+    """Lay taps out for outputs 0, 1, 2, 3, `step` lines apart, zeros around them."""
     # Four rows, and then eight at a time.
-    rows = 4 + -(-(column.size + (_ROWS - 1) * step - 4) // _TAPS) * _TAPS
-    table = np.zeros((rows, _ROWS), column.dtype)
+    rows = 4 + -(-(taps.size + (_ROWS - 1) * step - 4) // _TAPS) * _TAPS
+    table = np.zeros((rows, _ROWS), taps.dtype)
     for output in range(_ROWS):
-        table[output * step : output * step + column.size, output] = column
+        table[output * step : output * step + taps.size, output] = taps
     return table

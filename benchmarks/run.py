@@ -1,0 +1,202 @@
+"""Both tables, array to array and whole processes, beside the peers that are installed.
+
+Needs the `bench` extra, and the programs of Debian's libvips-tools, imagemagick and
+graphicsmagick for the rows against them. About five minutes on two cores::
+
+    python benchmarks/run.py
+    python benchmarks/run.py --only sobel "24 MP" --rounds 20
+    python benchmarks/run.py --write benchmarks/RESULTS.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import arrays
+import commands
+from race import IMAGEMAGICK, INSTALLED, Row, race
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+import convcli
+from convcli.words import METHODS
+
+LIMITS = {
+    **{f"blur sigma 1, {name}": {"OpenCV": 1.0} for name in ("grey", "RGB")},
+    **{f"blur sigma 3, {name}": {"OpenCV": 0.7} for name in ("grey", "RGB")},
+    **{f"blur sigma 8, {name}": {"OpenCV": 0.4} for name in ("grey", "RGB")},
+    **{f"blur sigma 20, {name}": {"OpenCV": 0.1} for name in ("grey", "RGB")},
+    "blur sigma 100, grey": {"OpenCV": 0.02},
+    "blur sigma 3, grey float32": {"OpenCV": 0.9},
+    "blur sigma 20, grey float32": {"OpenCV": 0.2},
+    "dense 3x3, grey": {"OpenCV": 0.8},
+    "dense 5x5, grey": {"OpenCV": 0.6},
+    "dense 9x9, grey": {"OpenCV": 0.5},
+    "dense 15x15, grey": {"OpenCV": 0.3},
+    "dense 31x31, grey": {"OpenCV": 0.7},
+    "dense 63x63, grey": {"OpenCV": 0.7},
+    "dense 127x127, grey": {"OpenCV": 0.7},
+    "Sobel magnitude, grey": {"OpenCV": 0.5},
+    "blur sigma 200, grey": {"convcli, sigma 5": 1.3},
+    # A cost per pixel is called flat here if it varies no more than that.
+    "blur sigma 3, 25 of 1 MP": {"convcli, 1 of 25 MP": 1.3},
+    "blur sigma 3, 1 of 100 MP": {"convcli, 4 of 25 MP": 1.3},
+    "tiled dense 31x31, 2 workers": {"convcli, 1 worker": 1 / 1.7},
+    "24 MP JPEG, sigma 3": {"OpenCV": 0.95},
+    "24 MP JPEG, sigma 20": {"OpenCV": 0.45},
+    "24 MP JPEG, edge": {"OpenCV": 0.9},
+    "24 MP PNG, sigma 3": {"OpenCV": 1.0},
+    "1 MP JPEG, sigma 3": {"ImageMagick": 1.2},
+    "60 JPEGs of 2 MP, sigma 3": {"OpenCV": 0.8, "vips": 0.45},
+    "convcli --version": {"python -c pass": 6.0},
+    "convcli --help": {"python -c pass": 12.0},
+    "peak memory, 24 MP JPEG, auto": {"OpenCV": 1.3},
+}
+"""The most that convcli may take, as a multiple of what a peer takes. Other rows only inform."""
+
+HEADINGS = ("work", "convcli", "peer", "", "ratio", "limit", "")
+PACKAGES = ("numpy", "numba", "Pillow", "opencv-python-headless", "scipy", "scikit-image", "typer")
+PROGRAMS = {
+    "vips": ["vips", "--version"],
+    "ImageMagick": [IMAGEMAGICK, "-version"],
+    "GraphicsMagick": ["gm", "version"],
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Convcli beside one peer."""
+
+    work: str
+    convcli: float
+    peer: str
+    other: float
+    unit: str
+
+    @property
+    def limit(self) -> float | None:
+        """What the ratio may be at most, if anything was promised."""
+        return LIMITS.get(self.work, {}).get(self.peer)
+
+    @property
+    def missed(self) -> bool:
+        """Whether the ratio is above its limit."""
+        return self.limit is not None and self.convcli / self.other > self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        """Return what stands under the HEADINGS."""
+        limit = "" if self.limit is None else f"{self.limit:.2f}"
+        ours, other = (
+            f"{cost:.{1 if cost < 100 else 0}f} {self.unit}" for cost in (self.convcli, self.other)
+        )
+        ratio = f"{self.convcli / self.other:.3f}"
+        return self.work, ours, self.peer, other, ratio, limit, "MISSED" if self.missed else ""
+
+
+def results(rows: Iterable[Row], only: list[str], rounds: int) -> Iterator[Result]:
+    """Race the rows whose work holds one of the words, or all of them."""
+    for row in rows:
+        if only and not any(word.lower() in row.work.lower() for word in only):
+            continue
+        best = race(row, rounds)
+        for peer in list(best)[1:]:
+            yield Result(row.work, best["convcli"], peer, best[peer], row.unit)
+
+
+def machine() -> list[str]:
+    """Name the processor and the versions of all that took part, a line each."""
+    try:
+        about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        found = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", about, re.M))
+        model = f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
+    except (OSError, KeyError):  # not Linux, or not x86
+        model = platform.processor() or platform.machine()
+    # Other work on the machine makes the figures worthless; whoever reads them should see it.
+    load = f"{os.getloadavg()[0]:.1f} before the run"
+    lines = [f"{model}, {os.cpu_count()} cores, {platform.system()}, load average {load}"]
+    versions = [f"convcli {convcli.__version__}", f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            versions.append(f"{name} not installed")
+    for name, arguments in PROGRAMS.items():
+        if INSTALLED[name]:
+            said = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+            found_version = re.search(r"\d+\.\d[\d.-]*", said)
+            versions.append(f"{name} {found_version[0] if found_version else '?'}")
+    lines.append(", ".join(versions))
+    lines += [f"{name} is not installed: left out" for name, here in INSTALLED.items() if not here]
+    return lines
+
+
+def drawn(title: str, table: list[Result]) -> Table:
+    """Draw a table for the terminal."""
+    shown = Table(*HEADINGS, title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    for column in (1, 3, 4, 5):
+        shown.columns[column].justify = "right"
+    for result in table:
+        shown.add_row(*result.cells(), style="red" if result.missed else None)
+    return shown
+
+
+def markdown(about: list[str], tables: dict[str, list[Result]], rounds: int) -> str:
+    """Write the tables down, with the machine and how to make them again."""
+    lines = ["# Measured", "", *(f"- {line}" for line in about), ""]
+    lines += [
+        "With the `bench` extra, `python benchmarks/run.py --write benchmarks/RESULTS.md` makes "
+        f"this file again. Best of {rounds} rounds, one contestant after the other in each, after "
+        "a round that is not counted; rows that take seconds have fewer. A ratio is convcli's "
+        "cost over the peer's. Pictures are 8-bit, of 24 megapixels, unless said."
+    ]
+    for title, table in tables.items():
+        lines += ["", f"## {title}", "", f"| {' | '.join(HEADINGS)} |"]
+        lines.append("|---|--:|---|--:|--:|--:|---|")
+        lines += [f"| {' | '.join(result.cells())} |" for result in table]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Race, print, and write the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9, help="best of how many (9)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORDS", help="rows that hold one")
+    parser.add_argument("--method", choices=METHODS, default="auto", help="convcli's method (auto)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write a Markdown file as well")
+    asked = parser.parse_args()
+    # A pipe has no width, and rich's 80 columns would break the names of the rows.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    about = [f"{datetime.now(UTC):%Y-%m-%d}, convcli's method {asked.method}", *machine()]
+    console.print(*about, sep="\n", highlight=False)
+    tables: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for title, rows in (
+            ("Array to array", arrays.rows(asked.method)),
+            ("Whole processes", commands.rows(asked.method, Path(folder))),
+        ):
+            # Drawn between the rows only: a thread that draws would take part in the race.
+            with Live(console=console, auto_refresh=False) as live:
+                for result in results(rows, asked.only, asked.rounds):
+                    tables.setdefault(title, []).append(result)
+                    live.update(drawn(title, tables[title]), refresh=True)
+            if not console.is_terminal:
+                console.print()  # there rich leaves the last line open
+    if asked.write:
+        asked.write.write_text(markdown(about, tables, asked.rounds), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The compressed rows of a PNG: filtered by numpy, compressed by zlib on several cores."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.types import Pixels
+
+Bytes = NDArray[np.uint8]
+
+# Bytes of filtered rows that are compressed on their own. Photographs do not notice (0.1 %);
+# screenshots grow by 1 % at 1 MB, by 6 % at 512 kB. It must not depend on the workers, or the
+# same picture would become different files.
+_STRIP = 1 << 20
+
+# Bytes of a strip on which both strategies are tried, in four pieces: 3 % of the time. One piece
+# of 32 kB lay between the lines of a drawing and chose a file larger by a quarter.
+_SAMPLE = 1 << 15
+
+# Runs alone are taken where they cost at most a tenth more bytes than level 1: on a blurred
+# photograph they save a tenth of the time, on noise two thirds.
+_WORTH = 1.1
+
+_UP = 2  # the filter's number in the PNG specification, section 9.2
+_ADLER = 65521  # the modulus of Adler-32, RFC 1950 section 8.2
+
+
+def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> Iterator[bytes]:
+    """Yield the zlib stream of a PNG in pieces, each the content of one IDAT chunk.
+
+    Every row is filtered by Up, the difference from the row above: the cheapest filter, and
+    with zlib's level 1 the one that no kind of picture suffers from. Rows are compressed in
+    strips, each either by runs alone (``Z_RLE``), which is faster and on noise smaller, or by
+    zlib's default strategy, which text needs. Flushed to a whole byte (``Z_FULL_FLUSH``), raw
+    deflate streams may follow one another (RFC 1951). The bytes are the same for any number
+    of workers.
+
+    Parameters
+    ----------
+    pixels : ndarray, (H, W) or (H, W, C)
+        uint8 or uint16, in any memory layout.
+    level : int, optional
+        zlib's level, 0 to 9, with the strategy that makes a strip smaller. Without it level 1,
+        or runs where they are about as small.
+    workers : int
+        Threads that compress.
+    """
+    rows = max(1, _STRIP // (1 + pixels[0].nbytes))
+    checksum = zlib.adler32(b"")
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            tops = range(0, len(pixels), rows)
+            strips = pool.map(lambda top: _strip(pixels, top, top + rows, level), tops)
+            yield b"\x78\x01"  # deflate, a window of 32 kB, the fastest level: RFC 1950
+            for compressed, adler, length in strips:
+                checksum = _joined(checksum, adler, length)
+                yield compressed
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
+    yield checksum.to_bytes(4, "big")
+
+
+def _strip(pixels: Pixels, top: int, bottom: int, level: int | None) -> tuple[bytes, int, int]:
+    """Return rows as a raw deflate stream, and the Adler-32 and length of what is in it."""
+    data = _filtered(pixels, top, bottom)
+    pieces = range(0, len(data), max(1, len(data) // 4))
+    sample = b"".join(data[start : start + _SAMPLE // 4] for start in pieces)
+    runs, default = (
+        len(_deflated(sample, level, strategy, zlib.Z_FINISH))
+        for strategy in (zlib.Z_RLE, zlib.Z_DEFAULT_STRATEGY)
+    )
+    worth = runs <= default * (_WORTH if level is None else 1)
+    strategy = zlib.Z_RLE if worth else zlib.Z_DEFAULT_STRATEGY
+    end = zlib.Z_FINISH if bottom >= len(pixels) else zlib.Z_FULL_FLUSH
+    return _deflated(data, level, strategy, end), zlib.adler32(data), len(data)
+
+
+def _deflated(data: memoryview | bytes, level: int | None, strategy: int, end: int) -> bytes:
+    deflate = zlib.compressobj(1 if level is None else level, wbits=-15, strategy=strategy)
+    return deflate.compress(data) + deflate.flush(end)
+
+
+def _filtered(pixels: Pixels, top: int, bottom: int) -> memoryview:
+    """Return rows as the file holds them: the filter's number, then differences from above."""
+    rows = _stored(pixels[top:bottom])
+    above = _stored(pixels[top - 1 : top])[0] if top else np.uint8(0)
+    filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = _UP
+    np.subtract(rows[0], above, out=filtered[0, 1:])
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    return filtered.reshape(-1).data
+
+
+def _stored(rows: Pixels) -> Bytes:
+    """Return samples as bytes, the most significant first."""
+    dtype = rows.dtype.newbyteorder(">")
+    if rows.ndim < 3 or rows.flags.c_contiguous:
+        big_endian = np.ascontiguousarray(rows, dtype)
+    else:  # three of the four bytes that a pixel has in memory: 4 times as slow in one go
+        big_endian = np.empty(rows.shape, dtype)
+        for channel in range(rows.shape[2]):
+            big_endian[..., channel] = rows[..., channel]
+    return big_endian.reshape(len(rows), -1).view(np.uint8)
+
+
+def _joined(first: int, second: int, length: int) -> int:
+    """Return the Adler-32 of two pieces of data, of which the second has this length.
+
+    The low half is 1 + the sum of the bytes; the high half sums the low ones after each byte,
+    which in the second piece are all larger by the first piece's bytes.
+    """
+    low, high = first & 0xFFFF, first >> 16
+    low_2, high_2 = second & 0xFFFF, second >> 16
+    total = (high + high_2 + length * (low - 1)) % _ADLER
+    return total << 16 | (low + low_2 - 1) % _ADLER
