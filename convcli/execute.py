@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -116,15 +117,19 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
             )
-            tile = out[rows[0] : rows[1], columns[0] : columns[1]]
-            if tile.flags.c_contiguous:  # it is as wide as the picture
-                fill(window, tile)
-            else:
-                filled = np.empty(tile.shape, out.dtype)
-                fill(window, filled)
-                tile[...] = filled
+            _fill(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def _fill(fill: Callable[[Pixels], None], tile: Pixels) -> None:
+    """Let a loop, whose results are contiguous, fill a piece of the picture."""
+    if tile.flags.c_contiguous:  # it is as wide as the picture
+        fill(tile)
+    else:
+        filled = np.empty(tile.shape, tile.dtype)
+        fill(filled)
+        tile[...] = filled
 
 
 def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
@@ -142,9 +147,7 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
         def widen(lines: Pixels) -> Pixels:
             return borders.window(lines, (0, len(lines)), columns, beside, *how)
 
-        filled = np.empty((rows[1] - rows[0], columns[1] - columns[0], out.shape[2]), out.dtype)
-        blur(strip, widen, filled)
-        out[rows[0] : rows[1], columns[0] : columns[1]] = filled
+        _fill(partial(blur, strip, widen), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
 
