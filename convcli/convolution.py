@@ -123,13 +123,15 @@ def apply(
     foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
     dtype = out_dtype(options.get("out_dtype"), array.dtype)
-    how = _colour(pixels, kernels, grey, keep_alpha, encode, options)
+    colour = _colour(pixels, kernels, grey, keep_alpha, encode, options)
     exact = options.get("exact", False) or foreign
-    if exact or not how.is_plain or {array.dtype, dtype} != {np.dtype(np.uint8)}:
+    if exact or not colour.is_plain or {array.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
+    # Light and weighted colours are floats before they come to the loop.
+    floats = array.dtype == np.uint8 and not colour.is_plain
     plan = plan_for(
         pixels.shape,
-        array.dtype,
+        np.float32 if floats else array.dtype,
         turned,
         options.get("method", "auto"),
         options.get("workers"),
@@ -143,7 +145,7 @@ def apply(
         halo=halo_of(kernels[0].shape, correlate),
         border=border,
         border_value=border_value,
-        colour=how,
+        colour=colour,
         combine=combine,
         out_dtype=dtype,
         decimations=decimations,

@@ -424,8 +424,7 @@ def write(
     if format_name == "PNG":
         save = partial(_save_png, picture, settings, png_level, workers)
     else:
-        image = _image(picture, mode, format_name)
-        save = partial(image.save, format=format_name, **settings)
+        save = partial(_image(picture, mode, format_name).save, format=format_name, **settings)
     if isinstance(target, Path):
         with new_file(target, overwrite) as file:
             save(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from convcli import machine_code
 from convcli.checks import count
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
-from convcli.kernel import Kernel
+from convcli.kernel import Kernel, whole_numbers
 from convcli.loops import LOOPS
 from convcli.words import METHODS, Method, listed
 
@@ -45,7 +46,8 @@ class Cost(NamedTuple):
     """Measured cost of a loop, in nanoseconds on one core, and what starting it takes.
 
     `sample` is paid once a sample and pass (window, rounding), `tap` a sample and tap (for
-    overlap-add: a transformed sample and log2 of its length + 1), `tile` a tile and pass.
+    overlap-add: a transformed sample and log2 of its length + 1), `tile` a tile and pass (for
+    overlap-add: a block).
     """
 
     sample: float
@@ -56,19 +58,21 @@ class Cost(NamedTuple):
 
 # Chosen so that the ratios that benchmarks/fit_costs.py prints lie about 1, on 2 cores of an
 # AMD EPYC (Zen 5), Python 3.11, numpy 2.4, numba 0.68: times of one thread for pictures of
-# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for its first call.
+# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for its first call, or
+# for `import scipy.fft`, which float32 transforms need.
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(sample=0.3, tap=0.165, tile=40_000, start_up=0.0),
     "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.04),
-    "overlap_add": Cost(sample=0.9, tap=0.32, tile=45_000, start_up=0.0),
+    "overlap_add": Cost(sample=0.6, tap=0.2, tile=30_000, start_up=0.10),
 }
 
 # What `import numba` takes where no machine code was kept. Compiling takes 1 or 2 seconds more,
 # which are not counted: they are paid once, and every later run is the faster for it.
 _NUMBA_START_UP = 0.30
 
-# float64 sums take twice the memory traffic and half the vector width.
-_FLOAT64 = {"direct_numpy": 2.0, "direct_numba": 2.0, "overlap_add": 1.0}
+# float64 sums take twice the memory traffic and half the vector width; float64 transforms are
+# numpy's instead of scipy's, in float32.
+_FLOAT64 = {"direct_numpy": 2.0, "direct_numba": 2.0, "overlap_add": 1.7}
 
 # Starting a pathos pool and stopping it, and copying a sample into shared memory and out.
 _POOL_START = 0.05
@@ -206,11 +210,12 @@ def plan_for(
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
     accumulator = "float64" if exact else accumulator_for(dtype, several)
+    byte_samples = np.dtype(dtype) == np.uint8 and not exact
 
     plans: dict[Method, tuple[dict[str, Any], float]] = {
         word: _decimated_plan(word, size, decimations, cores, pictures)
         if decimations
-        else _preset_plan(word, size, several, cores, accumulator, pictures, form)
+        else _preset_plan(word, size, byte_samples, several, cores, accumulator, pictures, form)
         for word in PRESETS
         if _installed(word)
     }
@@ -224,11 +229,8 @@ def plan_for(
     else:
         chosen, reason = method, "as asked"
     plan, seconds = plans[chosen]
-    if plan["loop"] == "overlap_add":
-        accumulator = "float64"  # as its transforms are
     return Plan(
         method=chosen,
-        accumulator=accumulator,
         seconds=seconds,
         predicted=predicted,
         reason=reason,
@@ -291,6 +293,7 @@ def check_method(method: Method) -> None:
 def _preset_plan(
     word: Method,
     size: tuple[int, int, int],
+    byte_samples: bool,
     kernels: tuple[Kernel, ...],
     cores: int,
     accumulator: str,
@@ -307,8 +310,6 @@ def _preset_plan(
     if form is None:
         form = "separable" if separable < dense else "dense"
     nanoseconds = separable if form == "separable" else dense
-    if accumulator == "float64":
-        nanoseconds *= _FLOAT64[loop]
 
     workers = cores
     if executor == "processes":
@@ -318,6 +319,16 @@ def _preset_plan(
         regions = tile
         workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
     speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
+    start_up = _start_up(loop, executor, size, pictures)
+    if loop == "overlap_add":
+        saved = nanoseconds * (_FLOAT64[loop] - 1) * 1e-9 / speed
+        worth_it = byte_samples and form == "dense" and _has_scipy() and start_up < saved
+        if worth_it and _float32_transforms_serve(kernels):
+            accumulator = "float32"
+        else:
+            accumulator, start_up = "float64", 0.0
+    if accumulator == "float64":
+        nanoseconds *= _FLOAT64[loop]
     plan: dict[str, Any] = {
         "loop": loop,
         "form": form,
@@ -326,8 +337,9 @@ def _preset_plan(
         "workers": workers,
         "regions": regions,
         "tile": tile,
+        "accumulator": accumulator,
     }
-    return plan, _start_up(loop, executor, size, pictures) + nanoseconds * 1e-9 / speed
+    return plan, start_up + nanoseconds * 1e-9 / speed
 
 
 def _loop_of(word: Method) -> tuple[str, Executor]:
@@ -377,19 +389,42 @@ def _decimated_plan(
         "workers": workers,
         "regions": (min(rows, height), width),
         "tile": (min(rows, height), width),
+        "accumulator": "float64" if loop == "overlap_add" else "float32",
     }
     speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
     seconds = samples * _DECIMATED[loop] * 1e-9 / speed
-    return plan, seconds + _start_up(loop, executor, size, pictures)
+    # Transforms, for the method fft, are numpy's here.
+    start_up = 0.0 if loop == "overlap_add" else _start_up(loop, executor, size, pictures)
+    return plan, seconds + start_up
 
 
 def _waiting(loop: str) -> float:
     """Predict the seconds that a loop takes to load."""
+    if loop == "overlap_add" and "scipy.fft" in sys.modules:
+        return 0.0
     if loop != "direct_numba":
         return COSTS[loop].start_up
     if machine_code.is_loaded():
         return 0.0
     return COSTS[loop].start_up if machine_code.is_kept() else _NUMBA_START_UP
+
+
+# A separable kernel must be expanded to know, which takes 5 ms for so many weights.
+_MOST_EXPANDED = 2**20
+
+
+def _float32_transforms_serve(kernels: tuple[Kernel, ...]) -> bool:
+    """Whether overlap-add may transform 8-bit samples in float32 with these kernels, dense."""
+    if math.prod(kernels[0].shape) > _MOST_EXPANDED:
+        return False
+    from convcli.loops.overlap_add import float32_serves
+
+    return all(float32_serves(*whole_numbers(kernel.weights)) for kernel in kernels)
+
+
+@cache
+def _has_scipy() -> bool:
+    return find_spec("scipy") is not None
 
 
 def _dense_cost(
@@ -424,14 +459,16 @@ def _pass_cost(
     samples = math.prod(size)
     tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
     if loop == "overlap_add":
-        from convcli.loops.overlap_add import block_lengths
+        from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
 
         window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
         lengths = block_lengths(shape, window)
         blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
         length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
-        transformed = math.prod(blocks) * math.prod(lengths) * size[2] * tiles
-        work = transformed * (math.log2(max(length, 2)) + 1) * cost.tap
+        tiles *= math.prod(blocks) * size[2]
+        work = (
+            (tiles + FIRST_BLOCK) * math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        )
     else:
         work = samples * taps * cost.tap
     return samples * cost.sample + work + tiles * cost.tile
@@ -451,7 +488,7 @@ def _tile_size(
     """Choose the rows and columns that go through a loop at a time."""
     height, width, channels = size
     if loop == "overlap_add":
-        rows, columns = (_blocks_long(kernel[a], size[a]) for a in (0, 1))
+        rows, columns = _tile_of_blocks(size, kernel, cores)
     else:
         # At least as long as the kernel, or most of a window would be halo.
         columns = width
@@ -466,15 +503,26 @@ def _tile_size(
     return min(rows, height), min(columns, width)
 
 
-def _blocks_long(kernel: int, extent: int) -> int:
-    """Choose a tile for overlap-add: whole blocks, and at least twice as long as the kernel."""
-    from convcli.loops.overlap_add import block_lengths
+def _tile_of_blocks(
+    size: tuple[int, int, int], kernel: tuple[int, int], cores: int
+) -> tuple[int, int]:
+    """Cut a picture for overlap-add into equal pieces, some for every core, with the least halo.
 
-    least = min(max(2 * (kernel - 1), 256), extent)
-    length = block_lengths((kernel, 1), (least + kernel - 1, 1))[0]
-    block = length - kernel + 1
-    blocks = -(-(least + kernel - 1) // block)
-    return blocks * block - (kernel - 1)
+    Two megapixels keep several cores busy to the end and memory low. Pieces of 16 times the
+    kernel on each axis have a halo of an eighth, and may be twice as large for that; below
+    twice the kernel the halo would be most of the work.
+    """
+    height, width, _ = size
+    pixels, taps = height * width, math.prod(kernel)
+    area = max(2**21, min(256 * taps, 2**22), 4 * taps)
+    pieces = cores * -(-pixels // (cores * area))
+    pieces = max(1, min(pieces, pixels // max(128**2, 4 * taps)))
+    cuts = [
+        (-(-height // rows), -(-width // (pieces // rows)))
+        for rows in range(1, pieces + 1)
+        if pieces % rows == 0
+    ]
+    return min(cuts, key=lambda cut: (cut[0] + kernel[0] - 1) * (cut[1] + kernel[1] - 1))
 
 
 def _cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tuple[int, int]:

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from convcli import planning
 from convcli.cli import main
+from convcli.loops import overlap_add
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,14 @@ def program():
         return Result(done.returncode, done.stdout, done.stderr.decode())
 
     return call
+
+
+@pytest.fixture(params=["scipy", "numpy"])
+def transforms(request, monkeypatch):
+    """Whose transforms `fft` uses: scipy's, already imported, or numpy's, as if alone."""
+    if request.param == "scipy":
+        pytest.importorskip("scipy.fft")
+    else:
+        monkeypatch.setattr(planning, "_has_scipy", lambda: False)
+        monkeypatch.setattr(overlap_add, "_scipy_fft", lambda: None)
+    return request.param

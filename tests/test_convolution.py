@@ -219,6 +219,74 @@ def test_methods_agree_on_ties_of_kernels_that_are_sums_of_terms(dtype):
         np.testing.assert_array_equal(result, wanted)
 
 
+def eight_bit_pictures():
+    y, x = np.mgrid[:180, :210]
+    return {
+        "noise": image_of((180, 210), "uint8"),
+        "step": np.where(x + y // 3 < 100, 0, 255).astype(np.uint8),
+        "checkerboard": ((x // 8 + y // 8) % 2 * 255).astype(np.uint8),
+        "white": np.full((180, 210), 255, np.uint8),
+        "few levels": image_of((180, 210), "uint8") // 64,
+    }
+
+
+def large_kernels():
+    rng = np.random.default_rng(5)
+    positive, signed = rng.random((31, 31)), rng.normal(size=(31, 31))
+    whole, binomial = rng.integers(0, 4, (21, 22)), np.array([1.0])
+    for _ in range(30):
+        binomial = np.convolve(binomial, [0.5, 0.5])
+    ring = np.hypot(*np.mgrid[-31:32, -31:32]) < 31
+    return {
+        "not negative": positive / positive.sum(),
+        "both signs": signed / np.abs(signed).sum() * 1.5,
+        "63 x 63": rng.random((63, 63)) / 2000,
+        "whole": whole / whole.sum(),
+        "binomial": np.outer(binomial, binomial),
+        "box 31": np.full((31, 31), 1 / 961),
+        "box 32": np.full((32, 32), 1 / 1024),
+        "box 63": np.full((63, 63), 1 / 3969),
+        "disc": ring / ring.sum(),
+        "two": np.eye(31) / 2,
+    }
+
+
+@pytest.mark.parametrize("name", large_kernels())
+def test_large_kernels_by_fft_are_right_to_one_pixel_in_a_thousand(name, transforms):
+    """With scipy 8-bit samples go through float32; sums that are whole numbers stay exact."""
+    kernel = large_kernels()[name]
+    unit = np.abs(kernel[kernel != 0]).min()
+    is_whole = np.array_equal(np.rint(kernel / unit), np.round(kernel / unit, 6))
+    for picture, image in eight_bit_pictures().items():
+        result = convcli.convolve(image, kernel, method="fft")
+        if is_whole and kernel.max() < 100 * unit:
+            exact = scipy_convolve(image, np.rint(kernel / unit), "reflect")
+            divisor = np.rint(1 / unit)
+            np.testing.assert_array_equal(result, rounded(exact / divisor, "uint8"), picture)
+        else:
+            wanted = rounded(scipy_convolve(image, kernel, "reflect"), "uint8")
+            off = np.abs(result.astype(int) - wanted)
+            assert off.max() <= 1
+            assert (off > 0).mean() <= 0.001
+
+
+def test_the_plan_of_an_fft_says_what_runs(transforms, monkeypatch):
+    """Colours that are weighted or light are floats, and keep float64."""
+    image = np.dstack([image_of((90, 80, 3), "uint8"), image_of((90, 80), "uint8", 1)])
+    kernel, plans = large_kernels()["not negative"], []
+    if transforms == "scipy":
+        monkeypatch.setattr(np.fft, "irfft", None)
+        convcli.convolve(image, kernel, method="fft", on_plan=plans.append)
+        assert plans.pop().accumulator == "float32"
+        monkeypatch.undo()
+    monkeypatch.setattr("scipy.fft.irfftn", None)
+    for options in ({"alpha": "weight"}, {"linear": True}, {"exact": True}):
+        convcli.convolve(image, kernel, method="fft", on_plan=plans.append, **options)
+        assert plans.pop().accumulator == "float64"
+    convcli.convolve(image / 255, kernel, method="fft", on_plan=plans.append)
+    assert plans.pop().accumulator == "float64"
+
+
 def test_bias_leaves_alpha_alone():
     image = np.full((5, 6, 4), 100, np.uint8)
     image[0, 0, 3] = 0

@@ -103,6 +103,7 @@ OWNERS = {
     "pathos": {"processes.py"},
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
+    "scipy": {"loops"},
 }
 
 
@@ -142,3 +143,30 @@ def test_the_arrows_go_one_way():
 def test_every_file_says_its_subject_first():
     for path in PACKAGE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+SMALL_FFT = (
+    "import convcli, numpy\n"
+    "image = numpy.random.default_rng(0).integers(0, 256, (300, 400), dtype='uint8')\n"
+    "kernel = numpy.random.default_rng(1).random((20, 20)) / 200\n"
+    "result = convcli.convolve(image, kernel, method='fft', pictures={})"
+)
+
+
+def test_a_small_fft_does_not_load_scipy():
+    assert "scipy" not in loaded_after(SMALL_FFT.format(1))
+    assert "scipy" in loaded_after(SMALL_FFT.format(10_000))
+
+
+@pytest.mark.parametrize("hidden", ["scipy", "scipy.fft"])
+def test_an_fft_needs_no_scipy(hidden):
+    """Not installed, or there and broken."""
+    code = f"import sys; sys.modules[{hidden!r}] = None\n" + SMALL_FFT.format(10_000)
+    show = "\nimport hashlib; print(hashlib.sha256(result).hexdigest())"
+    without, alone = (
+        subprocess.run(
+            [sys.executable, "-c", each + show], capture_output=True, text=True, check=True
+        ).stdout
+        for each in (code, SMALL_FFT.format(1))
+    )
+    assert without == alone

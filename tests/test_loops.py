@@ -113,6 +113,83 @@ def test_overlap_add_gives_the_same_for_any_block_length(blocks, monkeypatch):
     np.testing.assert_allclose(result, wanted, atol=1e-9)
 
 
+@pytest.mark.parametrize("blocks", [(8, 8), (9, 16), (64, 12), (1000, 1000)], ids=str)
+@pytest.mark.parametrize("out_dtype", ["uint8", "float32"])
+def test_float32_blocks_give_the_same_for_any_length(blocks, out_dtype, transforms, monkeypatch):
+    monkeypatch.setattr(fft, "block_lengths", lambda kernel, window: blocks)
+    window = window_for((33, 41), (6, 7), "uint8", 2)
+    weights = weights_for((6, 7), "float32") / 40
+    wanted, result = np.empty((33, 41, 2), out_dtype), np.empty((33, 41, 2), out_dtype)
+    definition(weights)(window, wanted)
+    fft.correlator(weights)(window, result)
+    np.testing.assert_allclose(result, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 4.0, 2.0**-30])
+def test_sums_in_float32_are_snapped_to_multiples_of_their_step(scale, transforms):
+    """Else a result that lies half way between two levels would be a coin toss."""
+    whole = np.random.default_rng(2).integers(-2, 4, (19, 23)).astype(np.float32)
+    whole[9, 9] -= whole.sum()  # so that nothing large is added that would hide small errors
+    window = window_for((120, 130), whole.shape, "uint8")
+    assert fft.float32_serves(whole * np.float32(scale), 64 * scale)
+    wanted, result = np.empty((120, 130, 1), np.uint8), np.empty((120, 130, 1), np.uint8)
+    load("direct_numpy").correlator(whole.astype(float), 64.0)(window, wanted)
+    fft.correlator(whole * np.float32(scale), 64 * scale)(window, result)
+    np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize(
+    ("weights", "divisor", "serves"),
+    [
+        (np.zeros((3, 3)), 1.0, True),
+        (np.ones((31, 31)), 961.0, True),
+        (np.ones((63, 63)), 3969.0, False),  # exact sums, and half a step is too near
+        (np.full((31, 31), 1 / 3), 961 / 3, True),
+        (np.random.default_rng(0).random((63, 63)) / 2000, 1.0, True),
+        (np.random.default_rng(0).random((63, 63)), 1.0, False),  # 2000 times the error
+        (np.random.default_rng(0).random((63, 63)), 2000.0, True),
+    ],
+)
+def test_float32_serves_where_its_error_cannot_be_seen(weights, divisor, serves):
+    assert fft.float32_serves(weights.astype(np.float32), divisor) == serves
+
+
+@pytest.mark.parametrize(
+    ("weights", "step"), [([3, 5], 1), ([6, 4], 2), ([0.75, 8], 0.25), ([], 1)]
+)
+def test_the_step_of_a_kernel(weights, step):
+    assert fft._step(np.array([weights], np.float32)) == step
+
+
+@pytest.mark.parametrize("length", [128, 256, 600])
+@pytest.mark.parametrize("side", [3, 15, 63])
+def test_the_error_of_float32_transforms_is_within_its_bound(length, side, monkeypatch):
+    monkeypatch.setattr(fft, "block_lengths", lambda kernel, window: (length, length))
+    monkeypatch.setattr(fft, "float32_serves", lambda *kernel: True)
+    y, x = np.mgrid[: length + side, : length + side]
+    spike = np.random.default_rng(3).random((side, side)) / 1000
+    spike[0, side // 2] = 1
+    box = np.full((side, side), 0.7001)
+    random = np.random.default_rng(3).normal(size=(side, side))
+    for kernel in (spike, box, random):
+        weights = kernel.astype(np.float32)
+        for picture in (
+            np.full(x.shape, 255),
+            (x + y) % 2 * 255,
+            np.where(x < 40, 0, 255),
+            window_for(x.shape, (1, 1), "uint8")[..., 0] // 128 * 255,
+        ):
+            window = np.ascontiguousarray(picture[..., np.newaxis], np.uint8)
+            shape = (x.shape[0] - side + 1, x.shape[1] - side + 1, 1)
+            result, wanted = np.empty(shape, np.float32), np.empty(shape)
+            fft.correlator(weights)(window, result)
+            fft.correlator(weights.astype(float))(window, wanted)
+            l1_norm = np.abs(weights).sum(dtype=float)
+            # Storing a sum as float32 adds its own rounding.
+            bound = (fft._ERROR * fft._MIDDLE + 255 * 2**-24) * l1_norm
+            assert np.abs(result - wanted).max() <= bound
+
+
 def test_overlap_add_transforms_the_kernel_once(monkeypatch):
     seen = []
     transform = np.fft.rfftn

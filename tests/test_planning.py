@@ -53,7 +53,7 @@ def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
     plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
     assert plan.method in ("numpy", "fft")
     assert "starting numba would take longer" in plan.reason
-    assert plan_for((4000, 6000, 3), "uint8", gaussian_kernel(9)).method == "numba"
+    assert plan_for((4000, 6000, 3), "uint8", gaussian_kernel(9), pictures=9).method == "numba"
     many = plan_for((300, 400, 3), "uint8", gaussian_kernel(2), pictures=100_000)
     assert many.method == "numba"
 
@@ -81,6 +81,52 @@ def test_a_small_picture_imports_neither_numba_nor_pathos():
 def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator):
     plan = plan_for((9, 9), dtype, gaussian_kernel(1), exact=exact)
     assert plan.accumulator == accumulator
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exact", "kernel", "accumulator"),
+    [
+        ("uint8", False, DENSE.scaled(1 / DENSE.l1_norm), "float32"),
+        ("uint8", False, DENSE, "float64"),  # its weights are too large for float32
+        ("uint8", False, kernel_from(np.eye(63) + 1), "float64"),  # whole, and too many
+        ("uint8", False, gaussian_kernel(300), "float64"),  # separable
+        ("uint8", True, DENSE.scaled(1 / DENSE.l1_norm), "float64"),
+        ("uint16", False, DENSE.scaled(1 / DENSE.l1_norm), "float64"),
+        ("float32", False, DENSE.scaled(1 / DENSE.l1_norm), "float64"),
+    ],
+)
+def test_transforms_are_float32_where_they_may_and_can_be(
+    dtype, exact, kernel, accumulator, transforms
+):
+    plan = plan_for((2000, 2000), dtype, kernel, "fft", exact=exact)
+    assert plan.accumulator == (accumulator if transforms == "scipy" else "float64")
+
+
+def test_scipy_is_imported_only_where_it_saves_more_than_that_takes(monkeypatch):
+    monkeypatch.delitem(sys.modules, "scipy.fft", raising=False)
+    kernel = DENSE.scaled(1 / DENSE.l1_norm)
+    assert plan_for((500, 500), "uint8", kernel, "fft").accumulator == "float64"
+    assert plan_for((500, 500), "uint8", kernel, "fft", pictures=1000).accumulator == "float32"
+    assert plan_for((9000, 9000), "uint8", kernel, "fft").accumulator == "float32"
+
+
+def test_floats_predict_a_longer_time_than_bytes(transforms):
+    kernel = DENSE.scaled(1 / DENSE.l1_norm)
+    of_bytes, of_floats = (
+        plan_for((2000, 2000), dtype, kernel, "fft").seconds for dtype in ("uint8", "float32")
+    )
+    assert (of_bytes < of_floats) == (transforms == "scipy")
+
+
+@pytest.mark.parametrize("size", [(1, 1, 1), (1, 9000, 1), (9000, 1, 3), (4000, 6000, 3)], ids=str)
+@pytest.mark.parametrize("side", [(1, 1), (31, 31), (127, 3), (900, 901)], ids=str)
+@pytest.mark.parametrize("cores", [1, 2, 7])
+def test_tiles_of_blocks_are_pieces_of_the_picture(size, side, cores):
+    rows, columns = planning._tile_of_blocks(size, side, cores)
+    assert 1 <= rows <= size[0]
+    assert 1 <= columns <= size[1]
+    if size[0] > 1000:
+        assert -(-size[0] // rows) * -(-size[1] // columns) >= min(cores, size[1])
 
 
 @pytest.mark.parametrize(
