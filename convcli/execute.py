@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +25,9 @@ Region = tuple[Span, Span]
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
 _COMBINED_SAMPLES = 4096
+
+# Signals may wait so long; then a second is still far.
+_SHORT_SECONDS = 0.05
 
 RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
@@ -67,16 +72,25 @@ def run_in_threads(
 ) -> Pixels:
     """Regions over threads: numba, numpy and its FFT release the interpreter's lock.
 
-    One worker has a thread too, so that the main one is free to take signals.
+    What takes long leaves the main thread free to take signals.
     """
     filter_region = region_filter(plan, recipe, source.shape[2])
     out = np.empty(shape, recipe.out_dtype)
     reach = recipe.decimations[0].radius if recipe.decimations else None
     halo = recipe.halo if reach is None else (reach, reach, 0, 0)
     given = 0
+
+    def fill(region: Region) -> None:
+        filter_region(source, out, region)
+
+    if plan.workers > 1 and plan.seconds < _SHORT_SECONDS:
+        _share(fill, regions, plan.workers)
+        return out
+    on_main = threading.current_thread() is threading.main_thread()
     with ThreadPoolExecutor(plan.workers) as pool:
         try:
-            results = pool.map(lambda region: filter_region(source, out, region), regions)
+            here = plan.workers == 1 and (plan.seconds < _SHORT_SECONDS or not on_main)
+            results = map(fill, regions) if here else pool.map(fill, regions)
             for done, _ in enumerate(results, 1):
                 if scratch and done < len(regions):
                     top = regions[done][0][0]
@@ -87,6 +101,21 @@ def run_in_threads(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
     return out
+
+
+def _share(fill: Callable[[Region], None], regions: list[Region], workers: int) -> None:
+    """Let this thread work too: a megapixel is done before another one has well begun."""
+    todo = iter(regions)
+
+    def work() -> None:
+        for region in todo:  # threads may share a list's iterator
+            fill(region)
+
+    with ThreadPoolExecutor(workers - 1) as pool:
+        others = [pool.submit(work) for _ in range(workers - 1)]
+        work()
+        for other in others:
+            other.result()
 
 
 def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:
@@ -116,15 +145,19 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
             )
-            tile = out[rows[0] : rows[1], columns[0] : columns[1]]
-            if tile.flags.c_contiguous:  # it is as wide as the picture
-                fill(window, tile)
-            else:
-                filled = np.empty(tile.shape, out.dtype)
-                fill(window, filled)
-                tile[...] = filled
+            _fill(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def _fill(fill: Callable[[Pixels], None], tile: Pixels) -> None:
+    """Let a loop, whose results are contiguous, fill a piece of the picture."""
+    if tile.flags.c_contiguous:  # it is as wide as the picture
+        fill(tile)
+    else:
+        filled = np.empty(tile.shape, tile.dtype)
+        fill(filled)
+        tile[...] = filled
 
 
 def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
@@ -142,9 +175,7 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
         def widen(lines: Pixels) -> Pixels:
             return borders.window(lines, (0, len(lines)), columns, beside, *how)
 
-        filled = np.empty((rows[1] - rows[0], columns[1] - columns[0], out.shape[2]), out.dtype)
-        blur(strip, widen, filled)
-        out[rows[0] : rows[1], columns[0] : columns[1]] = filled
+        _fill(partial(blur, strip, widen), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
 

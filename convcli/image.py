@@ -442,9 +442,10 @@ def _save_png(
     picture: Picture, settings: dict[str, Any], level: int | None, workers: int, file: BinaryIO
 ) -> None:
     """Write the chunks that Pillow makes for one pixel, with this picture's size and rows."""
+    # Nothing but PNG needs these.
     from PIL import PngImagePlugin
 
-    from convcli import png  # nothing but PNG needs it
+    from convcli import png
 
     height, width = picture.pixels.shape[:2]
     file.write(b"\x89PNG\r\n\x1a\n")

@@ -263,10 +263,9 @@ def whole_numbers(weights: Weights) -> tuple[Weights, float]:
         return weights, 1.0
     # Multiples of the smallest weight, up to 32 of them: Scharr's 3 10 3 needs 3. A few
     # weights tell of most that they will not do.
-    few = size[:16] / unit
-    for multiple in range(1, 33):
-        if np.abs(few * multiple - np.rint(few * multiple)).max() > 1e-4:
-            continue
+    few = np.arange(1, 33)[:, np.newaxis] * (size[:16] / unit)
+    likely = np.abs(few - np.rint(few)).max(axis=1) <= 1e-4
+    for multiple in (np.flatnonzero(likely) + 1).tolist():
         scaled = weights / unit * multiple
         whole = np.rint(scaled)
         if np.abs(scaled - whole).max() <= 1e-9 * np.abs(whole).max():

@@ -102,7 +102,7 @@ def test_any_cut_into_pieces_gives_the_same_picture(method, form, monkeypatch):
     ]:
 
         def cut(*arguments, regions=regions, tile=tile, **options):
-            plan = plan_for(*arguments, **options, form=form)
+            plan = plan_for(*arguments, **{**options, "form": form})
             return replace(plan, regions=regions, tile=tile, executor="threads", workers=2)
 
         monkeypatch.setattr(convolution, "plan_for", cut)
