@@ -68,8 +68,6 @@ _BLOCK = 1 << 24
 
 Grey = Literal["L", "LA"]
 
-OnShape = Callable[[tuple[int, ...]], None]
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -128,7 +126,7 @@ def read(
     target_format: str | None = None,
     grey: Grey | None = None,
     luma: bool = False,
-    on_shape: OnShape | None = None,
+    on_decode: Callable[[], None] | None = None,
 ) -> Picture:
     """Read one picture.
 
@@ -145,8 +143,8 @@ def read(
     luma : bool
         Nothing of the colours is wanted but their luma by BT.601. A JPEG keeps that apart, and
         no more of it is decoded.
-    on_shape : callable, optional
-        Called with the shape of an 8-bit picture's pixels just before they are decoded.
+    on_decode : callable, optional
+        Called when the pixels are about to be decoded.
 
     Raises
     ------
@@ -162,7 +160,7 @@ def read(
     likely_first = sorted(FORMATS, key=lambda name: suffix not in FORMATS[name].suffixes)
     try:
         with Image.open(file, formats=likely_first) as image:
-            return _decoded(image, target_format, grey, luma, on_shape)
+            return _decoded(image, target_format, grey, luma, on_decode)
     except ConvcliError:
         raise
     except UnidentifiedImageError:
@@ -185,7 +183,7 @@ def _decoded(
     target_format: str | None,
     grey: Grey | None,
     luma: bool,
-    on_shape: OnShape | None,
+    on_decode: Callable[[], None] | None,
 ) -> Picture:
     """Decode an opened picture and take what it carries along."""
     if 0 in image.size:
@@ -210,8 +208,8 @@ def _decoded(
     if isinstance(image, ImageFile.ImageFile):
         # Between two blocks, of 64 kB, the decoder waits its turn for the interpreter.
         image.decodermaxblock = _BLOCK
-    if on_shape and wanted in _ARRAY_MODES:
-        on_shape(_shape(wanted, image.size))
+    if on_decode:
+        on_decode()
     image.load()  # first, and once: Pillow forgets the damage when asked a second time
     jpeg = _jpeg_settings(image)
     metadata = {key: image.info[key] for key in ("icc_profile", "dpi") if image.info.get(key)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -110,7 +111,7 @@ def magnitude(window, channels, columns, rows, divisor, lines, out):
             for x in range(run):
                 along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
                 along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
-                total[x] = np.sqrt(along_x * along_x + along_y * along_y)
+                total[x] = math.sqrt(along_x * along_x + along_y * along_y)
             _store(total, divisor, out[y, left:])
 
 
@@ -204,9 +205,6 @@ def _sum(source, offsets, weights, total):
     # be negative would cost the vectoriser (15 times slower, numba issue 1226). Eight taps
     # share one load and store of the running sum: 63 instead of 37 GMAC/s on Zen 5.
     run = total.size
-    if weights.size == 0:
-        total[:] = 0
-        return
     # The first sweep sets the sums: with nine taps where there are as many, because kernels
     # cut at whole sigmas have 8 n + 1 (10 % of a blur with 9 or 25 taps).
     t = 9 if weights.size >= 9 else 1

@@ -62,7 +62,7 @@ class Cost(NamedTuple):
 # for `import scipy.fft`, which float32 transforms need.
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(sample=0.3, tap=0.165, tile=40_000, start_up=0.0),
-    "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.04),
+    "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.005),
     "overlap_add": Cost(sample=0.6, tap=0.2, tile=30_000, start_up=0.10),
 }
 

@@ -45,8 +45,8 @@ def test_decoding_begins_without_numpy(picture_file):
     code = (
         "import sys; from convcli import image; from convcli.cli.run import run\n"
         "from pathlib import Path\n"
-        "def decoding(shape): raise SystemExit(print(*sys.modules))\n"
-        f"image.read(Path({str(picture_file('a.jpg'))!r}), on_shape=decoding)"
+        "def decoding(): raise SystemExit(print(*sys.modules))\n"
+        f"image.read(Path({str(picture_file('a.jpg'))!r}), on_decode=decoding)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
@@ -120,7 +120,7 @@ def test_a_library_is_known_in_one_room(library):
 # Each room may import those before it in this list, never those after.
 ORDER = [
     "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
-    "kernels", "writing", "kernel_files", "inner_loops", "machine_code",
+    "kernels", "writing", "kernel_files", "inner_loops", "elf", "machine_code",
     "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
     "filters", "png", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip

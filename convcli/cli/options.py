@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import cache, wraps
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -144,19 +144,10 @@ class Shared:
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False
 
 
-def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared options: its parameter `shared` becomes one option a field.
-
-    Typer reads a command's options from its signature, so the signature is what is changed.
-    """
+@cache
+def _shared_parameters() -> list[inspect.Parameter]:
     hints = get_type_hints(Shared, include_extras=True)
-    signature = inspect.signature(function, eval_str=True)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in signature.parameters.values()
-        if parameter.name != "shared"
-    ]
-    added = [
+    return [
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -166,13 +157,27 @@ def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
         for field in fields(Shared)
     ]
 
+
+def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options: its parameter `shared` becomes one option a field.
+
+    Typer reads a command's options from its signature, so the signature is what is changed.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in signature.parameters.values()
+        if parameter.name != "shared"
+    ]
+
     @wraps(function)
     def command(**arguments: Any) -> None:
         shared = Shared(**{field.name: arguments.pop(field.name) for field in fields(Shared)})
         function(shared=shared, **arguments)
 
     # The inputs first, then what is the command's own, then what all have.
-    parameters = [added[0], *own, *added[1:]]
+    inputs, *others = _shared_parameters()
+    parameters = [inputs, *own, *others]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     del command.__wrapped__

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convcli import image
-from convcli.ahead import begin, warm_up
+from convcli.ahead import begin
 from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
 from convcli.formats import LOSSY
@@ -49,7 +49,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     luma = grey is not None and not shared.linear
-    begun, shape = ({}, None) if shared.dry_run else _begun(jobs, grey, luma)
+    begun = {} if shared.dry_run else _begun(jobs, grey, luma)
 
     from convcli.batch import Filter
     from convcli.borders import check_value
@@ -80,27 +80,19 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
-    plain = Options(method=shared.method, workers=shared.workers, linear=shared.linear)
-    prepare = partial(warm_up, verb, shape, plain)
     try:
-        if shared.dry_run:
-            failed = _would_run(jobs, shared, name)
-        else:
-            failed = _run(jobs, what, shared, prepare)
+        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
     except BrokenPipeError:  # the reader went away, as `| head` does
         raise typer.Exit(141) from None
     raise typer.Exit(1 if failed else 0)
 
 
-def _begun(
-    jobs: list[Job], grey: Grey | None, luma: bool
-) -> tuple[dict[Job, Callable[[], Picture]], tuple[int, ...] | None]:
+def _begun(jobs: list[Job], grey: Grey | None, luma: bool) -> dict[Job, Callable[[], Picture]]:
     """Begin with the first file: it is decoded while the rest of the program is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
-            shape, picture = begin(partial(image.read, job.source, job.format, grey, luma))
-            return {job: picture}, shape
-    return {}, None
+            return {job: begin(partial(image.read, job.source, job.format, grey, luma))}
+    return {}
 
 
 def sigma_of(text: str) -> tuple[float, float]:
@@ -193,7 +185,7 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
     return sum(bool(job.problem) for job in jobs)
 
 
-def _run(jobs: list[Job], what: Filter, shared: Shared, prepare: Callable[[], None]) -> int:
+def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
     """Do the jobs, say what became of them, and return how many failed."""
     from convcli import batch
 
@@ -201,7 +193,6 @@ def _run(jobs: list[Job], what: Filter, shared: Shared, prepare: Callable[[], No
     end = ""
     try:
         with _bar(jobs, shared) as bar, _notices(bar, shared):
-            prepare()
             for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
                 counts[outcome.status] += 1
                 bar.picture_done(outcome.megapixels)

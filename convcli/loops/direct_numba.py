@@ -39,6 +39,8 @@ _TAPS = 8
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """List the taps that are not 0; see `convcli.loops` for the contract."""
+    if not weights.any():
+        return _nothing
     where = np.argwhere(weights)
     values = np.ascontiguousarray(weights[weights != 0])
     scale = values.dtype.type(divisor)
@@ -54,6 +56,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
 
 def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare a column and a row, ``(kh, 1)`` and ``(1, kw)``, to be applied in one go."""
+    if not (column.any() and row.any()):
+        return _nothing
     by_passes = two_pass(correlator(column), correlator(row, divisor), row.size, column.dtype)
     table = _shifted(column[:, 0])
     where = np.flatnonzero(row)
@@ -91,6 +95,11 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         )  # fmt: skip
 
     return correlate
+
+
+def _nothing(_window: Pixels, out: Pixels) -> None:
+    """Give what a kernel of zeros gives."""
+    out[...] = 0
 
 
 def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.0) -> Correlate:
