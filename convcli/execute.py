@@ -84,7 +84,7 @@ def run_in_threads(
         filter_region(source, out, region)
 
     if plan.workers > 1 and plan.seconds < _SHORT_SECONDS:
-        _share(fill, regions, plan.workers)
+        _share(fill, regions, plan.workers, on_progress)
         return out
     on_main = threading.current_thread() is threading.main_thread()
     with ThreadPoolExecutor(plan.workers) as pool:
@@ -103,19 +103,32 @@ def run_in_threads(
     return out
 
 
-def _share(fill: Callable[[Region], None], regions: list[Region], workers: int) -> None:
+def _share(
+    fill: Callable[[Region], None],
+    regions: list[Region],
+    workers: int,
+    on_progress: OnProgress | None,
+) -> None:
     """Let this thread work too: a megapixel is done before another one has well begun."""
-    todo = iter(regions)
+    todo, done = iter(regions), list[Region]()
 
-    def work() -> None:
+    def work(report: OnProgress | None = None) -> None:
         for region in todo:  # threads may share a list's iterator
             fill(region)
+            done.append(region)
+            if report:
+                report(len(done), len(regions))
 
     with ThreadPoolExecutor(workers - 1) as pool:
         others = [pool.submit(work) for _ in range(workers - 1)]
-        work()
-        for other in others:
-            other.result()
+        try:
+            work(on_progress)
+            for other in others:
+                other.result()
+        finally:
+            list(todo)  # an error leaves nothing for the others to do
+    if on_progress:
+        on_progress(len(regions), len(regions))
 
 
 def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:

@@ -185,6 +185,7 @@ def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
 
 
 def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
+    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
     convcli.blur(image, 2, method="numba", scratch=True)
