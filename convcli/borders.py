@@ -93,6 +93,11 @@ def first_needed(top: int, height: int, halo: Halo, border: Border) -> int:
     return int(rows[rows >= 0].min())
 
 
+def lines(rows: Span, above: int, below: int, border: Border, height: int) -> Index:
+    """Say which rows of a picture stand where a window has its rows; -1 is the constant."""
+    return SOURCES[border](np.arange(rows[0] - above, rows[1] + below), height)
+
+
 def window(
     pixels: Pixels, rows: Span, columns: Span, halo: Halo, border: Border, value: float = 0.0
 ) -> Pixels:
@@ -116,7 +121,7 @@ def window(
     """
     height, width, channels = pixels.shape
     above, below, left, right = halo
-    y = SOURCES[border](np.arange(rows[0] - above, rows[1] + below), height)
+    y = lines(rows, above, below, border, height)
     x = SOURCES[border](np.arange(columns[0] - left, columns[1] + right), width)
     out = np.empty((y.size, x.size, channels), window_dtype(pixels.dtype, border, value))
 

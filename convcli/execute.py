@@ -177,18 +177,21 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
     """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
     along_y, along_x = decimations
     blur = loop.gaussian_blurrer(decimations, np.dtype(plan.accumulator))
-    above_below = (along_y.radius, along_y.radius, 0, 0)
+    reach = along_y.radius
     beside = (0, 0, along_x.radius, along_x.radius)
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
         rows, columns = region
         how = recipe.border, recipe.border_value
-        strip = borders.window(source, rows, (0, source.shape[1]), above_below, *how)
+        picture, lines = source, borders.lines(rows, reach, reach, recipe.border, len(source))
+        if recipe.border == "constant" or not source.flags.c_contiguous:
+            picture = borders.window(source, rows, (0, source.shape[1]), (reach, reach, 0, 0), *how)
+            lines = np.arange(len(picture))
 
-        def widen(lines: Pixels) -> Pixels:
-            return borders.window(lines, (0, len(lines)), columns, beside, *how)
+        def widen(thinned: Pixels) -> Pixels:
+            return borders.window(thinned, (0, len(thinned)), columns, beside, *how)
 
-        _fill(partial(blur, strip, widen), out[rows[0] : rows[1], columns[0] : columns[1]])
+        _fill(partial(blur, picture, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
 

@@ -116,14 +116,14 @@ def magnitude(window, channels, columns, rows, divisor, lines, out):
 
 
 @_entry
-def thin(samples, step, stride, columns, table, chunk, out):
-    """``out[k, x] = sum_i column[i] * window[k * step + i, x]``, four rows at a time."""
+def thin(samples, step, lines, table, chunk, out):
+    """``out[k, x] = sum_i column[i] * samples[lines[k * step + i] + x]``, four rows at a time."""
     width = out.shape[1]
     for top in range(0, out.shape[0], ROWS):
         for left in range(0, width, chunk):
             run = min(chunk, width - left)
-            start, last = top * step * stride + left, samples.size - stride + left
-            _sum_four(samples, start, columns, last, table, out, top, left, run)
+            rows = lines[top * step :]
+            _sum_four(samples, left, rows, samples.size, table, out, top, left, run)
 
 
 @_entry

@@ -134,7 +134,7 @@ def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp
     table = np.zeros((4, 4), np.float32)
     table[0] = 1, 2, 3, 4
     out = np.empty((4, 5), np.float32)
-    thin(rows.reshape(-1), 1, 5, np.arange(4) * 5, table, 3, out)
+    thin(rows.reshape(-1), 1, np.arange(4) * 5, table, 3, out)
     np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
 
 
@@ -183,8 +183,7 @@ def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
 
 
 SIGNATURE = (
-    ("uint8", 1), ("int64", 0), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0),
-    ("float32", 2),
+    ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("float32", 2),
 )  # fmt: skip
 
 
@@ -200,7 +199,7 @@ def test_threads_compile_a_function_once(monkeypatch, tmp_path):
 
     def once(_):
         out = np.empty((4, 5), np.float32)
-        thin(np.zeros(40, np.uint8), 1, 5, np.arange(4) * 5, table, 3, out)
+        thin(np.zeros(40, np.uint8), 1, np.arange(4) * 5, table, 3, out)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(once, range(8)))

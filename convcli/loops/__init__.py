@@ -16,10 +16,10 @@ out
 It may have another, ``separable_correlator(column, row, divisor)``, for both passes of a
 separable kernel in one go; `two_pass` serves the loops that have none. And a third,
 ``gaussian_blurrer(decimations, accumulator)``, for wide Gaussians of 8-bit samples on a coarser
-grid, which returns ``blur(strip, widen, out)``; `by_sparse_sums` serves the others::
+grid, which returns ``blur(picture, lines, widen, out)``; `by_sparse_sums` serves the others::
 
-    strip          the window, without the halo on the left and right
-    widen(rows)    puts that halo beside any rows that keep the strip's columns
+    lines          which rows of the picture make up the window, halo and border included
+    widen(rows)    puts the halo on the left and right beside any rows as long as the picture's
 
 A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
 of the sum of squares of two separable kernels.
@@ -37,6 +37,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from convcli.borders import Index
 from convcli.decimation import Decimations
 from convcli.rounding import settle, store
 from convcli.types import Floats, Pixels
@@ -45,7 +46,7 @@ Correlate = Callable[[Pixels, Pixels], None]
 Factors = tuple[Floats, Floats]
 """A column ``(kh, 1)`` and a row ``(1, kw)``."""
 Widen = Callable[[Pixels], Pixels]
-Blur = Callable[[Pixels, Widen, Pixels], None]
+Blur = Callable[[Pixels, Index, Widen, Pixels], None]
 
 
 class Loop(NamedTuple):
@@ -113,8 +114,8 @@ def by_sparse_sums(
     narrow = both(along_y.narrow, along_x.narrow)
     wide = both(along_y.wide_in_pixels, along_x.wide_in_pixels)
 
-    def blur(strip: Pixels, widen: Widen, out: Pixels) -> None:
-        window = widen(strip)
+    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
+        window = widen(picture[lines])
         reach = [2 * (a.narrow.size // 2) for a in decimations]
         shape = window.shape[0] - reach[0], window.shape[1] - reach[1], out.shape[2]
         narrowed = np.empty(shape, accumulator)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from convcli.borders import Index
 from convcli.decimation import Decimations
 from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
 from convcli.machine_code import function
@@ -135,15 +136,15 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     back = _four_places(along_y.wide.astype(accumulator))
     narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
 
-    def blur(strip: Pixels, widen: Widen, out: Pixels) -> None:
+    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, channels = out.shape
-        # The halo is one step longer above, and on the left, than what the first output needs.
-        strip = strip[step_y:]
         points = (height - 1) // step_y + along_y.wide.shape[1]
-        thinned = np.empty((-(-points // _ROWS) * _ROWS, *strip.shape[1:]), accumulator)
-        stride = strip.shape[1] * channels
-        columns = np.arange(len(onto)) * stride
-        _thin(strip.reshape(-1), step_y, stride, columns, onto, _CHUNK, _rows(thinned))
+        thinned = np.empty((-(-points // _ROWS) * _ROWS, *picture.shape[1:]), accumulator)
+        # The halo is one step longer above, and on the left, than what the first output needs.
+        # Below it the table holds zeros, and any line will do.
+        starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
+        starts[: lines.size - step_y] = lines[step_y:] * picture.shape[1] * channels
+        _thin(picture.reshape(-1), step_y, starts, onto, _CHUNK, _rows(thinned))
         rows = widen(thinned[:points])
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
         length = -(-rows.shape[1] // step_x) * channels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convcli.borders import Index
 from convcli.decimation import Decimation, Decimations
 from convcli.loops import Blur, Correlate, Widen
 from convcli.rounding import settle, store
@@ -35,9 +36,9 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: along y to the grid, along x there and back, along y back."""
     along_y, along_x = decimations
 
-    def blur(strip: Pixels, widen: Widen, out: Pixels) -> None:
+    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, _ = out.shape
-        thinned = widen(_thinned(along_y, strip, height, accumulator))
+        thinned = widen(_thinned(along_y, picture[lines], height, accumulator))
         turned = _thinned(along_x, thinned.swapaxes(0, 1), width, accumulator)
         rows = _interpolated(along_x, turned, width).swapaxes(0, 1)
         total = _interpolated(along_y, rows, height)
