@@ -26,8 +26,8 @@ Region = tuple[Span, Span]
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
 _COMBINED_SAMPLES = 4096
 
-# Signals may wait so long; then a second is still far.
-_SHORT_SECONDS = 0.05
+# Signals may wait so long, and such pictures are too small for memory to be given back.
+_SHORT_SECONDS = 0.02
 
 RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""

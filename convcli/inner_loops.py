@@ -175,10 +175,10 @@ def _take(row, channels, step, phases, length):
             p0[q], p1[q], p2[q], p3[q] = row[4 * q], row[4 * q + 1], row[4 * q + 2], row[4 * q + 3]
     for place in range(step):
         phase = phases[place * length :]
-        for q in range(whole, (row.size // channels - place + step - 1) // step):
-            source = (q * step + place) * channels
-            for channel in range(channels):
-                phase[q * channels + channel] = row[source + channel]
+        points = (row.size // channels - place + step - 1) // step
+        for channel in range(channels):
+            for q in range(whole, points):
+                phase[q * channels + channel] = row[(q * step + place) * channels + channel]
 
 
 @_part
@@ -192,10 +192,10 @@ def _put(phases, channels, step, row):
             row[4 * q], row[4 * q + 1], row[4 * q + 2], row[4 * q + 3] = p0[q], p1[q], p2[q], p3[q]
     for place in range(step):
         phase = phases[place]
-        for q in range(whole, (row.size // channels - place + step - 1) // step):
-            target = (q * step + place) * channels
-            for channel in range(channels):
-                row[target + channel] = phase[q * channels + channel]
+        points = (row.size // channels - place + step - 1) // step
+        for channel in range(channels):
+            for q in range(whole, points):
+                row[(q * step + place) * channels + channel] = phase[q * channels + channel]
 
 
 @_part
