@@ -32,10 +32,15 @@ def command(
     ] = None,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="The stated kernel to rounding error: sums in float64."),
+        typer.Option(
+            "--exact", help="The stated kernel to rounding error: sums in float64, no shortcut."
+        ),
     ] = False,
 ) -> None:
     """Blur with a Gaussian.
+
+    From sigma 6.4 on, 8-bit pictures are blurred by way of a coarser grid: within 0.01 of a
+    level of the true Gaussian, at the same cost for any sigma. --exact takes the stated kernel.
 
     convcli blur photo.jpg --sigma 3
     """
