@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from convcli import borders
+from convcli import borders, inner_loops
 from convcli.decimation import decimations
-from convcli.loops import LOOPS, by_sparse_sums, load
+from convcli.loops import LOOPS, by_sparse_sums, direct_numba, load
 from convcli.loops import overlap_add as fft
 from convcli.loops.definition import correlator as definition
 
@@ -297,3 +297,8 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, b
         loop.magnitude_correlator(*kernels, divisor)(window, levels)
         near = np.clip(wanted, 0, np.iinfo(dtype).max)
         assert np.abs(levels - near).max() <= 0.5001
+
+
+def test_the_tables_are_laid_out_for_the_compiled_loops():
+    """`direct_numba` repeats two numbers, because importing them would import numba."""
+    assert (direct_numba._ROWS, direct_numba._TAPS) == (inner_loops.ROWS, inner_loops.TAPS)
