@@ -168,7 +168,7 @@ def main() -> None:
                 if wanted.only not in title:
                     continue
                 work = partial(filtered, noise.astype(dtype), workers=wanted.workers)
-                plans = {key: plan_of(work, each) for key, each in CONTESTANTS.items()}
+                plans = {key: plan_of(work, who) for key, who in CONTESTANTS.items()}
                 entered = {key: plan for key, plan in plans.items() if plan.seconds < LONGEST}
                 if plans["fft"].accumulator == "float64":  # numpy's transforms in any case
                     entered.pop("fft, no scipy", None)
@@ -199,9 +199,9 @@ def main() -> None:
     allow_scipy(True)
     print(f"\nauto above {LIMIT} times the best: {missed} of {choices}")
     print("measured / predicted: 10, 50 and 90 % are below")
-    for key, ratios in off.items():
-        if ratios:
-            low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
+    for key, each in off.items():
+        if each:
+            low, middle, high = np.quantile(each, [0.1, 0.5, 0.9])
             print(f"{key:14} {low:.2f} {middle:.2f} {high:.2f}")
 
 

@@ -85,7 +85,7 @@ class Cost(NamedTuple):
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(
         sample=0.1,
-        tap=0.175,
+        tap=0.19,
         tile=30_000,
         float64=2.0,
         share=0.8,
@@ -525,10 +525,6 @@ _CACHED_BLOCK = 640**2
 _UNCACHED = 1.6
 
 
-# Nanoseconds of numpy's two calls a tap and tile: most of what 225 taps take at 64 x 64.
-_NUMPY_CALLS = 2_500
-
-
 def _pass_cost(
     loop: str,
     size: tuple[int, int, int],
@@ -554,8 +550,6 @@ def _pass_cost(
         work = (tiles + FIRST_BLOCK) * block
     else:
         work = samples * taps * cost.tap
-        if loop == "direct_numpy":
-            work += tiles * taps * _NUMPY_CALLS
     return samples * cost.sample + work + tiles * cost.tile
 
 
