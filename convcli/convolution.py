@@ -16,7 +16,7 @@ from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
-from convcli.planning import Plan, plan_for
+from convcli.planning import Plan, cost_besides, plan_for
 from convcli.recipe import Combine, Recipe, halo_of, magnitude
 from convcli.types import Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
@@ -139,6 +139,7 @@ def apply(
         pictures=options.get("pictures", 1),
         form="separable" if combine is magnitude else None,  # loops may then make it one pass
         decimations=decimations,
+        besides=cost_besides(colour, combine is not None and combine is not magnitude),
     )
     recipe = Recipe(
         kernels=turned,

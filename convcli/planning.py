@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from convcli import machine_code
 from convcli.checks import count
+from convcli.colour import Colour
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, whole_numbers
@@ -42,44 +43,97 @@ PRESETS: dict[Method, Preset] = {
 }
 
 
-class Cost(NamedTuple):
-    """Measured cost of a loop, in nanoseconds on one core, and what starting it takes.
+# How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
+# pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least
+# mean of |log|), `share` from those of two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11,
+# numpy 2.4, numba 0.68, scipy 1.17.
 
-    `sample` is paid once a sample and pass (window, rounding), `tap` a sample and tap (for
-    overlap-add: a transformed sample and log2 of its length + 1), `tile` a tile and pass (for
-    overlap-add: a block).
+
+class Cost(NamedTuple):
+    """Measured cost of a loop, in nanoseconds on one core, and how it grows.
+
+    Attributes
+    ----------
+    sample
+        Paid once a sample and pass (sums set up, rounding).
+    tap
+        A sample and tap; for overlap-add, a transformed sample and log2 of its length + 1.
+    tile
+        A tile and pass; for overlap-add, a block.
+    float64
+        Times as much for float64 sums: twice the memory traffic, half the vector width. For
+        overlap-add these are numpy's transforms instead of scipy's, in float32.
+    share
+        What a further core adds, of a core: numpy's calls share the interpreter's lock.
+    decimated
+        A sample of a wide Gaussian by way of a coarser grid, the strip's halo included.
+    start_up
+        Seconds that a command waits longer for its first picture. numba's machine code takes
+        0.03 to 0.04 to load, part of it beside the decoding; the transforms in float32 need
+        `import scipy.fft`.
     """
 
     sample: float
     tap: float
     tile: float
+    float64: float
+    share: float
+    decimated: float
     start_up: float
 
 
-# Chosen so that the ratios that benchmarks/fit_costs.py prints lie about 1, on 2 cores of an
-# AMD EPYC (Zen 5), Python 3.11, numpy 2.4, numba 0.68: times of one thread for pictures of
-# 0.1 to 12 megapixels. start_up is seconds: what a fresh process waits for its first call, or
-# for `import scipy.fft`, which float32 transforms need.
 COSTS: dict[str, Cost] = {
-    "direct_numpy": Cost(sample=0.3, tap=0.165, tile=40_000, start_up=0.0),
-    "direct_numba": Cost(sample=0.14, tap=0.015, tile=20_000, start_up=0.005),
-    "overlap_add": Cost(sample=0.6, tap=0.2, tile=30_000, start_up=0.10),
+    "direct_numpy": Cost(
+        sample=0.1,
+        tap=0.19,
+        tile=30_000,
+        float64=2.0,
+        share=0.8,
+        decimated=22.0,
+        start_up=0.0,
+    ),
+    "direct_numba": Cost(
+        sample=0.05,
+        tap=0.0165,
+        tile=25_000,
+        float64=1.8,
+        share=0.95,
+        decimated=0.9,
+        start_up=0.005,
+    ),
+    "overlap_add": Cost(
+        sample=0.2,
+        tap=0.25,
+        tile=40_000,
+        float64=1.6,
+        share=0.9,
+        decimated=60.0,
+        start_up=0.10,
+    ),
 }
 
-# What `import numba` takes where no machine code was kept. Compiling takes 1 or 2 seconds more,
-# which are not counted: they are paid once, and every later run is the faster for it.
+# What a picture takes whatever its loop, in nanoseconds: a call (planning, the first thread,
+# the kernel's arrays), a further thread, and a byte (windows copied, pages of the result touched
+# for the first time). Pictures below 0.1 megapixels take little else.
+_CALL = 450_000
+_THREAD = 200_000
+_BYTE = 0.2
+
+# What numpy does besides, in nanoseconds a sample on one core: light from sRGB and back, alpha as
+# a weight, and the combining of what kernels gave. For 16-bit samples, in float64, 1.5 times
+# as much was measured, and for alpha and light together 1.2 times the sum.
+_LINEAR = 4.5
+_WEIGHT = 2.3
+_COMBINE = 1.0
+
+# What `import numba` takes where no machine code was kept, in seconds. Compiling takes 1 or 2
+# more, which are not counted: they are paid once, and every later run is the faster for it.
 _NUMBA_START_UP = 0.30
 
-# float64 sums take twice the memory traffic and half the vector width; float64 transforms are
-# numpy's instead of scipy's, in float32.
-_FLOAT64 = {"direct_numpy": 2.0, "direct_numba": 2.0, "overlap_add": 1.7}
-
-# Starting a pathos pool and stopping it, and copying a sample into shared memory and out.
-_POOL_START = 0.05
-_POOL_SAMPLE = 0.6
-
-# Two threads of the numpy loops are not twice as fast: they share the interpreter's lock.
-_PARALLEL_SHARE = {"direct_numpy": 0.8, "direct_numba": 0.95, "overlap_add": 0.85}
+# Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
+# that is copied into shared memory and out.
+_POOL_START = 0.06
+_POOL_BYTE = 1.5
 
 
 @dataclass(frozen=True)
@@ -172,6 +226,7 @@ def plan_for(
     pictures: int = 1,
     form: Form | None = None,
     decimations: Decimations | None = None,
+    besides: float = 0.0,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
 
@@ -195,6 +250,8 @@ def plan_for(
         Force one form; the default is the cheaper one.
     decimations : (Decimation, Decimation), optional
         Blur by way of these grids, whatever the method, so that all give the same picture.
+    besides : float
+        What `cost_besides` says.
 
     Returns
     -------
@@ -208,6 +265,8 @@ def plan_for(
     check_method(method)
     cores = worker_count(workers)
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
+    samples = math.prod(size)
+    size_bytes = samples * np.dtype(dtype).itemsize
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
     accumulator = "float64" if exact else accumulator_for(dtype, several)
     byte_samples = np.dtype(dtype) == np.uint8 and not exact
@@ -219,7 +278,11 @@ def plan_for(
         for word in PRESETS
         if _installed(word)
     }
-    predicted: dict[Method, float] = {word: plan[1] for word, plan in plans.items()}
+    predicted: dict[Method, float] = {
+        word: seconds
+        + _picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
+        for word, (plan, seconds) in plans.items()
+    }
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
@@ -228,10 +291,10 @@ def plan_for(
             reason += "; starting numba would take longer than it could save"
     else:
         chosen, reason = method, "as asked"
-    plan, seconds = plans[chosen]
+    plan, _ = plans[chosen]
     return Plan(
         method=chosen,
-        seconds=seconds,
+        seconds=predicted[chosen],
         predicted=predicted,
         reason=reason,
         kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
@@ -318,17 +381,18 @@ def _preset_plan(
     else:
         regions = tile
         workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
-    speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
-    start_up = _start_up(loop, executor, size, pictures)
+    cost = COSTS[loop]
+    speed = 1 + (workers - 1) * cost.share
+    start_up = _waiting(loop) / pictures
     if loop == "overlap_add":
-        saved = nanoseconds * (_FLOAT64[loop] - 1) * 1e-9 / speed
+        saved = nanoseconds * (cost.float64 - 1) * 1e-9 / speed
         worth_it = byte_samples and form == "dense" and _has_scipy() and start_up < saved
         if worth_it and _float32_transforms_serve(kernels):
             accumulator = "float32"
         else:
             accumulator, start_up = "float64", 0.0
     if accumulator == "float64":
-        nanoseconds *= _FLOAT64[loop]
+        nanoseconds *= cost.float64
     plan: dict[str, Any] = {
         "loop": loop,
         "form": form,
@@ -349,16 +413,18 @@ def _loop_of(word: Method) -> tuple[str, Executor]:
     return "direct_numpy" if missing else loop, executor
 
 
-def _start_up(loop: str, executor: Executor, size: tuple[int, int, int], pictures: int) -> float:
-    """Predict the seconds before the first sample is filtered."""
-    seconds = _waiting(loop) / pictures
+def cost_besides(colour: Colour, combined: bool) -> float:
+    """Predict the nanoseconds a sample of what is done before and after the kernels."""
+    return _LINEAR * colour.linear + _WEIGHT * colour.weight + _COMBINE * combined
+
+
+def _picture_cost(executor: Executor, workers: int, size_bytes: int, besides: float) -> float:
+    """Predict the seconds that a picture takes whatever its loop."""
+    nanoseconds = _CALL + (workers - 1) * _THREAD + (size_bytes * _BYTE + besides) / workers
     if executor == "processes":
-        seconds += _POOL_START + _POOL_SAMPLE * 1e-9 * math.prod(size)
-    return seconds
+        return _POOL_START + 1e-9 * (nanoseconds + size_bytes * _POOL_BYTE)
+    return 1e-9 * nanoseconds
 
-
-# Nanoseconds a sample on one core, for the strip's halo too: fitted like `COSTS`.
-_DECIMATED = {"direct_numpy": 8.0, "direct_numba": 0.9, "overlap_add": 40.0}
 
 # Rows of a region in steps of the grid: its halo is about 22 of them.
 _DECIMATED_STEPS = 128
@@ -391,10 +457,10 @@ def _decimated_plan(
         "tile": (min(rows, height), width),
         "accumulator": "float64" if loop == "overlap_add" else "float32",
     }
-    speed = 1 + (workers - 1) * _PARALLEL_SHARE[loop]
-    seconds = samples * _DECIMATED[loop] * 1e-9 / speed
+    speed = 1 + (workers - 1) * COSTS[loop].share
+    seconds = samples * COSTS[loop].decimated * 1e-9 / speed
     # Transforms, for the method fft, are numpy's here.
-    start_up = 0.0 if loop == "overlap_add" else _start_up(loop, executor, size, pictures)
+    start_up = 0.0 if loop == "overlap_add" else _waiting(loop) / pictures
     return plan, seconds + start_up
 
 
@@ -433,18 +499,30 @@ def _dense_cost(
     return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
 
 
+# As in `convcli.loops.direct_numba`, which need not be imported for a plan.
+_NUMBA_CHUNK = 2048
+
+
 def _separable_cost(
     loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
 ) -> float:
     """A column pass and a row pass for each factor; the former on the tile's wider window."""
+    # Compiled loops make the columns of so many samples before they turn to their rows.
+    run = min(tile[1], _NUMBA_CHUNK // size[2] or 1) if loop == "direct_numba" else tile[1]
     total = 0.0
     for kernel in kernels:
         height, width = kernel.shape
-        wider = (tile[1] + width - 1) / tile[1]
+        wider = (run + width - 1) / run
         for _ in kernel.factors:
             total += wider * _pass_cost(loop, size, (height, 1), height, tile)
             total += _pass_cost(loop, size, (1, width), width, tile)
     return total
+
+
+# Transforms of more samples than this leave the second-level cache, and take so many times as
+# long a sample: 1.1 to 2 were measured, for 800 x 800 to 3000 x 2500.
+_CACHED_BLOCK = 640**2
+_UNCACHED = 1.6
 
 
 def _pass_cost(
@@ -466,9 +544,10 @@ def _pass_cost(
         blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
         length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
         tiles *= math.prod(blocks) * size[2]
-        work = (
-            (tiles + FIRST_BLOCK) * math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
-        )
+        block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        if math.prod(lengths) > _CACHED_BLOCK:
+            block *= _UNCACHED
+        work = (tiles + FIRST_BLOCK) * block
     else:
         work = samples * taps * cost.tap
     return samples * cost.sample + work + tiles * cost.tile
