@@ -120,18 +120,18 @@ def apply(
     border_value = options.get("border_value", 0.0)
     borders.check_value(border_value)
     # A constant that is no sample may be so large that float32 sums lose the samples.
-    foreign = borders.window_dtype(array.dtype, border, border_value) != array.dtype
+    foreign = borders.window_dtype(pixels.dtype, border, border_value) != pixels.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
-    dtype = out_dtype(options.get("out_dtype"), array.dtype)
+    dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
     colour = _colour(pixels, kernels, grey, keep_alpha, encode, options)
     exact = options.get("exact", False) or foreign
-    if exact or not colour.is_plain or {array.dtype, dtype} != {np.dtype(np.uint8)}:
+    if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
     # Light and weighted colours are floats before they come to the loop.
-    floats = array.dtype == np.uint8 and not colour.is_plain
+    floats = pixels.dtype == np.uint8 and not colour.is_plain
     plan = plan_for(
         pixels.shape,
-        np.float32 if floats else array.dtype,
+        np.float32 if floats else pixels.dtype,
         turned,
         options.get("method", "auto"),
         options.get("workers"),
@@ -184,7 +184,7 @@ def _three_axes(array: Pixels) -> Pixels:
         raise ConvcliError(
             f"image has shape {array.shape}; it must be (H, W) or (H, W, C), and not empty"
         )
-    if buffer_of(array) is not None:
+    if array.dtype.isnative and buffer_of(array) is not None:
         return array  # what lies between its pixels is left out of every window
     pixels = array if array.ndim == 3 else array[..., np.newaxis]
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))

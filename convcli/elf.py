@@ -12,7 +12,9 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
 _RELOCATABLE, _X86_64 = 1, 62
 _SYMBOLS, _RELOCATIONS, _NO_CONTENT = 2, 4, 8
-_ALLOCATED, _EXECUTABLE = 2, 4
+_WRITABLE, _ALLOCATED = 1, 2
+# What the exceptions of numba's functions say, by absolute addresses: no loop raises one.
+_MESSAGES = b".data.rel.ro"
 _ABSOLUTE_64, _RELATIVE_32, _CALL_32 = 1, 2, 4
 
 
@@ -58,9 +60,14 @@ def laid_out(code: bytes, entry: str) -> tuple[bytes, int]:
     sections = [
         _Section(*_SECTION.unpack_from(code, table + n * _SECTION.size)) for n in range(count)
     ]
-    image, starts = bytearray(), dict[int, int]()
+    words = _content(code, sections[header[13]])
+    image, starts, messages = bytearray(), dict[int, int](), set[int]()
     for number, section in enumerate(sections):
         if section.flags & _ALLOCATED:
+            if words.startswith(_MESSAGES + b"\0", section.name):
+                messages.add(number)
+            elif section.flags & _WRITABLE and section.size:
+                raise NotImplementedError("the code has variables")
             image += bytes(-len(image) % max(section.alignment, 1))
             starts[number] = len(image)
             empty = section.kind == _NO_CONTENT
@@ -83,8 +90,8 @@ def laid_out(code: bytes, entry: str) -> tuple[bytes, int]:
             continue
         for where, info, addend in _RELOCATION.iter_unpack(_content(code, section)):
             (word, place), how = places[info >> 32], info & 0xFFFFFFFF
-            if how == _ABSOLUTE_64 and not sections[section.info].flags & _EXECUTABLE:
-                continue  # addresses of the messages of exceptions, which no loop raises
+            if how == _ABSOLUTE_64 and section.info in messages:
+                continue
             if how not in (_RELATIVE_32, _CALL_32) or place is None:
                 raise NotImplementedError(f"relocation {how} of {word}")
             at = starts[section.info] + where

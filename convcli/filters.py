@@ -25,7 +25,7 @@ def blur(
     image: ArrayLike,
     sigma: float | tuple[float, float] = 3.0,
     *,
-    truncate: float = 4.0,
+    truncate: float | None = None,
     radius: int | None = None,
     **options: Unpack[Options],
 ) -> Pixels:
@@ -38,7 +38,8 @@ def blur(
     sigma : float or (float, float)
         Standard deviation in pixels; a pair is (along x, along y).
     truncate, radius
-        Where the kernel is cut: at ``int(truncate * sigma + 0.5)`` pixels, or at `radius`.
+        Where the kernel is cut: at ``int(truncate * sigma + 0.5)`` pixels, 4 sigma unless it
+        is said, or at `radius`.
     **options
         See `convcli.convolve`.
 
@@ -49,13 +50,13 @@ def blur(
 
     Notes
     -----
-    With both sigmas at 6.4 or more and the cut left as it is, uint8 is blurred by way of a
+    With both sigmas at 6.4 or more and no cut asked for, uint8 is blurred by way of a
     coarser grid (`convcli.decimation`): within 0.01 of a level of the Gaussian that is not cut.
     `exact` takes the stated kernel.
     """
-    kernel = gaussian_kernel(sigma, truncate, radius)
-    # A cut that was asked for is an exact wish; at 4 sigma it means the Gaussian.
-    cut = truncate != 4.0 or radius is not None
+    kernel = gaussian_kernel(sigma, 4.0 if truncate is None else truncate, radius)
+    # A cut that was asked for is an exact wish; without one the Gaussian is meant.
+    cut = truncate is not None or radius is not None
     coarser = None if cut else decimations(sigmas(sigma))
     return apply(image, (kernel,), decimations=coarser, **options)
 

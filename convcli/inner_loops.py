@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from convcli.rounding import STEPS_IN_LEVEL, store
+from convcli.rounding import STEPS_IN_LEVEL, STEPS_OF_WHOLE_NUMBERS, store
 from convcli.types import Floats, Pixels
 
 # nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
@@ -42,7 +42,7 @@ def correlate(window, stride, offsets, weights, divisor, total, out):
         for left in range(0, out.shape[1], total.size):
             run = min(total.size, out.shape[1] - left)
             _sum(window[y * stride + left :], offsets, weights, total[:run])
-            _store(total[:run], divisor, out[y, left:])
+            _store(total[:run], divisor, out[y, left : left + run])
 
 
 @_entry
@@ -57,7 +57,7 @@ def separable(samples, stride, columns, table, rows, weights, divisor, four, tot
             _sum_four(samples, start, columns, last, table, four, 0, 0, run + reach)
             for row in range(min(ROWS, height - top)):
                 _sum(four[row], rows, weights, total[:run])
-                _store(total[:run], divisor, out[top + row, left:])
+                _store(total[:run], divisor, out[top + row, left : left + run])
 
 
 @_entry
@@ -85,7 +85,7 @@ def separable_long(
                 _take(line, channels, ROWS, phases, length)
                 _sum_four(phases, 0, rows, rows[-1], row_table, sums, 0, 0, points)
                 _put(sums, channels, ROWS, line[:run])
-                _store(line[:run], divisor, out[top + row, left:])
+                _store(line[:run], divisor, out[top + row, left : left + run])
 
 
 @_entry
@@ -112,7 +112,7 @@ def magnitude(window, channels, columns, rows, divisor, lines, out):
                 along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
                 along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
                 total[x] = math.sqrt(along_x * along_x + along_y * along_y)
-            _store(total, divisor, out[y, left:])
+            _store(total, divisor, out[y, left : left + run])
 
 
 @_entry
@@ -159,9 +159,8 @@ def interpolate(samples, stride, points, step, tables, width, four, out):
                 if first < height:
                     _sum_four(samples, start, points, last, tables[group], four, 0, 0, run)
                     for row in range(min(ROWS, height - first)):
-                        total = four[row, :run]
-                        _settle(total)
-                        _store(total, four.dtype.type(1), out[first + row, left:])
+                        line = out[first + row, left : left + run]
+                        _store(four[row, :run], four.dtype.type(1), line)
 
 
 @_part
@@ -314,14 +313,6 @@ def _sum_four(source, start, offsets, last, table, out, row, left, run):
             )
 
 
-@_part
-def _settle(total):
-    """Do what `convcli.rounding.settle` does."""
-    steps = total.dtype.type(STEPS_IN_LEVEL)
-    for x in range(total.size):
-        total[x] = np.rint(total[x] * steps) / steps
-
-
 def _store(total: Floats, divisor: float, out: Pixels) -> None:
     """Call `convcli.rounding.store`; compiled code gets the overload below instead."""
     store(total, out, divisor)
@@ -346,11 +337,20 @@ def _store_by_dtype(total, divisor, out):
     integer = np.dtype(str(out.dtype)).type
     lowest = accumulator(np.iinfo(integer).min)
     highest = accumulator(np.iinfo(integer).max)
+    steps = accumulator(STEPS_IN_LEVEL[str(out.dtype)])
+    whole_steps = accumulator(STEPS_OF_WHOLE_NUMBERS)
+    in_float64 = accumulator is np.float64
 
     def round_and_clip(total, divisor, out):
         if divisor != 1:
             for x in range(total.size):
                 total[x] /= divisor
+        if divisor == 1:
+            for x in range(total.size):
+                total[x] = np.rint(total[x] * steps) / steps
+        elif in_float64:
+            for x in range(total.size):
+                total[x] = np.rint(total[x] * whole_steps) / whole_steps
         for x in range(total.size):
             level = min(max(np.rint(total[x]), lowest), highest)
             # By way of int32: float to int32 is one vector instruction, to uint8 none.

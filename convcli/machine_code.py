@@ -38,9 +38,6 @@ Signature = tuple[tuple[str, int], ...]
 
 _LOOPS = "convcli.inner_loops"
 
-# Files of another layout than `_keep` gives them, or made with other flags, are not looked at.
-_LAYOUT = b"2"
-
 # What a file ends with: length of the image and offset of the function in it, both 0 where
 # there is none, and a checksum of all before.
 _END = struct.Struct("<QQ32s")
@@ -52,6 +49,10 @@ _LIBM = {"sqrt", "sqrtf"}
 
 _ENTRY = "convcli_entry"
 _lock = Lock()
+# A child that is forked while another thread compiles must not wait for that.
+os.register_at_fork(after_in_child=lambda: _lock._at_fork_reinit())  # type: ignore[attr-defined]
+
+_loaded: set[tuple[str, str]] = set()
 # What owns the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
@@ -73,25 +74,31 @@ def function(name: str) -> Callable[..., None]:
             with _lock:
                 compiled = ready.get(signature) or _prepared(name, signature)
                 ready[signature] = compiled
+                _loaded.add((name, signature[0][0]))
         compiled(*arguments)
 
     return call
 
 
-def is_loaded() -> bool:
-    """Say whether this process has machine code already."""
-    return bool(_owners)
+def is_loaded(name: str, dtype: str) -> bool:
+    """Say whether this process has a function already, for samples of a dtype."""
+    return (name, dtype) in _loaded
 
 
-@cache
-def is_kept() -> bool:
-    """Say whether an earlier run has kept machine code of these loops; looks no further."""
-    folder, prefix = _folder(), _versions()
-    if folder is None or prefix is None:
+def is_kept(name: str, dtype: str) -> bool:
+    """Say whether an earlier run has kept a function; looks at the files' names alone."""
+    folder, versions = _folder(), _versions()
+    if folder is None or versions is None:
         return False
     with suppress(OSError), os.scandir(folder) as entries:
-        return any(entry.name.startswith(prefix) for entry in entries)
+        return any(entry.name.startswith(f"{versions}-{name}-{dtype}-") for entry in entries)
     return False
+
+
+def can_be_kept() -> bool:
+    """Say whether there is a place to keep machine code."""
+    folder = _folder()
+    return folder is not None and _versions() is not None and os.access(folder, os.W_OK)
 
 
 def _prepared(name: str, signature: Signature) -> Callable[..., None]:
@@ -129,15 +136,16 @@ def _is_private(status: os.stat_result) -> bool:
 
 @cache
 def _versions() -> str | None:
-    """Return a short hash of numba's and llvmlite's versions and of the source of the loops."""
-    found = [find_spec(name) for name in ("numba", "llvmlite", _LOOPS)]
+    """Return a short hash of numba's and llvmlite's versions and of what the code is made from."""
+    sources = (_LOOPS, "convcli.rounding", "convcli.elf", __name__)
+    found = [find_spec(name) for name in ("numba", "llvmlite", *sources)]
     origins = [Path(spec.origin) for spec in found if spec and spec.origin]
     if len(origins) < len(found):
         return None
     with suppress(OSError):
         # The versions stand in these files; asking importlib.metadata would take 20 ms.
         files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
-        content = _LAYOUT + b"".join(path.read_bytes() for path in files)
+        content = b"".join(path.read_bytes() for path in files)
         return sha256(content).hexdigest()[:16]
     return None  # they are no files, as in a zip
 
@@ -147,8 +155,8 @@ def _path(name: str, signature: Signature) -> Path | None:
     folder, versions = _folder(), _versions()
     if folder is None or versions is None:
         return None
-    machine = f"{_processor()} {name} {signature}"
-    return folder / f"{versions}-{sha256(machine.encode()).hexdigest()[:32]}"
+    machine = sha256(f"{_processor()} {signature}".encode()).hexdigest()[:32]
+    return folder / f"{versions}-{name}-{signature[0][0]}-{machine}"
 
 
 @cache
@@ -183,7 +191,7 @@ def _load(path: Path | None) -> int | None:
     except OSError:
         return None
     with open(descriptor, "rb") as file:
-        content = file.read() if os.fstat(descriptor).st_uid == os.geteuid() else b""
+        content = file.read() if _is_private(os.fstat(descriptor)) else b""
         if len(content) < _END.size:
             return None
         length, offset, checksum = _END.unpack_from(content, len(content) - _END.size)
@@ -214,6 +222,7 @@ def _keep(path: Path | None, code: bytes) -> None:
         content = image + code
         end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
         with suppress(OSError), new_file(path, overwrite=True) as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(content + end)
 
 
@@ -306,8 +315,8 @@ def _caller(address: int, signature: Signature) -> Callable[..., None]:
         parts: list[Any] = []
         for argument, (_, axes) in zip(arguments, signature, strict=True):
             if axes:
-                # A copy would be written to instead of the array that was given.
-                assert argument.flags.c_contiguous
+                if not (argument.flags.c_contiguous and argument.dtype.isnative):
+                    raise ValueError("compiled loops take C-contiguous arrays of native byte order")
                 data = argument.__array_interface__["data"][0]
                 parts += [None, None, argument.size, argument.itemsize, data]
                 parts += [*argument.shape, *argument.strides]

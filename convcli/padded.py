@@ -44,5 +44,7 @@ def give_back(buffer: Pixels, given: int, row: int) -> int:
     memory = getattr(getattr(buffer.base, "base", None), "obj", None)  # by way of a memoryview
     if end <= given or not isinstance(memory, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
         return given
+    if len(memory) != buffer.nbytes:  # it has other things as well
+        return given
     memory.madvise(mmap.MADV_DONTNEED, given, end - given)
     return end

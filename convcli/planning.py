@@ -21,6 +21,7 @@ from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, whole_numbers
 from convcli.loops import LOOPS
+from convcli.loops.direct_numba import entry_of
 from convcli.words import METHODS, Method, listed
 
 Executor = Literal["threads", "processes"]
@@ -66,7 +67,8 @@ class Cost(NamedTuple):
     share
         What a further core adds, of a core: numpy's calls share the interpreter's lock.
     decimated
-        A sample of a wide Gaussian by way of a coarser grid, the strip's halo included.
+        A sample of a wide Gaussian by way of a coarser grid, the halo included; the method
+        fft leaves that to numpy's slices.
     start_up
         Seconds that a command waits longer for its first picture. numba's machine code takes
         0.03 to 0.04 to load, part of it beside the decoding; the transforms in float32 need
@@ -89,7 +91,7 @@ COSTS: dict[str, Cost] = {
         tile=30_000,
         float64=2.0,
         share=0.8,
-        decimated=22.0,
+        decimated=7.0,
         start_up=0.0,
     ),
     "direct_numba": Cost(
@@ -107,7 +109,7 @@ COSTS: dict[str, Cost] = {
         tile=40_000,
         float64=1.6,
         share=0.9,
-        decimated=60.0,
+        decimated=math.inf,
         start_up=0.10,
     ),
 }
@@ -126,9 +128,14 @@ _LINEAR = 4.5
 _WEIGHT = 2.3
 _COMBINE = 1.0
 
-# What `import numba` takes where no machine code was kept, in seconds. Compiling takes 1 or 2
-# more, which are not counted: they are paid once, and every later run is the faster for it.
-_NUMBA_START_UP = 0.30
+# Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
+# are paid once, and are counted as if they were shared by some twenty pictures to come.
+_COMPILING = 0.1
+_COMPILING_EACH_TIME = 2.5
+
+# Lines that the compiled loops sum together: regions begin at multiples of it, so that sums are
+# made in the same order however many regions there are.
+_FOUR = 4
 
 # Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
 # that is copied into shared memory and out.
@@ -206,7 +213,7 @@ class Plan:
                 f"loop       {LOOPS[self.loop]}, sums in {self.accumulator}",
                 f"spread     over {self.workers} {self.executor}, "
                 f"{self.regions[0]} x {self.regions[1]} pixels at a time",
-                f"predicted  {_duration(self.seconds)} ({others})",
+                f"predicted  {_duration(self.seconds)} to filter ({others})",
             ]
         )
 
@@ -268,30 +275,32 @@ def plan_for(
     samples = math.prod(size)
     size_bytes = samples * np.dtype(dtype).itemsize
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
-    accumulator = "float64" if exact else accumulator_for(dtype, several)
-    byte_samples = np.dtype(dtype) == np.uint8 and not exact
 
     plans: dict[Method, tuple[dict[str, Any], float]] = {
-        word: _decimated_plan(word, size, decimations, cores, pictures)
+        word: _decimated_plan(word, size, decimations, cores)
         if decimations
-        else _preset_plan(word, size, byte_samples, several, cores, accumulator, pictures, form)
+        else _preset_plan(word, size, dtype, several, cores, exact, pictures, form)
         for word in PRESETS
         if _installed(word)
     }
     predicted: dict[Method, float] = {
         word: seconds
+        + _loading(plan, dtype, several) / pictures
         + _picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
         for word, (plan, seconds) in plans.items()
     }
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
-        waiting = _waiting("direct_numba") / pictures
-        if predicted.get("numba", math.inf) - waiting < predicted[chosen]:
-            reason += "; starting numba would take longer than it could save"
+        if chosen != "numba" and "numba" in plans:
+            waiting = _loading(plans["numba"][0], dtype, several) / pictures
+            if predicted["numba"] - waiting < predicted[chosen]:
+                reason += "; loading numba's loops would take longer than it could save"
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
+    if _loading(plan, dtype, several) >= _COMPILING:
+        reason += "; the loops are compiled first, which takes 1 to 4 s, once"
     return Plan(
         method=chosen,
         seconds=predicted[chosen],
@@ -307,8 +316,8 @@ def plan_for(
 _MOST_ERROR = 5e-6
 
 
-def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel]) -> str:
-    """Say which float holds the sums of pictures of a dtype.
+def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> str:
+    """Say which float holds the sums of pictures of a dtype, by this form of the kernels.
 
     16-bit samples need 16 of float32's 24 bits and would be off by a level now and then, so
     they are summed in float64, as float64 samples are. For the others float32 serves as long
@@ -320,10 +329,14 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel]) -> str:
     if np.dtype(dtype) not in (np.uint8, np.float32):
         return "float64"
     error = max(
-        kernel.l1_norm * (4 + math.sqrt(sum(kernel.shape) if kernel.is_separable else kernel.taps))
-        for kernel in kernels
+        kernel.l1_norm * (4 + math.sqrt(_taps_in_a_row(kernel, form))) for kernel in kernels
     )
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
+
+
+def _taps_in_a_row(kernel: Kernel, form: Form) -> int:
+    """Count the products that are summed for a sample."""
+    return kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
 
 
 def worker_count(workers: int | None) -> int:
@@ -356,10 +369,10 @@ def check_method(method: Method) -> None:
 def _preset_plan(
     word: Method,
     size: tuple[int, int, int],
-    byte_samples: bool,
+    dtype: DTypeLike,
     kernels: tuple[Kernel, ...],
     cores: int,
-    accumulator: str,
+    exact: bool,
     pictures: int,
     form: Form | None,
 ) -> tuple[dict[str, Any], float]:
@@ -367,12 +380,17 @@ def _preset_plan(
     loop, executor = _loop_of(word)
     kernel = kernels[0]
     tile = _tile_size(loop, size, kernel.shape, cores)
-    dense = _dense_cost(loop, size, kernels, tile)
     factors = kernel.cheap_factors
-    separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
     if form is None:
-        form = "separable" if separable < dense else "dense"
+        # Whatever the number of workers: each form has rounding of its own.
+        whole = _tile_size(loop, size, kernel.shape, 1)
+        dense = _dense_cost(loop, size, kernels, whole)
+        fewer = factors and _separable_cost(loop, size, kernels, whole) < dense
+        form = "separable" if fewer else "dense"
+    dense = _dense_cost(loop, size, kernels, tile)
+    separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
     nanoseconds = separable if form == "separable" else dense
+    accumulator = "float64" if exact else accumulator_for(dtype, kernels, form)
 
     workers = cores
     if executor == "processes":
@@ -382,15 +400,14 @@ def _preset_plan(
         regions = tile
         workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
     cost = COSTS[loop]
-    speed = 1 + (workers - 1) * cost.share
-    start_up = _waiting(loop) / pictures
+    speed = _speed(loop, workers)
     if loop == "overlap_add":
+        accumulator = "float64"
         saved = nanoseconds * (cost.float64 - 1) * 1e-9 / speed
-        worth_it = byte_samples and form == "dense" and _has_scipy() and start_up < saved
-        if worth_it and _float32_transforms_serve(kernels):
-            accumulator = "float32"
-        else:
-            accumulator, start_up = "float64", 0.0
+        if np.dtype(dtype) == np.uint8 and not exact and form == "dense" and _has_scipy():
+            worth_it = _importing_scipy() / pictures < saved
+            if worth_it and _float32_transforms_serve(kernels):
+                accumulator = "float32"
     if accumulator == "float64":
         nanoseconds *= cost.float64
     plan: dict[str, Any] = {
@@ -403,7 +420,12 @@ def _preset_plan(
         "tile": tile,
         "accumulator": accumulator,
     }
-    return plan, start_up + nanoseconds * 1e-9 / speed
+    return plan, nanoseconds * 1e-9 / speed
+
+
+def _speed(loop: str, workers: int) -> float:
+    """Say how many times as fast workers are; more than there are cores are no faster."""
+    return 1 + (min(workers, worker_count(None)) - 1) * COSTS[loop].share
 
 
 def _loop_of(word: Method) -> tuple[str, Executor]:
@@ -435,15 +457,17 @@ def _decimated_plan(
     size: tuple[int, int, int],
     decimations: Decimations,
     cores: int,
-    pictures: int,
 ) -> tuple[dict[str, Any], float]:
     """Complete a preset for a wide Gaussian, and predict its seconds."""
     loop, executor = _loop_of(word)
+    if loop == "overlap_add":
+        loop = "direct_numpy"  # a dozen weights to the grid and back: nothing to transform
     along_y, _ = decimations
     height, width, channels = size
-    # Regions begin on the grid, which keeps the picture the same however it is cut.
+    # Regions begin on the grid, and four of its lines are summed together (`_FOUR`).
+    unit = _FOUR * along_y.step
     each = -(-height // cores)
-    rows = min(_DECIMATED_STEPS, -(-each // along_y.step)) * along_y.step
+    rows = min(_DECIMATED_STEPS // _FOUR, -(-each // unit)) * unit
     regions = -(-height // rows)
     workers = min(cores, regions)
     samples = (height + 2 * along_y.radius * regions) * width * channels
@@ -455,24 +479,27 @@ def _decimated_plan(
         "workers": workers,
         "regions": (min(rows, height), width),
         "tile": (min(rows, height), width),
-        "accumulator": "float64" if loop == "overlap_add" else "float32",
+        "accumulator": "float32",
     }
-    speed = 1 + (workers - 1) * COSTS[loop].share
-    seconds = samples * COSTS[loop].decimated * 1e-9 / speed
-    # Transforms, for the method fft, are numpy's here.
-    start_up = 0.0 if loop == "overlap_add" else _waiting(loop) / pictures
-    return plan, seconds + start_up
+    return plan, samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
 
 
-def _waiting(loop: str) -> float:
-    """Predict the seconds that a loop takes to load."""
-    if loop == "overlap_add" and "scipy.fft" in sys.modules:
+def _importing_scipy() -> float:
+    return 0.0 if "scipy.fft" in sys.modules else COSTS["overlap_add"].start_up
+
+
+def _loading(plan: dict[str, Any], dtype: DTypeLike, kernels: tuple[Kernel, ...]) -> float:
+    """Predict the seconds that a plan's loop takes to load."""
+    if plan["loop"] == "overlap_add":
+        return _importing_scipy() if plan["accumulator"] == "float32" else 0.0
+    if plan["loop"] != "direct_numba":
+        return COSTS[plan["loop"]].start_up
+    entry = entry_of(plan["form"], kernels)
+    if machine_code.is_loaded(entry, np.dtype(dtype).name):
         return 0.0
-    if loop != "direct_numba":
-        return COSTS[loop].start_up
-    if machine_code.is_loaded():
-        return 0.0
-    return COSTS[loop].start_up if machine_code.is_kept() else _NUMBA_START_UP
+    if machine_code.is_kept(entry, np.dtype(dtype).name):
+        return COSTS["direct_numba"].start_up
+    return _COMPILING if machine_code.can_be_kept() else _COMPILING_EACH_TIME
 
 
 # A separable kernel must be expanded to know, which takes 5 ms for so many weights.
@@ -579,6 +606,7 @@ def _tile_size(
         pieces = -(-height // rows)
         if pieces < cores:
             columns = min(columns, max(-(-width * pieces // cores), kernel[1], _LEAST_COLUMNS))
+    rows, columns = (-(-n // _FOUR) * _FOUR for n in (rows, columns))
     return min(rows, height), min(columns, width)
 
 
@@ -611,8 +639,8 @@ def _cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tu
     on top; the axis on which the largest such window is smaller divides best.
     """
     height, width, _ = size
-    tall = -(-height // pieces)
-    wide = -(-width // pieces)
+    tall = min(-(-height // (pieces * _FOUR)) * _FOUR, height)
+    wide = min(-(-width // (pieces * _FOUR)) * _FOUR, width)
     by_rows = (tall + kernel[0] - 1) * (width + kernel[1] - 1)
     by_columns = (height + kernel[0] - 1) * (wide + kernel[1] - 1)
     return (tall, width) if by_rows <= by_columns else (height, wide)

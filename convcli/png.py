@@ -45,8 +45,8 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
     pixels : ndarray, (H, W) or (H, W, C)
         uint8 or uint16, in any memory layout.
     level : int, optional
-        zlib's level, 0 to 9, with the strategy that makes a strip smaller. Without it level 1,
-        or runs where they are about as small.
+        zlib's level, 0 to 9, with its default strategy. Without it level 1, or runs where they
+        are about as small.
     workers : int
         Threads that compress.
     """
@@ -68,16 +68,20 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
 def _strip(pixels: Pixels, top: int, bottom: int, level: int | None) -> tuple[bytes, int, int]:
     """Return rows as a raw deflate stream, and the Adler-32 and length of what is in it."""
     data = _filtered(pixels, top, bottom)
+    strategy = _strategy(data) if level is None else zlib.Z_DEFAULT_STRATEGY
+    end = zlib.Z_FINISH if bottom >= len(pixels) else zlib.Z_FULL_FLUSH
+    return _deflated(data, level, strategy, end), zlib.adler32(data), len(data)
+
+
+def _strategy(data: memoryview) -> int:
+    """Choose by a sample between runs alone and zlib's default."""
     pieces = range(0, len(data), max(1, len(data) // 4))
     sample = b"".join(data[start : start + _SAMPLE // 4] for start in pieces)
     runs, default = (
-        len(_deflated(sample, level, strategy, zlib.Z_FINISH))
+        len(_deflated(sample, None, strategy, zlib.Z_FINISH))
         for strategy in (zlib.Z_RLE, zlib.Z_DEFAULT_STRATEGY)
     )
-    worth = runs <= default * (_WORTH if level is None else 1)
-    strategy = zlib.Z_RLE if worth else zlib.Z_DEFAULT_STRATEGY
-    end = zlib.Z_FINISH if bottom >= len(pixels) else zlib.Z_FULL_FLUSH
-    return _deflated(data, level, strategy, end), zlib.adler32(data), len(data)
+    return zlib.Z_RLE if runs <= default * _WORTH else zlib.Z_DEFAULT_STRATEGY
 
 
 def _deflated(data: memoryview | bytes, level: int | None, strategy: int, end: int) -> bytes:

@@ -4,24 +4,14 @@ import numpy as np
 
 from convcli.types import Floats, Pixels
 
-# Of a float64 sum of samples, 2**-20 of a level and less is rounding, and each method has its
-# own: an FFT's is about 1e-13 of the largest sum. Taken off first, what lies half way between
-# two levels lies just there, and is rounded alike by all. (float32 sums are whole numbers
-# where that matters: see `convcli.kernel.whole_numbers`.)
-_NOISE = 2.0**20
-
-
-# A wide Gaussian's float32 sums, each method's in its own order, differ by up to 1e-4 of a
-# level. Equal areas of black and white come to just half a level everywhere, so sums are
-# brought to multiples of 2**-9 first: then all methods round such a plateau alike.
-STEPS_IN_LEVEL = 2.0**9
-
-
-def settle(total: Floats) -> None:
-    """Bring sums of 8-bit levels to the nearest multiple of 2**-9, in place."""
-    total *= STEPS_IN_LEVEL
-    np.rint(total, out=total)
-    total /= STEPS_IN_LEVEL
+# So much of a sum, in levels, is rounding, and each method has its own: 1e-5 of 8 bits summed in
+# float32, 1e-13 of the largest sum by an FFT in float64. Equal areas of black and white come to
+# just half a level everywhere, so sums are brought to multiples of this first; then all methods
+# round such a plateau alike.
+STEPS_IN_LEVEL = {"uint8": 2.0**12, "uint16": 2.0**20}
+# With a divisor they are sums of whole numbers (see `convcli.kernel.whole_numbers`): exact in
+# float32, and in float64 but for that.
+STEPS_OF_WHOLE_NUMBERS = 2.0**20
 
 
 def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
@@ -35,10 +25,11 @@ def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
     if out.dtype.kind == "f":
         out[...] = total
         return
-    if total.dtype == np.float64:
-        total *= _NOISE
+    if divisor == 1.0 or total.dtype == np.float64:
+        steps = STEPS_IN_LEVEL[out.dtype.name] if divisor == 1.0 else STEPS_OF_WHOLE_NUMBERS
+        total *= steps
         np.rint(total, out=total)
-        total /= _NOISE
+        total /= steps
     limits = np.iinfo(out.dtype)
     np.rint(total, out=total)
     np.clip(total, limits.min, limits.max, out=total)

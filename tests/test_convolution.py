@@ -252,7 +252,7 @@ def large_kernels():
 
 
 @pytest.mark.parametrize("name", large_kernels())
-def test_large_kernels_by_fft_are_right_to_one_pixel_in_a_thousand(name, transforms):
+def test_large_kernels_by_fft_are_right_to_two_pixels_in_a_thousand(name, transforms):
     """With scipy 8-bit samples go through float32; sums that are whole numbers stay exact."""
     kernel = large_kernels()[name]
     unit = np.abs(kernel[kernel != 0]).min()
@@ -267,7 +267,8 @@ def test_large_kernels_by_fft_are_right_to_one_pixel_in_a_thousand(name, transfo
             wanted = rounded(scipy_convolve(image, kernel, "reflect"), "uint8")
             off = np.abs(result.astype(int) - wanted)
             assert off.max() <= 1
-            assert (off > 0).mean() <= 0.001
+            # What lies within 1e-4 of half a level may be rounded either way.
+            assert (off > 0).mean() <= 0.002
 
 
 def test_the_plan_of_an_fft_says_what_runs(transforms, monkeypatch):
@@ -318,3 +319,33 @@ def test_one_pixel_of_alpha_changes_nothing_far_away(border, kernel):
 def test_planning_the_impossible_is_refused(arguments):
     with pytest.raises(convcli.ConvcliError):
         convcli.plan(*arguments)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("sigma", [1, 2, 5, 6.3, 8])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_half_levels_all_over_are_rounded_alike(method, sigma, dtype):
+    """A fine checkerboard blurs to just half a level everywhere."""
+    rows, columns = np.mgrid[:300, :400]
+    board = ((rows + columns) % 2 * (255 if dtype == "uint8" else 257)).astype(dtype)
+    first = convcli.blur(board, sigma, method="numpy").astype(int)
+    other = convcli.blur(board, sigma, method=method).astype(int)
+    assert np.abs(first - other).max() <= 1
+    assert (first != other).mean() <= 0.01
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f4"])
+def test_foreign_byte_order_in_an_image_with_an_unused_channel(dtype):
+    image = np.random.default_rng(0).integers(0, 1000, (50, 60, 4)).astype(dtype)[..., :3]
+    wanted = convcli.blur(image.astype(image.dtype.newbyteorder("=")), 2, method="numba")
+    np.testing.assert_array_equal(convcli.blur(image, 2, method="numba"), wanted)
+
+
+@pytest.mark.parametrize("channels", [5, 513])
+def test_many_channels_and_a_long_row(channels):
+    image = np.random.default_rng(0).random((6, 9, channels), np.float32)
+    for method in THREADED:
+        blurred = convcli.blur(image, 12.0, method=method)
+        np.testing.assert_allclose(
+            blurred, convcli.blur(image, 12.0, exact=True), rtol=0, atol=1e-5
+        )

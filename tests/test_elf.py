@@ -94,3 +94,9 @@ def test_constants_and_calls_within_are_linked():
     address = np.frombuffer(memory, np.uint8).__array_interface__["data"][0]
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address + offset)
     assert [function(n) for n in range(4)] == [11, 21, 31, 41]
+
+
+def test_variables_and_absolute_addresses_are_refused():
+    code = compiled("@n = internal global i64 1\ndefine i64* @f() { ret i64* @n }")
+    with pytest.raises(NotImplementedError, match="has variables"):
+        elf.laid_out(code, "f")

@@ -163,6 +163,7 @@ FILTERS = {
 )
 @pytest.mark.parametrize("name", FILTERS)
 def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkeypatch):
+    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image()
     options = {"method": method, "border": border, "workers": 2}
@@ -197,6 +198,7 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
 
 @pytest.mark.parametrize("sigma", [6, 9])  # direct, and by way of a coarser grid
 def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
+    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     real = execute.region_filter
 
@@ -214,11 +216,62 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
     monkeypatch.setattr(execute, "region_filter", late)
     got = convcli.blur(image, sigma, method="numba", scratch=True)
     np.testing.assert_array_equal(got, wanted)
+    assert not padded.buffer_of(image)[:500].any()  # something was given back
 
 
 def test_rows_that_wrap_around_are_kept(monkeypatch):
+    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
     before = image.copy()
     convcli.blur(image, 2, method="numba", border="wrap", scratch=True)
     np.testing.assert_array_equal(image, before)
+
+
+def test_memory_that_holds_something_else_too_is_not_given_back(monkeypatch):
+    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    size = 3000 * 50 * 4
+    both = np.frombuffer(mmap.mmap(-1, 2 * size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
+    both[:] = 7
+    image = np.frombuffer(both.base, np.uint8, size, size).reshape(3000, 50, 4)[..., :3]
+    convcli.blur(image, 2, method="numba", scratch=True)
+    assert (both[:size] == 7).all()
+
+
+# --- short work
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_short_work_fills_every_region(workers):
+    filled = []
+    execute._share(filled.append, list(range(100)), workers, None)
+    assert sorted(filled) == list(range(100))
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_an_error_ends_short_work(where):
+    here, seen = threading.current_thread(), []
+
+    def fill(region):
+        seen.append(region)
+        time.sleep(0.001)
+        if (threading.current_thread() is here) == (where == "here"):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        execute._share(fill, list(range(1000)), 2, None)
+    assert len(seen) < 1000 or where == "there"
+
+
+@pytest.mark.parametrize("method", ["numpy", "numba"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("shape", [(257, 300), (1000, 37, 3), (64, 3001)], ids=str)
+@pytest.mark.parametrize("sigma", [1, 7, 15])
+def test_the_number_of_workers_changes_nothing(method, dtype, shape, sigma):
+    image = np.random.default_rng(3).integers(0, 256, shape).astype(dtype)
+    one, *others = (
+        convcli.blur(image, sigma, method=method, workers=workers) for workers in (1, 2, 3)
+    )
+    for other in others:
+        np.testing.assert_array_equal(one, other)

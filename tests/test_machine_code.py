@@ -36,7 +36,7 @@ def test_every_loop_is_kept(tmp_path):
         "import logging, numpy, convcli\n"
         "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s')\n"
         "logging.getLogger('numba').setLevel(logging.ERROR)\n"
-        "grey = numpy.zeros((30, 40), 'uint8')\n"
+        "grey = numpy.zeros((200, 300), 'uint8')\n"
         "for image in (grey, grey.astype('uint16'), grey.astype('float32'), grey / 255):\n"
         "    for sigma in (1, 12):\n"
         "        convcli.blur(image, sigma, method='numba')\n"
@@ -48,8 +48,9 @@ def test_every_loop_is_kept(tmp_path):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert "itself" not in done.stderr
-    entries = [n for n in vars(inner_loops) if hasattr(vars(inner_loops)[n], "py_func")]
-    assert len(kept(tmp_path)) >= sum(not name.startswith("_") for name in entries)
+    loops = [n for n in vars(inner_loops) if hasattr(vars(inner_loops)[n], "py_func")]
+    names = {path.name.split("-")[1] for path in kept(tmp_path)}
+    assert names == {name for name in loops if not name.startswith("_")}
 
 
 def kept(tmp_path):
@@ -115,9 +116,39 @@ def test_another_processor_is_another_object(tmp_path):
     assert len(kept(tmp_path)) == 2
 
 
-def test_only_the_function_that_is_needed_is_compiled(tmp_path):
+def test_what_is_kept_is_known_by_name_and_dtype(tmp_path, monkeypatch):
     run(tmp_path)
-    assert len(kept(tmp_path)) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert machine_code.is_kept("correlate", "uint8")
+    assert not machine_code.is_kept("correlate", "uint16")
+    assert not machine_code.is_kept("separable", "uint8")
+    assert machine_code.can_be_kept()
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert not machine_code.is_kept("correlate", "uint8")
+    assert not machine_code.can_be_kept()
+
+
+def test_files_are_for_their_owner_alone(tmp_path):
+    run(tmp_path)
+    (path,) = kept(tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o666)  # somebody else may have written to it
+    assert run(tmp_path)[0] == ["21", "True"]
+
+
+def test_a_strided_array_is_refused():
+    call = machine_code._caller(0, SIGNATURE)
+    arguments = [np.zeros(80, np.uint8)[::2], 1, np.zeros(8, int), np.zeros((4, 4), np.float32), 3]
+    with pytest.raises(ValueError, match="C-contiguous"):
+        call(*arguments, np.zeros((4, 5), np.float32))
+
+
+def test_a_child_that_is_forked_while_a_loop_is_compiled_need_not_wait():
+    with machine_code._lock:
+        child = os.fork()
+        if not child:
+            os._exit(machine_code._lock.locked())
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("broken", ["_compile", "_processor", "_caller"])

@@ -49,8 +49,12 @@ def test_separable_where_that_is_cheaper(method):
         assert plan_for((100, 100), "uint8", DENSE, method, form=form).form == form
 
 
+def slow_numba(plan, dtype, kernels):
+    return 0.3 * (plan["loop"] == "direct_numba")
+
+
 def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones(monkeypatch):
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.0)
+    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
     for shape in [(64, 64), (1000, 1500, 3), (4000, 6000, 3)]:
         assert plan_for(shape, "uint8", gaussian_kernel(3)).method == "numba"
     large = kernel_from(np.random.default_rng(0).normal(size=(101, 101)))
@@ -58,10 +62,10 @@ def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones
 
 
 def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.3 * (loop == "direct_numba"))
+    monkeypatch.setattr(planning, "_loading", slow_numba)
     plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
     assert plan.method in ("numpy", "fft")
-    assert "starting numba would take longer" in plan.reason
+    assert "loading numba's loops would take longer" in plan.reason
     assert plan_for((4000, 6000, 3), "uint8", gaussian_kernel(9), pictures=9).method == "numba"
     many = plan_for((300, 400, 3), "uint8", gaussian_kernel(2), pictures=100_000)
     assert many.method == "numba"
@@ -130,7 +134,7 @@ def test_float64_transforms_predict_a_longer_time_than_float32(transforms):
 
 @pytest.mark.parametrize("method", WORDS)
 def test_larger_samples_light_and_alpha_predict_a_longer_time(method, monkeypatch):
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.0)
+    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
 
     def predicted(dtype="uint8", **options):
         image = np.full((300, 300, 4), 100, dtype)
@@ -144,7 +148,7 @@ def test_larger_samples_light_and_alpha_predict_a_longer_time(method, monkeypatc
 @pytest.mark.parametrize("size", [(1, 1), (64, 64, 3)])
 @pytest.mark.parametrize("method", WORDS)
 def test_the_smallest_picture_takes_a_call(size, method, monkeypatch):
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.0)
+    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
     seconds = plan_for(size, "uint8", gaussian_kernel(1), method, 1).seconds
     least = planning._CALL * 1e-9 + (planning._POOL_START if method == "tiled" else 0)
     assert least < seconds < least + 0.001
@@ -152,7 +156,7 @@ def test_the_smallest_picture_takes_a_call(size, method, monkeypatch):
 
 def test_wide_boxes_are_for_compiled_loops_and_not_for_transforms(monkeypatch):
     """Their transforms leave the cache; 4.8 times as long as predicted was measured before."""
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.0)
+    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
     for shape in [(1000, 1000), (4000, 6000), (4000, 6000, 3)]:
         assert plan_for(shape, "uint8", box_kernel(1001), workers=2).method == "numba"
 
@@ -228,7 +232,7 @@ def test_every_core_gets_a_piece(method, size, cores):
 
 
 def test_the_reason_speaks_of_numba_only_where_it_would_have_won(monkeypatch):
-    monkeypatch.setattr(planning, "_waiting", lambda loop: 0.3 * (loop == "direct_numba"))
+    monkeypatch.setattr(planning, "_loading", slow_numba)
     dense = kernel_from(np.random.default_rng(0).normal(size=(81, 81)))
     plan = plan_for((3000, 4000), "uint8", dense)
     assert plan.method == "fft"
@@ -246,3 +250,52 @@ def test_predictions_are_of_the_right_size(method):
         measured = time.perf_counter() - start
         predicted = plan_for(image.shape, "uint8", kernel, method, 1).seconds
         assert 0.1 < measured / predicted < 10
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("place", [True, False])
+def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, monkeypatch):
+    """It is worth it where the machine code can be kept, and then it is said."""
+    monkeypatch.setattr(planning.machine_code, "is_loaded", lambda *_: False)
+    monkeypatch.setattr(planning.machine_code, "is_kept", lambda *_: kept)
+    monkeypatch.setattr(planning.machine_code, "can_be_kept", lambda: place)
+    large = plan_for((4000, 6000, 3), "uint8", gaussian_kernel(3))
+    assert (large.method == "numba") == (kept or place)
+    assert ("compiled first" in large.reason) == (place and not kept)
+    small = plan_for((500, 500, 3), "uint8", gaussian_kernel(3))
+    assert kept or small.method != "numba"
+
+
+def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
+    asked = []
+    monkeypatch.setattr(planning.machine_code, "is_loaded", lambda *what: asked.append(what))
+    sobel = convcli.sobel_kernels()
+    plan_for((900, 900), "uint8", gaussian_kernel(3), "numba")
+    plan_for((900, 900), "float32", gaussian_kernel(12), "numba")
+    plan_for((900, 900), "uint16", DENSE, "numba", form="dense")
+    plan_for((900, 900), "uint8", sobel, "numba", form="separable")
+    assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
+            ("magnitude", "uint8")} <= set(asked)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_narrow_pictures_and_wide_kernels_are_summed_exactly_enough(dtype):
+    """One column of pixels makes the dense form cheap, with 641,601 products a sample."""
+    rng = np.random.default_rng(1)
+    column = rng.random((1073, 1)) if dtype == "float32" else rng.integers(0, 256, (1073, 1))
+    image = column.astype(dtype)
+    results = [
+        convcli.blur(image, 100, radius=400, method=method).astype(float)
+        for method in ("numpy", "numba", "fft")
+    ]
+    for other in results[1:]:
+        if dtype == "uint8":
+            assert (results[0] != other).mean() <= 0.01
+        else:
+            assert np.abs(results[0] - other).max() <= 1e-5
+
+
+def test_more_workers_than_cores_are_not_believed_in():
+    few = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", planning.worker_count(None))
+    many = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", 1000)
+    assert many.seconds >= few.seconds

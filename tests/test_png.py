@@ -182,7 +182,7 @@ def test_the_level_decides_the_size():
     )
     assert small < fast <= default < stored
     assert stored > text.nbytes
-    # Given a level, the smaller strategy is taken; without one, the faster.
+    # Without a level the faster strategy is taken.
     blurred = convcli.blur(data.coffee(), 2.0)
     assert len(encoded(blurred, png_level=1)) < len(encoded(blurred))
 

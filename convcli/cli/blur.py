@@ -40,7 +40,8 @@ def command(
     """Blur with a Gaussian.
 
     From sigma 6.4 on, 8-bit pictures are blurred by way of a coarser grid: within 0.01 of a
-    level of the true Gaussian, at the same cost for any sigma. --exact takes the stated kernel.
+    level of the true Gaussian, at the same cost for any sigma. --exact, --truncate
+    and --radius take the stated kernel.
 
     convcli blur photo.jpg --sigma 3
     """
@@ -48,14 +49,14 @@ def command(
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate exclude each other")
-    cut = 4.0 if truncate is None else truncate
     both = sigma_of(sigma)
 
     def verb() -> Verb:
         from convcli.filters import blur
         from convcli.kernels import gaussian_kernel
 
-        gaussian_kernel(both, cut, radius)  # refuses what would be no kernel
-        return partial(blur, sigma=both, truncate=cut, radius=radius, exact=exact)
+        # Refuses what would be no kernel.
+        gaussian_kernel(both, 4.0 if truncate is None else truncate, radius)
+        return partial(blur, sigma=both, truncate=truncate, radius=radius, exact=exact)
 
     run(shared, "blur", verb)

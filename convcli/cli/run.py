@@ -278,6 +278,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "height": outcome.size[1],
         "mode": outcome.mode,
         "method": outcome.plan.method if outcome.plan else None,
+        "form": outcome.plan.form if outcome.plan else None,
+        "sums": outcome.plan.accumulator if outcome.plan else None,
         "seconds": round(outcome.seconds, 4),
         "notes": list(outcome.notes),
     }

@@ -39,7 +39,7 @@ import numpy as np
 
 from convcli.borders import Index
 from convcli.decimation import Decimations
-from convcli.rounding import settle, store
+from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 Correlate = Callable[[Pixels, Pixels], None]
@@ -61,7 +61,7 @@ class Loop(NamedTuple):
 LOOPS = {
     "definition": "four nested Python loops: what every other loop must equal",
     "direct_numpy": "sums of shifted slices",
-    "direct_numba": "compiled loops, eight taps a sweep",
+    "direct_numba": "compiled loops, several taps and rows a sweep",
     "overlap_add": "FFT blocks, added where they overlap",
 }
 """Name of a loop's module and what it does. A loop that stands here is tested."""
@@ -125,7 +125,6 @@ def by_sparse_sums(
         sparse[grid] = narrowed[grid]
         total = np.empty(out.shape, accumulator)
         wide(sparse, total)
-        settle(total)
         store(total, out)
 
     return blur

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from convcli.borders import Index
 from convcli.decimation import Decimations
+from convcli.kernel import Kernel
 from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
 from convcli.machine_code import function
 from convcli.recipe import magnitude
@@ -36,6 +38,14 @@ _NARROW_CHUNK = 512
 # As in `convcli.inner_loops`, which is not imported for them: it imports numba.
 _ROWS = 4
 _TAPS = 8
+
+
+def entry_of(form: str, kernels: Sequence[Kernel]) -> str:
+    """Name the compiled loop that kernels run in, or the first of those."""
+    if form == "separable" and len(kernels) > 1:
+        return "magnitude"
+    length = "separable" if kernels[0].shape[1] < _LONG_ROW else "separable_long"
+    return {"decimated": "thin", "dense": "correlate", "separable": length}[form]
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
@@ -75,7 +85,7 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
         columns = np.arange(len(table)) * stride
-        four = _scratch((_ROWS, _CHUNK + reach), scale.dtype)
+        four = _scratch((_ROWS, max(_CHUNK, _ROWS * channels) + reach), scale.dtype)
         if values.size < _LONG_ROW:
             total = _scratch((_CHUNK,), scale.dtype)
             rows = where * channels

@@ -7,7 +7,7 @@ import numpy as np
 from convcli.borders import Index
 from convcli.decimation import Decimation, Decimations
 from convcli.loops import Blur, Correlate, Widen
-from convcli.rounding import settle, store
+from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 
@@ -39,13 +39,16 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, _ = out.shape
         thinned = widen(_thinned(along_y, picture[lines], height, accumulator))
-        turned = _thinned(along_x, thinned.swapaxes(0, 1), width, accumulator)
-        rows = _interpolated(along_x, turned, width).swapaxes(0, 1)
-        total = _interpolated(along_y, rows, height)
-        settle(total)
-        store(total, out)
+        # Copied, so that along x too whole lines are summed and not single pixels.
+        turned = _thinned(along_x, _turned(thinned), width, accumulator)
+        rows = _turned(_interpolated(along_x, turned, width))
+        store(_interpolated(along_y, rows, height), out)
 
     return blur
+
+
+def _turned(lines: Floats) -> Floats:
+    return np.ascontiguousarray(lines.swapaxes(0, 1))
 
 
 def _thinned(
