@@ -25,9 +25,10 @@ Region = tuple[Span, Span]
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
 _COMBINED_SAMPLES = 4096
+_COMBINED_ROWS = 64
 
-# Signals may wait so long, and such pictures are too small for memory to be given back.
-_SHORT_SECONDS = 0.02
+# Signals may wait so long.
+_SHORT_SECONDS = 0.1
 
 RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
@@ -83,13 +84,14 @@ def run_in_threads(
     def fill(region: Region) -> None:
         filter_region(source, out, region)
 
-    if plan.workers > 1 and plan.seconds < _SHORT_SECONDS:
+    is_short = plan.seconds < _SHORT_SECONDS
+    if plan.workers > 1 and is_short and not scratch:
         _share(fill, regions, plan.workers, on_progress)
         return out
     on_main = threading.current_thread() is threading.main_thread()
     with ThreadPoolExecutor(plan.workers) as pool:
         try:
-            here = plan.workers == 1 and (plan.seconds < _SHORT_SECONDS or not on_main)
+            here = plan.workers == 1 and (is_short or not on_main)
             results = map(fill, regions) if here else pool.map(fill, regions)
             for done, _ in enumerate(results, 1):
                 if scratch and done < len(regions):
@@ -152,6 +154,7 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
         fill = _combined(passes, combine, recipe, np.dtype(plan.accumulator))
         least = max(_COMBINED_SAMPLES // channels, recipe.kernels[0].shape[1])
         tile_columns = min(tile_columns, least)
+        tile_rows = min(tile_rows, max(_COMBINED_ROWS, recipe.kernels[0].shape[0]))
 
     def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
         for rows, columns in pieces(*region, (tile_rows, tile_columns)):

@@ -339,21 +339,25 @@ def _store_by_dtype(total, divisor, out):
     highest = accumulator(np.iinfo(integer).max)
     steps = accumulator(STEPS_IN_LEVEL[str(out.dtype)])
     whole_steps = accumulator(STEPS_OF_WHOLE_NUMBERS)
+    # Powers of two, so that this is dividing, and takes a tenth of the time.
+    step, whole_step = accumulator(1 / steps), accumulator(1 / whole_steps)
     in_float64 = accumulator is np.float64
 
     def round_and_clip(total, divisor, out):
-        if divisor != 1:
-            for x in range(total.size):
-                total[x] /= divisor
         if divisor == 1:
             for x in range(total.size):
-                total[x] = np.rint(total[x] * steps) / steps
-        elif in_float64:
+                settled = np.rint(total[x] * steps) * step
+                level = min(max(np.rint(settled), lowest), highest)
+                # By way of int32: float to int32 is one vector instruction, to uint8 none.
+                out[x] = integer(np.int32(level))
+            return
+        for x in range(total.size):
+            total[x] /= divisor
+        if in_float64:
             for x in range(total.size):
-                total[x] = np.rint(total[x] * whole_steps) / whole_steps
+                total[x] = np.rint(total[x] * whole_steps) * whole_step
         for x in range(total.size):
             level = min(max(np.rint(total[x]), lowest), highest)
-            # By way of int32: float to int32 is one vector instruction, to uint8 none.
             out[x] = integer(np.int32(level))
 
     return round_and_clip

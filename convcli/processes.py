@@ -26,6 +26,8 @@ from convcli.types import OnProgress, Pixels
 # before what is left is abandoned to the end of the process.
 _LOOK_SECONDS = 0.05
 _STOP_SECONDS = 2.0
+# A living thread holds a lock for microseconds, so that a closed one is a dead worker's by then.
+_LOCK_SECONDS = 0.005
 
 _counter = itertools.count()
 
@@ -116,12 +118,11 @@ def _stop(pool: ProcessPool) -> None:
     while ending.is_alive() and time.monotonic() < deadline:
         for worker in list(inner._pool):
             worker.kill()
-        ending.join(_LOOK_SECONDS)
+        ending.join(_LOCK_SECONDS)
         if ending.is_alive():
             for lock in (inner._inqueue._rlock, inner._outqueue._wlock):
-                # A living thread holds these for microseconds, so one that stays closed is a
-                # dead worker's. Releasing it also wakes a thread whose turn went to the dead.
-                lock.acquire(timeout=_LOOK_SECONDS)
+                # Releasing it also wakes a thread whose turn went to the dead.
+                lock.acquire(timeout=_LOCK_SECONDS)
                 lock.release()
     if not ending.is_alive():
         pool.join()
