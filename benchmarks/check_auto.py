@@ -1,7 +1,7 @@
 """Check the cost model: what auto chose beside the best method, predicted beside measured.
 
 With ``--workers 1`` the figures in brackets show the loops' own constants in
-convcli/planning.py; without it also what a further core adds.
+convcli/costs.py; without it also what a further core adds.
 """
 
 from __future__ import annotations

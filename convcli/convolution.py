@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli import borders, execute
 from convcli.checks import finite
 from convcli.colour import Colour, full_scale
+from convcli.costs import cost_besides
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
-from convcli.planning import Plan, cost_besides, plan_for
+from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of, magnitude
 from convcli.types import Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed

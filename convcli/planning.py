@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,14 +13,20 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli import machine_code
 from convcli.checks import count
-from convcli.colour import Colour
+from convcli.costs import (
+    COMPILING,
+    COSTS,
+    dense_cost,
+    importing_scipy,
+    loading,
+    picture_cost,
+    separable_cost,
+)
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, whole_numbers
 from convcli.loops import LOOPS
-from convcli.loops.direct_numba import entry_of
 from convcli.words import METHODS, Method, listed
 
 Executor = Literal["threads", "processes"]
@@ -44,103 +49,9 @@ PRESETS: dict[Method, Preset] = {
 }
 
 
-# How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
-# pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least
-# mean of |log|), `share` from those of two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11,
-# numpy 2.4, numba 0.68, scipy 1.17.
-
-
-class Cost(NamedTuple):
-    """Measured cost of a loop, in nanoseconds on one core, and how it grows.
-
-    Attributes
-    ----------
-    sample
-        Paid once a sample and pass (sums set up, rounding).
-    tap
-        A sample and tap; for overlap-add, a transformed sample and log2 of its length + 1.
-    tile
-        A tile and pass; for overlap-add, a block.
-    float64
-        Times as much for float64 sums: twice the memory traffic, half the vector width. For
-        overlap-add these are numpy's transforms instead of scipy's, in float32.
-    share
-        What a further core adds, of a core: numpy's calls share the interpreter's lock.
-    decimated
-        A sample of a wide Gaussian by way of a coarser grid, the halo included; the method
-        fft leaves that to numpy's slices.
-    start_up
-        Seconds that a command waits longer for its first picture. numba's machine code takes
-        0.03 to 0.04 to load, part of it beside the decoding; the transforms in float32 need
-        `import scipy.fft`.
-    """
-
-    sample: float
-    tap: float
-    tile: float
-    float64: float
-    share: float
-    decimated: float
-    start_up: float
-
-
-COSTS: dict[str, Cost] = {
-    "direct_numpy": Cost(
-        sample=0.1,
-        tap=0.19,
-        tile=30_000,
-        float64=2.0,
-        share=0.8,
-        decimated=7.0,
-        start_up=0.0,
-    ),
-    "direct_numba": Cost(
-        sample=0.05,
-        tap=0.0165,
-        tile=25_000,
-        float64=1.8,
-        share=0.95,
-        decimated=0.9,
-        start_up=0.005,
-    ),
-    "overlap_add": Cost(
-        sample=0.2,
-        tap=0.25,
-        tile=40_000,
-        float64=1.6,
-        share=0.9,
-        decimated=math.inf,
-        start_up=0.10,
-    ),
-}
-
-# What a picture takes whatever its loop, in nanoseconds: a call (planning, the first thread,
-# the kernel's arrays), a further thread, and a byte (windows copied, pages of the result touched
-# for the first time). Pictures below 0.1 megapixels take little else.
-_CALL = 450_000
-_THREAD = 200_000
-_BYTE = 0.2
-
-# What numpy does besides, in nanoseconds a sample on one core: light from sRGB and back, alpha as
-# a weight, and the combining of what kernels gave. For 16-bit samples, in float64, 1.5 times
-# as much was measured, and for alpha and light together 1.2 times the sum.
-_LINEAR = 4.5
-_WEIGHT = 2.3
-_COMBINE = 1.0
-
-# Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
-# are paid once, and are counted as if they were shared by a hundred large pictures to come.
-_COMPILING = 0.02
-_COMPILING_EACH_TIME = 2.5
-
 # Lines that the compiled loops sum together: regions begin at multiples of it, so that sums are
 # made in the same order however many regions there are.
 _FOUR = 4
-
-# Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
-# that is copied into shared memory and out.
-_POOL_START = 0.06
-_POOL_BYTE = 1.5
 
 
 @dataclass(frozen=True)
@@ -285,21 +196,21 @@ def plan_for(
     }
     predicted: dict[Method, float] = {
         word: seconds
-        + _loading(plan, dtype, several) / pictures
-        + _picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
+        + loading(plan, dtype, several) / pictures
+        + picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
         for word, (plan, seconds) in plans.items()
     }
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
         if chosen != "numba" and "numba" in plans:
-            waiting = _loading(plans["numba"][0], dtype, several) / pictures
+            waiting = loading(plans["numba"][0], dtype, several) / pictures
             if predicted["numba"] - waiting < predicted[chosen]:
                 reason += "; loading numba's loops would take longer than it could save"
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
-    if _loading(plan, dtype, several) >= _COMPILING:
+    if loading(plan, dtype, several) >= COMPILING:
         reason += "; the loops are compiled first, which takes 1 to 4 s, once"
     return Plan(
         method=chosen,
@@ -384,11 +295,11 @@ def _preset_plan(
     if form is None:
         # Whatever the number of workers: each form has rounding of its own.
         whole = _tile_size(loop, size, kernel.shape, 1)
-        dense = _dense_cost(loop, size, kernels, whole)
-        fewer = factors and _separable_cost(loop, size, kernels, whole) < dense
+        dense = dense_cost(loop, size, kernels, whole)
+        fewer = factors and separable_cost(loop, size, kernels, whole) < dense
         form = "separable" if fewer else "dense"
-    dense = _dense_cost(loop, size, kernels, tile)
-    separable = _separable_cost(loop, size, kernels, tile) if factors else math.inf
+    dense = dense_cost(loop, size, kernels, tile)
+    separable = separable_cost(loop, size, kernels, tile) if factors else math.inf
     nanoseconds = separable if form == "separable" else dense
     accumulator = "float64" if exact else accumulator_for(dtype, kernels, form)
 
@@ -405,7 +316,7 @@ def _preset_plan(
         accumulator = "float64"
         saved = nanoseconds * (cost.float64 - 1) * 1e-9 / speed
         if np.dtype(dtype) == np.uint8 and not exact and form == "dense" and _has_scipy():
-            worth_it = _importing_scipy() / pictures < saved
+            worth_it = importing_scipy() / pictures < saved
             if worth_it and _float32_transforms_serve(kernels):
                 accumulator = "float32"
     if accumulator == "float64":
@@ -433,19 +344,6 @@ def _loop_of(word: Method) -> tuple[str, Executor]:
     loop, executor, _ = PRESETS[word]
     missing = loop == "direct_numba" and not _installed("numba")
     return "direct_numpy" if missing else loop, executor
-
-
-def cost_besides(colour: Colour, combined: bool) -> float:
-    """Predict the nanoseconds a sample of what is done before and after the kernels."""
-    return _LINEAR * colour.linear + _WEIGHT * colour.weight + _COMBINE * combined
-
-
-def _picture_cost(executor: Executor, workers: int, size_bytes: int, besides: float) -> float:
-    """Predict the seconds that a picture takes whatever its loop."""
-    nanoseconds = _CALL + (workers - 1) * _THREAD + (size_bytes * _BYTE + besides) / workers
-    if executor == "processes":
-        return _POOL_START + 1e-9 * (nanoseconds + size_bytes * _POOL_BYTE)
-    return 1e-9 * nanoseconds
 
 
 # Rows of a region in steps of the grid: its halo is about 22 of them.
@@ -484,24 +382,6 @@ def _decimated_plan(
     return plan, samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
 
 
-def _importing_scipy() -> float:
-    return 0.0 if "scipy.fft" in sys.modules else COSTS["overlap_add"].start_up
-
-
-def _loading(plan: dict[str, Any], dtype: DTypeLike, kernels: tuple[Kernel, ...]) -> float:
-    """Predict the seconds that a plan's loop takes to load."""
-    if plan["loop"] == "overlap_add":
-        return _importing_scipy() if plan["accumulator"] == "float32" else 0.0
-    if plan["loop"] != "direct_numba":
-        return COSTS[plan["loop"]].start_up
-    entry = entry_of(plan["form"], kernels)
-    if machine_code.is_loaded(entry, np.dtype(dtype).name):
-        return 0.0
-    if machine_code.is_kept(entry, np.dtype(dtype).name):
-        return COSTS["direct_numba"].start_up
-    return _COMPILING if machine_code.can_be_kept() else _COMPILING_EACH_TIME
-
-
 # A separable kernel must be expanded to know, which takes 5 ms for so many weights.
 _MOST_EXPANDED = 2**20
 
@@ -518,66 +398,6 @@ def _float32_transforms_serve(kernels: tuple[Kernel, ...]) -> bool:
 @cache
 def _has_scipy() -> bool:
     return find_spec("scipy") is not None
-
-
-def _dense_cost(
-    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
-) -> float:
-    return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
-
-
-# As in `convcli.loops.direct_numba`, which need not be imported for a plan.
-_NUMBA_CHUNK = 2048
-
-
-def _separable_cost(
-    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
-) -> float:
-    """A column pass and a row pass for each factor; the former on the tile's wider window."""
-    # Compiled loops make the columns of so many samples before they turn to their rows.
-    run = min(tile[1], _NUMBA_CHUNK // size[2] or 1) if loop == "direct_numba" else tile[1]
-    total = 0.0
-    for kernel in kernels:
-        height, width = kernel.shape
-        wider = (run + width - 1) / run
-        for _ in kernel.factors:
-            total += wider * _pass_cost(loop, size, (height, 1), height, tile)
-            total += _pass_cost(loop, size, (1, width), width, tile)
-    return total
-
-
-# Transforms of more samples than this leave the second-level cache, and take so many times as
-# long a sample: 1.1 to 2 were measured, for 800 x 800 to 3000 x 2500.
-_CACHED_BLOCK = 640**2
-_UNCACHED = 1.6
-
-
-def _pass_cost(
-    loop: str,
-    size: tuple[int, int, int],
-    shape: tuple[int, int],
-    taps: int,
-    tile: tuple[int, int],
-) -> float:
-    """Predict the nanoseconds of one pass over the picture on one core."""
-    cost = COSTS[loop]
-    samples = math.prod(size)
-    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
-    if loop == "overlap_add":
-        from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
-
-        window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
-        lengths = block_lengths(shape, window)
-        blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
-        length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
-        tiles *= math.prod(blocks) * size[2]
-        block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
-        if math.prod(lengths) > _CACHED_BLOCK:
-            block *= _UNCACHED
-        work = (tiles + FIRST_BLOCK) * block
-    else:
-        work = samples * taps * cost.tap
-    return samples * cost.sample + work + tiles * cost.tile
 
 
 # A tile is 64 rows, or more where the picture is narrow. numpy keeps three arrays of a tile's

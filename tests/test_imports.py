@@ -121,7 +121,8 @@ def test_a_library_is_known_in_one_room(library):
 ORDER = [
     "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
     "kernels", "writing", "kernel_files", "inner_loops", "elf", "machine_code",
-    "borders", "colour", "recipe", "loops", "planning", "execute", "processes", "convolution",
+    "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
+    "convolution",
     "filters", "png", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.

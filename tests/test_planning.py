@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import planning
+from convcli import costs, planning
 from convcli.errors import ConvcliError
 from convcli.kernel import kernel_from
 from convcli.kernels import box_kernel, gaussian_kernel, log_kernel
-from convcli.loops import direct_numba
 from convcli.planning import PRESETS, plan_for
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
@@ -54,7 +53,7 @@ def slow_numba(plan, dtype, kernels):
 
 
 def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones(monkeypatch):
-    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
+    monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     for shape in [(64, 64), (1000, 1500, 3), (4000, 6000, 3)]:
         assert plan_for(shape, "uint8", gaussian_kernel(3)).method == "numba"
     large = kernel_from(np.random.default_rng(0).normal(size=(101, 101)))
@@ -62,7 +61,7 @@ def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones
 
 
 def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
-    monkeypatch.setattr(planning, "_loading", slow_numba)
+    monkeypatch.setattr(planning, "loading", slow_numba)
     plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
     assert plan.method in ("numpy", "fft")
     assert "loading numba's loops would take longer" in plan.reason
@@ -134,7 +133,7 @@ def test_float64_transforms_predict_a_longer_time_than_float32(transforms):
 
 @pytest.mark.parametrize("method", WORDS)
 def test_larger_samples_light_and_alpha_predict_a_longer_time(method, monkeypatch):
-    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
+    monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
 
     def predicted(dtype="uint8", **options):
         image = np.full((300, 300, 4), 100, dtype)
@@ -148,21 +147,17 @@ def test_larger_samples_light_and_alpha_predict_a_longer_time(method, monkeypatc
 @pytest.mark.parametrize("size", [(1, 1), (64, 64, 3)])
 @pytest.mark.parametrize("method", WORDS)
 def test_the_smallest_picture_takes_a_call(size, method, monkeypatch):
-    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
+    monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     seconds = plan_for(size, "uint8", gaussian_kernel(1), method, 1).seconds
-    least = planning._CALL * 1e-9 + (planning._POOL_START if method == "tiled" else 0)
+    least = costs._CALL * 1e-9 + (costs._POOL_START if method == "tiled" else 0)
     assert least < seconds < least + 0.001
 
 
 def test_wide_boxes_are_for_compiled_loops_and_not_for_transforms(monkeypatch):
     """Their transforms leave the cache; 4.8 times as long as predicted was measured before."""
-    monkeypatch.setattr(planning, "_loading", lambda *_: 0.0)
+    monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     for shape in [(1000, 1000), (4000, 6000), (4000, 6000, 3)]:
         assert plan_for(shape, "uint8", box_kernel(1001), workers=2).method == "numba"
-
-
-def test_columns_are_planned_in_the_pieces_that_the_compiled_loop_makes_of_them():
-    assert planning._NUMBA_CHUNK == direct_numba._CHUNK
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 9000, 1), (9000, 1, 3), (4000, 6000, 3)], ids=str)
@@ -232,7 +227,7 @@ def test_every_core_gets_a_piece(method, size, cores):
 
 
 def test_the_reason_speaks_of_numba_only_where_it_would_have_won(monkeypatch):
-    monkeypatch.setattr(planning, "_loading", slow_numba)
+    monkeypatch.setattr(planning, "loading", slow_numba)
     dense = kernel_from(np.random.default_rng(0).normal(size=(81, 81)))
     plan = plan_for((3000, 4000), "uint8", dense)
     assert plan.method == "fft"
@@ -256,9 +251,9 @@ def test_predictions_are_of_the_right_size(method):
 @pytest.mark.parametrize("place", [True, False])
 def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, monkeypatch):
     """It is worth it where the machine code can be kept, and then it is said."""
-    monkeypatch.setattr(planning.machine_code, "is_loaded", lambda *_: False)
-    monkeypatch.setattr(planning.machine_code, "is_kept", lambda *_: kept)
-    monkeypatch.setattr(planning.machine_code, "can_be_kept", lambda: place)
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
+    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: kept)
+    monkeypatch.setattr(costs.machine_code, "can_be_kept", lambda: place)
     large = plan_for((4000, 6000, 3), "uint8", gaussian_kernel(3))
     assert (large.method == "numba") == (kept or place)
     assert ("compiled first" in large.reason) == (place and not kept)
@@ -268,7 +263,7 @@ def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, m
 
 def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     asked = []
-    monkeypatch.setattr(planning.machine_code, "is_loaded", lambda *what: asked.append(what))
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: asked.append(what))
     sobel = convcli.sobel_kernels()
     plan_for((900, 900), "uint8", gaussian_kernel(3), "numba")
     plan_for((900, 900), "float32", gaussian_kernel(12), "numba")

@@ -26,7 +26,7 @@ _interpolate = function("interpolate")
 
 # Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
 # four rows of columns and one of sums there, fits the first-level cache (48 kB).
-_CHUNK = 2048
+CHUNK = 2048
 
 # From here on the sums of a row, too, are made four at a time. On Zen 5 a blur with 25 taps
 # gains nothing from it, one with 65 a fifth.
@@ -61,7 +61,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     def correlate(window: Pixels, out: Pixels) -> None:
         stride = window.shape[1] * window.shape[2]
         offsets = where[:, 0] * stride + where[:, 1] * window.shape[2]
-        total = _scratch((_CHUNK,), values.dtype)
+        total = _scratch((CHUNK,), values.dtype)
         _correlate(window.reshape(-1), stride, offsets, values, scale, total, _rows(out))
 
     return correlate
@@ -88,8 +88,8 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         reach = (window.shape[1] - out.shape[1]) * channels
         columns = np.arange(len(table)) * stride
         if values.size < _LONG_ROW:
-            four = _scratch((_ROWS, _CHUNK + reach), scale.dtype)
-            total = _scratch((_CHUNK,), scale.dtype)
+            four = _scratch((_ROWS, CHUNK + reach), scale.dtype)
+            total = _scratch((CHUNK,), scale.dtype)
             rows = where * channels
             _separable(
                 window.reshape(-1), stride, columns, table, rows, values, scale, four, total,
@@ -135,7 +135,7 @@ def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.
             store(magnitude(window, *derivatives), out)
             return
         channels = window.shape[2]
-        lines = _scratch((3, _CHUNK + 2 * channels), scale.dtype)
+        lines = _scratch((3, CHUNK + 2 * channels), scale.dtype)
         _magnitude(_rows(window), channels, columns, rows, scale, lines, _rows(out))
 
     return correlate
@@ -157,7 +157,7 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
         # Below it the table holds zeros, and any line will do.
         starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
         starts[: lines.size - step_y] = lines[step_y:] * picture.shape[1] * channels
-        _thin(picture.reshape(-1), step_y, starts, onto, _CHUNK, _rows(thinned))
+        _thin(picture.reshape(-1), step_y, starts, onto, CHUNK, _rows(thinned))
         rows = widen(thinned[:points])
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
         length = -(-rows.shape[1] // step_x) * channels
