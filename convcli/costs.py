@@ -40,9 +40,8 @@ class Cost(NamedTuple):
         A sample of a wide Gaussian by way of a coarser grid, the halo included; the method
         fft leaves that to numpy's slices.
     start_up
-        Seconds that a command waits longer for its first picture. numba's machine code takes
-        0.03 to 0.04 to load, part of it beside the decoding; the transforms in float32 need
-        `import scipy.fft`.
+        Seconds until the first sample: machine code that was kept is mapped, the transforms
+        in float32 need `import scipy.fft`.
     """
 
     sample: float
@@ -101,7 +100,7 @@ _COMBINE = 1.0
 # Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
 # are paid once, and are counted as if they were shared by a hundred large pictures to come.
 COMPILING = 0.02
-_COMPILING_EACH_TIME = 2.5
+COMPILING_EACH_TIME = 2.5
 
 # Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
 # that is copied into shared memory and out.
@@ -138,7 +137,7 @@ def loading(plan: dict[str, Any], dtype: DTypeLike, kernels: tuple[Kernel, ...])
         return 0.0
     if machine_code.is_kept(entry, np.dtype(dtype).name):
         return COSTS["direct_numba"].start_up
-    return COMPILING if machine_code.can_be_kept() else _COMPILING_EACH_TIME
+    return COMPILING if machine_code.can_be_kept() else COMPILING_EACH_TIME
 
 
 def dense_cost(

@@ -12,7 +12,7 @@ from convcli.types import Floats
 
 # The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: what
 # lies between the grid's points is then damped to exp(-2 pi^2 / 2.8) of itself, and the error
-# stays under 0.01 of an 8-bit level for any sigma (`Decimation.bound` computes it). Coarser
+# stays under 0.01 of an 8-bit level for any sigma (`Decimation.error` computes it). Coarser
 # grids gain nothing: a sample takes 9 taps to the grid and 12 or more back whatever the step.
 _STEPS_IN_SIGMA = 1.6
 
@@ -24,9 +24,6 @@ _MULTIPLE = 4
 
 LEAST_SIGMA = _STEPS_IN_SIGMA * _MULTIPLE
 """Narrower Gaussians are not decimated: direct sums of 51 taps are as fast."""
-
-BOUND = 0.01 / 255
-"""No picture errs by more than this share of its range (255 for 8 bits)."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from convcli.rounding import STEPS_IN_LEVEL, STEPS_OF_WHOLE_NUMBERS, store
 from convcli.types import Floats, Pixels
 
 # nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
-# the sum, so NaN, infinity and the result of any strip size stay what they are; measured on
-# Zen 5 it is as fast as full fastmath. No parallel=True: its threading layers are not safe
-# to fork, and threads over strips are as fast. No memory is taken here, so that the code
-# needs nothing of numba's runtime: callers pass scratch.
+# the sum, so NaN and infinity stay what they are, and so do results however a picture is cut
+# at multiples of ROWS; measured on Zen 5 it is as fast as full fastmath. No parallel=True: its
+# threading layers are not safe to fork, and threads over strips are as fast. No memory is taken
+# here, so that the code needs nothing of numba's runtime: callers pass scratch.
 HOW: dict[str, Any] = {
     "nogil": True,
     "fastmath": {"contract"},

@@ -49,8 +49,15 @@ _LIBM = {"sqrt", "sqrtf"}
 
 _ENTRY = "convcli_entry"
 _lock = Lock()
-# A child that is forked while another thread compiles must not wait for that.
-os.register_at_fork(after_in_child=lambda: _lock._at_fork_reinit())  # type: ignore[attr-defined]
+
+
+def _renew_lock() -> None:
+    """A child that is forked while another thread compiles must not wait for that."""
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 _loaded: set[tuple[str, str]] = set()
 # What owns the machine code that is in use: mapped files, and llvmlite's engines.
@@ -214,16 +221,17 @@ def _checksum(content: bytes, length: int, offset: int) -> bytes:
 
 def _keep(path: Path | None, code: bytes) -> None:
     """Write an object, with an image of it before it that can be mapped, where there is one."""
+    if path is None:
+        return
     image, offset = b"", 0
     if sys.platform == "linux":
         with suppress(NotImplementedError):
             image, offset = laid_out(code, _ENTRY)
-    if path is not None:
-        content = image + code
-        end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
-        with suppress(OSError), new_file(path, overwrite=True) as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(content + end)
+    content = image + code
+    end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
+    with suppress(OSError), new_file(path, overwrite=True) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content + end)
 
 
 def _compile(name: str, signature: Signature) -> bytes:
@@ -231,7 +239,7 @@ def _compile(name: str, signature: Signature) -> bytes:
     import llvmlite.binding as llvm
     from numba import from_dtype, njit, types
 
-    _say_why_it_takes_long()
+    _say_why_it_takes_long(can_be_kept())
     loops = import_module(_LOOPS)
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [
@@ -253,8 +261,9 @@ def _compile(name: str, signature: Signature) -> bytes:
 
 
 @cache
-def _say_why_it_takes_long() -> None:
-    _log.info("compiling the loops for this processor; later runs need not")
+def _say_why_it_takes_long(kept: bool) -> None:
+    later = "later runs need not" if kept else "there is no place to keep them for later runs"
+    _log.info("compiling the loops for this processor; %s", later)
 
 
 def _target_machine() -> Any:

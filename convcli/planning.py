@@ -1,4 +1,4 @@
-"""How a picture is convolved, decided before any pixel moves: the plan and the cost model."""
+"""How a picture is convolved, decided before any pixel moves: the plan."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 from convcli.checks import count
 from convcli.costs import (
     COMPILING,
+    COMPILING_EACH_TIME,
     COSTS,
     dense_cost,
     importing_scipy,
@@ -210,8 +211,9 @@ def plan_for(
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
-    if loading(plan, dtype, several) >= COMPILING:
-        reason += "; the loops are compiled first, which takes 1 to 4 s, once"
+    if (seconds := loading(plan, dtype, several)) >= COMPILING:
+        often = ", once" if seconds < COMPILING_EACH_TIME else "; there is no place to keep them"
+        reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"
     return Plan(
         method=chosen,
         seconds=predicted[chosen],
@@ -298,9 +300,8 @@ def _preset_plan(
         dense = dense_cost(loop, size, kernels, whole)
         fewer = factors and separable_cost(loop, size, kernels, whole) < dense
         form = "separable" if fewer else "dense"
-    dense = dense_cost(loop, size, kernels, tile)
-    separable = separable_cost(loop, size, kernels, tile) if factors else math.inf
-    nanoseconds = separable if form == "separable" else dense
+    cost_of = separable_cost if form == "separable" else dense_cost
+    nanoseconds = cost_of(loop, size, kernels, tile)
     accumulator = "float64" if exact else accumulator_for(dtype, kernels, form)
 
     workers = cores

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from convcli import borders, inner_loops
+from convcli import borders, decimation, inner_loops, planning
 from convcli.decimation import decimations
 from convcli.loops import LOOPS, by_sparse_sums, direct_numba, load
 from convcli.loops import overlap_add as fft
@@ -302,3 +302,4 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, b
 def test_the_tables_are_laid_out_for_the_compiled_loops():
     """`direct_numba` repeats two numbers, because importing them would import numba."""
     assert (direct_numba._ROWS, direct_numba._TAPS) == (inner_loops.ROWS, inner_loops.TAPS)
+    assert decimation._MULTIPLE == planning._FOUR == inner_loops.ROWS
