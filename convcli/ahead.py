@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from convcli.image import Picture
 
 
-def begin(read: Callable[[Callable[[], None]], Picture]) -> Callable[[], Picture]:
+def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], Picture]:
     """Read a picture in a thread, and come back as soon as its decoding has begun.
 
     Decoders leave the interpreter free, so that the imports cost nothing that has to be waited
@@ -32,7 +32,7 @@ def begin(read: Callable[[Callable[[], None]], Picture]) -> Callable[[], Picture
 
     def run() -> None:
         try:
-            pictures.append(read(known.set))
+            pictures.append(read(lambda _size: known.set()))
         except BaseException as error:
             errors.append(error)
         known.set()

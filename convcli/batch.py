@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 from convcli import image
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.formats import FORMATS
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
@@ -40,13 +40,14 @@ class Outcome:
     seconds: float = 0.0
     size: tuple[int, int] = (0, 0)
     mode: str = ""
+    frames: int = 1
     plan: Plan | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def megapixels(self) -> float:
-        """Size of the picture that was filtered."""
-        return self.size[0] * self.size[1] / 1e6
+        """Size of the picture that was filtered, all frames together."""
+        return self.frames * self.size[0] * self.size[1] / 1e6
 
 
 @dataclass(frozen=True)
@@ -137,32 +138,41 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
     """Read, filter and write one picture; whatever goes wrong is that picture's outcome."""
     start = time.perf_counter()
     doing = ""
-    try:
-        plans: list[Plan] = []
+    plans: list[Plan] = []
+
+    def filtered(frame: Picture, number: int, frames: int) -> Picture:
         own = Options(**options)
         own["on_plan"] = plans.append
+        own["pictures"] = options["pictures"] * frames
+        if on_progress := options.get("on_progress"):
+            own["on_progress"] = partial(_part_done, on_progress, number, frames)
+        return frame.with_pixels(what.apply(frame, own))
+
+    def later(frames: Iterable[Picture], count: int) -> Iterator[Picture]:
+        """Filter the frames after the first, while what was written of them is encoded."""
+        nonlocal doing
+        encoding = doing
+        following = iter(frames)
+        for number in range(1, count):
+            doing = f"in frame {number + 1} of {count}: "
+            yield filtered(next(following), number, count)
+            doing = encoding
+
+    try:
         if job in what.begun:
             picture = what.begun.pop(job)()
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
             picture = image.read(source, job.format, what.grey, what.luma)
         height, width = picture.pixels.shape[:2]
-        notes, format_name = picture.notes, job.format or picture.format
-        result = picture.with_pixels(what.apply(picture, own))
+        format_name, count = job.format or picture.format, picture.frames
+        result = replace(filtered(picture, 0, count), later=later(picture.later, count))
         del picture  # encoding needs its memory
-        if (
-            "icc_profile" in result.metadata
-            and what.grey is None
-            and not (what.strip or "icc_profile" in FORMATS[format_name].metadata)
-        ):
-            notes += (f"{format_name} has no place for its colour profile, which was left out",)
-        if format_name == "GIF" and result.mode != "L":
-            notes += ("GIF holds 256 colours, to which the result was reduced",)
         output = "to standard output" if job.target is None else shown(job.target)
         doing = f"cannot write {output}: "
         if job.target is not None:
             job.target.parent.mkdir(parents=True, exist_ok=True)
-        image.write(
+        notes = image.write(
             result,
             job.target or sys.stdout.buffer,
             format_name,
@@ -182,6 +192,12 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
         seconds=time.perf_counter() - start,
         size=(width, height),
         mode=result.mode,
+        frames=count,
         plan=plans[0] if plans else None,
         notes=notes,
     )
+
+
+def _part_done(on_progress: OnProgress, number: int, frames: int, done: int, total: int) -> None:
+    """Pass on how far one of several frames is, as if they were one picture."""
+    on_progress(number * total + done, frames * total)

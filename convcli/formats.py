@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, shown
 
@@ -13,6 +13,7 @@ class Format(NamedTuple):
 
     `modes` are the modes that are written as they are, in Pillow's words; `widened` maps
     others to one that loses nothing. `metadata` are the things that the format keeps.
+    `frames` says of what kind its frames are: an animation's, pages, or that it has but one.
     `longest` is the most pixels that a side may have, where that is less than 2**31.
     """
 
@@ -20,39 +21,55 @@ class Format(NamedTuple):
     modes: tuple[str, ...]
     widened: dict[str, str]
     metadata: tuple[str, ...]
+    frames: Literal["animation", "pages", ""] = ""
     longest: int = 2**31 - 1
 
 
 FORMATS: dict[str, Format] = {
     "PNG": Format(
         (".png",),
-        ("L", "LA", "RGB", "RGBA", "I;16"),
+        ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
         {},
-        ("icc_profile", "dpi", "exif"),
+        ("icc_profile", "dpi", "exif", "xmp", "text"),
+        "animation",
     ),
     "JPEG": Format(
         (".jpg", ".jpeg", ".jfif"),
         ("L", "RGB", "CMYK"),
         {},
-        ("icc_profile", "dpi", "exif"),
+        ("icc_profile", "dpi", "exif", "xmp", "comment"),
+        "",
         65_500,
     ),
     "TIFF": Format(
         (".tif", ".tiff"),
-        ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F"),
+        ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
         {},
-        ("icc_profile", "dpi", "exif"),
+        ("icc_profile", "dpi", "exif", "xmp"),
+        "pages",
     ),
     "WEBP": Format(
-        (".webp",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif"), 16_383
+        (".webp",),
+        ("RGB", "RGBA"),
+        {"L": "RGB", "LA": "RGBA"},
+        ("icc_profile", "exif", "xmp"),
+        "animation",
+        16_383,
     ),
     "AVIF": Format(  # larger ones are written, and read by nobody
-        (".avif",), ("RGB", "RGBA"), {"L": "RGB", "LA": "RGBA"}, ("icc_profile", "exif"), 32_768
+        (".avif", ".avifs"),
+        ("L", "RGB", "RGBA"),
+        {"LA": "RGBA"},
+        ("icc_profile", "exif", "xmp"),
+        "animation",
+        32_768,
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
-    "PPM": Format((".ppm", ".pgm", ".pnm"), ("L", "RGB", "I;16"), {}, ()),
-    # Of transparency it has on and off, which a filter does not make.
-    "GIF": Format((".gif",), ("L", "RGB"), {}, (), 65_535),
+    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
+    # Of transparency it has on and off.
+    "GIF": Format(
+        (".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, ("comment",), "animation", 65_535
+    ),
 }
 """By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
 some decoders (EPS) start other programs."""
@@ -132,10 +149,30 @@ def check_size(format_name: str, width: int, height: int) -> None:
         )
 
 
+def check_frames(format_name: str, own_format: str, frames: int) -> None:
+    """Raise `ConvcliError` where a format cannot hold the frames of a picture from another."""
+    if frames <= 1:
+        return
+    kind = FORMATS[own_format].frames or "animation"
+    # An animation can be pages; pages, of any size and kind, are no animation.
+    able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
+    if format_name not in able:
+        what = "pages" if kind == "pages" else "frames"
+        raise ConvcliError(
+            f"{format_name} cannot hold its {frames} {what}; "
+            f"write {' or '.join(able)} instead (-o NAME{FORMATS[able[0]].suffixes[0]} or --format)"
+        )
+
+
 _MEANING = {
     "LA": "transparency",
     "RGBA": "transparency",
     "CMYK": "CMYK colour",
+    "LAB": "LAB colour",
     "I;16": "16-bit samples",
+    "LA;16": "16-bit samples",
+    "RGB;16": "16-bit colour",
+    "RGBA;16": "16-bit colour",
+    "I": "32-bit samples",
     "F": "float samples",
 }

@@ -22,7 +22,7 @@ def test_it_is_begun_before_it_is_whole():
     go_on = threading.Event()
 
     def read(on_decode):
-        on_decode()
+        on_decode(1)
         assert go_on.wait(10)
         return "picture"
 
@@ -35,7 +35,7 @@ def test_it_is_begun_before_it_is_whole():
 def test_what_reading_raises_is_raised_where_the_picture_is_wanted(header_is_whole):
     def read(on_decode):
         if header_is_whole:
-            on_decode()
+            on_decode(1)
         raise MemoryError("none left")
 
     picture = begin(read)

@@ -302,5 +302,5 @@ def test_what_a_format_leaves_out_is_noted(tmp_path):
     ]
     noted = {outcome.job.format: " ".join(outcome.notes) for outcome in run(jobs, BLUR, 1)}
     assert noted["PNG"] == noted["TIFF"] == ""
-    assert noted["BMP"] == "BMP has no place for its colour profile, which was left out"
+    assert noted["BMP"] == "BMP has no place for its colour profile, left out"
     assert "256 colours" in noted["GIF"]

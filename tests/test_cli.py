@@ -165,7 +165,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("empty.png",), "'empty.png': is empty"),
         (("text.png",), r"'text.png': is not a picture in a known format \(PNG, "),
         (("truncated.png",), "'truncated.png': is truncated or damaged: "),
-        (("many.gif",), "'many.gif': has 2 frames or pages; only single pictures"),
+        (("many.gif", "-o", "one.jpg"), "'many.gif': JPEG cannot hold its 2 frames; write"),
         (("ragged.csv",), "'ragged.csv': is not a picture"),
         (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; pipe it in"),
         (("-",), "standard input: is empty"),
@@ -531,6 +531,7 @@ def test_json_is_one_object_a_line(run, folder):
         "width": 64,
         "height": 48,
         "mode": "RGB",
+        "frames": 1,
         "notes": [],
     }
 

@@ -45,7 +45,7 @@ def test_decoding_begins_without_numpy(picture_file):
     code = (
         "import sys; from convcli import image; from convcli.cli.run import run\n"
         "from pathlib import Path\n"
-        "def decoding(): raise SystemExit(print(*sys.modules))\n"
+        "def decoding(size): raise SystemExit(print(*sys.modules))\n"
         f"image.read(Path({str(picture_file('a.jpg'))!r}), on_decode=decoding)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -99,7 +99,9 @@ def imports_of(path):
 OWNERS = {
     "typer": {"cli"},
     "rich": {"cli"},
-    "PIL": {"image.py"},
+    "PIL": {"image"},
+    "imagecodecs": {"image"},
+    "tifffile": {"image"},
     "pathos": {"processes.py"},
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
@@ -123,7 +125,7 @@ ORDER = [
     "kernels", "writing", "kernel_files", "inner_loops", "elf", "machine_code",
     "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
     "convolution",
-    "filters", "png", "image", "jobs", "batch", "ahead", "cli",
+    "filters", "png", "memory", "image", "jobs", "batch", "ahead", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

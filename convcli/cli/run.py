@@ -19,6 +19,7 @@ from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
 from convcli.formats import LOSSY
 from convcli.image import Grey, Picture
+from convcli.image.picture import WITH_ALPHA
 from convcli.jobs import Existing, Job, Request, jobs_for
 from convcli.words import listed
 
@@ -107,10 +108,10 @@ def sigma_of(text: str) -> tuple[float, float]:
 
 
 def options_for(picture: Picture, options: Options) -> Options:
-    """Fit the options to a picture's mode: only LA and RGBA have an alpha."""
-    if picture.mode not in ("LA", "RGBA"):
+    """Fit the options to a picture's mode: not every one has an alpha."""
+    if picture.mode not in WITH_ALPHA:
         options["alpha"] = "straight"
-    if options.get("linear") and picture.mode in ("CMYK", "F"):
+    if options.get("linear") and picture.mode in ("CMYK", "LAB", "I", "F"):
         raise ConvcliError(f"--linear decodes sRGB, and a picture of mode {picture.mode} has none")
     return options
 
@@ -277,6 +278,7 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "width": outcome.size[0],
         "height": outcome.size[1],
         "mode": outcome.mode,
+        "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,
         "form": outcome.plan.form if outcome.plan else None,
         "sums": outcome.plan.accumulator if outcome.plan else None,

@@ -1,0 +1,7 @@
+"""Pictures between files and arrays; the only room that knows Pillow."""
+
+from convcli.image.encoding import write
+from convcli.image.picture import Grey, Picture
+from convcli.image.reading import limit_pixels, read
+
+__all__ = ["Grey", "Picture", "limit_pixels", "read", "write"]

@@ -1,0 +1,149 @@
+"""Colour of 16 bits a channel, which Pillow has no room for: by imagecodecs and tifffile."""
+
+from __future__ import annotations
+
+import io
+import logging
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from PIL import ExifTags, Image
+
+from convcli.errors import ConvcliError
+from convcli.formats import FORMATS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from convcli.image.picture import Picture
+    from convcli.types import Pixels
+
+EXTRA = "deep"
+_PACKAGES = ("imagecodecs", "tifffile")
+
+# TIFF 6.0 section 18: the colours are stored multiplied by their alpha.
+_ASSOCIATED_ALPHA = 1
+
+# Of what libtiff calls its compressions, what tifffile does.
+_COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
+                 "tiff_deflate": "adobe_deflate"}  # fmt: skip
+
+# From stored to upright pixels, by EXIF orientation: swap the axes, then turn rows, columns.
+_UPRIGHT = {2: (0, 1, -1), 3: (0, -1, -1), 4: (0, -1, 1), 5: (1, 1, 1), 6: (1, 1, -1),
+            7: (1, -1, -1), 8: (1, -1, 1)}  # fmt: skip
+
+
+@cache
+def installed() -> bool:
+    """Say whether the extra is there."""
+    return all(map(find_spec, _PACKAGES))
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Say whether Pillow would read samples of 16 bits as 8: it does so with all but grey."""
+    if image.mode.startswith(("I", "F")):
+        return False
+    if image.format == "PPM":  # which is told the largest sample, where it is not 255
+        return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
+    return any(";16" in str(given) for given in _arguments(image))
+
+
+def _arguments(image: Image.Image) -> list[Any]:
+    """Return what the decoder was told of the samples, once for each tile."""
+    tiles = getattr(image, "tile", [])  # (codec, box, offset, arguments)
+    return [tile[3] for tile in tiles]
+
+
+def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
+    """Return the mode in which all 16 bits are kept, or None where that is not possible."""
+    # Grey with alpha is made RGBA by Pillow.
+    grey = any("LA;16" in str(given) for given in _arguments(image))
+    deep = "LA;16" if grey else f"{mode};16"
+    # A colour that means transparent is found by Pillow, in its 8 bits.
+    able = image.format in ("PNG", "TIFF") and "transparency" not in image.info
+    return deep if able and deep in FORMATS[target_format].modes and installed() else None
+
+
+def holds(picture: Picture) -> bool:
+    """Say whether a picture is colour of 16 bits."""
+    return picture.mode in ("LA;16", "RGB;16", "RGBA;16")
+
+
+def samples(source: Path | bytes, image: Image.Image, mode: str) -> Pixels:
+    """Decode the frame at which `image` stands, all bits of it, and turn it upright."""
+    import numpy as np
+
+    from convcli.image.picture import MODES
+
+    if image.format == "PNG":
+        import imagecodecs
+
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        pixels = np.asarray(imagecodecs.png_decode(content))
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    else:
+        pixels, orientation = _page(source, image.tell())
+    channels = MODES[mode][0]
+    if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] < channels:
+        raise ConvcliError(f"has samples that are not {channels} of 16 bits")
+    # What a TIFF has besides colours and alpha is nothing that Pillow would show either.
+    pixels = pixels[..., :channels]
+    swapped, rows, columns = _UPRIGHT.get(orientation, (0, 1, 1))
+    upright = pixels.swapaxes(0, 1) if swapped else pixels
+    return np.ascontiguousarray(upright[::rows, ::columns])
+
+
+def _page(source: Path | bytes, number: int) -> tuple[Pixels, int]:
+    """Decode a page of a TIFF to ``(H, W, C)``, and say how it is to be turned."""
+    import numpy as np
+    import tifffile
+
+    logging.getLogger("tifffile").disabled = True  # it logs what it raises as well
+    with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+        page = file.pages[number]
+        assert isinstance(page, tifffile.TiffPage)
+        pixels = np.asarray(page.asarray(maxworkers=1))
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
+            pixels = np.moveaxis(pixels, 0, -1)
+        if _ASSOCIATED_ALPHA in page.extrasamples:
+            alpha = pixels[..., -1:]
+            whole = pixels[..., :-1] * (65535.0 / np.maximum(alpha, 1))
+            colours = np.minimum(np.rint(whole), 65535).astype(np.uint16)
+            pixels = np.concatenate([colours, alpha], axis=2)
+        return pixels, page.tags.valueof(ExifTags.Base.Orientation, 1)
+
+
+def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
+    """Encode a picture as a TIFF of one page, and say whether all its metadata are in it."""
+    import tifffile
+
+    exif = settings.get("exif", b"")
+    tags = exif if isinstance(exif, Image.Exif) else Image.Exif()
+    if isinstance(exif, bytes):
+        tags.load(exif)
+    content = io.BytesIO()
+    colour = picture.mode.startswith("RGB")
+    tifffile.imwrite(
+        content,
+        picture.pixels,
+        byteorder="<",
+        photometric="rgb" if colour else "minisblack",
+        planarconfig="contig",
+        extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
+        resolution=settings.get("dpi"),
+        resolutionunit="inch" if "dpi" in settings else None,
+        iccprofile=settings.get("icc_profile"),
+        compression=_COMPRESSIONS.get(settings.get("compression", "")),
+        predictor="compression" in settings,
+        metadata=None,
+        software=False,
+        # Texts and XMP; tags that are numbers here are the resolution, or point to blocks.
+        extratags=[
+            (tag, 1 if isinstance(value, bytes) else 2, None, value, True)
+            for tag, value in tags.items()
+            if isinstance(value, (str, bytes))
+        ],
+    )
+    blocks = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+    return content.getvalue(), not any(block in tags for block in blocks)

@@ -1,0 +1,334 @@
+"""Writing pictures: each format's settings, single pictures, animations and pages."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image, ImageChops
+
+from convcli.formats import LOSSY, check_frames, check_size, mode_for
+from convcli.image import deep
+from convcli.image.buffers import image_over, signed_lab
+from convcli.image.metadata import settings_for
+from convcli.image.picture import WITH_ALPHA, Picture
+from convcli.writing import new_file
+
+# Formats whose encoders take four bytes a pixel for RGB and leave the fourth out.
+_ENCODED_PADDED = ("JPEG", "WEBP")
+
+# Quality for pictures that come from another format; a JPEG keeps its own tables. 90 is where
+# most eyes stop seeing a difference, and cameras write about that.
+_QUALITY = 90
+
+# GIF89a: what becomes of a frame before the next one is drawn.
+_KEEP, _CLEAR, _RESTORE = 1, 2, 3
+
+
+def write(
+    picture: Picture,
+    target: Path | BinaryIO,
+    format_name: str,
+    *,
+    quality: int | None = None,
+    png_level: int | None = None,
+    workers: int = 1,
+    strip: bool = False,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Write a picture with all its frames, to a file atomically.
+
+    Parameters
+    ----------
+    picture : Picture
+        What to write; its later frames are taken as they come.
+    target : Path or binary file
+        Where; a file appears under its name only when it is whole.
+    format_name : str
+        A key of `convcli.formats.FORMATS`.
+    quality : int, optional
+        For JPEG, WebP and AVIF; a picture that came from a JPEG keeps its own without it.
+    png_level : int, optional
+        For PNG, as for `convcli.png.image_data`.
+    workers : int
+        Threads for encoding, where the format can use them: PNG.
+    strip : bool
+        Leave all metadata out.
+    overwrite : bool
+        Whether an older file may be replaced.
+
+    Returns
+    -------
+    tuple of str
+        Notes: what the format had no place for.
+
+    Raises
+    ------
+    ConvcliError
+        If the format cannot hold the picture.
+    OSError
+        If the file system refuses.
+    """
+    check_frames(format_name, picture.format, picture.frames)
+    notes: dict[str, None] = {}  # in order, each once
+    encode = partial(_encode, quality=quality, png_level=png_level, workers=workers, strip=strip)
+    if isinstance(target, Path):
+        with new_file(target, overwrite) as file:
+            encode(picture, format_name, file, notes)
+    else:
+        # Pillow seeks in what it writes to, which a pipe does not allow.
+        encoded = io.BytesIO()
+        encode(picture, format_name, encoded, notes)
+        rest = memoryview(encoded.getvalue())
+        while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
+            rest = rest[target.write(rest) :]
+        target.flush()
+    return tuple(notes)
+
+
+def _encode(
+    picture: Picture,
+    format_name: str,
+    file: BinaryIO,
+    notes: dict[str, None],
+    *,
+    quality: int | None,
+    png_level: int | None,
+    workers: int,
+    strip: bool,
+) -> None:
+    """Choose an encoder and let it write."""
+
+    def settings_of(frame: Picture) -> dict[str, Any]:
+        """Return the settings for a frame, and take note of what it loses."""
+        mode = mode_for(format_name, frame.mode)
+        check_size(format_name, frame.pixels.shape[1], frame.pixels.shape[0])
+        found, left_out = ({}, []) if strip else settings_for(frame.metadata, format_name, mode)
+        if format_name == "GIF" and mode != "L":
+            left_out.append("GIF holds 256 colours, to which the result was reduced")
+        if format_name == "GIF" and mode in WITH_ALPHA:
+            left_out.append("GIF's pixels are opaque or not: alpha was cut at a half")
+        notes.update(dict.fromkeys((*frame.notes, *left_out)))
+        return found | _settings(frame, format_name, quality)
+
+    if picture.frames > 1 and format_name == "TIFF":
+        _write_pages(picture, file, settings_of, notes)
+    elif picture.frames > 1 and format_name == "GIF":
+        _write_gif(picture, file, settings_of)
+    elif picture.frames > 1:
+        _write_animation(picture, format_name, file, settings_of, png_level)
+    elif format_name == "PNG":
+        _write_png(picture, file, settings_of(picture), png_level, workers)
+    elif deep.holds(picture):
+        file.write(_deep_page(picture, settings_of(picture), notes))
+    else:
+        image = _image(picture, mode_for(format_name, picture.mode), format_name)
+        image.save(file, format_name, **settings_of(picture))
+
+
+def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[str, Any]:
+    """Choose the encoder's settings."""
+    if format_name == picture.format and quality is None and picture.encoding:
+        settings = dict(picture.encoding)
+        if picture.mode == "L":
+            settings.pop("subsampling", None)  # of one channel there is nothing to subsample
+        return settings
+    if format_name in LOSSY:
+        return {"quality": _QUALITY if quality is None else quality}
+    return {}
+
+
+def _write_png(
+    picture: Picture, file: BinaryIO, settings: dict[str, Any], level: int | None, workers: int
+) -> None:
+    """Write the chunks that Pillow makes for one pixel, with this picture's size and rows."""
+    # Nothing but PNG needs these.
+    from PIL import PngImagePlugin
+
+    from convcli import png
+
+    height, width = picture.pixels.shape[:2]
+    pixel = Image.new("L" if picture.pixels.ndim == 2 else picture.mode.removesuffix(";16"), (1, 1))
+    depth = 8 * picture.pixels.itemsize
+    file.write(b"\x89PNG\r\n\x1a\n")
+    for kind, content, _ in PngImagePlugin.getchunks(pixel, **settings):
+        if kind == b"IDAT":
+            for data in png.image_data(picture.pixels, level, workers):
+                PngImagePlugin.putchunk(file, kind, data)
+        elif kind == b"IHDR":
+            header = struct.pack(">IIB", width, height, depth)
+            PngImagePlugin.putchunk(file, kind, header, content[9:])
+        else:
+            PngImagePlugin.putchunk(file, kind, content)
+
+
+def _deep_page(picture: Picture, settings: dict[str, Any], notes: dict[str, None]) -> bytes:
+    """Encode 16-bit colour as a TIFF, in which not all metadata have a place."""
+    content, complete = deep.tiff(picture, settings)
+    if not complete:
+        notes["its EXIF block, which TIFFs of 16-bit colour are written without, left out"] = None
+    return content
+
+
+def _write_pages(
+    picture: Picture,
+    file: BinaryIO,
+    settings_of: Callable[[Picture], dict[str, Any]],
+    notes: dict[str, None],
+) -> None:
+    """Write a TIFF of several pages, each as soon as it is there."""
+    from PIL import TiffImagePlugin
+
+    with TiffImagePlugin.AppendingTiffWriter(file) as pages:
+        for page in _all_frames(picture):
+            settings = settings_of(page)
+            if deep.holds(page):
+                pages.write(_deep_page(page, settings, notes))
+            else:
+                image = _image(page, mode_for("TIFF", page.mode), "TIFF")
+                image.save(pages, "TIFF", **settings)
+            pages.newFrame()
+    if "duration" in picture.frame:
+        notes["TIFF has no place for its durations, left out"] = None
+
+
+def _all_frames(picture: Picture) -> Iterator[Picture]:
+    yield picture
+    yield from picture.later
+
+
+def _write_animation(
+    picture: Picture,
+    format_name: str,
+    file: BinaryIO,
+    settings_of: Callable[[Picture], dict[str, Any]],
+    png_level: int | None,
+) -> None:
+    """Write an animation: whole frames, of which Pillow stores what has changed."""
+    images = []
+    frames: list[dict[str, Any]] = []
+    settings: dict[str, Any] = {}
+    for frame in _all_frames(picture):
+        own = settings_of(frame)
+        settings = settings or own  # those of the first are the file's
+        images.append(_image(frame, mode_for(format_name, frame.mode), format_name))
+        frames.append(frame.frame)
+    modes = {image.mode for image in images}
+    if len(modes) > 1:
+        common = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
+        images = [image.convert(common) for image in images]
+    settings["duration"] = [round(frame.get("duration", 0)) for frame in frames]
+    settings["loop"] = picture.frame.get("loop", 1)  # a GIF that does not say is shown once
+    if format_name == "PNG":
+        settings["blend"] = 0  # a frame replaces what it covers
+        settings["disposal"] = _png_disposals(images, frames, own=picture.format == "PNG")
+        if picture.format == "PNG":
+            settings["default_image"] = picture.frame.get("default_image", False)
+        if png_level is not None:
+            settings["compress_level"] = png_level
+    images[0].save(file, format_name, save_all=True, append_images=images[1:], **settings)
+
+
+def _png_disposals(images: list[Image.Image], frames: list[dict[str, Any]], own: bool) -> list[int]:
+    """Return what becomes of each frame, such that Pillow writes every one.
+
+    It makes one of two frames that are alike in all: picture, disposal and blending.
+    """
+    disposals = [frame.get("disposal", 0) if own else 0 for frame in frames]
+    for number in range(1, len(images)):
+        alike = disposals[number] == disposals[number - 1]
+        if alike and images[number].tobytes() == images[number - 1].tobytes():
+            disposals[number] = 1 - min(disposals[number], 1)
+    return disposals
+
+
+def _write_gif(
+    picture: Picture, file: BinaryIO, settings_of: Callable[[Picture], dict[str, Any]]
+) -> None:
+    """Write an animated GIF, of every frame what differs from the one before.
+
+    Pillow's own way would make one of frames that are alike, and lose count of disposals.
+    """
+    from PIL import GifImagePlugin
+
+    settings = {}
+    canvas: Image.Image | None = None  # what a frame is drawn over, if anything is there
+    frames = (
+        (frame, _image(frame, frame.mode, "GIF").convert("P")) for frame in _all_frames(picture)
+    )
+    for number, (current, following) in enumerate(pairwise(chain(frames, [None]))):
+        assert current is not None
+        frame, image = current
+        settings = settings_of(frame)
+        if number == 0:
+            header = settings | {key: frame.frame[key] for key in ("loop",) if key in frame.frame}
+            file.writelines(GifImagePlugin.getheader(image, info=header)[0])
+        disposal = frame.frame.get("disposal", _KEEP) if picture.format == "GIF" else _KEEP
+        if disposal == _RESTORE:
+            disposal = _KEEP  # the next one is whole here, and looks the same over any other
+        shown = image.convert("RGBA")
+        if following is not None and _uncovers(shown, following[1].convert("RGBA")):
+            disposal = _CLEAR
+        box = (0, 0, *image.size)
+        if canvas is not None and disposal != _CLEAR:
+            box = ImageChops.difference(canvas, shown).getbbox(alpha_only=False) or (0, 0, 1, 1)
+        canvas = None if disposal == _CLEAR else shown
+        how = {"disposal": disposal, "duration": frame.frame.get("duration", 0)}
+        if "transparency" in image.info:
+            how["transparency"] = image.info["transparency"]
+        part = image.crop(box)
+        file.writelines(GifImagePlugin.getdata(part, box[:2], include_color_table=True, **how))
+    file.write(b";")
+
+
+def _uncovers(before: Image.Image, after: Image.Image) -> bool:
+    """Say whether something is transparent that was not before: nothing drawn can make it so."""
+    hidden = ImageChops.subtract(before.getchannel("A"), after.getchannel("A"))
+    return hidden.getbbox() is not None
+
+
+def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
+    """Make a Pillow image of the pixels, in a mode that the format holds."""
+    import numpy as np
+
+    from convcli.padded import buffer_of
+
+    pixels = picture.pixels
+    size = (pixels.shape[1], pixels.shape[0])
+    buffer = buffer_of(pixels)
+    if buffer is not None:
+        image = image_over(buffer, "RGB", size)
+        if format_name in _ENCODED_PADDED and picture.frames == 1:
+            return image
+    else:
+        if picture.mode == "I":
+            limits = np.iinfo(np.int32)
+            pixels = np.clip(np.rint(pixels), limits.min, limits.max).astype(np.int32)
+        if picture.mode == "I;16" and sys.byteorder == "big":  # Pillow's I;16 is little-endian
+            pixels = pixels.byteswap()
+        if picture.mode == "LAB":
+            pixels = signed_lab(pixels)
+        image = Image.frombuffer(picture.mode, size, np.ascontiguousarray(pixels))
+    if format_name == "GIF":
+        return _with_palette(image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """Reduce colours to 256, or to 255 and a transparent one."""
+    if image.mode == "L":
+        return image
+    if image.mode in ("RGB", "RGBX"):
+        return image.convert("RGB").quantize(256)
+    hidden = image.getchannel("A").point([255 * (alpha < 128) for alpha in range(256)])
+    indexed = image.convert("RGB").quantize(255)
+    if hidden.getbbox():
+        indexed.paste(255, mask=hidden)
+        indexed.info["transparency"] = 255
+    return indexed

@@ -1,0 +1,80 @@
+"""How much memory is free: what does not fit is refused before it is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convcli.errors import ConvcliError
+
+_MEMINFO = Path("/proc/meminfo")
+_STATUS = Path("/proc/self/status")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def check(size: int) -> None:
+    """Raise `ConvcliError` if so many bytes are not free."""
+    free = available()
+    if free is not None and size > free:
+        raise ConvcliError(
+            f"needs about {_shown(size)} of memory, and {_shown(free)} are free; "
+            "filter it on a machine with more, or cut it into parts"
+        )
+
+
+def available() -> int | None:
+    """Return the bytes that this process may still take, or None where nothing tells.
+
+    The least of what the system has (with its swap), what the container has, and what
+    ``ulimit -v`` leaves.
+    """
+    bounds = (_of_system(), _of_container(), _of_process())
+    known = [bound for bound in bounds if bound is not None]
+    return max(0, min(known)) if known else None
+
+
+def _of_system() -> int | None:
+    known = _fields(_MEMINFO)
+    if "MemAvailable" not in known:
+        return None
+    return known["MemAvailable"] + known.get("SwapFree", 0)
+
+
+def _of_container() -> int | None:
+    """Return what control groups leave (version 2), whose file cache can be given back."""
+    try:
+        most = (_CGROUP / "memory.max").read_text().strip()
+        if most == "max":
+            return None
+        taken = int((_CGROUP / "memory.current").read_text())
+        pairs = (_CGROUP / "memory.stat").read_text().split()
+        return int(most) - taken + int(pairs[pairs.index("inactive_file") + 1])
+    except (OSError, ValueError):
+        return None
+
+
+def _of_process() -> int | None:
+    """Return what the limit on address space leaves."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    taken = _fields(_STATUS).get("VmSize")
+    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Read lines like ``MemAvailable:  2048 kB``, in bytes."""
+    try:
+        lines = [line.split() for line in path.read_text().splitlines()]
+    except OSError:
+        return {}
+    return {
+        words[0].rstrip(":"): int(words[1]) * 1024
+        for words in lines
+        if len(words) == 3 and words[2] == "kB"
+    }
+
+
+def _shown(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,272 @@
+"""Animations and pages: every frame filtered, shown as long and as often as before."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convcli
+from convcli import ConvcliError
+from convcli.formats import FORMATS
+from convcli.image import Picture, read, write
+
+ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
+# What a lossy format may change a frame by, in levels in the mean.
+LOSS = {"WEBP": 0, "AVIF": 6}
+LOSSLESS = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}, "GIF": {}, "PNG": {}}
+
+
+def written(picture, format_name, **settings):
+    content = io.BytesIO()
+    notes = write(picture, content, format_name, **settings)
+    return content.getvalue(), notes
+
+
+def frames_of(content):
+    """What a viewer shows, frame by frame, and for how many milliseconds."""
+    shown, durations = [], []
+    with Image.open(io.BytesIO(content)) as image:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            shown.append(np.asarray(image.convert("RGBA")))
+            durations.append(image.info.get("duration"))
+    return shown, durations
+
+
+def encoded(frames, format_name, **settings):
+    content = io.BytesIO()
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(content, format_name, save_all=True, append_images=others, **settings)
+    return content.getvalue()
+
+
+@pytest.fixture
+def opaque(photo):
+    """Four frames of 8 colours, which a GIF holds, each moved on."""
+    still = photo[100:148, 200:264] // 128 * 255
+    return [np.roll(still, 9 * number, (0, 1)) for number in range(4)]
+
+
+@pytest.fixture
+def cut_out(opaque):
+    """Frames of which each has a hole in another place."""
+    frames = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in opaque]
+    for number, frame in enumerate(frames):
+        frame[10 * number : 10 * number + 12, 8:50] = 0
+    return frames
+
+
+def filtered(picture, function):
+    """Do to a picture and its frames what `convcli.batch` does."""
+    first = picture.with_pixels(function(picture.pixels))
+    later = (frame.with_pixels(function(frame.pixels)) for frame in picture.later)
+    return Picture(**(vars(first) | {"later": later}))
+
+
+def same(pixels):
+    return pixels
+
+
+@pytest.mark.parametrize("format_name", ANIMATED)
+@pytest.mark.parametrize("kind", ["opaque", "cut_out"])
+def test_what_is_not_changed_is_shown_as_before(format_name, kind, request):
+    frames = request.getfixturevalue(kind)
+    before = encoded(frames, format_name, duration=[100, 250, 40, 1000], **LOSSLESS[format_name])
+    picture = read(before)
+    assert picture.frames == 4
+    after, _ = written(filtered(picture, same), format_name)
+    shown, durations = frames_of(after)
+    expected, old_durations = frames_of(before)
+    assert durations == old_durations == [100, 250, 40, 1000]
+    for one, other in zip(shown, expected, strict=True):
+        seen = other[..., 3] > 0
+        difference = np.abs(one[seen].astype(float) - other[seen])
+        assert difference.mean() <= LOSS.get(format_name, 0)
+        assert (one[~seen][:, 3] <= LOSS.get(format_name, 0)).all()
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "WEBP", "AVIF"])
+def test_each_frame_is_filtered_as_if_it_were_alone(opaque, format_name):
+    picture = read(encoded(opaque, format_name, duration=100, **LOSSLESS[format_name]))
+    after, _ = written(filtered(picture, lambda p: convcli.blur(p, 2.0)), format_name)
+    shown, _ = frames_of(after)
+    for one, frame in zip(shown, opaque, strict=True):
+        difference = np.abs(one[..., :3].astype(float) - convcli.blur(frame, 2.0))
+        assert difference.mean() <= LOSS.get(format_name, 0)
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG"])
+@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", ["opaque", "cut_out"])
+def test_whatever_becomes_of_a_frame_the_next_is_right(format_name, disposal, kind, request):
+    if format_name == "PNG" and disposal == 3:
+        pytest.skip("GIF alone has a fourth")
+    frames = request.getfixturevalue(kind)
+    small = [frame[4:40, 6:50] for frame in frames]
+    # Pillow's own writer stores what changed; read again, each frame is whole.
+    before = encoded(frames[:1] + [np.pad(f, ((4, 8), (6, 14), (0, 0))) for f in small],
+                     format_name, disposal=disposal, duration=50)  # fmt: skip
+    after, _ = written(filtered(read(before), same), format_name)
+    for one, other in zip(frames_of(after)[0], frames_of(before)[0], strict=True):
+        np.testing.assert_array_equal(one[..., 3], other[..., 3])
+        seen = other[..., 3] > 0
+        np.testing.assert_array_equal(one[seen], other[seen])
+
+
+@pytest.mark.parametrize("disposal", [1, 2])
+def test_the_disposal_of_an_opaque_gif_is_kept(opaque, disposal):
+    after, _ = written(read(encoded(opaque, "GIF", disposal=disposal, duration=50)), "GIF")
+    with Image.open(io.BytesIO(after)) as image:
+        for number in range(4):
+            image.seek(number)
+            assert image.disposal_method == disposal
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG", "AVIF"])
+def test_frames_that_are_alike_stay_apart(opaque, format_name):
+    alike = [opaque[0], opaque[1], opaque[1], opaque[1], opaque[2]]
+    frames = [Picture(pixels, "RGB", format_name, frame={"duration": 40}) for pixels in alike]
+    first = Picture(**(vars(frames[0]) | {"frames": 5, "later": frames[1:]}))
+    shown, durations = frames_of(written(first, format_name)[0])
+    assert durations == [40] * 5
+    for one, other in zip(shown, alike, strict=True):
+        assert np.abs(one[..., :3].astype(float) - other).mean() <= 16 * (format_name == "AVIF")
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP"])
+@pytest.mark.parametrize("loop", [0, 3])
+def test_how_often_it_is_shown_is_kept(opaque, format_name, loop):
+    after, _ = written(read(encoded(opaque, format_name, loop=loop, duration=50)), format_name)
+    assert Image.open(io.BytesIO(after)).info["loop"] == loop
+
+
+@pytest.mark.parametrize(("format_name", "once"), [("GIF", None), ("PNG", 1), ("WEBP", 1)])
+def test_a_gif_that_is_shown_once_stays_so(opaque, format_name, once):
+    after, _ = written(read(encoded(opaque, "GIF", duration=50)), format_name)
+    assert Image.open(io.BytesIO(after)).info.get("loop") == once
+
+
+@pytest.mark.parametrize("source", ANIMATED)
+@pytest.mark.parametrize("target", [*ANIMATED, "TIFF"])
+def test_an_animation_becomes_any_other(cut_out, source, target):
+    before = encoded(cut_out, source, duration=[100, 200, 300, 400], **LOSSLESS[source])
+    picture = read(before, target)
+    after, notes = written(picture, target)
+    shown, durations = frames_of(after)
+    if target == "TIFF":
+        assert "TIFF has no place for its durations, left out" in notes
+    else:
+        assert durations == [100, 200, 300, 400]
+    for one, other in zip(shown, frames_of(before)[0], strict=True):
+        assert (np.abs(one[..., 3].astype(float) - other[..., 3])).mean() < 4
+        seen = (other[..., 3] > 200) & (one[..., 3] > 200)
+        # 255 colours are chosen for each frame, and AVIF and WebP are lossy twice.
+        assert np.abs(one[seen].astype(float) - other[seen]).mean() < 14
+
+
+def test_what_shows_where_nothing_moves_is_no_frame_of_another_format(opaque):
+    before = encoded(opaque, "PNG", default_image=True, duration=50)
+    as_png, _ = written(read(before), "PNG")
+    assert Image.open(io.BytesIO(as_png)).info["default_image"]
+    assert len(frames_of(as_png)[0]) == 4
+    as_gif, _ = written(read(before, "GIF"), "GIF")
+    for one, other in zip(frames_of(as_gif)[0], opaque[1:], strict=True):
+        np.testing.assert_array_equal(one[..., :3], other)
+
+
+# --- pages
+
+
+def pages(photo):
+    """Pages of different sizes and modes, as scans are."""
+    colour = photo[100:148, 200:264]
+    return [
+        Image.fromarray(colour),
+        Image.fromarray(photo[:31, :17, 0].copy()),
+        Image.fromarray(photo[:20, :90, 1].astype(np.float32)),
+        Image.fromarray(photo[50:90, :41, 2].astype(np.uint16) * 257),
+        Image.fromarray(np.dstack([colour, colour[..., 0]])),
+        Image.fromarray(colour).convert("CMYK"),
+        Image.fromarray(photo[:33, :44, 0].copy()).convert("1"),
+    ]
+
+
+def tiff_of(images, **settings):
+    content = io.BytesIO()
+    images[0].save(content, "TIFF", save_all=True, append_images=images[1:], **settings)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_pages_keep_their_sizes_and_modes(photo, compression):
+    images = pages(photo)
+    picture = read(tiff_of(images, **({"compression": compression} if compression else {})))
+    assert picture.frames == len(images)
+    after, notes = written(filtered(picture, lambda p: convcli.blur(p, 1.0)), "TIFF")
+    assert notes == ("mode 1 was filtered as L",)
+    with Image.open(io.BytesIO(after)) as image:
+        assert image.n_frames == len(images)
+        for number, page in enumerate(images):
+            image.seek(number)
+            wanted = page.convert("L") if page.mode == "1" else page
+            assert (image.size, image.mode) == (wanted.size, wanted.mode)
+            expected = convcli.blur(np.asarray(wanted), 1.0)
+            np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+def test_pages_keep_their_own_resolution(photo):
+    first, second = pages(photo)[:2]
+    second.encoderinfo = {"dpi": (300, 300)}
+    content = io.BytesIO()
+    first.save(content, "TIFF", save_all=True, append_images=[second], dpi=(72, 72))
+    after, _ = written(read(content.getvalue()), "TIFF")
+    with Image.open(io.BytesIO(after)) as image:
+        assert image.info["dpi"] == (72, 72)
+        image.seek(1)
+        assert image.info["dpi"] == (300, 300)
+
+
+@pytest.mark.parametrize("target", [name for name, row in FORMATS.items() if not row.frames])
+def test_frames_are_refused_where_they_have_no_place(opaque, target):
+    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 4 frames; write PNG or TIFF"):
+        read(encoded(opaque, "GIF", duration=50), target)
+
+
+@pytest.mark.parametrize("target", [name for name in FORMATS if name != "TIFF"])
+def test_pages_are_no_animation(photo, target):
+    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 7 pages; write TIFF instead"):
+        read(tiff_of(pages(photo)), target)
+
+
+def test_a_frame_that_is_damaged_is_an_error_when_it_is_asked_for(opaque):
+    before = encoded(opaque, "WEBP", duration=50, lossless=True)
+    last = before.rindex(b"ANMF")
+    broken = before[: last + 40] + bytes(len(before) - last - 40)
+    picture = read(broken)
+    with pytest.raises(ConvcliError, match="truncated or damaged"):
+        list(picture.later)
+
+
+def test_the_file_is_closed_with_the_last_page_or_when_nobody_asks_any_more(photo, tmp_path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of(pages(photo)))
+    list(read(path).later)
+    read(path)  # pytest makes an error of a file that is left open
+
+
+@pytest.mark.parametrize("alpha", [127, 128])
+def test_the_alpha_of_a_gif_is_cut_at_a_half(photo, alpha):
+    colour = photo[100:148, 200:264] // 128 * 255
+    pixels = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+    pixels[5:9, 5:9, 3] = alpha
+    after, notes = written(Picture(pixels, "RGBA", "PNG"), "GIF")
+    assert notes == (
+        "GIF holds 256 colours, to which the result was reduced",
+        "GIF's pixels are opaque or not: alpha was cut at a half",
+    )
+    (shown,), _ = frames_of(after)
+    expected = np.where(pixels[..., 3] < 128, 0, 255)
+    np.testing.assert_array_equal(shown[..., 3], expected)
