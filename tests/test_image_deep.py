@@ -181,3 +181,22 @@ def test_a_damaged_one_is_refused_in_one_line(samples):
     for content in (png(samples), tiff(samples, compression="adobe_deflate")):
         with pytest.raises(convcli.ConvcliError, match=r"truncated|damaged"):
             read(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_an_avif_of_more_bits_is_noted(samples, bits, tmp_path):
+    path = tmp_path / "a.avif"
+    dtype = np.uint8 if bits == 8 else np.uint16
+    path.write_bytes(
+        imagecodecs.avif_encode((samples[..., :3] >> (16 - bits)).astype(dtype), bitspersample=bits)
+    )
+    got = read(path)
+    assert got.mode == "RGB"
+    assert got.notes == (() if bits == 8 else (f"its {bits} bits a channel were read as 8",))
+
+
+def test_a_page_of_too_many_samples_is_refused_before_they_are_read(samples, monkeypatch):
+    content = tiff(samples[..., :3])
+    monkeypatch.setattr(deep, "_MOST_BYTES", 5)
+    with pytest.raises(convcli.ConvcliError, match="more samples a pixel than a colour"):
+        read(content)

@@ -248,8 +248,9 @@ def _report(outcome: Outcome, shared: Shared, say: Callable[[str], None], alone:
     piped = job.target is None
     if outcome.status == "written" and (shared.verbose or (alone and not piped)):
         method = outcome.plan.method if outcome.plan else ""
+        frames = f" and {outcome.frames - 1} more" if outcome.frames > 1 else ""
         say(
-            f"wrote {_output(job)}: {outcome.size[0]} x {outcome.size[1]} {outcome.mode}, "
+            f"wrote {_output(job)}: {outcome.size[0]} x {outcome.size[1]} {outcome.mode}{frames}, "
             f"{method}, {outcome.seconds:.2f} s"
         )
     if outcome.status == "skipped" and (shared.verbose or alone):

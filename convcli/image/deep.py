@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS
+from convcli.image.metadata import exif_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 EXTRA = "deep"
 _PACKAGES = ("imagecodecs", "tifffile")
+
+# 16 bits of up to eight samples a pixel: more would be more memory than was looked for.
+_MOST_BYTES = 16
 
 # TIFF 6.0 section 18: the colours are stored multiplied by their alpha.
 _ASSOCIATED_ALPHA = 1
@@ -47,6 +51,17 @@ def is_deep(image: Image.Image) -> bool:
     if image.format == "PPM":  # which is told the largest sample, where it is not 255
         return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
     return any(";16" in str(given) for given in _arguments(image))
+
+
+def avif_bits(content: bytes) -> int:
+    """Return the bits a channel of an AVIF, of which Pillow decodes 8.
+
+    They stand in the configuration of AV1 (box av1C), in its third byte: the flags high_bitdepth
+    and twelve_bit.
+    """
+    at = content.find(b"av1C") + 6
+    flags = content[at] if 6 <= at < len(content) else 0
+    return 12 if flags & 0x60 == 0x60 else 10 if flags & 0x40 else 8
 
 
 def _arguments(image: Image.Image) -> list[Any]:
@@ -103,6 +118,8 @@ def _page(source: Path | bytes, number: int) -> tuple[Pixels, int]:
     with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         page = file.pages[number]
         assert isinstance(page, tifffile.TiffPage)
+        if page.nbytes > _MOST_BYTES * page.imagewidth * page.imagelength:
+            raise ConvcliError("has more samples a pixel than a colour has")
         pixels = np.asarray(page.asarray(maxworkers=1))
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)
@@ -118,10 +135,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     """Encode a picture as a TIFF of one page, and say whether all its metadata are in it."""
     import tifffile
 
-    exif = settings.get("exif", b"")
-    tags = exif if isinstance(exif, Image.Exif) else Image.Exif()
-    if isinstance(exif, bytes):
-        tags.load(exif)
+    tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
     colour = picture.mode.startswith("RGB")
     tifffile.imwrite(

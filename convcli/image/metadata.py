@@ -101,11 +101,24 @@ def settings_for(
     if format_name == "PNG":
         found = _in_chunks(found)
     if format_name == "TIFF" and (xmp := found.pop("xmp", None)):
-        tags = Image.Exif()
-        tags.load(found.get("exif", b""))
-        tags[_XMP_TAG] = xmp
-        found["exif"] = tags
+        found["exif"] = with_tag(found.get("exif", b""), _XMP_TAG, xmp)
     return found, notes
+
+
+def with_tag(exif: bytes | Image.Exif, tag: int, value: Any) -> Image.Exif:
+    """Return EXIF data with one more tag, which Pillow writes among a TIFF's own."""
+    tags = exif_of(exif)
+    tags[tag] = value
+    return tags
+
+
+def exif_of(exif: bytes | Image.Exif) -> Image.Exif:
+    """Return EXIF data as the tags that they are."""
+    if not isinstance(exif, bytes):
+        return exif
+    tags = Image.Exif()
+    tags.load(exif)
+    return tags
 
 
 def _in_chunks(found: dict[str, Any]) -> dict[str, Any]:

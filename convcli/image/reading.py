@@ -113,6 +113,10 @@ def read(
         return replace(next(pictures), frames=frames - first, later=pictures)
 
 
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
 def _begins_as(source: Path | bytes, format_name: str) -> bool:
     """Say whether a file's first bytes are those of a format."""
     if isinstance(source, bytes):
@@ -186,7 +190,7 @@ def _decoded(image: Image.Image, wanted: _Wanted) -> Picture:
         image.draft("L", None)  # without a size nothing is scaled
     mode = _read_mode(image)
     keep_deep = deep.mode_of(image, mode, wanted.format) if deep.is_deep(image) else None
-    notes = _depth_notes(image, keep_deep)
+    notes = _depth_notes(image, keep_deep, wanted.source)
     mode_for(wanted.format, _result_mode(keep_deep or mode, wanted.grey))
     # Luminance is defined for RGB; LAB has its own.
     converted = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode) if wanted.grey else mode
@@ -254,11 +258,13 @@ def _read_mode(image: Image.Image) -> str:
     return mode
 
 
-def _depth_notes(image: Image.Image, keep_deep: str | None) -> list[str]:
+def _depth_notes(image: Image.Image, keep_deep: str | None, source: Path | bytes) -> list[str]:
     """Say where samples are read with fewer bits than they have."""
     if deep.is_deep(image) and not keep_deep:
         hint = "" if deep.installed() else "; the extra 'deep' keeps them in PNG and TIFF"
         return [f"its 16 bits a channel were read as 8{hint}"]
+    if image.format == "AVIF" and (bits := deep.avif_bits(_content(source))) > 8:
+        return [f"its {bits} bits a channel were read as 8"]
     return []
 
 
@@ -299,8 +305,7 @@ def _encoding_of(image: Image.Image, source: Path | bytes) -> dict[str, Any]:
             settings["subsampling"] = subsampling
         return settings
     if image.format == "WEBP":
-        content = source if isinstance(source, bytes) else source.read_bytes()
-        return {"lossless": True} if _is_lossless(content) else {}
+        return {"lossless": True} if _is_lossless(_content(source)) else {}
     if image.format == "TIFF" and image.info.get("compression") in _LOSSLESS_TIFF:
         return {"compression": image.info["compression"]}
     return {}

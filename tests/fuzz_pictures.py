@@ -1,0 +1,124 @@
+"""A fuzzing target: bytes are read as a picture, filtered, and written again.
+
+``python tests/fuzz_pictures.py -max_total_time=60`` runs it with atheris (the extra ``fuzz``);
+tests/test_fuzz.py runs it on what was found before, and on damaged pictures of every format.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import convcli
+from convcli import ConvcliError, image
+from convcli.formats import FORMATS
+
+# Pictures of many pixels would be slow, and teach nothing more.
+MOST_PIXELS = 1 << 16
+MOST_FRAMES = 20
+
+
+def seeds() -> dict[str, bytes]:
+    """Make small pictures of every format, mode and number of frames, by name."""
+    rng = np.random.default_rng(0)
+    colour = Image.fromarray(rng.integers(0, 256, (13, 17, 3), dtype=np.uint8))
+    clear = colour.copy()
+    clear.putalpha(colour.convert("L"))
+    deep = Image.fromarray(rng.integers(0, 65536, (13, 17), dtype=np.uint16))
+    others = [colour.rotate(angle) for angle in (90, 180)]
+    exif = Image.Exif()
+    exif[274], exif[271] = 6, "Leitz"
+    made = {
+        f"{name}-{source.mode}": (name, source, {})
+        for name, row in FORMATS.items()
+        for source in (colour, clear, deep, colour.convert("L"), colour.convert("P"))
+        if source.mode in (*row.modes, "P") and (name, source.mode) not in NO_PALETTES
+    }
+    for name, row in FORMATS.items():
+        if row.frames:
+            made[f"{name}-frames"] = (name, colour, {"save_all": True, "append_images": others})
+        if "exif" in row.metadata:
+            made[f"{name}-exif"] = (name, colour, {"exif": exif})
+    made["TIFF-lzw"] = ("TIFF", colour, {"compression": "tiff_lzw"})
+    made["TIFF-LAB"] = ("TIFF", colour.convert("RGB").convert("LAB"), {})
+    made["WEBP-lossless"] = ("WEBP", clear, {"lossless": True})
+    made["JPEG-progressive"] = ("JPEG", colour, {"progressive": True})
+    encoded = {}
+    for key, (name, source, settings) in made.items():
+        content = io.BytesIO()
+        source.save(content, name, **settings)
+        encoded[key] = content.getvalue()
+    return encoded
+
+
+NO_PALETTES = {("JPEG", "P"), ("PPM", "P"), ("AVIF", "P"), ("WEBP", "P")}
+
+FILTERS = (
+    lambda pixels: convcli.blur(pixels, 1.5, method="numpy"),
+    lambda pixels: convcli.sharpen(pixels, method="numpy", linear=pixels.dtype.kind == "u"),
+    lambda pixels: convcli.edge(pixels, method="numpy"),
+    lambda pixels: convcli.blur(pixels, 9.0, method="numpy", border="wrap"),
+)
+
+
+def one_input(data: bytes) -> str:
+    """Read, filter and write; return what became of it.
+
+    Raises
+    ------
+    Exception
+        Whatever is no refusal: a bug.
+    """
+    choice, content = (data[0] if data else 0), data[1:]
+    target = (None, *FORMATS)[choice % (1 + len(FORMATS))]
+    apply = FILTERS[choice // 16 % len(FILTERS)]
+    grey = "L" if apply is FILTERS[2] else None
+
+    def filtered(picture: image.Picture) -> image.Picture:
+        return picture.with_pixels(apply(picture.pixels))
+
+    try:
+        picture = image.read(content, target, grey, luma=grey == "L")
+        if picture.frames > MOST_FRAMES:
+            return "too many frames"
+        result = replace(filtered(picture), later=map(filtered, picture.later))
+        image.write(result, io.BytesIO(), target or picture.format)
+    except ConvcliError as refused:
+        message = str(refused)
+        assert message, "a refusal without a reason"
+        assert "BytesIO" not in message, message
+        return "refused"
+    except OSError:  # of an encoder; a line of the program's, too
+        return "failed"
+    return "written"
+
+
+def main() -> None:
+    """Fuzz, from seeds in a folder of their own."""
+    import tempfile
+
+    import atheris
+
+    atheris.instrument_all()
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, content) in enumerate(seeds().items()):
+            Path(folder, name).write_bytes(bytes([number * 7 % 256]) + content)
+        atheris.Setup([*sys.argv, folder], one_input)
+        atheris.Fuzz()
+
+
+def prepare() -> None:
+    """Set the limits under which the target runs."""
+    warnings.simplefilter("ignore")
+    image.limit_pixels(MOST_PIXELS)
+
+
+if __name__ == "__main__":
+    prepare()
+    main()

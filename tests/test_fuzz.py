@@ -1,0 +1,52 @@
+"""Damaged pictures: written or refused in a sentence, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import random
+
+import pytest
+from PIL import Image
+
+from tests import fuzz_pictures
+
+SEEDS = fuzz_pictures.seeds()
+
+# What was found once, by what was wrong then.
+FOUND: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def limits(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    fuzz_pictures.prepare()  # of the warnings' filters, pytest takes care
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whole_pictures_are_written(seed):
+    assert fuzz_pictures.one_input(b"\0" + SEEDS[seed]) == "written"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_damaged_pictures_are_written_or_refused(seed):
+    rng = random.Random(seed)
+    outcomes = set()
+    for _ in range(20):
+        content = bytearray(SEEDS[seed])
+        for _ in range(rng.choice((1, 2, 8))):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        if rng.random() < 0.3:
+            del content[rng.randrange(len(content)) :]
+        outcomes.add(fuzz_pictures.one_input(bytes([rng.randrange(256)]) + content))
+    assert outcomes <= {"written", "refused", "failed", "too many frames"}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_once_stays_mended(name):
+    fuzz_pictures.one_input(base64.b64decode(FOUND[name]))
+
+
+def test_a_bug_is_not_taken_for_a_refusal(monkeypatch):
+    monkeypatch.setattr(fuzz_pictures, "FILTERS", (lambda pixels: pixels[:0],) * 4)
+    with pytest.raises((ValueError, KeyError, SystemError, IndexError)):
+        fuzz_pictures.one_input(b"\0" + SEEDS["PNG-RGB"])
