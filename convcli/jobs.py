@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import sys
-from collections.abc import Iterator
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.formats import FORMATS, format_named, format_of, is_picture
@@ -19,6 +25,9 @@ Existing = Literal["refuse", "overwrite", "skip", "in place"]
 @dataclass(frozen=True, slots=True)
 class Job:
     """One picture's way.
+
+    A hundred thousand of them lie in memory. As text they take 240 bytes each; a Path of
+    Python 3.11 alone takes 400, so one is made when it is asked for.
 
     Attributes
     ----------
@@ -34,18 +43,27 @@ class Job:
         The output exists and is to be left alone.
     """
 
-    source: Path | None
-    target: Path | None
+    _source: str | os.PathLike[str] | None
+    _target: str | os.PathLike[str] | None
     format: str | None
     problem: str = ""
     skip: bool = False
+
+    @property
+    def source(self) -> Path | None:  # noqa: D102 - among the attributes
+        return None if self._source is None else Path(self._source)
+
+    @property
+    def target(self) -> Path | None:  # noqa: D102
+        return None if self._target is None else Path(self._target)
 
 
 @dataclass(frozen=True)
 class Request:
     """What was asked for on the command line, as far as it concerns files.
 
-    `inputs` and `output` are as typed: a trailing slash and "-" mean something.
+    `inputs` and `output` are as typed: a trailing slash and "-" mean something. So is
+    `shard`, "I/N": the I-th of N equal parts.
     """
 
     command: str
@@ -56,10 +74,26 @@ class Request:
     format: str | None = None
     recursive: bool = False
     existing: Existing = "refuse"
+    shard: str | None = None
 
 
-def jobs_for(request: Request) -> list[Job]:
+class Input(NamedTuple):
+    """A picture that was named, listed or walked to.
+
+    `relative` is its place under an output folder, `problem` what is wrong with it, and
+    `root` the folder that was walked, if one was.
+    """
+
+    source: str
+    relative: str
+    problem: str = ""
+    root: str | None = None
+
+
+def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> list[Job]:
     """Turn a request into jobs, before anything is read or written.
+
+    `note` hears in one line for each walked folder what was left alone in it.
 
     Raises
     ------
@@ -68,61 +102,66 @@ def jobs_for(request: Request) -> list[Job]:
         with a single input becomes its job's `problem`.
     """
     format_name = None if request.format is None else format_named(request.format)
+    part, parts = (1, 1) if request.shard is None else _shard(request.shard)
     if request.output == "" or "" in request.inputs:
         raise ConvcliError("a name is empty (''); a shell variable without a value, perhaps")
-    inputs = list(_inputs(request))
+    if request.files_from is not None and request.inputs:
+        raise ConvcliError("name the inputs or list them with --files-from, not both")
+    if request.files_from is None and request.null:
+        raise ConvcliError("--null says how the names in --files-from are kept apart")
     if request.existing == "in place" and request.output is not None:
         raise ConvcliError("--in-place writes over the inputs, so it takes no --output")
     if request.existing == "in place" and format_name:
         raise ConvcliError("--in-place keeps the names, and so the formats; it takes no --format")
-    if any(source is None for source, _, _ in inputs):
+    if "-" in request.inputs and len(request.inputs) > 1:
+        raise ConvcliError("standard input ('-') can be the only input, not one of several")
+    if request.files_from is None and request.inputs in ((), ("-",)):
         return [_piped(request, format_name)]
-    many = len(inputs) != 1 or _names_folder(request.output) or _several(request)
+    several = request.files_from is not None or any(map(os.path.isdir, request.inputs))
+    many = several or len(request.inputs) > 1 or _names_folder(request.output)
     if request.output == "-" and many:
         raise ConvcliError("standard output takes one picture; name a folder with -o")
     if many and request.output is not None:
         _check_folder(request.output)
-    jobs = []
-    for source, relative, problem in inputs:
-        assert source is not None
-        if problem:
-            jobs.append(Job(source, None, None, problem))
-        elif request.output == "-":
-            jobs.append(Job(source, None, format_name))
-        else:
-            jobs.append(_file_job(request, source, relative, format_name, many))
-    _check_clashes(jobs, request.existing)
-    return _check_existing(jobs, request.existing)
+    _real_folder.cache_clear()
+    inputs: Iterable[Input] = _inputs(request, note)
+    if request.shard is not None:
+        # Not by their whole names: the folder may be mounted elsewhere on another machine.
+        inputs = sorted(inputs, key=lambda found: found.relative)
+    jobs = [_file_job(request, found, format_name, many) for found in inputs]
+    # Every machine refuses the whole; what is there already may be another one's part.
+    _check_clashes(jobs)
+    if request.existing in ("refuse", "overwrite"):
+        _check_inputs_stay(jobs)
+    jobs = jobs[part - 1 :: parts]
+    _check_existing(jobs, request.existing)
+    return jobs
 
 
-Input = tuple[Path | None, Path, str]
-"""A source, its place under an output folder, and what is wrong with it."""
+def _shard(text: str) -> tuple[int, int]:
+    """Read --shard."""
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    part, parts = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= part <= parts:
+        raise ConvcliError(f"--shard must be I/N, such as 1/4 for the first of four, not {text!r}")
+    return part, parts
 
 
-def _inputs(request: Request) -> Iterator[Input]:
-    """List every picture that was named, walked to, or is piped in."""
-    if request.files_from is not None and request.inputs:
-        raise ConvcliError("name the inputs or list them with --files-from, not both")
+def _inputs(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
+    """List every picture that was named or walked to."""
     if request.files_from is not None:
         for name in _listed(request.files_from, request.null):
             path = Path(name)
-            yield path, _inside(path), _problem(path)
+            yield Input(str(path), str(_inside(path)), _problem(path))
         return
-    if request.null:
-        raise ConvcliError("--null says how the names in --files-from are kept apart")
-    for typed in request.inputs or ("-",):
-        if typed == "-":
-            if len(request.inputs) > 1:
-                raise ConvcliError("standard input ('-') can be the only input, not one of several")
-            yield None, Path("-"), ""
-            continue
+    for typed in request.inputs:
         path = Path(typed)
         if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing
             if not request.recursive:
                 raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter what is in it")
-            yield from _walked(path, request)
+            yield from _walked(str(path), request, note)
         else:
-            yield path, Path(path.name), _problem(path)
+            yield Input(str(path), path.name, _problem(path))
 
 
 def _listed(name: str, null: bool) -> list[str]:
@@ -143,29 +182,83 @@ def _listed(name: str, null: bool) -> list[str]:
     return found
 
 
-def _walked(folder: Path, request: Request) -> Iterator[Input]:
+def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:
     """List the pictures under a folder, in order; links to folders are not followed."""
-    unreadable: list[OSError] = []
-    output = os.path.realpath(request.output) if request.output else None
-    own = f".{request.command}"
+    real_root = os.path.realpath(root)
+    # An output folder inside the input folder holds results, not inputs.
+    output = None if request.output is None else _file_id(request.output)
+    # So do this command's own names beside the inputs, on a second run.
+    own = None if request.output else f".{request.command}"
+    left: Counter[str] = Counter()
     found = 0
-    for top, folders, files in os.walk(folder, onerror=unreadable.append):
-        # An output folder inside the input folder holds results, not inputs.
-        folders[:] = sorted(
-            name for name in folders if os.path.realpath(os.path.join(top, name)) != output
-        )
-        for name in sorted(files):
-            path = Path(top, name)
-            # So do this command's own names beside the inputs, on a second run.
-            written_before = request.output is None and Path(path.stem).suffix == own
-            if is_picture(path) and path.is_file() and not written_before:
-                found += 1
-                yield path, path.relative_to(folder), ""
-    for error in unreadable:
-        where = Path(error.filename)
-        yield where, where, reason_of(error)
-    if not found and not unreadable:
-        yield folder, folder, "no pictures found in this folder"
+    waiting = [""]
+    while waiting:
+        top = waiting.pop()
+        names, folders, leaving = [], [], set()
+        try:
+            with os.scandir(os.path.join(root, top)) as entries:
+                for entry in entries:
+                    kind = _kind(entry, own)
+                    if kind == "folder":
+                        if output is None or _file_id(entry.path) != output:
+                            folders.append(entry.name)
+                    elif kind != "picture":
+                        left[kind] += 1
+                    else:
+                        names.append(entry.name)
+                        if entry.is_symlink() and not _is_below(
+                            os.path.realpath(entry.path), real_root
+                        ):
+                            leaving.add(entry.name)
+        except OSError as error:
+            found += 1
+            yield Input(os.path.join(root, top), top, reason_of(error))
+        found += len(names)
+        for name in sorted(names):
+            relative = os.path.join(top, name)
+            problem = _LEAVES if name in leaving else ""
+            yield Input(os.path.join(root, relative), relative, problem, root)
+        waiting += (os.path.join(top, name) for name in sorted(folders, reverse=True))
+    if left:
+        each = ", ".join(f"{n} {_LEFT_ALONE[kind] if n > 1 else kind}" for kind, n in left.items())
+        note(f"{shown(root)}: note: left alone: {each}")
+    if not found:
+        yield Input(root, "", "no pictures found in this folder")
+
+
+_LEAVES = "is a link to a file outside of the folder; to filter that, name it as an input"
+
+_LEFT_ALONE = {
+    "other file": "other files",
+    "earlier result": "earlier results",
+    "link to a folder": "links to folders",
+    "dangling link": "dangling links",
+    "special file": "special files",
+}
+"""What a walk leaves alone: one, and several."""
+
+
+def _kind(entry: os.DirEntry[str], own: str | None) -> str:
+    """Say what is there without opening it: "folder", "picture", or a word of `_LEFT_ALONE`."""
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    try:
+        mode = entry.stat().st_mode if entry.is_symlink() else 0
+    except OSError:  # leads nowhere, in a circle, or where nobody may look
+        return "dangling link"
+    if stat.S_ISDIR(mode):
+        return "link to a folder"
+    if not (stat.S_ISREG(mode) or entry.is_file(follow_symlinks=False)):
+        return "special file"  # to open a FIFO would wait for ever
+    # macOS keeps what other disks have no place for in files beside, "._photo.jpg".
+    if entry.name.startswith("._") or not is_picture(Path(entry.name)):
+        return "other file"
+    return "earlier result" if Path(Path(entry.name).stem).suffix == own else "picture"
+
+
+def _is_below(place: str, folder: str) -> bool:
+    """Whether a file is somewhere in a folder, for two names without links in them."""
+    return place.startswith(os.path.join(folder, ""))
 
 
 def _inside(path: Path) -> Path:
@@ -188,10 +281,6 @@ def _problem(path: Path) -> str:
     if path.is_dir():
         return "is a folder; name it as an input, with -r"
     return "is not a regular file; pipe it in, and name '-'"
-
-
-def _several(request: Request) -> bool:
-    return request.files_from is not None or any(map(os.path.isdir, request.inputs))
 
 
 def _names_folder(output: str | None) -> bool:
@@ -217,6 +306,8 @@ def _piped(request: Request, format_name: str | None) -> Job:
     """Make the job of standard input, which goes to standard output unless -o says otherwise."""
     if request.existing == "in place":
         raise ConvcliError("standard input cannot be written in place")
+    if request.shard is not None:
+        raise ConvcliError("--shard shares out many inputs, and standard input is one picture")
     if request.output in (None, "-"):
         return Job(None, None, format_name)
     assert request.output is not None
@@ -226,27 +317,38 @@ def _piped(request: Request, format_name: str | None) -> Job:
             "name a file with -o"
         )
     target = Path(request.output)
-    job = Job(None, target, _named_format(target, format_name))
-    return _check_existing([job], request.existing)[0]
+    jobs = [Job(None, request.output, _named_format(target, format_name))]
+    _check_existing(jobs, request.existing)
+    return jobs[0]
 
 
-def _file_job(
-    request: Request, source: Path, relative: Path, format_name: str | None, many: bool
-) -> Job:
+def _file_job(request: Request, found: Input, format_name: str | None, many: bool) -> Job:
     """Decide where the result of a file goes, and in which format."""
+    if found.problem:
+        return Job(found.source, None, None, found.problem)
+    if request.output == "-":
+        return Job(found.source, None, format_name)
     if request.existing == "in place":
-        return Job(source, source, None)  # what it is, whatever its suffix says
+        return Job(found.source, found.source, None)  # what it is, whatever its suffix says
+    source = Path(found.source)
+    within = found.root
     if request.output is None:
         suffix = FORMATS[format_name].suffixes[0] if format_name else source.suffix
         target = source.with_name(f"{source.stem}.{request.command}{suffix}")
-        return Job(source, target, format_name or _known_format(target))
-    if many:
-        target = Path(request.output, relative)
+    elif many:
+        within = request.output
+        target = Path(request.output, found.relative)
         if format_name and _known_format(target) != format_name:
             target = target.with_suffix(FORMATS[format_name].suffixes[0])
-        return Job(source, target, format_name or _known_format(target))
-    target = Path(request.output)
-    return Job(source, target, _named_format(target, format_name))
+    else:
+        target = Path(request.output)
+        format_name = _named_format(target, format_name)
+    problem = ""
+    if within is not None:
+        place = _real(str(target))
+        if not _is_below(place, _real_folder(within)):
+            problem = f"would be written outside of {shown(within)}: a link leads to {shown(place)}"
+    return Job(found.source, str(target), format_name or _known_format(target), problem)
 
 
 def _named_format(target: Path, format_name: str | None) -> str:
@@ -264,34 +366,82 @@ def _known_format(path: Path) -> str | None:
     return format_of(path) if is_picture(path) else None
 
 
-def _check_clashes(jobs: list[Job], existing: Existing) -> None:
-    """Refuse two inputs for one output, and an output that is an input."""
-    targets: dict[str, Path] = {}
-    sources = {_file_id(job.source) for job in jobs if job.source is not None} - {None}
-    for job in jobs:
-        if job.target is None or job.source is None:
+def _check_clashes(jobs: list[Job]) -> None:
+    """Refuse two inputs for one output, also where only the disk takes their names for one."""
+    # As numbers, which take a fifth of the memory. Whatever has the same one is looked at.
+    ordered = sorted(hash(_folded(_real(job._target))) for job in jobs if job._target is not None)
+    twice = {number for number, other in pairwise(ordered) if number == other}
+    first: dict[str, Job] = {}
+    for job in jobs if twice else ():
+        if job._target is None or job._source is None:
             continue
-        place = os.path.realpath(job.target)
-        if place in targets:
-            raise ConvcliError(
-                f"{shown(targets[place])} and {shown(job.source)} would both be written to "
-                f"{shown(job.target)}; filter them apart, or into folders of their own"
-            )
-        targets[place] = job.source
-        there = _file_id(job.target)
-        if there not in sources or existing in ("in place", "skip"):
+        place = _real(job._target)
+        folded = _folded(place)
+        if hash(folded) not in twice:
             continue
-        if there == _file_id(job.source):
+        same = ignores_case(os.path.dirname(place))
+        other = first.setdefault(folded if same else place, job)
+        if other is not job:
+            assert other._source is not None
+            why = "" if other._target == job._target else ", whose disk ignores case"
             raise ConvcliError(
-                f"{shown(job.target)} is the input; to write over it, use --in-place without -o"
+                f"{shown(other._source)} and {shown(job._source)} would both be written to "
+                f"{shown(job._target)}{why}; filter them apart, or into folders of their own"
             )
-        raise ConvcliError(
-            f"{shown(job.target)} is an input, and {shown(job.source)} would be written over it; "
-            "name fewer inputs, or another -o"
-        )
 
 
-def _file_id(path: Path) -> tuple[int, int] | None:
+def _folded(place: str) -> str:
+    """Return what names have in common that differ in case or in Unicode's way to write them."""
+    return unicodedata.normalize("NFC", place.casefold())
+
+
+def ignores_case(folder: str) -> bool:
+    """Whether the disk takes ``X.png`` and ``x.png`` in a folder, made or not, for one file.
+
+    Nothing is written to find that out: a name that is there is looked up with its case
+    swapped, the folder's own, or that of something in it, or one further up.
+    """
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    try:
+        with os.scandir(folder) as entries:
+            paths = [folder, *(entry.path for entry in islice(entries, 100))]
+    except OSError:
+        paths = [folder]
+    for path in paths:
+        name = os.path.basename(path)
+        if name.swapcase() != name:
+            swapped = os.path.join(os.path.dirname(path), name.swapcase())
+            return (
+                os.path.exists(path) and os.path.exists(swapped) and os.path.samefile(path, swapped)
+            )
+    above = os.path.dirname(folder)
+    return above != folder and ignores_case(above)
+
+
+def _check_inputs_stay(jobs: list[Job]) -> None:
+    """Refuse an output that is an input by whatever name."""
+    ids = {hash(_file_id(job._target)) for job in jobs if job._target is not None}
+    ids.discard(hash(None))
+    for job in jobs if ids else ():
+        here = None if job._source is None else _file_id(job._source)
+        if here is None or hash(here) not in ids:
+            continue
+        for other in jobs:
+            if other._target is None or other._source is None or _file_id(other._target) != here:
+                continue
+            if _file_id(other._source) == here:
+                raise ConvcliError(
+                    f"{shown(other._target)} is the input; "
+                    "to write over it, use --in-place without -o"
+                )
+            raise ConvcliError(
+                f"{shown(other._target)} is an input, and {shown(other._source)} would be "
+                "written over it; name fewer inputs, or another -o"
+            )
+
+
+def _file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Return what a file is by whatever name: links, ``./x`` and other spellings are one."""
     try:
         status = os.stat(path)
@@ -300,16 +450,32 @@ def _file_id(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _check_existing(jobs: list[Job], existing: Existing) -> list[Job]:
+def _real(path: str | os.PathLike[str]) -> str:
+    """Return the place of a file, links followed; files of one folder cost one look at it."""
+    if os.path.islink(path):
+        return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name)
+
+
+# A walk comes to a folder once, and a list mostly too; more would be kept for nothing.
+_real_folder = lru_cache(maxsize=128)(os.path.realpath)
+
+
+def _check_existing(jobs: list[Job], existing: Existing) -> None:
     """Refuse, or mark as skipped, what is there already."""
     if existing in ("overwrite", "in place"):
-        return jobs
-    there = [job for job in jobs if job.target is not None and os.path.lexists(job.target)]
+        return
+    there = [
+        number
+        for number, job in enumerate(jobs)
+        if job._target is not None and os.path.lexists(job._target)
+    ]
     if there and existing == "refuse":
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
         raise ConvcliError(
-            f"{shown(there[0].target or '')}{more} exists; "
+            f"{shown(jobs[there[0]]._target or '')}{more} exists; "
             "use --overwrite, --skip-existing, or another -o"
         )
-    found = set(there)
-    return [replace(job, skip=True) if job in found else job for job in jobs]
+    for number in there:
+        jobs[number] = replace(jobs[number], skip=True)

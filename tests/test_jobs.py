@@ -189,9 +189,7 @@ def test_the_suffix_decides_the_format(settings, formats):
 
 @pytest.mark.parametrize(("name", "expected"), [(None, None), ("jpg", "JPEG")])
 def test_standard_output_gets_the_own_format_or_the_one_named(name, expected):
-    assert jobs_for(request("a.png", output="-", format=name)) == [
-        Job(jobs_for(request("a.png"))[0].source, None, expected)
-    ]
+    assert jobs_for(request("a.png", output="-", format=name)) == [Job("a.png", None, expected)]
 
 
 # --- folders
