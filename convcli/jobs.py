@@ -9,9 +9,10 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice, pairwise
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,12 +23,12 @@ Existing = Literal["refuse", "overwrite", "skip", "in place"]
 """What to do where an output exists."""
 
 
-@dataclass(frozen=True, slots=True)
 class Job:
     """One picture's way.
 
-    A hundred thousand of them lie in memory. As text they take 240 bytes each; a Path of
-    Python 3.11 alone takes 400, so one is made when it is asked for.
+    A hundred thousand of them lie in memory. Two paths of Python 3.11 take 800 bytes, and these
+    are made when they are asked for: what is kept is text, of which most jobs share the folders
+    and many the name, 170 bytes in all.
 
     Attributes
     ----------
@@ -41,21 +42,51 @@ class Job:
         Why it cannot be done, found while looking; empty if it can be tried.
     skip : bool
         The output exists and is to be left alone.
+    read, written : str or None
+        `source` and `target` as text.
     """
 
-    _source: str | os.PathLike[str] | None
-    _target: str | os.PathLike[str] | None
-    format: str | None
-    problem: str = ""
-    skip: bool = False
+    __slots__ = ("_folder", "_into", "_name", "_result", "format", "problem", "skip")
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | None,
+        target: str | os.PathLike[str] | None,
+        format: str | None,  # noqa: A002 - the word of --format
+        problem: str = "",
+        skip: bool = False,
+    ) -> None:
+        self._folder, self._name = _split(source)
+        self._into, self._result = _split(target)
+        if self._result == self._name:
+            self._result = self._name
+        self.format = format
+        self.problem = problem
+        self.skip = skip
 
     @property
     def source(self) -> Path | None:  # noqa: D102 - among the attributes
-        return None if self._source is None else Path(self._source)
+        return None if self.read is None else Path(self.read)
 
     @property
     def target(self) -> Path | None:  # noqa: D102
-        return None if self._target is None else Path(self._target)
+        return None if self.written is None else Path(self.written)
+
+    @property
+    def read(self) -> str | None:  # noqa: D102
+        return None if self._name is None else os.path.join(self._folder, self._name)
+
+    @property
+    def written(self) -> str | None:  # noqa: D102
+        return None if self._result is None else os.path.join(self._into, self._result)
+
+
+def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
+    """Take a path apart; equal folders are one text."""
+    if path is None:
+        return "", None
+    folder, name = os.path.split(path)
+    return sys.intern(folder), name
 
 
 @dataclass(frozen=True)
@@ -214,7 +245,9 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
             found += 1
             yield Input(os.path.join(root, top), top, reason_of(error))
         found += len(names)
-        for name in sorted(names):
+        names.sort(reverse=True)
+        while names:  # those that are jobs already need no place here
+            name = names.pop()
             relative = os.path.join(top, name)
             problem = _LEAVES if name in leaving else ""
             yield Input(os.path.join(root, relative), relative, problem, root)
@@ -251,9 +284,9 @@ def _kind(entry: os.DirEntry[str], own: str | None) -> str:
     if not (stat.S_ISREG(mode) or entry.is_file(follow_symlinks=False)):
         return "special file"  # to open a FIFO would wait for ever
     # macOS keeps what other disks have no place for in files beside, "._photo.jpg".
-    if entry.name.startswith("._") or not is_picture(Path(entry.name)):
+    if entry.name.startswith("._") or not is_picture(Path(entry.path)):
         return "other file"
-    return "earlier result" if Path(Path(entry.name).stem).suffix == own else "picture"
+    return "earlier result" if Path(Path(entry.path).stem).suffix == own else "picture"
 
 
 def _is_below(place: str, folder: str) -> bool:
@@ -368,26 +401,34 @@ def _known_format(path: Path) -> str | None:
 
 def _check_clashes(jobs: list[Job]) -> None:
     """Refuse two inputs for one output, also where only the disk takes their names for one."""
-    # As numbers, which take a fifth of the memory. Whatever has the same one is looked at.
-    ordered = sorted(hash(_folded(_real(job._target))) for job in jobs if job._target is not None)
-    twice = {number for number, other in pairwise(ordered) if number == other}
+    numbers = [_number(_real(job.written)) for job in jobs if job.written is not None]
+    numbers.sort()
+    twice = {number for number, other in pairwise(numbers) if number == other}
+    probe = cache(ignores_case)
     first: dict[str, Job] = {}
     for job in jobs if twice else ():
-        if job._target is None or job._source is None:
+        if job.written is None or job.read is None:
             continue
-        place = _real(job._target)
-        folded = _folded(place)
-        if hash(folded) not in twice:
+        place = _real(job.written)
+        if _number(place) not in twice:
             continue
-        same = ignores_case(os.path.dirname(place))
-        other = first.setdefault(folded if same else place, job)
+        name = _folded(place) if probe(os.path.dirname(place)) else place
+        other = first.setdefault(name, job)
         if other is not job:
-            assert other._source is not None
-            why = "" if other._target == job._target else ", whose disk ignores case"
+            assert other.read is not None
+            why = "" if other.written == job.written else ", on a disk that ignores case"
             raise ConvcliError(
-                f"{shown(other._source)} and {shown(job._source)} would both be written to "
-                f"{shown(job._target)}{why}; filter them apart, or into folders of their own"
+                f"{shown(other.read)} and {shown(job.read)} would both be written to "
+                f"{shown(job.written)}{why}; filter them apart, or into folders of their own"
             )
+
+
+def _number(place: str) -> int:
+    """Return what stands for a name in 32 bytes, case and Unicode's forms apart.
+
+    Two that have the same one are not yet the same.
+    """
+    return hash(_folded(place)) % 2**60
 
 
 def _folded(place: str) -> str:
@@ -399,44 +440,44 @@ def ignores_case(folder: str) -> bool:
     """Whether the disk takes ``X.png`` and ``x.png`` in a folder, made or not, for one file.
 
     Nothing is written to find that out: a name that is there is looked up with its case
-    swapped, the folder's own, or that of something in it, or one further up.
+    swapped. What is in the folder knows best, else what is above it on the same disk; on an
+    empty one the answer is no.
     """
-    while not os.path.isdir(folder):
+    while True:
+        names: set[str] = set()
+        with suppress(OSError):
+            names.update(os.listdir(folder))
+        for name in names:
+            swapped = name.swapcase()
+            if name.isascii() and swapped not in names:
+                try:
+                    status, other = (os.lstat(os.path.join(folder, n)) for n in (name, swapped))
+                except OSError:
+                    return False
+                return os.path.samestat(status, other)
+        if os.path.ismount(folder):
+            return False
         folder = os.path.dirname(folder)
-    try:
-        with os.scandir(folder) as entries:
-            paths = [folder, *(entry.path for entry in islice(entries, 100))]
-    except OSError:
-        paths = [folder]
-    for path in paths:
-        name = os.path.basename(path)
-        if name.swapcase() != name:
-            swapped = os.path.join(os.path.dirname(path), name.swapcase())
-            return (
-                os.path.exists(path) and os.path.exists(swapped) and os.path.samefile(path, swapped)
-            )
-    above = os.path.dirname(folder)
-    return above != folder and ignores_case(above)
 
 
 def _check_inputs_stay(jobs: list[Job]) -> None:
     """Refuse an output that is an input by whatever name."""
-    ids = {hash(_file_id(job._target)) for job in jobs if job._target is not None}
+    ids = {hash(_file_id(job.written)) for job in jobs if job.written is not None}
     ids.discard(hash(None))
     for job in jobs if ids else ():
-        here = None if job._source is None else _file_id(job._source)
+        here = None if job.read is None else _file_id(job.read)
         if here is None or hash(here) not in ids:
             continue
         for other in jobs:
-            if other._target is None or other._source is None or _file_id(other._target) != here:
+            if other.written is None or other.read is None or _file_id(other.written) != here:
                 continue
-            if _file_id(other._source) == here:
+            if _file_id(other.read) == here:
                 raise ConvcliError(
-                    f"{shown(other._target)} is the input; "
+                    f"{shown(other.written)} is the input; "
                     "to write over it, use --in-place without -o"
                 )
             raise ConvcliError(
-                f"{shown(other._target)} is an input, and {shown(other._source)} would be "
+                f"{shown(other.written)} is an input, and {shown(other.read)} would be "
                 "written over it; name fewer inputs, or another -o"
             )
 
@@ -469,13 +510,13 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
     there = [
         number
         for number, job in enumerate(jobs)
-        if job._target is not None and os.path.lexists(job._target)
+        if job.written is not None and os.path.lexists(job.written)
     ]
     if there and existing == "refuse":
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
         raise ConvcliError(
-            f"{shown(jobs[there[0]]._target or '')}{more} exists; "
+            f"{shown(jobs[there[0]].written or '')}{more} exists; "
             "use --overwrite, --skip-existing, or another -o"
         )
     for number in there:
-        jobs[number] = replace(jobs[number], skip=True)
+        jobs[number].skip = True
