@@ -216,10 +216,9 @@ def _listed(name: str, null: bool) -> list[str]:
 def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:
     """List the pictures under a folder, in order; links to folders are not followed."""
     real_root = os.path.realpath(root)
-    # An output folder inside the input folder holds results, not inputs.
-    output = None if request.output is None else _file_id(request.output)
-    # So do this command's own names beside the inputs, on a second run.
+    # On a second run, this command's names beside the inputs are results.
     own = None if request.output else f".{request.command}"
+    output = request.output
     left: Counter[str] = Counter()
     found = 0
     waiting = [""]
@@ -231,7 +230,9 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
                 for entry in entries:
                     kind = _kind(entry, own)
                     if kind == "folder":
-                        if output is None or _file_id(entry.path) != output:
+                        # An output folder in here, which another shard may just have made,
+                        # holds results too.
+                        if output is None or _file_id(entry.path) != _file_id(output):
                             folders.append(entry.name)
                     elif kind != "picture":
                         left[kind] += 1
@@ -253,8 +254,12 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
             yield Input(os.path.join(root, relative), relative, problem, root)
         waiting += (os.path.join(top, name) for name in sorted(folders, reverse=True))
     if left:
-        each = ", ".join(f"{n} {_LEFT_ALONE[kind] if n > 1 else kind}" for kind, n in left.items())
-        note(f"{shown(root)}: note: left alone: {each}")
+        kinds = (
+            f"{left[one]} {several if left[one] > 1 else one}"
+            for one, several in _LEFT_ALONE.items()
+            if left[one]
+        )
+        note(f"{shown(root)}: note: left alone: {', '.join(kinds)}")
     if not found:
         yield Input(root, "", "no pictures found in this folder")
 
@@ -284,6 +289,7 @@ def _kind(entry: os.DirEntry[str], own: str | None) -> str:
     if not (stat.S_ISREG(mode) or entry.is_file(follow_symlinks=False)):
         return "special file"  # to open a FIFO would wait for ever
     # macOS keeps what other disks have no place for in files beside, "._photo.jpg".
+    # (By the whole path: Path interns the names that it is given, which costs 75 bytes each.)
     if entry.name.startswith("._") or not is_picture(Path(entry.path)):
         return "other file"
     return "earlier result" if Path(Path(entry.path).stem).suffix == own else "picture"
