@@ -232,7 +232,7 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
                     if kind == "folder":
                         # An output folder in here, which another shard may just have made,
                         # holds results too.
-                        if output is None or _file_id(entry.path) != _file_id(output):
+                        if output is None or not _is_same(entry.path, output):
                             folders.append(entry.name)
                     elif kind != "picture":
                         left[kind] += 1
@@ -422,7 +422,8 @@ def _check_clashes(jobs: list[Job]) -> None:
         other = first.setdefault(name, job)
         if other is not job:
             assert other.read is not None
-            why = "" if other.written == job.written else ", on a disk that ignores case"
+            assert other.written is not None
+            why = "" if _real(other.written) == place else ", on a disk that ignores case"
             raise ConvcliError(
                 f"{shown(other.read)} and {shown(job.read)} would both be written to "
                 f"{shown(job.written)}{why}; filter them apart, or into folders of their own"
@@ -495,6 +496,11 @@ def _file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _is_same(path: str, other: str) -> bool:
+    here = _file_id(path)
+    return here is not None and here == _file_id(other)
 
 
 def _real(path: str | os.PathLike[str]) -> str:

@@ -140,7 +140,8 @@ def test_inputs_become_outputs(inputs, settings, expected):
         (["dir", "other"], {"output": "o", "recursive": True}, "would both be written to"),
         (["a.png", "./a.png"], {}, "'a.png' and 'a.png' would both be written to 'a.edge.png'"),
         (["a.png", "a.jpg"], {"output": "o", "format": "gif"}, "both be written to 'o/a.gif'"),
-        (["a.png", "link.png"], {"existing": "in place"}, "'a.png' and 'link.png' would both"),
+        (["a.png", "link.png"], {"existing": "in place"},
+         "'a.png' and 'link.png' would both be written to 'link.png'; filter"),
         (["a.png", "a.blur.png"], {"command": "blur", "existing": "overwrite"},
          "'a.blur.png' is an input, and 'a.png' would be written over it"),
         (["dir/x.png", "a.png"], {"output": "twin", "existing": "overwrite"},
@@ -524,15 +525,18 @@ def test_a_fifo_by_name_is_refused_without_opening_it(tree, how):
     assert problem == "is not a regular file; pipe it in, and name '-'"
 
 
-def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(tree, monkeypatch):
-    whole = os.scandir
+@pytest.mark.parametrize("functions", [["scandir"], ["scandir", "stat"]])
+def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(monkeypatch, functions):
+    def refusing(function):
+        def call(path, **settings):
+            if os.fspath(path).endswith("sub"):
+                raise PermissionError(13, "Permission denied", path)
+            return function(path, **settings)
 
-    def scandir(path):
-        if os.fspath(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", path)
-        return whole(path)
+        return call
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    for name in functions:
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     assert pairs("dir", recursive=True, output="o") == [
         ("dir/x.png", "o/x.png"),
         ("dir/.hidden/h.gif", "o/.hidden/h.gif"),
