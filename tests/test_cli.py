@@ -230,7 +230,7 @@ def test_version(run):
 
 
 def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, program):
-    def broken(_request):
+    def broken(_request, _note):
         raise TypeError("no\nsense")
 
     monkeypatch.setattr("convcli.cli.run.jobs_for", broken)
@@ -616,7 +616,10 @@ def test_hostile_names_in_a_folder_are_processed(run, here, picture_file):
     for name in (*NAMES, "-o", "--help.png", "-.png"):
         (here / "dir" / name).write_bytes(plain)
     result = run(*BLUR, "-r", "dir", "-o", "out")
-    assert result.message == f"{len(NAMES) + 3} written, 0 failed, 0 skipped"
+    assert result.err.splitlines() == [
+        "convcli: 'dir': note: left alone: 1 other file",  # -o
+        f"{len(NAMES) + 3} written, 0 failed, 0 skipped",
+    ]
 
 
 @pytest.mark.parametrize("name", ["-o.png", "--help.png", "-.png", "-"])

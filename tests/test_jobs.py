@@ -742,7 +742,7 @@ def test_standard_input_has_no_parts(inputs, output):
     ("how", "limit"), [({"output": "o"}, 170), ({}, 240), ({"existing": "in place"}, 170)]
 )
 def test_a_long_list_takes_little_memory(tree, how, limit):
-    """In bytes a job: its texts, each of them once. Two Paths would be 800 bytes more."""
+    """In bytes a job: its texts, each of them once. Two Paths would be 700 bytes more."""
     folder = tree / "a-folder-with-a-name-that-is-rather-long-and-that-all-its-pictures-share"
     folder.mkdir()
     for number in range(1000):
