@@ -230,7 +230,7 @@ def test_version(run):
 
 
 def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, program):
-    def broken(_request):
+    def broken(_request, _note):
         raise TypeError("no\nsense")
 
     monkeypatch.setattr("convcli.cli.run.jobs_for", broken)
@@ -617,7 +617,10 @@ def test_hostile_names_in_a_folder_are_processed(run, here, picture_file):
     for name in (*NAMES, "-o", "--help.png", "-.png"):
         (here / "dir" / name).write_bytes(plain)
     result = run(*BLUR, "-r", "dir", "-o", "out")
-    assert result.message == f"{len(NAMES) + 3} written, 0 failed, 0 skipped"
+    assert result.err.splitlines() == [
+        "convcli: 'dir': note: left alone: 1 other file",  # -o
+        f"{len(NAMES) + 3} written, 0 failed, 0 skipped",
+    ]
 
 
 @pytest.mark.parametrize("name", ["-o.png", "--help.png", "-.png", "-"])
@@ -955,3 +958,107 @@ def test_the_kernel_in_the_reason_of_a_plan(run, folder):
     plan = convcli.plan((48, 64, 3), "uint8", kernel_from([[1.0, 0.0, -1.0]], "1 0 -1"), "numpy")
     result = run("filter", "a.png", "-k", "1 0 -1", "--explain", "-m", "numpy")
     assert str(plan).splitlines()[1:3] == result.err.splitlines()[2:4]
+
+
+# --- trees
+
+
+@pytest.fixture
+def tree(here, picture_file, photo):
+    """A folder of three pictures, and of all that a walk has to leave alone or to report."""
+    for number, name in enumerate(("tree/a.png", "tree/sub/b.jpg", "tree/sub/c.png")):
+        picture_file(name, photo[number * 50 :][:30, :40])
+    picture_file("outside.png")
+    (here / "tree/notes.txt").touch()
+    (here / "tree/._a.png").write_bytes(b"\0")
+    (here / "tree/gone.png").symlink_to("nowhere.png")
+    (here / "tree/loop").symlink_to(".")
+    os.mkfifo(here / "tree/fifo.png")
+    return here
+
+
+LEFT_ALONE = (
+    "convcli: 'tree': note: left alone: 2 other files, 1 link to a folder, 1 dangling link, "
+    "1 special file"
+)
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_what_is_left_alone_is_said_unless_quiet(run, tree, dry):
+    result = run(*BLUR, "-r", "tree", "-o", "out", *dry)
+    assert result.status == 0
+    assert result.err.splitlines()[0] == LEFT_ALONE
+    assert len(result.err.splitlines()) == (1 if dry else 2)
+    assert run(*BLUR, "-r", "tree", "-o", "more", "--quiet", *dry).err == ""
+    assert run(*BLUR, "-r", "tree", "-o", "tree", *dry).message.endswith("without -o")
+
+
+def test_nothing_outside_is_read_or_written_and_the_rest_is_done(run, tree):
+    (tree / "tree/secret.png").symlink_to("../outside.png")
+    (tree / "elsewhere").mkdir()
+    (tree / "out").mkdir()
+    (tree / "out/sub").symlink_to("../elsewhere")
+    planned = run(*BLUR, "-r", "tree", "-o", "out", "--dry-run", "--quiet")
+    result = run(*BLUR, "-r", "tree", "-o", "out")
+    assert (planned.status, result.status) == (1, 1)
+    place = str(tree / "elsewhere")
+    assert result.err.splitlines()[1:] == [
+        "convcli: 'tree/secret.png': is a link to a file outside of the folder; "
+        "to filter that, name it as an input",
+        "convcli: 'tree/sub/b.jpg': would be written outside of 'out': "
+        f"a link leads to '{place}/b.jpg'",
+        "convcli: 'tree/sub/c.png': would be written outside of 'out': "
+        f"a link leads to '{place}/c.png'",
+        "1 written, 3 failed, 0 skipped",
+    ]
+    assert planned.err.splitlines() == result.err.splitlines()[1:4]
+    assert planned.text == "blur 'tree/a.png' -> 'out/a.png'\n"
+    assert names_in(tree / "out") == ["a.png", "sub"]
+    assert names_in(tree / "elsewhere") == []
+
+
+@pytest.mark.parametrize("how", [("-o", "out"), ()])
+@pytest.mark.parametrize("listed", [False, True])
+def test_parts_together_are_the_whole(run, tree, how, listed):
+    names = b"tree/a.png\0./tree/sub/b.jpg\0tree/sub/c.png\0"
+    inputs = ("--files-from", "-", "-0") if listed else ("-r", "tree")
+    before = set(names_in(tree))
+    planned, messages = "", []
+    for part in ("1/4", "2/4", "3/4", "4/4"):
+        argv = (*BLUR, *inputs, *how, "--shard", part)
+        planned += run(*argv, "--dry-run", stdin=names).text
+        result = run(*argv, stdin=names)
+        assert result.status == 0
+        messages += [line for line in result.err.splitlines() if "note" not in line]
+    assert messages.count("0 written, 0 failed, 0 skipped") == 1
+    assert len(messages) == 4
+    pictures = {name for name in set(names_in(tree)) - before if (tree / name).is_file()}
+    assert pictures == set(re.findall("-> '(.*)'", planned))
+    assert len(pictures) == 3
+
+
+@pytest.mark.parametrize("shard", [(), ("--shard", "1/1")])
+def test_a_batch_goes_on_where_it_ended(run, tree, shard):
+    argv = (*BLUR, "-r", "tree", "-o", "out", *shard)
+    assert run(*argv).status == 0
+    written = {name: (tree / "out" / name).read_bytes() for name in ("sub/b.jpg", "sub/c.png")}
+    for name in written:
+        (tree / "out" / name).unlink()
+    result = run(*argv, "--skip-existing")
+    assert result.err.splitlines()[1:] == ["2 written, 0 failed, 1 skipped"]
+    assert written == {name: (tree / "out" / name).read_bytes() for name in written}
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("a.png", "--shard", "5/4"), "--shard must be I/N, such as 1/4 .*, not '5/4'"),
+        (("-", "--shard", "1/4"), "--shard shares out many inputs"),
+    ],
+)
+def test_a_part_that_makes_no_sense_is_refused(run, folder, argv, message):
+    before = names_in(folder)
+    result = run(*BLUR, *argv)
+    assert result.status == 2
+    assert re.match(f"convcli: {message}", result.message)
+    assert names_in(folder) == before

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import random
+import socket
 import sys
+import unicodedata
+from itertools import chain
 
 import pytest
 
-from convcli import ConvcliError
-from convcli.jobs import Job, Request, jobs_for
+from convcli import ConvcliError, jobs
+from convcli.jobs import Request, jobs_for
 
 TREE = [
     "a.png", "b.jpg", "c.PNG", "photo", "notes.txt", "a.blur.png",
@@ -135,7 +140,8 @@ def test_inputs_become_outputs(inputs, settings, expected):
         (["dir", "other"], {"output": "o", "recursive": True}, "would both be written to"),
         (["a.png", "./a.png"], {}, "'a.png' and 'a.png' would both be written to 'a.edge.png'"),
         (["a.png", "a.jpg"], {"output": "o", "format": "gif"}, "both be written to 'o/a.gif'"),
-        (["a.png", "link.png"], {"existing": "in place"}, "'a.png' and 'link.png' would both"),
+        (["a.png", "link.png"], {"existing": "in place"},
+         "'a.png' and 'link.png' would both be written to 'link.png'; filter"),
         (["a.png", "a.blur.png"], {"command": "blur", "existing": "overwrite"},
          "'a.blur.png' is an input, and 'a.png' would be written over it"),
         (["dir/x.png", "a.png"], {"output": "twin", "existing": "overwrite"},
@@ -153,16 +159,167 @@ def test_what_makes_no_sense_as_a_whole_is_refused(tree, inputs, settings, messa
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("existing", ["refuse", "overwrite"])
-@pytest.mark.parametrize(
-    "disguise", ["a.png", "./a.png", "dir/../a.png", "soft.png", "hard.png", "loop/a.png"]
-)
-def test_an_output_that_is_the_input_in_disguise_is_refused(tree, existing, disguise):
-    (tree / "soft.png").symlink_to("a.png")
-    (tree / "hard.png").hardlink_to("a.png")
+DISGUISES = [
+    (["a.png"], name)
+    for name in (
+        "a.png", "./a.png", "dir/../a.png", "../here/a.png", "loop/a.png", "{here}/a.png",
+        "soft.png", "hard.png", "twin/hard.png",  # files
+        ".", "./", "dir/..", "loop", "loop/", "{here}", "twin",  # folders
+    )
+] + [
+    (["soft.png"], "a.png"),
+    (["hard.png"], "a.png"),
+    (["loop/a.png"], None),  # its a.edge.png is a link to it
+    (["b.jpg"], None),  # its b.edge.jpg is a hard link to it
+    (["loop/dir/../b.jpg"], None),
+    (["a.png", "b.jpg"], "."),
+    (["dir"], "dir"),
+    (["dir"], "loop/dir"),
+    (["dir", "b.jpg"], None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("existing", ["refuse", "overwrite", "skip"])
+@pytest.mark.parametrize(("inputs", "output"), DISGUISES)
+def test_an_output_that_is_the_input_in_disguise_is_not_written(tree, inputs, output, existing):
     (tree / "loop").symlink_to(".")
-    with pytest.raises(ConvcliError, match=r"is the input; .* use --in-place without -o"):
-        jobs_for(request("a.png", output=disguise, existing=existing))
+    (tree / "soft.png").symlink_to("a.png")
+    (tree / "a.edge.png").symlink_to("a.png")
+    (tree / "twin").mkdir()
+    (tree / "twin/a.png").symlink_to("../a.png")
+    for name, original in [("hard.png", "a.png"), ("twin/hard.png", "a.png"),
+                           ("b.edge.jpg", "b.jpg")]:  # fmt: skip
+        (tree / name).hardlink_to(original)
+    output = None if output is None else output.format(here=tree)
+    asked = request(*inputs, output=output, recursive=True, existing=existing)
+    if existing != "skip":
+        with pytest.raises(ConvcliError, match=r"is the input; .* use --in-place without -o"):
+            jobs_for(asked)
+    else:
+        before = [job for job in jobs_for(asked) if job.skip]
+        assert before
+        assert all(job.skip or job.problem or not job.target.exists() for job in jobs_for(asked))
+
+
+@pytest.mark.parametrize("existing", ["refuse", "overwrite"])
+@pytest.mark.parametrize(("name", "output"), [("a.png", "A.PNG"), ("dir/x.png", "DIR/")])
+def test_the_input_in_another_case_is_the_input(ignoring_case, name, output, existing):
+    with pytest.raises(ConvcliError, match=r"is the input; "):
+        jobs_for(request(name, output=output, existing=existing))
+
+
+@pytest.mark.parametrize("how", [{}, {"output": "o"}, {"existing": "in place"}])
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ["a.png", "./a.png"], ["a.png", "dir/../a.png"], ["a.png", "b.jpg", "{here}/a.png"],
+        ["dir", "dir/"], ["dir", "./dir"], ["dir", "loop/dir"], ["a.png", "loop/a.png"],
+    ],
+)  # fmt: skip
+def test_an_input_that_is_named_twice_is_refused(tree, inputs, how):
+    (tree / "loop").symlink_to(".")
+    inputs = [name.format(here=tree) for name in inputs]
+    with pytest.raises(ConvcliError, match=r"and .* would both be written to"):
+        jobs_for(request(*inputs, recursive=True, **how))
+
+
+def test_a_list_that_names_a_file_twice_is_refused(monkeypatch):
+    with pytest.raises(ConvcliError, match=r"'a.png' and 'dir/../a.png' would both be written"):
+        pairs(**listed(monkeypatch, b"a.png\nb.jpg\ndir/../a.png\n"))
+
+
+# --- names that some disks take for one
+
+
+@pytest.fixture
+def ignoring_case(monkeypatch):
+    """Make every name mean the file here that differs from it in case only."""
+
+    def ignoring(function):
+        def call(path, *more, **settings):
+            folder = os.fsdecode(path).rstrip("/")
+            found = next((name for name in names if name.lower() == folder.lower()), folder)
+            return function(found, *more, **settings)
+
+        return call
+
+    names = [*TREE, *map(os.path.dirname, TREE), "hollow"]
+    names += [os.path.join(os.getcwd(), name) for name in names]
+    for name in ("stat", "lstat", "listdir"):
+        monkeypatch.setattr(os, name, ignoring(getattr(os, name)))
+
+
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+ALIKE = [
+    ("X.png", "x.png"), ("x.png", "x.PNG"), (COMPOSED, DECOMPOSED), (COMPOSED, "E\u0301.PNG"),
+    ("new/A/x.png", "new/a/x.png"), (f"{DECOMPOSED}/x.png", f"{COMPOSED}/x.png"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [{}, {"output": "o"}, {"existing": "in place"}])
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, other, how):
+    (tree / "in").mkdir()
+    for name in (one, other, "between.png"):
+        (tree / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / "in" / name).touch()
+    asked = request("in", recursive=True, **how)
+    monkeypatch.setattr(jobs, "ignores_case", lambda folder: False)
+    assert len(jobs_for(asked)) == 3
+    monkeypatch.setattr(jobs, "ignores_case", lambda folder: True)
+    with pytest.raises(ConvcliError, match=r"both be written to .* a disk that ignores case"):
+        jobs_for(asked)
+    with pytest.raises(ConvcliError) as refused:
+        jobs_for(asked)
+    assert all(repr(f"in/{name}") in str(refused.value) for name in (one, other))
+
+
+def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(jobs, "ignores_case", looked_at.append)  # which says no
+    assert len(pairs("dir", recursive=True, output="o")) == 4
+    assert looked_at == []
+    (tree / "dir/sub/X.PNG").touch()
+    assert len(pairs("dir", recursive=True, output="o")) == 5
+    assert looked_at == [str(tree / "o/sub")]
+
+
+@pytest.mark.parametrize("ignoring", [True, False])
+def test_a_name_that_comes_again_is_found_among_others_of_its_kind(tree, monkeypatch, ignoring):
+    monkeypatch.setattr(jobs, "ignores_case", lambda folder: ignoring)
+    (tree / "A.png").touch()
+    with pytest.raises(ConvcliError, match="would both be written to"):
+        jobs_for(request("A.png", "a.png", "./a.png"))
+
+
+@pytest.mark.parametrize("folder", ["", "dir", "dir/sub", "new", "dir/new/er", "hollow"])
+def test_a_disk_that_ignores_case_is_known_by_what_is_there(tree, request, folder):
+    (tree / "hollow").mkdir()
+    (tree / "B.JPG").touch()
+    if (tree / "b.jpg").samefile(tree / "B.JPG"):
+        pytest.skip("this disk itself ignores case")
+    (tree / "B.JPG").unlink()
+    assert not jobs.ignores_case(str(tree / folder))
+    request.getfixturevalue("ignoring_case")
+    assert jobs.ignores_case(str(tree / folder))
+
+
+@pytest.mark.parametrize("how", ["hardlink_to", "symlink_to"])
+def test_two_names_of_one_file_do_not_make_a_disk_ignore_case(tree, how):
+    (tree / "links").mkdir()
+    (tree / "links/a").touch()
+    if (tree / "links/A").exists():
+        pytest.skip("this disk itself ignores case")
+    getattr(tree / "links/A", how)(tree / "links/a")
+    assert not jobs.ignores_case(str(tree / "links"))
+
+
+@pytest.mark.usefixtures("ignoring_case")
+def test_an_empty_disk_is_not_judged_by_the_one_it_is_mounted_on(tree, monkeypatch):
+    (tree / "hollow").mkdir()
+    assert jobs.ignores_case(str(tree / "hollow"))
+    monkeypatch.setattr(os.path, "ismount", lambda path: True)
+    assert not jobs.ignores_case(str(tree / "hollow"))
 
 
 @pytest.mark.parametrize(
@@ -189,9 +346,8 @@ def test_the_suffix_decides_the_format(settings, formats):
 
 @pytest.mark.parametrize(("name", "expected"), [(None, None), ("jpg", "JPEG")])
 def test_standard_output_gets_the_own_format_or_the_one_named(name, expected):
-    assert jobs_for(request("a.png", output="-", format=name)) == [
-        Job(jobs_for(request("a.png"))[0].source, None, expected)
-    ]
+    (job,) = jobs_for(request("a.png", output="-", format=name))
+    assert (job.target, job.format) == (None, expected)
 
 
 # --- folders
@@ -215,14 +371,151 @@ def test_an_output_folder_inside_the_input_folder_is_not_read(tree, output):
     assert [source for source, _ in after] == [source for source, _ in before]
 
 
-def test_links_to_folders_and_what_is_no_file_are_left_alone(tree):
+def test_an_output_folder_that_another_run_makes_meanwhile_is_not_read(tree, monkeypatch):
+    before = pairs("dir", recursive=True, output="dir/sub/out")
+    whole = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("sub"):
+            (tree / "dir/sub/out").mkdir(exist_ok=True)
+            (tree / "dir/sub/out/new.png").touch()
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert pairs("dir", recursive=True, output="dir/sub/out") == before
+
+
+def notes(*inputs, **settings):
+    said = []
+    jobs_for(request(*inputs, **settings), said.append)
+    return said
+
+
+@pytest.fixture
+def odd(tree):
+    """A folder of what is to be left alone, and two pictures."""
+    odd = tree / "odd"
+    (odd / "dir.png").mkdir(parents=True)
+    for name in ("a.png", "dir.png/b.png", "._a.png", "notes.txt", "dir.png/.png"):
+        (odd / name).touch()
+    (odd / "loop").symlink_to(".")
+    (odd / "up.png").symlink_to("..")
+    (odd / "here").symlink_to("there")
+    (odd / "there").symlink_to("here")
+    (odd / "gone.png").symlink_to("nowhere.png")
+    (odd / "fifo.png").symlink_to("fifo")
+    os.mkfifo(odd / "fifo")  # to open it would wait for ever
+    os.mkfifo(odd / "dir.png/fifo.png")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("odd/socket.png")
+    (odd / "null.png").symlink_to("/dev/null")
+    return odd
+
+
+PICTURES = [("odd/a.png", "o/a.png"), ("odd/dir.png/b.png", "o/dir.png/b.png")]
+
+
+@pytest.mark.usefixtures("odd")
+def test_what_is_no_picture_is_left_alone_and_counted():
+    assert pairs("odd", recursive=True, output="o") == PICTURES
+    (note,) = notes("odd", recursive=True, output="o")
+    assert note == (
+        "'odd': note: left alone: 3 other files, 2 links to folders, 3 dangling links, "
+        "5 special files"
+    )
+
+
+def test_a_note_is_one_line_for_each_folder_that_was_walked(tree, odd):
+    (tree / "new\nline").mkdir()
+    (tree / "new\nline/x.png").touch()
+    (tree / "new\nline/notes.txt").touch()
+    said = notes("other", "new\nline", "dir", recursive=True)
+    assert said == [
+        r"'new\nline': note: left alone: 1 other file",
+        "'dir': note: left alone: 1 other file",
+    ]
+
+
+def test_results_of_an_earlier_run_are_counted(tree):
+    (tree / "other/x.edge.png").touch()
+    said = notes("other", recursive=True, existing="overwrite")
+    assert said == ["'other': note: left alone: 1 earlier result"]
+    assert notes("other", recursive=True, output="o") == []
+
+
+@pytest.mark.parametrize("how", [{"output": "o"}, {}, {"existing": "in place"}])
+@pytest.mark.parametrize(
+    "leads", ["../a.png", "{here}/a.png", "sub/../../a.png", "sub/next", "../dir-2/x.png"]
+)
+def test_a_link_that_leaves_the_folder_is_a_problem_and_not_read(tree, leads, how):
+    before = pairs("dir", recursive=True, **how)
+    (tree / "dir-2").mkdir()
+    (tree / "dir-2/x.png").touch()
+    (tree / "dir/sub/next").symlink_to("../../a.png")
+    (tree / "dir/sub/link.png").symlink_to(tree / "dir" / leads.format(here=tree))
+    after = pairs("dir", recursive=True, **how)
+    problem = "is a link to a file outside of the folder; to filter that, name it as an input"
+    assert set(after) - set(before) == {("dir/sub/link.png", problem)}
+    assert len(after) == len(before) + 1
+    ((_, problem),) = set(pairs("dir/sub/link.png")) - set(after)
+    assert problem == "dir/sub/link.edge.png"
+
+
+def test_a_link_to_a_picture_in_the_folder_is_one_too(tree):
+    (tree / "dir/link.png").symlink_to("sub/x.png")
+    (tree / "dir/far.png").symlink_to(tree / "dir/sub/y.tif")
+    (tree / "root").symlink_to("dir")
+    for root in ("dir", "root", "./dir/", f"{tree}/root"):
+        targets = [target for _, target in pairs(root, recursive=True, output="o")]
+        assert targets[:3] == ["o/far.png", "o/link.png", "o/x.png"]
+
+
+@pytest.mark.parametrize("existing", ["refuse", "overwrite", "skip"])
+@pytest.mark.parametrize(
+    ("name", "leads", "lost"),
+    [
+        ("o/sub", "../other", ["o/sub/x.png", "o/sub/y.tif"]),
+        ("o/sub", "{here}/o-2", ["o/sub/x.png", "o/sub/y.tif"]),
+        ("o/sub", "../made/later", ["o/sub/x.png", "o/sub/y.tif"]),
+        ("o/.hidden", "..", ["o/.hidden/h.gif"]),
+        ("o/sub", "second", []),
+        ("o", "other/o", []),
+    ],
+)
+def test_nothing_is_written_outside_of_the_output_folder(tree, name, leads, lost, existing):
     before = pairs("dir", recursive=True, output="o")
-    (tree / "dir/loop").symlink_to(".")
-    (tree / "dir/up").symlink_to("..")
-    (tree / "dir/self.png").symlink_to("self.png")
-    (tree / "dir/gone.png").symlink_to("nowhere.png")
-    os.mkfifo(tree / "dir/fifo.png")  # to open it would wait for ever
-    assert pairs("dir", recursive=True, output="o") == before
+    for folder in ("o/second", "o-2", "other/o")[: 3 if name != "o" else 0]:
+        (tree / folder).mkdir(parents=True)
+    (tree / "other/o").mkdir(exist_ok=True)
+    (tree / name).symlink_to(leads.format(here=tree))
+    if (existing, leads) == ("refuse", "../other"):
+        (tree / "other/x.png").unlink()  # the same picture is there, and would be refused
+    after = pairs("dir", recursive=True, output="o", existing=existing)
+    assert len(after) == len(before)
+    for (source, target), (_, now) in zip(before, after, strict=True):
+        if target not in lost:
+            assert now == target
+        else:
+            place = os.path.realpath(target)
+            assert now == f"would be written outside of 'o': a link leads to {place!r}", source
+
+
+@pytest.mark.parametrize(("leads", "outside"), [("../new.png", True), ("new.png", False)])
+@pytest.mark.parametrize(
+    ("inputs", "how"),
+    [(["dir"], {}), (["dir"], {"output": "o"}), (["dir/x.png"], {"output": "o/"})],
+)
+def test_an_output_that_is_a_link_stays_inside_too(tree, inputs, how, leads, outside):
+    (tree / "o").mkdir()
+    (tree / "o/x.png").symlink_to(leads)
+    (tree / "dir/x.edge.png").symlink_to(leads)
+    asked = request(*inputs, **how, recursive=True, existing="overwrite")
+    assert bool(jobs_for(asked)[0].problem) == outside
+
+
+def test_an_output_that_is_named_may_lead_anywhere(tree):
+    (tree / "soft.png").symlink_to("../elsewhere.png")
+    assert pairs("a.png", output="soft.png", existing="overwrite") == [("a.png", "soft.png")]
 
 
 @pytest.mark.parametrize("how", [{}, {"output": "o.png"}])
@@ -232,15 +525,18 @@ def test_a_fifo_by_name_is_refused_without_opening_it(tree, how):
     assert problem == "is not a regular file; pipe it in, and name '-'"
 
 
-def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(tree, monkeypatch):
-    whole = os.scandir
+@pytest.mark.parametrize("functions", [["scandir"], ["scandir", "stat"]])
+def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(monkeypatch, functions):
+    def refusing(function):
+        def call(path, **settings):
+            if os.fspath(path).endswith("sub"):
+                raise PermissionError(13, "Permission denied", path)
+            return function(path, **settings)
 
-    def scandir(path):
-        if os.fspath(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", path)
-        return whole(path)
+        return call
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    for name in functions:
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     assert pairs("dir", recursive=True, output="o") == [
         ("dir/x.png", "o/x.png"),
         ("dir/.hidden/h.gif", "o/.hidden/h.gif"),
@@ -325,3 +621,133 @@ def test_a_name_and_a_format_that_contradict_each_other_are_refused(inputs):
         jobs_for(request(*inputs, output="x.jpg", format="png"))
     (job,) = jobs_for(request(*inputs, output="x.jpeg", format="jpg"))
     assert job.format == "JPEG"
+
+
+# --- parts
+
+
+def parts(count, *inputs, **settings):
+    return [pairs(*inputs, shard=f"{n + 1}/{count}", **settings) for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100])
+@pytest.mark.parametrize(
+    ("inputs", "how"),
+    [
+        (["dir"], {"output": "o"}),
+        (["other", "dir", "b.jpg", "a.png", "gone.png"], {}),
+        (["a.png"], {"output": "new.png"}),
+        (["a.png", "a.blur.png"], {"existing": "in place"}),
+    ],
+)
+def test_parts_are_disjoint_and_equal_and_together_everything(inputs, how, count):
+    whole = pairs(*inputs, recursive=True, **how)
+    shared = parts(count, *inputs, recursive=True, **how)
+    assert sorted(chain(*shared)) == sorted(whole)
+    sizes = {len(part) for part in shared}
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_parts_are_the_same_wherever_the_folder_is(tree):
+    first = parts(3, "dir", recursive=True, output="o")
+    for number in range(9):
+        (tree / f"dir/{number}.png").touch()
+    before = parts(3, "dir", recursive=True, output="o")
+    assert before != first
+    (tree / "dir").rename(tree.parent / "zoo")
+    (tree / "linked").symlink_to("../zoo")
+    for root in ("../zoo", "linked", f"{tree.parent}/zoo/"):
+        moved = parts(3, root, recursive=True, output="o")
+        assert [[t for _, t in part] for part in moved] == [[t for _, t in part] for part in before]
+
+
+def test_parts_of_several_folders_are_the_same_wherever_they_are(tree):
+    def places(*roots):
+        return [
+            [
+                os.path.relpath(source, root)
+                for source, _ in part
+                for root in roots
+                if root in source
+            ]
+            for part in parts(3, *roots, recursive=True)
+        ]
+
+    (tree / "dir/sub/y.tif").touch()
+    before = places("dir", "other")
+    (tree / "dir").rename(tree / "zoo")
+    assert places("zoo", "other") == before
+
+
+def test_parts_are_the_same_in_whatever_order_they_are_listed(tree, monkeypatch):
+    names = ["a.png", "b.jpg", "./c.PNG", "dir/x.png", "dir/sub/x.png", f"{tree}/other/x.png"]
+    listings = set()
+    for seed in range(5):
+        random.Random(seed).shuffle(names)
+        content = "\n".join(names).encode()
+        shared = [
+            tuple(pairs(**listed(monkeypatch, content), output="o", shard=f"{n}/4"))
+            for n in range(1, 5)
+        ]
+        listings.add(tuple(shared))
+    assert len(listings) == 1
+
+
+def test_without_parts_the_order_is_that_of_the_inputs():
+    assert [source for source, _ in pairs("b.jpg", "a.png", output="o")] == ["b.jpg", "a.png"]
+
+
+def test_every_part_refuses_what_the_whole_would(tree):
+    clash = {"output": "o", "format": "gif"}
+    (tree / "a.jpg").touch()
+    for n in (1, 2, 3):
+        with pytest.raises(ConvcliError, match="would both be written to"):
+            jobs_for(request("a.png", "a.jpg", "b.jpg", shard=f"{n}/3", **clash))
+        with pytest.raises(ConvcliError, match="is an input"):
+            jobs_for(request("a.png", "a.blur.png", command="blur", shard=f"{n}/3"))
+
+
+def test_what_another_part_has_written_is_no_reason_to_refuse(tree):
+    first, second = parts(2, "dir", recursive=True)
+    for _, target in first:
+        (tree / target).touch()
+    with pytest.raises(ConvcliError, match=r"\(and 1 more\) exists"):
+        pairs("dir", recursive=True, shard="1/2")
+    assert pairs("dir", recursive=True, shard="2/2") == second
+    again = jobs_for(request("dir", recursive=True, shard="1/2", existing="skip"))
+    assert [job.skip for job in again] == [True] * len(first)
+
+
+@pytest.mark.parametrize(
+    "shard",
+    ["0/4", "5/4", "1/0", "x", "", "1", "1/", "/4", "-1/4", "1/4/2", "1.0/4", " 1/4", "²/4"],
+)
+def test_a_part_that_is_none_is_refused(shard):
+    with pytest.raises(ConvcliError, match=r"--shard must be I/N, such as 1/4 .*, not ") as refused:
+        jobs_for(request("a.png", shard=shard))
+    assert str(refused.value).endswith(repr(shard))
+
+
+@pytest.mark.parametrize("inputs", [[], ["-"]])
+@pytest.mark.parametrize("output", [None, "new.png"])
+def test_standard_input_has_no_parts(inputs, output):
+    with pytest.raises(ConvcliError, match="--shard shares out many inputs"):
+        jobs_for(request(*inputs, output=output, shard="1/2"))
+
+
+# --- many
+
+
+@pytest.mark.parametrize(
+    ("how", "limit"), [({"output": "o"}, 170), ({}, 240), ({"existing": "in place"}, 170)]
+)
+def test_a_long_list_takes_little_memory(tree, how, limit):
+    """In bytes a job: its texts, each of them once. Two Paths would be 700 bytes more."""
+    folder = tree / "a-folder-with-a-name-that-is-rather-long-and-that-all-its-pictures-share"
+    folder.mkdir()
+    for number in range(1000):
+        (folder / f"IMG_{number:07}.jpg").touch()
+    found = jobs_for(request(folder, recursive=True, **how))
+    assert len(found) == 1000
+    parts = chain(found, *(gc.get_referents(job) for job in found))
+    assert sum({id(part): sys.getsizeof(part) for part in parts}.values()) < limit * len(found)

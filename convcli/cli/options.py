@@ -81,6 +81,10 @@ class Shared:
     null: Annotated[
         bool, typer.Option("-0", "--null", help="NUL between the names of that list.")
     ] = False
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do the I-th of N equal parts of the inputs."),
+    ] = None
     overwrite: Annotated[
         bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")
     ] = False

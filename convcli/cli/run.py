@@ -45,7 +45,8 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
             f"no input; name a picture (convcli {name} photo.jpg) or pipe one in "
             f"('convcli {name} --help' says more)"
         )
-    jobs = jobs_for(request)
+    left_alone: list[str] = []
+    jobs = jobs_for(request, left_alone.append)
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
@@ -81,6 +82,8 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
     )
+    for note in () if shared.quiet else left_alone:
+        _say(f"convcli: {note}")
     try:
         failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
     except BrokenPipeError:  # the reader went away, as `| head` does
@@ -135,6 +138,7 @@ def _request(shared: Shared, name: str) -> Request:
         format=shared.format,
         recursive=shared.recursive,
         existing=chosen[0][1] if chosen else "refuse",
+        shard=shared.shard,
     )
 
 
@@ -202,7 +206,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
         end = ", then interrupted"
         raise
     finally:
-        if len(jobs) > 1 and not shared.quiet:
+        if len(jobs) != 1 and not shared.quiet:
             _say(", ".join(f"{count} {status}" for status, count in counts.items()) + end)
     return counts["failed"]
 
