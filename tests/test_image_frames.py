@@ -177,6 +177,19 @@ def test_what_shows_where_nothing_moves_is_no_frame_of_another_format(opaque):
         np.testing.assert_array_equal(one[..., :3], other)
 
 
+@pytest.mark.parametrize(("format_name", "longest"), [("GIF", 655_350), ("WEBP", 2**24 - 1)])
+def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, longest):
+    given = [7_000, 99_000_000]
+    frames = [
+        Picture(p, "RGB", "PNG", frame={"duration": d})
+        for p, d in zip(opaque[:2], given, strict=True)
+    ]
+    first = Picture(**(vars(frames[0]) | {"frames": 2, "later": frames[1:]}))
+    after, notes = written(first, format_name)
+    assert frames_of(after)[1] == [7_000, longest]
+    assert f"a frame is shown for {longest / 1000:g} s, no longer" in notes
+
+
 # --- pages
 
 

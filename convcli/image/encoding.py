@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ _ENCODED_PADDED = ("JPEG", "WEBP")
 # Quality for pictures that come from another format; a JPEG keeps its own tables. 90 is where
 # most eyes stop seeing a difference, and cameras write about that.
 _QUALITY = 90
+
+# The longest a frame can be shown, in milliseconds: GIF counts hundredths of a second in 16
+# bits, WebP milliseconds in 24, APNG divides two numbers of 16 bits.
+_LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
 
 # TIFF 6.0 section 14: dictionary coders are given the differences along a row. A blurred
 # photograph is packed by LZW to 43 % of its size then, and without it to 90 %.
@@ -119,6 +124,8 @@ def _encode(
             left_out.append("GIF holds 256 colours, to which the result was reduced")
         if format_name == "GIF" and mode in WITH_ALPHA:
             left_out.append("GIF's pixels are opaque or not: alpha was cut at a half")
+        if frame.frame.get("duration", 0) > _LONGEST.get(format_name, math.inf):
+            left_out.append(f"a frame is shown for {_LONGEST[format_name] / 1000:g} s, no longer")
         notes.update(dict.fromkeys((*frame.notes, *left_out)))
         settings = found | _settings(frame, format_name, quality)
         if settings.get("compression") in _PREDICTED and frame.pixels.dtype.kind == "u":
@@ -231,7 +238,7 @@ def _write_animation(
     if len(modes) > 1:
         common = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
         images = [image.convert(common) for image in images]
-    settings["duration"] = [round(frame.get("duration", 0)) for frame in frames]
+    settings["duration"] = [_duration(frame, format_name) for frame in frames]
     settings["loop"] = picture.frame.get("loop", 1)  # a GIF that does not say is shown once
     if format_name == "PNG":
         settings["blend"] = 0  # a frame replaces what it covers
@@ -241,6 +248,11 @@ def _write_animation(
         if png_level is not None:
             settings["compress_level"] = png_level
     images[0].save(file, format_name, save_all=True, append_images=images[1:], **settings)
+
+
+def _duration(frame: dict[str, Any], format_name: str) -> int:
+    wanted: float = frame.get("duration", 0)
+    return round(min(wanted, _LONGEST.get(format_name, math.inf)))
 
 
 def _png_disposals(images: list[Image.Image], frames: list[dict[str, Any]], own: bool) -> list[int]:
@@ -287,7 +299,7 @@ def _write_gif(
         if canvas is not None and disposal != _CLEAR:
             box = ImageChops.difference(canvas, shown).getbbox(alpha_only=False) or (0, 0, 1, 1)
         canvas = None if disposal == _CLEAR else shown
-        how = {"disposal": disposal, "duration": frame.frame.get("duration", 0)}
+        how = {"disposal": disposal, "duration": _duration(frame.frame, "GIF")}
         if "transparency" in image.info:
             how["transparency"] = image.info["transparency"]
         part = image.crop(box)
