@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,10 @@ def save_kernel(kernel: Kernel, path: Path) -> None:
 
 def _read_file(path: Path) -> Kernel:
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        status = path.stat()
+        if stat.S_ISFIFO(status.st_mode):  # to open it may wait for ever
+            raise ConvcliError(f"kernel {shown(path)}: is a pipe; keep it in a file")
+        if status.st_size > _MOST_BYTES:
             raise ConvcliError(f"kernel {shown(path)}: is larger than {_MOST_BYTES} bytes")
         if path.suffix.lower() == ".npy":
             return _read_npy(path)
@@ -135,7 +139,7 @@ def _numbers(line: str, name: str, row: int) -> Iterator[float]:
             yield float(word)
         except ValueError:
             raise ConvcliError(
-                f"kernel {shown(name)}: row {row}, column {column} is {word.strip()!r}; "
+                f"kernel {shown(name)}: row {row}, column {column} is {word.strip()[:40]!r}; "
                 "a number is needed"
             ) from None
 

@@ -164,7 +164,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("x" * 300,), "'x+': File name too long"),
         (("empty.png",), "'empty.png': is empty"),
         (("text.png",), r"'text.png': is not a picture in a known format \(PNG, "),
-        (("truncated.png",), "'truncated.png': is truncated or damaged: "),
+        (("truncated.png",), "'truncated.png': is truncated, damaged or of "),
         (("many.gif", "-o", "one.jpg"), "'many.gif': JPEG cannot hold its 2 frames; write"),
         (("ragged.csv",), "'ragged.csv': is not a picture"),
         (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; pipe it in"),

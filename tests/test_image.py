@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -655,16 +656,53 @@ def encoded(photo):
 @pytest.mark.parametrize("part", [0.3, 0.9])
 def test_a_truncated_picture_is_refused(encoded, format_name, part):
     content = encoded[format_name]
-    with pytest.raises(
-        ConvcliError, match=r"is truncated or damaged|is not a picture|is truncated, damaged"
-    ):
+    with pytest.raises(ConvcliError, match=r"is truncated, damaged or"):
         read(content[: int(len(content) * part)])
+
+
+def test_a_picture_without_pixels_is_refused(encoded):
+    jpeg, whole_png = encoded["JPEG"], encoded["PNG"]
+    headers = jpeg[: jpeg.index(b"\xff\xda")] + b"\xff\xd9"
+    without = whole_png[: whole_png.index(b"IDAT") - 4] + whole_png[whole_png.index(b"IEND") - 4 :]
+    for content in (headers, without):
+        with pytest.raises(ConvcliError, match=r"truncated|not a picture"):
+            read(content)
+
+
+def test_a_lossless_jpeg_has_no_tables_to_keep(photo):
+    got = read(imagecodecs.jpeg8_encode(photo[:32, :48], lossless=True))
+    assert got.encoding == {}
+    written(got, "JPEG")
+
+
+@pytest.mark.parametrize("target", ["PNG", "TIFF", "JPEG"])
+def test_the_exif_of_a_bigtiff_is_kept_in_a_layout_that_all_know(pixels, target):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Leitz"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = 0.5
+    content = io.BytesIO()
+    again = Image.Exif()
+    again.load(exif.tobytes())
+    Image.fromarray(pixels).save(content, "TIFF", big_tiff=True, exif=again)
+    after = written(read(content.getvalue()), target)
+    assert metadata_in(after)["exif"] == ("Leitz", 0.5)
+
+
+def test_a_tiff_keeps_its_exif_block_before_its_compression(pixels):
+    content = described(pixels, "TIFF")
+    got = read(content)
+    packed = Picture(got.pixels, "RGB", "TIFF", got.metadata, {"compression": "tiff_lzw"})
+    after = written(packed, "TIFF")
+    assert metadata_in(after)["exif"] == ("Leitz", 0.5)
+    assert opened(after).info["compression"] == "raw"
 
 
 def test_a_damaged_png_is_refused(encoded):
     content = bytearray(encoded["PNG"])
     content[len(content) // 2] ^= 0xFF
-    with pytest.raises(ConvcliError, match="is truncated or damaged: "):
+    with pytest.raises(
+        ConvcliError, match="is truncated, damaged or of a kind that cannot be read: "
+    ):
         read(bytes(content))
 
 
@@ -677,8 +715,8 @@ def test_a_damaged_png_is_refused(encoded):
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
         (b"\x89PNG\r\n\x1a\n", "is truncated"),
         (b"P5 0 5 255\n", "is truncated"),
-        (png(4, 4)[:20], "is truncated or damaged: "),
-        (png(4, 4, b"\0"), "is truncated or damaged: "),
+        (png(4, 4)[:20], "is truncated, damaged or of a kind that cannot be read: "),
+        (png(4, 4, b"\0"), "is truncated, damaged or of a kind that cannot be read: "),
         (png(20_000, 20_000), r"has more than \d+ pixels; --max-pixels raises the limit"),
         (png(2**31 - 1, 2**31 - 1), r"has more than \d+ pixels"),
     ],

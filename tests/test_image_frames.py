@@ -6,12 +6,12 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import GifImagePlugin, Image
 
 import convcli
 from convcli import ConvcliError
 from convcli.formats import FORMATS
-from convcli.image import Picture, read, write
+from convcli.image import Picture, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
 # What a lossy format may change a frame by, in levels in the mean.
@@ -168,10 +168,13 @@ def test_an_animation_becomes_any_other(cut_out, source, target):
 
 
 def test_what_shows_where_nothing_moves_is_no_frame_of_another_format(opaque):
-    before = encoded(opaque, "PNG", default_image=True, duration=50)
+    before = encoded(
+        opaque, "PNG", default_image=True, duration=[100, 1000, 50], disposal=[1, 0, 1]
+    )
     as_png, _ = written(read(before), "PNG")
     assert Image.open(io.BytesIO(as_png)).info["default_image"]
     assert len(frames_of(as_png)[0]) == 4
+    assert frames_of(as_png)[1] == frames_of(before)[1] == [None, 100, 1000, 50]
     as_gif, _ = written(read(before, "GIF"), "GIF")
     for one, other in zip(frames_of(as_gif)[0], opaque[1:], strict=True):
         np.testing.assert_array_equal(one[..., :3], other)
@@ -188,6 +191,44 @@ def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, l
     after, notes = written(first, format_name)
     assert frames_of(after)[1] == [7_000, longest]
     assert f"a frame is shown for {longest / 1000:g} s, no longer" in notes
+
+
+def test_a_frame_that_sticks_out_of_a_gif_is_cut(opaque):
+    small, large = (Image.fromarray(f).quantize(8) for f in (opaque[0][:30, :40], opaque[1]))
+    parts = [*GifImagePlugin.getheader(small)[0], *GifImagePlugin.getdata(small, duration=50)]
+    parts += GifImagePlugin.getdata(large, duration=50, include_color_table=True)
+    content = b"".join(parts) + b";"
+    first = read(content)
+    (second,) = first.later
+    assert first.pixels.shape == second.pixels.shape == (30, 40, 3)
+    np.testing.assert_array_equal(second.pixels, opaque[1][:30, :40])
+    _, notes = written(read(content), "PNG")
+    assert "a frame that sticks out of the picture was cut" in notes
+
+
+@pytest.mark.parametrize("most", [3, 4])
+def test_frames_that_never_end_are_refused(opaque, most, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48)
+    monkeypatch.setattr(reading, "_ANIMATION", most)
+    content = encoded(opaque, "GIF", duration=50)
+    if most < 4:
+        with pytest.raises(ConvcliError, match="has 4 frames of 3072 pixels, more than 9216"):
+            read(content)
+    else:
+        assert read(content).frames == 4
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_the_colours_of_a_large_gif_are_near(photo, few):
+    pixels = photo[:300, :300] // 128 * 255 if few else photo[:300, :300]
+    pixels = np.dstack([pixels, np.full((300, 300), 255, np.uint8)])
+    pixels[:20, :20] = 0  # transparent, and black is not taken for it
+    pixels[20:40, :20, :3] = 0
+    (shown,), _ = frames_of(written(Picture(pixels, "RGBA", "PNG"), "GIF")[0])
+    np.testing.assert_array_equal(shown[..., 3], pixels[..., 3])
+    seen = pixels[..., 3] > 0
+    difference = np.abs(shown[seen].astype(float) - pixels[seen])
+    assert difference.mean() <= (0 if few else 6)
 
 
 # --- pages
@@ -259,7 +300,7 @@ def test_a_frame_that_is_damaged_is_an_error_when_it_is_asked_for(opaque):
     last = before.rindex(b"ANMF")
     broken = before[: last + 40] + bytes(len(before) - last - 40)
     picture = read(broken)
-    with pytest.raises(ConvcliError, match="truncated or damaged"):
+    with pytest.raises(ConvcliError, match="truncated, damaged or"):
         list(picture.later)
 
 

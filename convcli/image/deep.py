@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -114,7 +113,6 @@ def _page(source: Path | bytes, number: int) -> tuple[Pixels, int]:
     import numpy as np
     import tifffile
 
-    logging.getLogger("tifffile").disabled = True  # it logs what it raises as well
     with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         page = file.pages[number]
         assert isinstance(page, tifffile.TiffPage)
@@ -137,6 +135,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
 
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
+    compression = _COMPRESSIONS.get(settings.get("compression", ""))
     colour = picture.mode.startswith("RGB")
     tifffile.imwrite(
         content,
@@ -148,8 +147,8 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         resolution=settings.get("dpi"),
         resolutionunit="inch" if "dpi" in settings else None,
         iccprofile=settings.get("icc_profile"),
-        compression=_COMPRESSIONS.get(settings.get("compression", "")),
-        predictor="compression" in settings,
+        compression=compression,
+        predictor=compression is not None,
         metadata=None,
         software=False,
         # Texts and XMP; tags that are numbers here are the resolution, or point to blocks.

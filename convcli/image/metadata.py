@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS
@@ -65,6 +65,12 @@ def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], 
     try:
         ImageOps.exif_transpose(image, in_place=True)  # and takes the orientation away
         exif = file.getexif()
+        # What is known by its place in the file is read before the layout is changed to that
+        # which all formats know.
+        for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if block in exif and ExifTags.IFD.Interop in exif.get_ifd(block):
+                exif.get_ifd(ExifTags.IFD.Interop)
+        exif.bigtiff = False
         for tag in set(exif) - _EXIF_KEPT:
             del exif[tag]
         if exif:

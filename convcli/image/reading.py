@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import warnings
@@ -29,19 +30,26 @@ _READ_AS = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
 # 64 kB unless it is told, it waits its turn for the interpreter.
 _BLOCK = 1 << 24
 
+# How many times the limit on a picture all frames of an animation may have: 1.4 gigapixels, which
+# are 700 frames of full HD.
+_ANIMATION = 16
+
+_UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
+
 # What libtiff calls its compressions that lose nothing and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to become of every frame; see `read`."""
+    """What is to become of every frame; see `read`. Pages may differ in size, and have none."""
 
     source: Path | bytes
     format: str
     grey: Grey | None
     luma: bool
     alone: bool
+    size: tuple[int, int] | None
 
 
 def limit_pixels(most: int | None) -> None:
@@ -87,7 +95,7 @@ def read(
         the target format. The message does not name the file; the caller knows how to. The
         same comes out of `Picture.later`.
     """
-    if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
+    if not _beginning(source):
         raise ConvcliError("is empty")
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
     # Pillow imports every decoder it has, for 25 ms, to try one that is not imported yet.
@@ -99,8 +107,17 @@ def read(
             raise ConvcliError("is empty: it has no pixels")
         own_format = _format_of(image)
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        wanted = _Wanted(source, target_format or own_format, grey, luma, alone=frames <= 1)
+        wanted = _Wanted(
+            source,
+            target_format or own_format,
+            grey,
+            luma,
+            alone=frames <= 1,
+            size=image.size if FORMATS[own_format].frames == "animation" else None,
+        )
         check_frames(wanted.format, own_format, frames)
+        if frames > 1 and FORMATS[own_format].frames == "animation":
+            _check_animation(image, frames)
         size = _bytes_of(image, frames)
         memory.check(size)
         if on_decode:
@@ -119,13 +136,15 @@ def _content(source: Path | bytes) -> bytes:
 
 def _begins_as(source: Path | bytes, format_name: str) -> bool:
     """Say whether a file's first bytes are those of a format."""
-    if isinstance(source, bytes):
-        prefix = source[:16]
-    else:
-        with source.open("rb") as file:
-            prefix = file.read(16)
     accept = Image.OPEN[format_name][1] if format_name in Image.OPEN else None
-    return accept is not None and accept(prefix) is True
+    return accept is not None and accept(_beginning(source)) is True
+
+
+def _beginning(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:16]
+    with source.open("rb") as file:
+        return file.read(16)
 
 
 @contextmanager
@@ -138,10 +157,7 @@ def _refusals(source: Path | bytes) -> Iterator[None]:
     except UnidentifiedImageError:
         looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
         if looks_like:
-            raise ConvcliError(
-                f"looks like {looks_like}, but is truncated, damaged or of a kind that cannot "
-                "be read"
-            ) from None
+            raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         known = ", ".join(FORMATS)
         raise ConvcliError(f"is not a picture in a known format ({known})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -151,9 +167,12 @@ def _refusals(source: Path | bytes) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise what they like
-        if isinstance(error, OSError) and error.errno:
-            raise  # the disk's fault, not the picture's
-        raise ConvcliError(f"is truncated or damaged: {error}") from error
+        # The disk's fault, not the picture's; but a file cannot be asked for less than nothing.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        given = error.args[0] if error.args else ""
+        said = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
+        raise ConvcliError(f"{_UNREADABLE}{said and ': '}{said}") from error
 
 
 def _frames(
@@ -166,6 +185,17 @@ def _frames(
                 image.seek(number)
                 picture = _decoded(image, wanted)
             yield picture
+
+
+def _check_animation(image: Image.Image, frames: int) -> None:
+    """Refuse an animation whose frames, of which few bytes may make many, never end."""
+    each = image.width * image.height
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and frames * each > _ANIMATION * limit:
+        raise ConvcliError(
+            f"has {frames} frames of {each} pixels, more than {_ANIMATION * limit} in all; "
+            f"--max-pixels raises the limit to {_ANIMATION} times its number"
+        )
 
 
 def _format_of(image: Image.Image) -> str:
@@ -189,12 +219,15 @@ def _decoded(image: Image.Image, wanted: _Wanted) -> Picture:
     if wanted.luma and wanted.alone and _keeps_luma(image):
         image.draft("L", None)  # without a size nothing is scaled
     mode = _read_mode(image)
-    keep_deep = deep.mode_of(image, mode, wanted.format) if deep.is_deep(image) else None
+    whole = wanted.alone or image.format == "TIFF"  # an animation's frames are put together
+    keep_deep = deep.mode_of(image, mode, wanted.format) if whole and deep.is_deep(image) else None
     notes = _depth_notes(image, keep_deep, wanted.source)
     mode_for(wanted.format, _result_mode(keep_deep or mode, wanted.grey))
     # Luminance is defined for RGB; LAB has its own.
     converted = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode) if wanted.grey else mode
-    shared = memory_for(image) if wanted.alone and image.mode == converted else None
+    # Without a tile there is nothing to decode, which Pillow says only of its own memory.
+    in_place = wanted.alone and image.mode == converted and getattr(image, "tile", [])
+    shared = memory_for(image) if in_place else None
     ours = None if shared is None else image_over(shared, image.mode, image.size).im
     if ours is not None:
         image.im = ours
@@ -204,6 +237,10 @@ def _decoded(image: Image.Image, wanted: _Wanted) -> Picture:
     file, frame = image, {}
     if not wanted.alone:
         image = file.copy()  # the file's own is needed for the frames that follow
+        if wanted.size and image.size != wanted.size:
+            # Pillow lets a frame of a GIF stick out of the picture; viewers do not.
+            image = image.crop((0, 0, *wanted.size))
+            notes.append("a frame that sticks out of the picture was cut")
         frame = _frame_settings(file)
         mode = converted = _read_mode(image)  # a GIF's changes when it is decoded
     encoding = _encoding_of(file, wanted.source)
@@ -299,6 +336,8 @@ def _keeps_luma(image: Image.Image) -> bool:
 def _encoding_of(image: Image.Image, source: Path | bytes) -> dict[str, Any]:
     """Return what makes an encoder of the same format lose as much as this file's did."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
+        if not image.quantization:  # a lossless one
+            return {}
         settings: dict[str, Any] = {"qtables": image.quantization}
         subsampling = JpegImagePlugin.get_sampling(image)
         if subsampling >= 0 and image.mode == "RGB":
