@@ -125,7 +125,8 @@ ORDER = [
     "kernels", "writing", "kernel_files", "inner_loops", "elf", "machine_code",
     "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
     "convolution",
-    "filters", "png", "memory", "image", "jobs", "batch", "ahead", "cli",
+    "filters", "png", "memory", "image", "places", "walking", "clashes", "jobs", "batch", "ahead",
+    "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

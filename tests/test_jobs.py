@@ -13,7 +13,7 @@ from itertools import chain
 
 import pytest
 
-from convcli import ConvcliError, jobs
+from convcli import ConvcliError, places
 from convcli.jobs import Request, jobs_for
 
 TREE = [
@@ -264,9 +264,9 @@ def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, o
         (tree / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / "in" / name).touch()
     asked = request("in", recursive=True, **how)
-    monkeypatch.setattr(jobs, "ignores_case", lambda folder: False)
+    monkeypatch.setattr(places, "ignores_case", lambda folder: False)
     assert len(jobs_for(asked)) == 3
-    monkeypatch.setattr(jobs, "ignores_case", lambda folder: True)
+    monkeypatch.setattr(places, "ignores_case", lambda folder: True)
     with pytest.raises(ConvcliError, match=r"both be written to .* a disk that ignores case"):
         jobs_for(asked)
     with pytest.raises(ConvcliError) as refused:
@@ -276,7 +276,7 @@ def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, o
 
 def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(jobs, "ignores_case", looked_at.append)  # which says no
+    monkeypatch.setattr(places, "ignores_case", looked_at.append)  # which says no
     assert len(pairs("dir", recursive=True, output="o")) == 4
     assert looked_at == []
     (tree / "dir/sub/X.PNG").touch()
@@ -286,7 +286,7 @@ def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
 
 @pytest.mark.parametrize("ignoring", [True, False])
 def test_a_name_that_comes_again_is_found_among_others_of_its_kind(tree, monkeypatch, ignoring):
-    monkeypatch.setattr(jobs, "ignores_case", lambda folder: ignoring)
+    monkeypatch.setattr(places, "ignores_case", lambda folder: ignoring)
     (tree / "A.png").touch()
     with pytest.raises(ConvcliError, match="would both be written to"):
         jobs_for(request("A.png", "a.png", "./a.png"))
@@ -299,9 +299,9 @@ def test_a_disk_that_ignores_case_is_known_by_what_is_there(tree, request, folde
     if (tree / "b.jpg").samefile(tree / "B.JPG"):
         pytest.skip("this disk itself ignores case")
     (tree / "B.JPG").unlink()
-    assert not jobs.ignores_case(str(tree / folder))
+    assert not places.ignores_case(str(tree / folder))
     request.getfixturevalue("ignoring_case")
-    assert jobs.ignores_case(str(tree / folder))
+    assert places.ignores_case(str(tree / folder))
 
 
 @pytest.mark.parametrize("how", ["hardlink_to", "symlink_to"])
@@ -311,15 +311,15 @@ def test_two_names_of_one_file_do_not_make_a_disk_ignore_case(tree, how):
     if (tree / "links/A").exists():
         pytest.skip("this disk itself ignores case")
     getattr(tree / "links/A", how)(tree / "links/a")
-    assert not jobs.ignores_case(str(tree / "links"))
+    assert not places.ignores_case(str(tree / "links"))
 
 
 @pytest.mark.usefixtures("ignoring_case")
 def test_an_empty_disk_is_not_judged_by_the_one_it_is_mounted_on(tree, monkeypatch):
     (tree / "hollow").mkdir()
-    assert jobs.ignores_case(str(tree / "hollow"))
+    assert places.ignores_case(str(tree / "hollow"))
     monkeypatch.setattr(os.path, "ismount", lambda path: True)
-    assert not jobs.ignores_case(str(tree / "hollow"))
+    assert not places.ignores_case(str(tree / "hollow"))
 
 
 @pytest.mark.parametrize(
