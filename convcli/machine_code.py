@@ -229,9 +229,10 @@ def _keep(path: Path | None, code: bytes) -> None:
             image, offset = laid_out(code, _ENTRY)
     content = image + code
     end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
-    with suppress(OSError), new_file(path, overwrite=True) as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content + end)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)  # whose permissions would be kept, and may be its fault
+        with new_file(path, mode=0o600) as file:
+            file.write(content + end)
 
 
 def _compile(name: str, signature: Signature) -> bytes:
