@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
 from convcli import image
-from convcli.errors import ConvcliError, reason_of, shown
+from convcli.errors import reason_of, shown
 from convcli.formats import FORMATS
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
-Status = Literal["written", "failed", "skipped"]
+Status = Literal["written", "failed", "skipped", "not tried"]
+
+# What will not be otherwise for the next picture: the disk or the share of it is full, or it
+# cannot be written to.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 # A signal that comes just as Python begins to wait is noticed only when the wait is over.
 _LOOK_SECONDS = 0.2
+# What is being written when a signal comes has this long to be finished. All is to be over
+# within a second of the signal.
+_PATIENCE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Outcome:
     """What became of a job.
 
     `megapixels` and `plan` are those of a picture that was filtered; `error` is the
-    exception of one that failed, and `reason` its one line.
+    exception of one that failed, and `reason` its one line, or why it was not tried.
     """
 
     job: Job
@@ -80,13 +88,18 @@ class Filter:
 
 def run(
     jobs: list[Job], what: Filter, workers: int | None, on_progress: OnProgress | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Do the jobs, several at a time, and yield each one's outcome as it is known.
 
     One picture uses all workers. Several share them: each is filtered by its part, which for
     decoding and encoding too is better than all cores on one picture after the other. Only
     ``tiled``, whose processes are the workers, takes one picture at a time. One that fails
-    does not stop the others.
+    does not stop the others, unless there is no room for more: then the rest is not tried.
+
+    All is done in other threads, so that this one can take signals whatever C code is at work.
+    A KeyboardInterrupt or SystemExit that comes here, or is thrown in, stops the work; what is
+    finished all the same is yielded before it goes on its way. A thread that is deep in C code
+    is not waited for.
 
     `on_progress` hears of the regions of a picture that is alone.
     """
@@ -100,37 +113,60 @@ def run(
             todo.append(job)
     tiled = what.options.get("method") == "tiled"
     at_once = 1 if tiled else max(1, min(cores, len(todo)))
+    stopping = threading.Event()
+    no_room: list[str] = []
+
+    def go_on(done: int, total: int) -> None:
+        if stopping.is_set():
+            raise _StoppedError
+        if on_progress and len(todo) == 1:
+            on_progress(done, total)
+
     options = Options(**what.options)
     options["workers"] = max(1, cores // at_once)
     options["pictures"] = max(1, len(todo))
     options["scratch"] = True
-    if at_once == 1:
-        options["on_progress"] = on_progress if len(todo) == 1 else None
-        for job in todo:
-            yield _outcome(job, what, options)
-        return
-    stopping = threading.Event()
-
-    def go_on(_done: int, _total: int) -> None:
-        if stopping.is_set():
-            raise ConvcliError("interrupted")
-
     options["on_progress"] = go_on
+
+    def attempt(job: Job) -> Outcome:
+        if no_room:
+            return Outcome(job, "not tried", no_room[0])
+        outcome = _outcome(job, what, options)
+        if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
+            no_room.append(reason_of(outcome.error))
+        return outcome
+
     waiting: set[Future[Outcome]] = set()
     queue = iter(todo)
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            while True:
-                # A few jobs ahead keep every thread busy, and a long list costs no memory.
-                for job in islice(queue, 2 * at_once - len(waiting)):
-                    waiting.add(pool.submit(_outcome, job, what, options))
-                if not waiting:
-                    break
-                finished, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            stopping.set()  # Ctrl-C must not wait for large pictures to be filtered
+    pool = ThreadPoolExecutor(at_once)
+    patient = True
+    try:
+        while True:
+            # A few jobs ahead keep every thread busy, and a long list costs no memory.
+            for job in islice(queue, 2 * at_once - len(waiting)):
+                waiting.add(pool.submit(attempt, job))
+            if not waiting:
+                break
+            for future in wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                waiting.discard(future)
+                yield future.result()
+    except (KeyboardInterrupt, SystemExit):
+        patient = False
+        stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for future in wait(waiting, _PATIENCE_SECONDS).done:
+            if not (future.cancelled() or future.exception()):
+                outcome = future.result()
+                if not isinstance(outcome.error, _StoppedError):
+                    yield outcome
+        raise
+    finally:
+        stopping.set()  # who listens no more must not wait for large pictures to be filtered
+        pool.shutdown(wait=patient, cancel_futures=True)
+
+
+class _StoppedError(Exception):
+    """What is raised in threads that filter when everything shall end."""
 
 
 def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
