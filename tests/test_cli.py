@@ -778,8 +778,10 @@ main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(("inputs", "step"), [(["a.png"], 0.01), (["a.png", "b.jpg"], 0.01),
-                                              (["a.png"], 30), (["a.png", "b.jpg"], 30)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("inputs", "step"),
+    [(["a.png"], 0.01), (["a.png", "b.jpg"], 0.01), (["a.png"], 30), (["a.png", "b.jpg"], 30)],
+)
 def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, step):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW.replace("{step}", str(step)), *BLUR, *inputs, "-o", "out/"],
