@@ -154,8 +154,9 @@ def run(
         patient = False
         stopping.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        for future in wait(waiting, _PATIENCE_SECONDS).done:
-            if not (future.cancelled() or future.exception()):
+        begun = [future for future in waiting if not future.cancelled()]
+        for future in wait(begun, _PATIENCE_SECONDS).done:
+            if not future.exception():
                 outcome = future.result()
                 if not isinstance(outcome.error, _StoppedError):
                     yield outcome

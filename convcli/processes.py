@@ -94,6 +94,7 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     # pathos keeps pools by id and would hand a closed one to the next caller.
     before = active_children()
     try:
+        _check_threads()
         pool = ProcessPool(
             workers,
             id=f"convcli-{os.getpid()}-{next(_counter)}",
@@ -111,6 +112,22 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
         yield pool
     finally:
         _stop(pool)
+
+
+def _check_threads() -> None:
+    """Find out whether a pool's three threads, and the one that stops it, can be started.
+
+    A pool of which only some could is half there: its workers come back when they are killed.
+    """
+    enough = threading.Event()
+    threads = [threading.Thread(target=enough.wait, daemon=True) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        enough.set()
+    for thread in threads:
+        thread.join()
 
 
 def _stop(pool: ProcessPool) -> None:

@@ -56,13 +56,14 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
 
     from convcli.batch import Filter
     from convcli.borders import check_value
-    from convcli.planning import check_method, worker_count
+    from convcli.planning import check_import, check_method, worker_count
     from convcli.types import Options
 
     check_method(shared.method)
     worker_count(shared.workers)
     check_value(shared.border_value)
     _check_options(shared)
+    check_import(shared.method)
     verb = verb_for()
     if not shared.debug:  # when memory runs out, thread pools log tracebacks
         logging.getLogger("concurrent.futures").disabled = True
