@@ -56,6 +56,7 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
             return
         # Renaming needs no permission on the old file; a read-only one is meant to stay.
         if not os.access(target, os.W_OK):
+            os.close(os.open(target, os.O_WRONLY))  # the system may have a better reason
             raise PermissionError(13, os.strerror(13), os.fspath(path))
 
     folder = os.path.dirname(target)
