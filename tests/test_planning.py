@@ -214,7 +214,7 @@ def test_numba_that_is_broken_is_done_without(method, monkeypatch):
     monkeypatch.setattr(costs.machine_code, "is_any_kept", lambda: False)
     try:
         # So many pictures that compiling would be worth while.
-        plan = plan_for((4000, 6000), "uint8", DENSE, method, pictures=1000)
+        plan = plan_for((4000, 6000), "uint8", gaussian_kernel(3.0), method, pictures=1000)
         assert plan.loop in ("direct_numpy", "overlap_add")
         assert "numba" not in plan.predicted
         planning._broken.clear()
