@@ -213,7 +213,8 @@ def plan_for(
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
-    if (seconds := loading(plan, dtype, several)) >= COMPILING:
+    seconds = loading(plan, dtype, several)
+    if plan["loop"] == "direct_numba" and seconds >= COMPILING:
         if method != "numba" and _import_problem("numba"):
             # It would be imported now. numpy takes its place, now that it is known to be broken.
             return plan_for(

@@ -179,6 +179,8 @@ def _status() -> int:
         if "--debug" in sys.argv:
             raise
         more = "" if isinstance(error, OSError) else "; --debug shows where"
+        if isinstance(error, ImportError) and error.msg:  # numpy's is a page; the last line is why
+            error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
         return 1
 
