@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Literal
 
-from convcli import image
-from convcli.errors import ConvcliError, reason_of, shown
+from convcli import image, memory
+from convcli.errors import reason_of, shown
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
-Status = Literal["written", "failed", "skipped"]
+Status = Literal["written", "failed", "skipped", "not tried"]
+
+# What will not be otherwise for the next picture: the disk or the share of it is full, or it
+# cannot be written to.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 # A signal that comes just as Python begins to wait is noticed only when the wait is over.
 _LOOK_SECONDS = 0.2
+# What is being written when a signal comes has this long to be finished. All is to be over
+# within a second of the signal.
+_PATIENCE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Outcome:
     """What became of a job.
 
     `megapixels` and `plan` are those of a picture that was filtered; `error` is the
-    exception of one that failed, and `reason` its one line.
+    exception of one that failed, and `reason` its one line, or why it was not tried.
     """
 
     job: Job
@@ -81,13 +91,18 @@ class Filter:
 
 def run(
     jobs: list[Job], what: Filter, workers: int | None, on_progress: OnProgress | None = None
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Do the jobs, several at a time, and yield each one's outcome as it is known.
 
     One picture uses all workers. Several share them: each is filtered by its part, which for
     decoding and encoding too is better than all cores on one picture after the other. Only
     ``tiled``, whose processes are the workers, takes one picture at a time. One that fails
-    does not stop the others.
+    does not stop the others, unless there is no room for more: then the rest is not tried.
+
+    All is done in other threads, so that this one can take signals whatever C code is at work.
+    A KeyboardInterrupt or SystemExit that comes here, or is thrown in, stops the work; what is
+    finished all the same is yielded before it goes on its way. A thread that is deep in C code
+    is not waited for.
 
     `on_progress` hears of the regions of a picture that is alone.
     """
@@ -101,41 +116,101 @@ def run(
             todo.append(job)
     tiled = what.options.get("method") == "tiled"
     at_once = 1 if tiled else max(1, min(cores, len(todo)))
+    stopping = threading.Event()
+    no_room: list[str] = []
+
+    def go_on(done: int, total: int) -> None:
+        if stopping.is_set():
+            raise _StoppedError
+        if on_progress and len(todo) == 1:
+            on_progress(done, total)
+
     options = Options(**what.options)
     options["workers"] = max(1, cores // at_once)
     options["pictures"] = max(1, len(todo))
     options["scratch"] = True
-    if at_once == 1:
-        options["on_progress"] = on_progress if len(todo) == 1 else None
-        for job in todo:
-            yield _outcome(job, what, options)
-        return
-    stopping = threading.Event()
-
-    def go_on(_done: int, _total: int) -> None:
-        if stopping.is_set():
-            raise ConvcliError("interrupted")
-
     options["on_progress"] = go_on
+    room = _Memory()
+
+    def attempt(job: Job) -> Outcome:
+        if no_room:
+            return Outcome(job, "not tried", no_room[0])
+        with room.shared() as take:
+            outcome = _outcome(job, what, options, take)
+        if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
+            no_room.append(reason_of(outcome.error))
+        return outcome
+
     waiting: set[Future[Outcome]] = set()
     queue = iter(todo)
-    with ThreadPoolExecutor(at_once) as pool:
+    pool = ThreadPoolExecutor(at_once)
+    patient = True
+    try:
+        while True:
+            # A few jobs ahead keep every thread busy, and a long list costs no memory.
+            for job in islice(queue, 2 * at_once - len(waiting)):
+                waiting.add(pool.submit(attempt, job))
+            if not waiting:
+                break
+            for future in wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                waiting.discard(future)
+                yield future.result()
+    except (KeyboardInterrupt, SystemExit):
+        patient = False
+        stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        begun = [future for future in waiting if not future.cancelled()]
+        for future in wait(begun, _PATIENCE_SECONDS).done:
+            if not future.exception():
+                outcome = future.result()
+                if not isinstance(outcome.error, _StoppedError):
+                    yield outcome
+        raise
+    finally:
+        stopping.set()  # who listens no more must not wait for large pictures to be filtered
+        pool.shutdown(wait=patient, cancel_futures=True)
+
+
+class _StoppedError(Exception):
+    """What is raised in threads that filter when everything shall end."""
+
+
+class _Memory:
+    """Lets a picture be decoded when it fits into memory beside those at work."""
+
+    def __init__(self) -> None:
+        free = memory.available()
+        # Half of it: what is counted is the least that a picture takes.
+        self._most = math.inf if free is None else free / 2
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def shared(self) -> Iterator[Callable[[int], None]]:
+        """Hand out a function that takes so many bytes, to be given back in the end."""
+        own = 0
+
+        def take(size: int) -> None:
+            nonlocal own
+            with self._changed:
+                # One that is alone need not wait; whether it fits at all is said when it is read.
+                self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._most)
+                self._taken += size
+                own = size
+
         try:
-            while True:
-                # A few jobs ahead keep every thread busy, and a long list costs no memory.
-                for job in islice(queue, 2 * at_once - len(waiting)):
-                    waiting.add(pool.submit(_outcome, job, what, options))
-                if not waiting:
-                    break
-                finished, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
-                yield from (future.result() for future in finished)
+            yield take
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            stopping.set()  # Ctrl-C must not wait for large pictures to be filtered
+            with self._changed:
+                self._taken -= own
+                self._changed.notify_all()
 
 
-def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
-    """Read, filter and write one picture; whatever goes wrong is that picture's outcome."""
+def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], None]) -> Outcome:
+    """Read, filter and write one picture; whatever goes wrong is that picture's outcome.
+
+    `take` is called with the bytes that the picture will take, and may wait for them.
+    """
     start = time.perf_counter()
     doing = ""
     plans: list[Plan] = []
@@ -163,7 +238,7 @@ def _outcome(job: Job, what: Filter, options: Options) -> Outcome:
             picture = what.begun.pop(job)()
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
-            picture = image.read(source, job.format, what.grey, what.luma)
+            picture = image.read(source, job.format, what.grey, what.luma, take)
         height, width = picture.pixels.shape[:2]
         format_name, count = job.format or picture.format, picture.frames
         result = replace(filtered(picture, 0, count), later=later(picture.later, count))

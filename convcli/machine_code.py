@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from convcli.elf import laid_out
+from convcli.errors import ConvcliError
 from convcli.writing import new_file
 
 Signature = tuple[tuple[str, int], ...]
@@ -94,11 +95,20 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 def is_kept(name: str, dtype: str) -> bool:
     """Say whether an earlier run has kept a function; looks at the files' names alone."""
+    return _is_kept(f"{name}-{dtype}-")
+
+
+def is_any_kept() -> bool:
+    """Say whether an earlier run has kept any function."""
+    return _is_kept("")
+
+
+def _is_kept(beginning: str) -> bool:
     folder, versions = _folder(), _versions()
     if folder is None or versions is None:
         return False
     with suppress(OSError), os.scandir(folder) as entries:
-        return any(entry.name.startswith(f"{versions}-{name}-{dtype}-") for entry in entries)
+        return any(entry.name.startswith(f"{versions}-{beginning}") for entry in entries)
     return False
 
 
@@ -122,14 +132,22 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         # llvmlite and numba raise what they like, and a new release may change what is relied
         # on here. numba's dispatcher compiles in this process and gives the same results.
         _log.debug("numba runs %s itself: %s", name, error)
-        return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
+        try:
+            return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
+        except Exception as broken:
+            raise ConvcliError(
+                f"numba cannot be imported ({type(broken).__name__}: {broken}); "
+                "--method numpy or fft does without"
+            ) from broken
 
 
 def _folder() -> Path | None:
     """Return the folder that objects are kept in, if nobody else can write to it."""
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(base) / "convcli"
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not base.is_absolute():  # then it is to be ignored, says the specification
+            base = Path.home() / ".cache"
+        folder = base / "convcli"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _is_private(folder.lstat()) else None
     except (OSError, RuntimeError):  # no home, or nothing can be written there
@@ -229,9 +247,10 @@ def _keep(path: Path | None, code: bytes) -> None:
             image, offset = laid_out(code, _ENTRY)
     content = image + code
     end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
-    with suppress(OSError), new_file(path, overwrite=True) as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content + end)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)  # whose permissions would be kept, and may be its fault
+        with new_file(path, mode=0o600) as file:
+            file.write(content + end)
 
 
 def _compile(name: str, signature: Signature) -> bytes:

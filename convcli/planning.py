@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convcli import machine_code
 from convcli.checks import count
 from convcli.costs import (
     COMPILING,
@@ -25,7 +27,7 @@ from convcli.costs import (
     separable_cost,
 )
 from convcli.decimation import Decimations
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, reason_of
 from convcli.kernel import Kernel, whole_numbers
 from convcli.loops import LOOPS
 from convcli.words import METHODS, Method, listed
@@ -211,7 +213,22 @@ def plan_for(
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
-    if (seconds := loading(plan, dtype, several)) >= COMPILING:
+    seconds = loading(plan, dtype, several)
+    if plan["loop"] == "direct_numba" and seconds >= COMPILING:
+        if method != "numba" and _import_problem("numba"):
+            # It would be imported now. numpy takes its place, now that it is known to be broken.
+            return plan_for(
+                shape,
+                dtype,
+                kernels,
+                method,
+                workers,
+                exact=exact,
+                pictures=pictures,
+                form=form,
+                decimations=decimations,
+                besides=besides,
+            )
         often = ", once" if seconds < COMPILING_EACH_TIME else "; there is no place to keep them"
         reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"
     return Plan(
@@ -261,10 +278,34 @@ def worker_count(workers: int | None) -> int:
     return count(workers, "workers")
 
 
+_broken: set[str] = set()  # packages that are there, and could not be imported
+
+
 @cache
 def _installed(word: Method) -> bool:
     package = PRESETS[word].package
-    return package is None or find_spec(package) is not None
+    return package is None or (package not in _broken and find_spec(package) is not None)
+
+
+def _import_problem(package: str) -> str:
+    """Import a package that is needed now, and say why it cannot be."""
+    try:
+        import_module(package)
+    except Exception as error:  # a package may raise what it likes
+        _broken.add(package)
+        _installed.cache_clear()
+        return f"cannot be imported ({reason_of(error)})"
+    return ""
+
+
+def check_import(method: Method) -> None:
+    """Raise `ConvcliError` if the package of a method is broken, where it is certainly needed."""
+    package = PRESETS[method].package if method != "auto" else None
+    needed = package == "pathos" or (package == "numba" and not machine_code.is_any_kept())
+    if package and needed and (problem := _import_problem(package)):
+        raise ConvcliError(
+            f"method {method!r} needs the package {package}, which {problem}; choose another method"
+        )
 
 
 def check_method(method: Method) -> None:

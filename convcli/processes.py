@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from multiprocess import active_children
 from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, reason_of
 from convcli.execute import Region, RegionFilter, region_filter
 from convcli.planning import Plan
 from convcli.recipe import Recipe
@@ -48,7 +49,7 @@ def run_in_processes(
     Raises
     ------
     ConvcliError
-        If a worker dies.
+        If a worker dies or fails, or there is no room for the pictures.
     """
     filter_region = region_filter(plan, recipe, source.shape[2])
     # Compile (or load) the loops here, so that forked workers have them already.
@@ -75,8 +76,9 @@ def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | 
         waiting[0].wait(_LOOK_SECONDS)
         died = any(worker.exitcode is not None for worker in workers)
         for result in [result for result in waiting if result.ready()]:
-            result.get()
             waiting.remove(result)
+            if failure := result.get():
+                raise ConvcliError(f"a worker process failed: {failure}")
         if on_progress:
             on_progress(len(regions) - len(waiting), len(regions))
         if died and waiting:
@@ -90,16 +92,42 @@ def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | 
 def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     """Start a pool under an id of its own, and stop it whatever happens."""
     # pathos keeps pools by id and would hand a closed one to the next caller.
-    pool = ProcessPool(
-        workers,
-        id=f"convcli-{os.getpid()}-{next(_counter)}",
-        initializer=_attach,
-        initargs=described,
-    )
+    before = active_children()
+    try:
+        _check_threads()
+        pool = ProcessPool(
+            workers,
+            id=f"convcli-{os.getpid()}-{next(_counter)}",
+            initializer=_attach,
+            initargs=described,
+        )
+    except (OSError, RuntimeError) as error:
+        for child in set(active_children()) - set(before):
+            child.kill()
+        raise ConvcliError(
+            f"worker processes cannot be started ({reason_of(error)}); "
+            "try --method numba, which uses threads"
+        ) from error
     try:
         yield pool
     finally:
         _stop(pool)
+
+
+def _check_threads() -> None:
+    """Find out whether a pool's three threads, and the one that stops it, can be started.
+
+    A pool of which only some could is half there: its workers come back when they are killed.
+    """
+    enough = threading.Event()
+    threads = [threading.Thread(target=enough.wait, daemon=True) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+    finally:
+        enough.set()
+    for thread in threads:
+        thread.join()
 
 
 def _stop(pool: ProcessPool) -> None:
@@ -135,7 +163,19 @@ def _shared(size: int) -> BufferWrapper:
     It is a file that has no name any more, in /dev/shm or, where that is too small, in the
     folder for temporary files: not even a SIGKILL of everything leaves it behind.
     """
-    return BufferWrapper(max(size, 1))
+    try:
+        memory = BufferWrapper(max(size, 1))
+        arena, start, stop = memory._state[0]
+        # What fills up in the meantime would be found out by a SIGBUS. It costs nothing that
+        # the first write to each page would not.
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(arena.fd, start, stop - start)
+    except OSError as error:
+        raise ConvcliError(
+            f"no room for {size} bytes of shared memory ({error.strerror}); "
+            "try --method numba, which uses threads"
+        ) from error
+    return memory
 
 
 def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
@@ -146,10 +186,8 @@ def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -
     return np.frombuffer(memoryview(samples), dtype).reshape(shape)
 
 
-# What a worker keeps between its tasks.
-_filter_region: RegionFilter
-_source: Pixels
-_out: Pixels
+# What a worker keeps between its tasks: the filter and both pictures, or why it has none.
+_prepared: tuple[RegionFilter, Pixels, Pixels] | str
 
 
 def _attach(
@@ -162,14 +200,29 @@ def _attach(
     out_shape: tuple[int, ...],
 ) -> None:  # pragma: no cover - runs in the workers
     """Prepare a worker: the loops, and both pictures in shared memory."""
-    global _filter_region, _source, _out
+    global _prepared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files
         signal.signal(number, signal.SIG_DFL)
-    _filter_region = region_filter(plan, recipe, source_shape[2])
-    _source = _view(source, source_shape, source_dtype)
-    _out = _view(out, out_shape, recipe.out_dtype)
+    try:
+        filter_region = region_filter(plan, recipe, source_shape[2])
+        pixels = _view(source, source_shape, source_dtype)
+        _prepared = filter_region, pixels, _view(out, out_shape, recipe.out_dtype)
+    except BaseException as error:
+        _prepared = reason_of(error)
 
 
-def _fill_region(region: Region) -> None:  # pragma: no cover - runs in the workers
-    _filter_region(_source, _out, region)
+def _fill_region(region: Region) -> str:  # pragma: no cover - runs in the workers
+    """Fill a region, and return nothing, or why not.
+
+    What is raised would not always arrive: SystemExit ends the worker, and what cannot be
+    pickled, or un-pickled, never comes.
+    """
+    if isinstance(_prepared, str):
+        return _prepared
+    filter_region, source, out = _prepared
+    try:
+        filter_region(source, out, region)
+    except BaseException as error:
+        return reason_of(error)
+    return ""

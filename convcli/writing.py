@@ -1,7 +1,8 @@
-"""Files are written whole or not at all: a temporary file beside the target, then a rename."""
+"""Files are written whole or not at all: without a name until they are on the disk."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -15,12 +16,15 @@ _unfinished: set[str] = set()
 
 
 @contextmanager
-def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
+def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a file that appears under its name only once everything in it is on the disk.
 
-    An older file of that name stays intact until then, and keeps its permissions; on any
-    error the temporary file is removed. Symbolic links are followed, so that a link stays
-    a link. What is not a regular file (``/dev/stdout``, a FIFO) is written directly.
+    An older file of that name stays intact until then, and keeps its permissions, and its
+    owner and group where that is permitted; hard links to it keep the old content, and
+    extended attributes are lost. Until then the new file has no name (Linux's ``O_TMPFILE``),
+    so that not even a SIGKILL leaves it behind; where the file system has no such files, it has
+    a hidden one, which is removed on any error. Symbolic links are followed, so that a link
+    stays a link. What is not a regular file (``/dev/stdout``, a FIFO) is written directly.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
         Where the file shall be.
     overwrite : bool
         Whether a file of that name may be replaced.
+    mode : int
+        Permissions of a file that is new, less the umask.
 
     Raises
     ------
@@ -50,24 +56,34 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
             return
         # Renaming needs no permission on the old file; a read-only one is meant to stay.
         if not os.access(target, os.W_OK):
+            os.close(os.open(target, os.O_WRONLY))  # the system may have a better reason
             raise PermissionError(13, os.strerror(13), os.fspath(path))
 
     folder = os.path.dirname(target)
     # Short whatever the target is called (255 bytes is a common limit), and hidden.
     temporary = os.path.join(folder, f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
     _unfinished.add(temporary)
-    # 0o666 less the umask, as for any new file; O_EXCL so that nobody's file is reused.
     try:
-        number = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        with open(number, "w+b") as file:
-            yield file
-            file.flush()
+        number = _open_without_name(folder, mode)
+        is_named = number is None
+        if number is None:
+            # O_EXCL so that nobody's file is reused.
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            number = os.open(temporary, flags, mode)
+        with _Whole(io.FileIO(number, "r+b")) as whole:
+            yield whole
+            whole.flush()
             if before is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
-            os.fsync(file.fileno())
+                _make_like(number, before)
+            os.fsync(number)
+            if not is_named:
+                # With a folder's number Python calls linkat(2), which follows what stands in
+                # /proc; the names are absolute, so the number itself is of no account.
+                given = f"/proc/self/fd/{number}", temporary if overwrite else target
+                os.link(*given, src_dir_fd=number, follow_symlinks=True)
         if overwrite:
             os.replace(temporary, target)
-        else:
+        elif is_named:
             _rename_to_new(temporary, target)
     except BaseException:
         with suppress(OSError):
@@ -76,6 +92,36 @@ def new_file(path: Path, overwrite: bool = False) -> Iterator[BinaryIO]:
     finally:
         _unfinished.discard(temporary)
     _sync_folder(folder)
+
+
+class _Whole(io.BufferedRandom):
+    """A file that keeps its number from encoders in C.
+
+    Pillow's would write to that themselves, and take a write that was cut short for a whole
+    one: on a full disk the last 64 kB of a picture could be missing, and nobody told.
+    """
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def _open_without_name(folder: str, mode: int) -> int | None:
+    """Open a file that has no name yet, where the system offers that and a way to give it one."""
+    if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+    except OSError:  # if it is not the file system that lacks them, the next attempt tells
+        return None
+
+
+def _make_like(number: int, before: os.stat_result) -> None:
+    """Give a new file the owner, group and permissions of the one that it replaces."""
+    for owner in (before.st_uid, -1):  # the group alone is permitted to its members
+        with suppress(OSError):
+            os.fchown(number, owner, before.st_gid)
+            break
+    os.fchmod(number, stat.S_IMODE(before.st_mode))  # last, as a new owner costs set-user-ID
 
 
 def remove_unfinished() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
 import convcli
-from convcli import batch, image
+from convcli import batch, image, memory
 from convcli.batch import Filter, run
 from convcli.jobs import Job
 
@@ -90,7 +92,7 @@ def test_what_was_found_before_is_told_and_not_tried(jobs):
         (MemoryError(), "needs more memory than there is"),
         (RuntimeError("a\x1b[31m\nb"), r"RuntimeError: a\x1b[31m\nb"),
         (KeyError("x"), "KeyError: 'x'"),
-        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(5, "Input/output error"), "Input/output error"),
         (ValueError("of this value"), "of this value"),
         (AssertionError(), "AssertionError: "),
     ],
@@ -161,7 +163,7 @@ def test_tiled_takes_one_picture_at_a_time_with_all_cores(jobs):
 
     list(run(jobs, Filter(note, {"method": "tiled"}), 4))
     assert seen == [4] * 5
-    assert threads == {threading.current_thread()}
+    assert len(threads) == 1
 
 
 def test_a_picture_that_is_alone_tells_how_far_it_is(jobs):
@@ -242,6 +244,37 @@ def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
     assert len(submitted) == 40
 
 
+NO_ROOM = [errno.ENOSPC, errno.EDQUOT, errno.EROFS]
+
+
+@pytest.mark.parametrize("number", NO_ROOM, ids=errno.errorcode.get)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_there_is_no_room_the_rest_is_not_tried(jobs, monkeypatch, number, workers):
+    written = []
+
+    def write(result, target, *_arguments, **_settings):
+        if written:
+            raise OSError(number, os.strerror(number), target)
+        written.append(target)
+
+    monkeypatch.setattr(image, "write", write)
+    outcomes = list(run(jobs * 4, BLUR, workers))
+    statuses = [outcome.status for outcome in outcomes]
+    assert statuses.count("written") == 1
+    assert 1 <= statuses.count("failed") <= workers
+    assert statuses.count("not tried") == 19 - statuses.count("failed")
+    reasons = {outcome.reason for outcome in outcomes if outcome.status == "not tried"}
+    assert reasons == {os.strerror(number)}
+
+
+def test_a_file_that_is_too_large_is_no_reason_to_stop(jobs, monkeypatch):
+    def write(*_arguments, **_settings):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(image, "write", write)
+    assert [outcome.status for outcome in run(jobs, BLUR, 2)] == ["failed"] * 5
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_stops_listening_stops_the_work(jobs, workers):
     outcomes = run(jobs * 4, Filter(blurred, {}, overwrite=True), workers)
@@ -251,29 +284,73 @@ def test_who_stops_listening_stops_the_work(jobs, workers):
     assert not any(name.startswith("ThreadPool") for name in names)
 
 
-def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch):
-    begun = []
+class Interruption:
+    """`wait`, into which Ctrl-C comes once, when something has happened."""
+
+    def __init__(self, happened):
+        self._happened = happened
+
+    def __call__(self, *arguments):
+        if self._happened is None:
+            return wait(*arguments)
+        while not self._happened():
+            time.sleep(0.01)
+        self._happened = None
+        raise KeyboardInterrupt
+
+
+def told_until_ctrl_c(outcomes):
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(iter(lambda: next(outcomes), None))
+    return told
+
+
+@pytest.mark.parametrize("busy", ["python", "C"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch, busy, count):
+    """Between its regions it is stopped; deep in C code it is left alone."""
+    begun, end = [], threading.Event()
 
     def endless(picture, options):
         begun.append(picture)
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            options["on_progress"](1, 1000)
-            time.sleep(0.01)
+        while time.monotonic() < until and not end.is_set():
+            if busy == "python":
+                options["on_progress"](1, 1000)
+            end.wait(0.01)
         return picture.pixels
 
-    def interrupted(*_arguments, **_settings):
-        while len(begun) < 2:
-            time.sleep(0.01)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(batch, "wait", interrupted)
+    monkeypatch.setattr(batch, "wait", Interruption(lambda: len(begun) == min(count, 2)))
+    outcomes = run(jobs[:count], Filter(endless, {}), 2)
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        list(run(jobs, Filter(endless, {}), 2))
+    assert told_until_ctrl_c(outcomes) == []
     assert time.monotonic() - start < PATIENCE / 2
-    assert len(begun) == 2  # what waited for a thread never gets one
+    assert len(begun) == min(count, 2)  # what waited for a thread never gets one
     assert not jobs[0].target.exists()
+    end.set()
+
+
+@pytest.mark.parametrize("where", ["in here", "with who listens"])
+def test_what_is_finished_after_ctrl_c_is_told(jobs, monkeypatch, where):
+    """Or the sum of a batch would be smaller than the number of its files."""
+    last = threading.Event()
+
+    def one_waits(picture, options):
+        if not np.array_equal(picture.pixels, first):
+            last.wait(PATIENCE)
+        return picture.pixels
+
+    first = image.read(jobs[0].source).pixels
+    outcomes = run(jobs[:2], Filter(one_waits, {}), 2)
+    assert next(outcomes).job is jobs[0]
+    if where == "in here":
+        monkeypatch.setattr(batch, "wait", Interruption(lambda: last.set() or True))
+        told = told_until_ctrl_c(outcomes)
+    else:
+        last.set()
+        told = [outcomes.throw(KeyboardInterrupt()), *told_until_ctrl_c(outcomes)]
+    assert [(outcome.job, outcome.status) for outcome in told] == [(jobs[1], "written")]
 
 
 def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
@@ -304,3 +381,30 @@ def test_what_a_format_leaves_out_is_noted(tmp_path):
     assert noted["PNG"] == noted["TIFF"] == ""
     assert noted["BMP"] == "BMP has no place for its colour profile, left out"
     assert "256 colours" in noted["GIF"]
+
+
+@pytest.mark.parametrize(("free", "together"), [(30_000, 1), (10**9, 2), (None, 2)])
+def test_pictures_wait_for_memory(jobs, monkeypatch, free, together):
+    """Each of 60 x 40 pixels takes 19 kB and more."""
+    monkeypatch.setattr(memory, "available", lambda: free)
+    at_work, most = [], []
+
+    def watched(picture, options):
+        at_work.append(picture)
+        time.sleep(0.05)
+        most.append(len(at_work))
+        at_work.remove(picture)
+        return picture.pixels
+
+    outcomes = list(run(jobs, Filter(watched, {}), 2))
+    assert [outcome.status for outcome in outcomes] == ["written"] * 5
+    assert max(most) == together
+
+
+def test_a_picture_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
+    free = iter([10**9, 100, 10**9, 10**9])
+    monkeypatch.setattr(memory, "available", lambda: next(free))
+    outcomes = list(run(jobs[:3], Filter(lambda p, o: p.pixels, {}), 1))
+    assert sorted(outcome.status for outcome in outcomes) == ["failed", "written", "written"]
+    (failed,) = (outcome for outcome in outcomes if outcome.status == "failed")
+    assert "needs about" in failed.reason

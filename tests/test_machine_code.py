@@ -134,6 +134,7 @@ def test_files_are_for_their_owner_alone(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o666)  # somebody else may have written to it
     assert run(tmp_path)[0] == ["21", "True"]
+    assert run(tmp_path)[0] == ["21", "False"]  # made anew, for its owner alone
 
 
 def test_a_strided_array_is_refused():

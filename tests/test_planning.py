@@ -202,6 +202,28 @@ def test_what_is_not_installed_is_left_out_or_named(missing, monkeypatch):
         planning._installed.cache_clear()
 
 
+@pytest.mark.parametrize("method", ["auto", "tiled"])
+def test_numba_that_is_broken_is_done_without(method, monkeypatch):
+    def broken(_name):
+        raise RuntimeError("needs another numpy")
+
+    monkeypatch.setattr(planning, "_broken", set())
+    monkeypatch.setattr(planning, "import_module", broken)
+    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: False)
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
+    monkeypatch.setattr(costs.machine_code, "is_any_kept", lambda: False)
+    try:
+        # So many pictures that compiling would be worth while.
+        plan = plan_for((4000, 6000), "uint8", gaussian_kernel(3.0), method, pictures=1000)
+        assert plan.loop in ("direct_numpy", "overlap_add")
+        assert "numba" not in plan.predicted
+        planning._broken.clear()
+        with pytest.raises(ConvcliError, match=r"which cannot be imported .*another numpy"):
+            planning.check_import("numba")
+    finally:
+        planning._installed.cache_clear()
+
+
 def test_printing_a_plan_says_what_why_and_what_else():
     text = str(convcli.plan((4000, 6000, 3), "uint8", gaussian_kernel(3.0), "fft", 2))
     assert "fft: as asked" in text

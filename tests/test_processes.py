@@ -16,6 +16,7 @@ from multiprocess import active_children, heap
 
 import convcli
 from convcli import processes
+from convcli.execute import region_filter
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(3, 3))
@@ -50,10 +51,6 @@ def kill_myself(region):
 
 def exit_early(region):
     raise SystemExit(3)
-
-
-def raise_error(region):
-    raise ValueError("broken in a worker")
 
 
 def wait_long(region):
@@ -93,24 +90,77 @@ def test_an_idle_worker_killed_with_the_queue_lock_does_not_hang(worker_does):
     worker_does(wait_long)
 
     def kill_all():
-        while not active_children():
+        while not active_children() and time.monotonic() < start + 5:
             time.sleep(0.01)
         time.sleep(0.3)
         for child in active_children():
             child.kill()
 
     killer = threading.Thread(target=kill_all)
-    killer.start()
     start = time.monotonic()
+    killer.start()
     with pytest.raises(convcli.ConvcliError, match="worker process died"):
         convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
     killer.join()
     assert time.monotonic() - start < 5
 
 
-def test_an_error_in_a_worker_reaches_the_caller(worker_does):
-    worker_does(raise_error)
-    with pytest.raises(ValueError, match="broken in a worker"):
+class NeverArrivesError(Exception):
+    """Cannot be un-pickled: two arguments are needed, and one is kept."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("broken in a worker"), "broken in a worker"),
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (MemoryError(), "needs more memory than there is"),
+        (NeverArrivesError(1, 2), "NeverArrivesError: 1"),
+        (type("Local", (Exception,), {})(lambda: 0), "Local: <function"),
+    ],
+)
+@pytest.mark.parametrize("where", ["while it filters", "while it starts"])
+def test_whatever_a_worker_raises_is_said(error, reason, where, monkeypatch):
+    parent = os.getpid()
+
+    def fail():
+        if os.getpid() != parent:
+            raise error
+
+    def prepared(*arguments):
+        if where == "while it starts":
+            fail()
+        filter_region = region_filter(*arguments)
+        return lambda *region: fail() or filter_region(*region)
+
+    monkeypatch.setattr(processes, "region_filter", prepared)
+    with pytest.raises(convcli.ConvcliError, match=f"worker process failed: {reason}"):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+
+
+@pytest.mark.parametrize("call", ["fork", "start_new_thread"])
+def test_a_pool_that_cannot_be_started_is_said(monkeypatch, call):
+    def refuse(*_arguments):
+        raise OSError(11, os.strerror(11)) if call == "fork" else RuntimeError("can't start it")
+
+    module = os if call == "fork" else threading
+    monkeypatch.setattr(module, "fork" if call == "fork" else "_start_new_thread", refuse)
+    with pytest.raises(convcli.ConvcliError, match="worker processes cannot be started"):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+
+
+def test_shared_memory_that_has_no_room_is_said(monkeypatch):
+    """It is taken beforehand: to find it out by writing is to be killed by a SIGBUS."""
+
+    def full(*_arguments):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(convcli.ConvcliError, match=r"no room for \d+ bytes .*No space left"):
         convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
 
 

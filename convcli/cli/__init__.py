@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import io
 import os
 import signal
 import sys
@@ -9,7 +11,7 @@ import threading
 import warnings
 from contextlib import suppress
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,6 +69,7 @@ def program() -> None:
     All is written and said by then. To take modules and memory apart one by one would keep the
     caller waiting for another 20 ms.
     """
+    _keep_streams()
     try:
         main()
     except SystemExit as leaving:
@@ -76,6 +79,39 @@ def program() -> None:
                 sys.stderr.flush()
             os._exit(leaving.code)
         raise
+
+
+class _Unfailing(io.FileIO):
+    """Standard error, which may be full or have no reader: that must not stop the work."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def _keep_streams() -> None:
+    """Keep what libraries in C say, which is written to descriptor 2, away from what we say.
+
+    libtiff would break the bar, and say things that are said again in one line with the name of
+    the picture. `--debug` shows them.
+    """
+    # The numbers of streams that are closed (`2>&-`) would be given to the next files opened,
+    # and such messages be written into a picture.
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    if sys.stderr and "--debug" not in sys.argv:
+        ours = io.BufferedWriter(_Unfailing(os.dup(2), "w"))
+        os.dup2(nowhere, 2)
+        encoding, errors = sys.stderr.encoding, sys.stderr.errors
+        # rich asks the second of them how wide the terminal is.
+        sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
+            ours, encoding, errors, line_buffering=True
+        )
+        if faulthandler.is_enabled():
+            faulthandler.enable(sys.stderr)
+    os.close(nowhere)
 
 
 def main() -> None:
@@ -106,11 +142,14 @@ def main() -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """End by way of every ``finally``, which stop workers; or without, if that takes long."""
-    signal.signal(number, signal.SIG_DFL)  # asked a second time, end at once
+    for each in _FATAL:
+        if signal.getsignal(each) is _leave:
+            signal.signal(each, signal.SIG_DFL)  # asked a second time, end at once
     # A thread that filters cannot be stopped, and the end of the program would wait for it.
     deadline = threading.Timer(_PATIENCE_SECONDS, _die, (number,))
     deadline.daemon = True
-    deadline.start()
+    with suppress(RuntimeError):  # the system allows no more threads
+        deadline.start()
     raise SystemExit(128 + number)
 
 
@@ -140,6 +179,8 @@ def _status() -> int:
         if "--debug" in sys.argv:
             raise
         more = "" if isinstance(error, OSError) else "; --debug shows where"
+        if isinstance(error, ImportError) and error.msg:  # numpy's is a page; the last line is why
+            error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
         return 1
 

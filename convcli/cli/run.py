@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from convcli.batch import Filter, Outcome
     from convcli.cli.progress import Bar
     from convcli.types import Options, Pixels
+
+# What a batch ends with, whether or not there is any of it.
+_ALWAYS = ("written", "failed", "skipped")
 
 Verb = Callable[..., "Pixels"]
 """A function of `convcli.filters` with its own arguments bound: ``verb(pixels, **options)``."""
@@ -55,13 +58,14 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
 
     from convcli.batch import Filter
     from convcli.borders import check_value
-    from convcli.planning import check_method, worker_count
+    from convcli.planning import check_import, check_method, worker_count
     from convcli.types import Options
 
     check_method(shared.method)
     worker_count(shared.workers)
     check_value(shared.border_value)
     _check_options(shared)
+    check_import(shared.method)
     verb = verb_for()
     if not shared.debug:  # when memory runs out, thread pools log tracebacks
         logging.getLogger("concurrent.futures").disabled = True
@@ -191,24 +195,48 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
 
 
 def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
-    """Do the jobs, say what became of them, and return how many failed."""
+    """Do the jobs, say what became of them, and return how many are not done."""
     from convcli import batch
 
-    counts = {"written": 0, "failed": 0, "skipped": 0}
+    counts = {"written": 0, "failed": 0, "skipped": 0, "not tried": 0}
     end = ""
+
+    def tell(outcome: Outcome) -> None:
+        nonlocal end
+        counts[outcome.status] += 1
+        if outcome.status == "not tried":
+            end = f": {outcome.reason}"
+        bar.picture_done(outcome.megapixels)
+        _report(outcome, shared, bar.say, alone=len(jobs) == 1)
+
     try:
         with _bar(jobs, shared) as bar, _notices(bar, shared):
-            for outcome in batch.run(jobs, what, shared.workers, bar.regions_done):
-                counts[outcome.status] += 1
-                bar.picture_done(outcome.megapixels)
-                _report(outcome, shared, bar.say, alone=len(jobs) == 1)
-    except (KeyboardInterrupt, SystemExit):
-        end = ", then interrupted"
-        raise
+            outcomes = batch.run(jobs, what, shared.workers, bar.regions_done)
+            try:
+                for outcome in outcomes:
+                    tell(outcome)
+            except (KeyboardInterrupt, SystemExit) as interrupt:
+                end = ", then interrupted"
+                with suppress(KeyboardInterrupt, SystemExit):
+                    # It came here or there; what was finished meanwhile is told in both cases.
+                    tell(outcomes.throw(interrupt))
+                    for outcome in outcomes:
+                        tell(outcome)
+                raise
     finally:
-        if len(jobs) != 1 and not shared.quiet:
-            _say(", ".join(f"{count} {status}" for status, count in counts.items()) + end)
-    return counts["failed"]
+        if not shared.quiet:
+            _say_sum(jobs, counts, end)
+    return counts["failed"] + counts["not tried"]
+
+
+def _say_sum(jobs: list[Job], counts: dict[str, int], end: str) -> None:
+    """Say how many pictures were done; of one that is alone, whether it was interrupted."""
+    if len(jobs) != 1:
+        shown_counts = [f"{n} {status}" for status, n in counts.items() if n or status in _ALWAYS]
+        _say(", ".join(shown_counts) + end)
+    elif end and not counts["written"]:
+        written = "" if jobs[0].target is None else "; nothing was written"
+        _say(f"convcli: interrupted{written}")
 
 
 @contextmanager
@@ -275,7 +303,7 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
 
 def _results(outcome: Outcome) -> dict[str, Any]:
     """Return what a script can use of an outcome."""
-    if outcome.status == "failed":
+    if outcome.status in ("failed", "not tried"):
         return {"reason": outcome.reason}
     if outcome.status == "skipped":
         return {}

@@ -86,7 +86,7 @@ def read(
         no more of it is decoded.
     on_decode : callable, optional
         Called when the pixels are about to be decoded, with the bytes that they and the
-        result will take. It may raise.
+        result will take. It may wait until they are free.
 
     Raises
     ------
@@ -119,9 +119,9 @@ def read(
         if frames > 1 and FORMATS[own_format].frames == "animation":
             _check_animation(image, frames)
         size = _bytes_of(image, frames)
-        memory.check(size)
         if on_decode:
             on_decode(size)
+        memory.check(size)
         if wanted.alone:
             return _decoded(image, wanted)
         # What shows an APNG where it does not move is no part of the animation.

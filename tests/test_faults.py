@@ -1,0 +1,415 @@
+"""Whole processes under faults: kills, full disks, odd environments, packages that are broken."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+BLUR = ("blur", "--sigma", "1", "-m", "numpy")
+PATIENCE = 60  # seconds that nothing here takes, unless it hangs
+
+RUN = """
+import sys
+sys.argv = ["convcli", *sys.argv[1:]]
+from convcli.__main__ import program
+{patch}
+program()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, picture_file, monkeypatch):
+    """Six photographs in `in`, one of them in `a.png`."""
+    for number in range(6):
+        picture_file(f"in/{number}.png")
+    shutil.copy(tmp_path / "in" / "0.png", tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(*argv, patch="", **settings):
+    """Start the program, with something in it replaced."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN.replace("{patch}", patch), *map(str, argv)],
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | settings,
+        # A shell's background jobs ignore Ctrl-C, and so may this process.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def ended(process):
+    """Wait for a process; return its exit status, and what it wrote and said."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()  # or a failure would wait for it for as long as it sleeps
+    return process.returncode, out, err
+
+
+def shell(command, **settings):
+    """Run a line of shell in which ``convcli`` is the program."""
+    line = f'convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
+    return subprocess.run(
+        ["sh", "-c", line], capture_output=True, timeout=PATIENCE, text=True, **settings
+    )
+
+
+def children_of(pid):
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(c) for task in tasks.iterdir() for c in (task / "children").read_text().split()]
+
+
+def is_alive(pid):
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def until(condition):
+    """Wait until something holds, and return it."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+def names_in(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+# --- kills
+
+
+def test_a_batch_that_is_killed_leaves_whole_files_and_nothing_else(folder):
+    argv = (*BLUR, "-r", "in", "-w", "2", "-q")
+    began = time.monotonic()
+    assert ended(start(*argv, "-o", "whole"))[0] == 0
+    took = time.monotonic() - began
+    whole = {path.name: path.read_bytes() for path in Path("whole").iterdir()}
+    assert len(whole) == 6
+    for step in range(12):
+        out = Path(f"out{step}")
+        process = start(*argv, "-o", out)
+        time.sleep(took * (0.5 + step / 24))
+        process.kill()
+        ended(process)
+        if out.exists():
+            assert {path.name: path.read_bytes() for path in out.iterdir()}.items() <= whole.items()
+
+
+WORKER = """
+import convcli.processes as processes, convcli.planning as planning, os, signal, time
+def filtered(region, fill=processes._fill_region):
+    {action}
+    return fill(region)
+processes._fill_region = filtered
+"""
+TILED = ("blur", "--sigma", "1", "-m", "tiled", "-w", "2", "-r", "in", "-o", "out")
+
+
+def test_a_killed_worker_costs_one_picture(folder):
+    """Three of six: what is killed is always a worker of the picture at hand."""
+    action = "os.path.exists('killed') or (open('killed', 'w'), os.kill(os.getpid(), 9))"
+    status, _, said = ended(start(*TILED, patch=WORKER.replace("{action}", action)))
+    first, last = said.splitlines()[-2:]
+    assert "a worker process died (killed, or out of memory); try fewer --workers" in first
+    assert (status, last) == (1, "5 written, 1 failed, 0 skipped")
+    assert len(names_in("out")) == 5
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_workers_do_not_outlive_the_program(folder, number):
+    before = names_in("/dev/shm")
+    process = start(*TILED, patch=WORKER.replace("{action}", "time.sleep(1)"))
+    workers = until(lambda: len(found := children_of(process.pid)) >= 2 and found)
+    process.send_signal(number)
+    status, _, said = ended(process)
+    assert status == -number
+    if number != signal.SIGKILL:
+        assert said.splitlines()[-1] == "0 written, 0 failed, 0 skipped, then interrupted"
+    until(lambda: not any(map(is_alive, workers)))
+    assert not Path("out").exists() or names_in("out") == []
+    assert names_in("/dev/shm") == before
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
+def test_nothing_is_left_when_all_are_killed(folder):
+    before = names_in("/dev/shm")
+    action = WORKER.replace("{action}", "time.sleep(9)")
+    process = start(*TILED, patch=action, start_new_session=True)
+    until(lambda: len(children_of(process.pid)) >= 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    ended(process)
+    assert names_in("/dev/shm") == before
+    assert not Path("out").exists() or names_in("out") == []
+
+
+# --- signals
+
+
+STUCK = """
+import convcli.filters as filters, time
+def stuck(pixels, **options):
+    print("begun", flush=True)
+    time.sleep(30)
+filters.blur = stuck
+"""
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_at_once(folder, second):
+    patient = "import convcli.batch, convcli.cli as c; convcli.batch._PATIENCE_SECONDS = 30\n"
+    patient += "c._PATIENCE_SECONDS = 30\n"
+    process = start(*BLUR, "-r", "in", "-o", "out", patch=patient + STUCK)
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.3)  # it goes on to wait
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(second)
+    assert process.wait(10) == -second
+    ended(process)
+
+
+def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
+    """What is imported first waits, so that the signal comes then."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "typer.py").write_text("print('begun', flush=True); import time; time.sleep(30)")
+    path = os.pathsep.join([str(slow), os.environ.get("PYTHONPATH", "")])
+    process = start("--version", env=os.environ | {"PYTHONPATH": path})
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (-signal.SIGINT, "", "")
+
+
+# --- disks
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS"])
+def test_a_disk_without_room_stops_a_batch(folder, number):
+    patch = (
+        "import convcli.writing as writing, errno, os\n"
+        "count = iter(range(100))\n"
+        "def fsync(file, sync=os.fsync):\n"
+        f"    if next(count) >= 2: raise OSError(errno.{number}, os.strerror(errno.{number}))\n"
+        "    sync(file)\n"
+        "writing._sync_folder = lambda folder: None\n"
+        "os.fsync = fsync\n"
+    )
+    for way in ((), ("--json",)):
+        status, out, said = ended(
+            start(*BLUR, "-w", "1", "-r", "in", "-o", f"out{way}", *way, patch=patch)
+        )
+        reason = os.strerror(getattr(errno, number))
+        failed, last = said.splitlines()
+        assert failed.endswith(f": {reason}")
+        assert last == f"2 written, 1 failed, 0 skipped, 3 not tried: {reason}"
+        assert status == 1
+        assert len(names_in(f"out{way}")) == 2
+        assert out.count('"status": "not tried"') == (3 if way else 0)
+
+
+def test_a_limit_of_a_files_size_is_not_the_end_of_a_batch(folder, picture_file, photo):
+    picture_file("in/large.png", photo)
+    done = shell("ulimit -f 100; convcli blur --sigma 1 -m numpy -r in -o out")
+    failed, last = done.stderr.splitlines()
+    assert failed == "convcli: 'in/large.png': cannot write 'out/large.png': File too large"
+    assert (done.returncode, last) == (1, "6 written, 1 failed, 0 skipped")
+
+
+# --- limits of the system
+
+
+@pytest.mark.parametrize("method", ["numpy", "numba", "fft", "tiled"])
+def test_few_open_files_are_enough(folder, method):
+    done = shell(f"ulimit -n 32; convcli blur --sigma 1 -m {method} -r in -o out -q")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(names_in("out")) == 6
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize("method", ["numba", "tiled"])
+def test_too_few_threads_are_one_line(folder, threads, method):
+    patch = (
+        "import _thread, threading\n"
+        f"left = iter(range({threads}))\n"
+        "def start(*arguments, begin=threading._start_new_thread):\n"
+        '    if next(left, None) is None: raise RuntimeError("can\'t start new thread")\n'
+        "    return begin(*arguments)\n"
+        "threading._start_new_thread = start\n"
+    )
+    argv = ("blur", "--sigma", "1", "-m", method, "a.png", "-q")
+    status, _, said = ended(start(*argv, patch=patch))
+    if status:
+        assert said.count("\n") == 1
+        assert "can't start new thread" in said
+    else:
+        assert (said, Path("a.blur.png").exists()) == ("", True)
+    assert names_in(".") == sorted(["a.png", "in", *(() if status else ["a.blur.png"])])
+
+
+@pytest.mark.parametrize("megabytes", [200, 300, 500, 1000])
+@pytest.mark.parametrize("method", ["numpy", "tiled"])
+def test_too_little_memory_is_no_traceback_and_no_hang(folder, megabytes, method):
+    limit = megabytes << 20
+    set_limit = partial(resource.setrlimit, resource.RLIMIT_AS, (limit, limit))
+    done = subprocess.run(
+        [sys.executable, "-m", "convcli", "blur", "--sigma", "1", "-m", method, "a.png", "-q"],
+        capture_output=True, text=True, timeout=PATIENCE, preexec_fn=set_limit,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) in ((0, 0), (1, 1))
+
+
+# --- packages
+
+
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError"])
+@pytest.mark.parametrize(("package", "words"), [("numba", ["numba"]), ("pathos", ["tiled"])])
+def test_a_package_that_cannot_be_imported_is_needed_by_its_methods_alone(
+    folder, error, package, words
+):
+    stub = folder / "stubs" / package
+    stub.mkdir(parents=True)
+    (stub / "__init__.py").write_text(f"raise {error}('broken\\non this machine')")
+    (stub / "_version.py").write_text("")
+    path = os.pathsep.join([str(folder / "stubs"), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+    for argv in ("--help", "blur --help", "--version", "kernel sobel"):
+        assert shell(f"convcli {argv}", env=env).returncode == 0
+    for method in {"auto", "numpy", "fft", *words}:
+        done = shell(f"convcli blur --sigma 1 -m {method} a.png -f -q", env=env)
+        if method in words:
+            assert done.stderr.count("\n") == 1
+            assert f"method '{method}' needs the package {package}" in done.stderr
+            assert r"broken\non this machine" in done.stderr
+            assert done.returncode == 2
+        else:
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+# --- environments and streams
+
+
+WAYS = {
+    "plain": ("blur --sigma 1 a.png -f", 0),
+    "json": ("blur --sigma 1 a.png -f --json", 0),
+    "dry run": ("blur --sigma 1 a.png -n -f", 0),
+    "explain": ("blur --sigma 1 a.png -f --explain", 0),
+    "batch": ("blur --sigma 1 -r in -o out -f", 0),
+    "a failure": ("blur --sigma 1 é.png", 1),
+    "kernel": ("kernel sobel", 0),
+    "help": ("edge --help", 0),
+}
+ENVIRONMENTS = {
+    "C": "LC_ALL=C",
+    "ascii": "PYTHONIOENCODING=ascii LC_ALL=C PYTHONUTF8=0",
+    "dumb": "TERM=dumb NO_COLOR=1",
+    "narrow": "COLUMNS=1",
+    "nothing": "-i",
+    "no home": "HOME=/nonexistent XDG_CACHE_HOME=",
+    "relative cache": "XDG_CACHE_HOME=cache",  # which the specification says to ignore
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_odd_environments_change_nothing(folder, environment):
+    before = names_in(".")
+    keep = f"PYTHONPATH='{os.environ.get('PYTHONPATH', '')}'"
+    for argv, status in WAYS.values():
+        done = shell(f"env {ENVIRONMENTS[environment]} {keep} {sys.executable} -m convcli {argv}")
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+        assert "\x1b" not in done.stdout + done.stderr
+    assert set(names_in(".")) - set(before) <= {"a.blur.png", "out"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-", "</dev/null", "<&-", "2>&1 | head -c 1"])
+def test_the_work_is_done_whatever_becomes_of_what_is_said(folder, stream):
+    for argv, status in WAYS.values():
+        done = shell(f"{{ convcli {argv}; echo $? >status; }} {stream}")
+        assert "Traceback" not in done.stderr
+        if "head" in stream and argv.split()[-1] in ("--json", "sobel", "--help", "-n", "-f"):
+            continue  # its output has no reader either
+        assert Path("status").read_text() == f"{status}\n"
+    assert Path("a.blur.png").exists()
+    assert len(names_in("out")) == 6
+
+
+def test_a_folder_that_is_gone_is_one_line(folder):
+    for argv, status in (("blur --sigma 1 a.png", 1), ("blur --sigma 1 -n a.png", 1),
+                         ("kernel sobel", 0), ("--version", 0)):  # fmt: skip
+        done = shell(f"mkdir gone; cd gone; rmdir ../gone; convcli {argv}")
+        assert done.returncode == status
+        assert done.stderr.count("\n") == bool(status)
+
+
+def test_a_closed_stream_is_not_given_to_a_picture(folder):
+    """Else the output would be descriptor 2, and what C libraries say would be written into it."""
+    for streams in ("2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+        patch = (
+            "import os, convcli.writing as writing\n"
+            "fsync = os.fsync\n"
+            "os.fsync = lambda file: (os.write(2, b'chatter'), fsync(file))\n"
+        )
+        code = RUN.replace("{patch}", patch)
+        shell(f"'{sys.executable}' -c \"$CODE\" {' '.join(BLUR)} a.png -f {streams}",
+              env=os.environ | {"CODE": code})  # fmt: skip
+        assert b"chatter" not in Path("a.blur.png").read_bytes()
+
+
+CHATTER = """
+import os
+import convcli.batch as batch
+outcome = batch._outcome
+batch._outcome = lambda *a: (os.write(2, b"TIFFFillStrip: Read error\\n"), outcome(*a))[1]
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_c_libraries_say_is_shown_with_debug_alone(folder, debug):
+    argv = (*BLUR, "-r", "in", "-o", "out", *(["--debug"] if debug else []))
+    status, _, said = ended(start(*argv, patch=CHATTER))
+    assert (status, said.count("TIFFFillStrip")) == (0, 6 if debug else 0)
+    assert said.endswith("6 written, 0 failed, 0 skipped\n")
+
+
+@pytest.mark.parametrize("settings", [{"COLUMNS": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}])
+def test_a_bar_on_an_odd_terminal(folder, settings):
+    ours, theirs = pty.openpty()
+    patch = "import convcli.cli.progress as p; p._PATIENCE_SECONDS = 0"
+    env = os.environ | {"TERM": "xterm", "COLUMNS": "80"} | settings
+    process = start(*BLUR, "-r", "in", "-o", "out", "in/x", patch=patch, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # how Linux says that the other side was closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert ended(process)[0] == 1
+    assert b"Traceback" not in shown
+    assert b"6 written, 1 failed, 0 skipped" in shown
+    if "NO_COLOR" in settings:
+        assert b"\x1b[3" not in shown
+    if "TERM" in settings:
+        assert b"\x1b" not in shown
