@@ -131,7 +131,7 @@ def _encode(
         found, left_out = ({}, []) if strip else settings_for(frame.metadata, format_name, mode)
         if format_name == "GIF" and mode != "L":
             left_out.append("GIF holds 256 colours, to which the result was reduced")
-        if format_name == "GIF" and mode in WITH_ALPHA:
+        if format_name == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             left_out.append("GIF's pixels are opaque or not: alpha was cut at a half")
         if frame.frame.get("duration", 0) > _LONGEST.get(format_name, math.inf):
             left_out.append(f"a frame is shown for {_LONGEST[format_name] / 1000:g} s, no longer")
@@ -175,6 +175,12 @@ def _save_jpeg(image: Image.Image, file: io.BufferedRandom, settings: dict[str, 
         raw.write(b"\xff\xd9")  # the system says why
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     file.seek(end + 2)
+
+
+def _is_partly_clear(picture: Picture) -> bool:
+    """Say whether a pixel is neither opaque nor transparent."""
+    alpha = picture.pixels[..., -1]
+    return bool(((alpha > 0) & (alpha < 255)).any())
 
 
 def _settings(picture: Picture, format_name: str, quality: int | None) -> dict[str, Any]:
