@@ -116,6 +116,23 @@ def test_whatever_becomes_of_a_frame_the_next_is_right(format_name, disposal, ki
         np.testing.assert_array_equal(one[seen], other[seen])
 
 
+@pytest.mark.parametrize("colours", [2, 8, 256])
+def test_what_is_cleared_is_transparent(photo, colours):
+    """A frame without a transparent colour of its own would be cleared to the background's."""
+    pixels = np.asarray(Image.fromarray(photo[:48, :64]).quantize(colours).convert("RGBA")).copy()
+    hole = pixels.copy()
+    hole[5:30, 9:40] = 0
+    frames = [
+        Picture(frame, "RGBA", "GIF", frame={"duration": 50, "disposal": disposal})
+        for frame, disposal in ((hole, 1), (pixels, 2), (hole, 1))
+    ]
+    first = Picture(**(vars(frames[0]) | {"frames": 3, "later": frames[1:]}))
+    for one, other in zip(
+        frames_of(written(first, "GIF")[0])[0], (hole, pixels, hole), strict=True
+    ):
+        np.testing.assert_array_equal(one[..., 3], other[..., 3])
+
+
 @pytest.mark.parametrize("disposal", [1, 2])
 def test_the_disposal_of_an_opaque_gif_is_kept(opaque, disposal):
     after, _ = written(read(encoded(opaque, "GIF", disposal=disposal, duration=50)), "GIF")

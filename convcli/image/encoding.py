@@ -10,11 +10,10 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from convcli.formats import LOSSY, check_frames, check_size, mode_for
 from convcli.image import deep
@@ -41,13 +40,6 @@ _PREDICTOR, _DIFFERENCES = 317, 2
 
 # Tags that lead to blocks of their own: EXIF and GPS.
 _BLOCKS = {34665, 34853}
-
-# Pixels from which GIF's colours are chosen: all of 256 x 256, else those of every fourth row and
-# column. To choose from all takes 0.3 s a megapixel, and is better by 0.3 levels in 5.
-_CHOSEN_FROM = 1 << 16
-
-# GIF89a: what becomes of a frame before the next one is drawn.
-_KEEP, _CLEAR, _RESTORE = 1, 2, 3
 
 
 def write(
@@ -156,6 +148,10 @@ def _encode(
     else:
         image = _image(picture, mode_for(format_name, picture.mode), format_name)
         settings = settings_of(picture)
+        if format_name == "GIF":
+            from convcli.image import gif
+
+            image = gif.indexed(image)
         if format_name == "JPEG" and isinstance(file, io.BufferedRandom):
             _save_jpeg(image, file, settings)
         else:
@@ -308,46 +304,20 @@ def _png_disposals(images: list[Image.Image], frames: list[dict[str, Any]], own:
 def _write_gif(
     picture: Picture, file: BinaryIO, settings_of: Callable[[Picture], dict[str, Any]]
 ) -> None:
-    """Write an animated GIF, of every frame what differs from the one before.
+    """Write an animated GIF, each frame as soon as it is there."""
+    from convcli.image import gif
 
-    Pillow's own way would make one of frames that are alike, and lose count of disposals.
-    """
-    from PIL import GifImagePlugin
+    def frames() -> Iterator[tuple[Image.Image, int, int]]:
+        for number, frame in enumerate(_all_frames(picture)):
+            if number:
+                settings_of(frame)  # for its notes
+            own = picture.format == "GIF"
+            disposal = frame.frame.get("disposal", gif.KEEP) if own else gif.KEEP
+            image = _image(frame, mode_for("GIF", frame.mode), "GIF")
+            yield image, disposal, _duration(frame.frame, "GIF")
 
-    settings = {}
-    canvas: Image.Image | None = None  # what a frame is drawn over, if anything is there
-    frames = (
-        (frame, _image(frame, frame.mode, "GIF").convert("P")) for frame in _all_frames(picture)
-    )
-    for number, (current, following) in enumerate(pairwise(chain(frames, [None]))):
-        assert current is not None
-        frame, image = current
-        settings = settings_of(frame)
-        if number == 0:
-            header = settings | {key: frame.frame[key] for key in ("loop",) if key in frame.frame}
-            file.writelines(GifImagePlugin.getheader(image, info=header)[0])
-        disposal = frame.frame.get("disposal", _KEEP) if picture.format == "GIF" else _KEEP
-        if disposal == _RESTORE:
-            disposal = _KEEP  # the next one is whole here, and looks the same over any other
-        shown = image.convert("RGBA")
-        if following is not None and _uncovers(shown, following[1].convert("RGBA")):
-            disposal = _CLEAR
-        box = (0, 0, *image.size)
-        if canvas is not None and disposal != _CLEAR:
-            box = ImageChops.difference(canvas, shown).getbbox(alpha_only=False) or (0, 0, 1, 1)
-        canvas = None if disposal == _CLEAR else shown
-        how = {"disposal": disposal, "duration": _duration(frame.frame, "GIF")}
-        if "transparency" in image.info:
-            how["transparency"] = image.info["transparency"]
-        part = image.crop(box)
-        file.writelines(GifImagePlugin.getdata(part, box[:2], include_color_table=True, **how))
-    file.write(b";")
-
-
-def _uncovers(before: Image.Image, after: Image.Image) -> bool:
-    """Say whether something is transparent that was not before: nothing drawn can make it so."""
-    hidden = ImageChops.subtract(before.getchannel("A"), after.getchannel("A"))
-    return hidden.getbbox() is not None
+    header = {key: picture.frame[key] for key in ("loop",) if key in picture.frame}
+    gif.write_frames(frames(), settings_of(picture) | header, file)
 
 
 def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
@@ -372,29 +342,4 @@ def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
         if picture.mode == "LAB":
             pixels = signed_lab(pixels)
         image = Image.frombuffer(picture.mode, size, np.ascontiguousarray(pixels))
-    if format_name == "GIF":
-        return _with_palette(image)
     return image if image.mode == mode else image.convert(mode)
-
-
-def _with_palette(image: Image.Image) -> Image.Image:
-    """Reduce colours to 256, or to 255 and a transparent one."""
-    if image.mode == "L":
-        return image
-    if image.mode in ("RGB", "RGBX"):
-        return _reduced(image.convert("RGB"), 256)
-    hidden = image.getchannel("A").point([255 * (alpha < 128) for alpha in range(256)])
-    indexed = _reduced(image.convert("RGB"), 255)
-    if hidden.getbbox():
-        indexed.paste(255, mask=hidden)
-        indexed.info["transparency"] = 255
-    return indexed
-
-
-def _reduced(image: Image.Image, colours: int) -> Image.Image:
-    """Choose colours, by median cut, and take the nearest for every pixel."""
-    if image.width * image.height <= _CHOSEN_FROM or image.getcolors(colours):
-        return image.quantize(colours)
-    size = (max(1, image.width // 4), max(1, image.height // 4))
-    sample = image.resize(size, Image.Resampling.NEAREST)
-    return image.quantize(palette=sample.quantize(colours), dither=Image.Dither.NONE)
