@@ -51,7 +51,7 @@ def main() -> None:
     left.legend(loc="upper center")
     right.plot(SIGMAS, stated, "o-", color=COLOURS[1], label="the stated kernel")
     right.plot(SIGMAS, coarser, "o-", label="as convcli blur does it")
-    curves(right, SIGMAS, "sigma in pixels", "milliseconds on one core, 0.6 megapixels")
+    curves(right, SIGMAS, "sigma in pixels", "ms on one core, 0.6 megapixels")
     write(figure, "wide_blur.png")
 
 
