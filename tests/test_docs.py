@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
-from tests.test_readme import blocks, folder, run  # noqa: F401 - a fixture
+from tests.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
@@ -102,13 +102,21 @@ def essence(line):
     ("page", "words"),
     [
         ("method", [word for word in METHODS if word != "auto"]),
-        ("borders", BORDERS),
         ("colour", ALPHAS),
     ],
 )
 def test_every_word_has_its_row(page, words):
     for word in words:
         assert f"\n| `{word}`" in PAGES[page]
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_border_goes_on_as_in_the_readme(border):
+    (row,) = re.findall(rf"^\| `{border}`.*? \| `(.*?)`", README.read_text("utf-8"), re.M)
+    before, inside, after = row.replace("\\", "").split(" | ")
+    assert re.search(
+        rf"^\| `{border}`.*? \| `{before} \[{inside}\] {after}` ", PAGES["borders"], re.M
+    )
 
 
 def test_the_operators_of_edge_have_one_scale():

@@ -173,7 +173,7 @@ def test_what_grid_points_give_sums_up_to_the_gaussian(sigma):
     assert np.abs(parts.sum(axis=0) - true / true.sum()).sum() < 2 * axis.error
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1, 2, 3, 5, 10, 20])
+@pytest.mark.parametrize("sigma", [0.5, 1, 1.4, 2, 3, 5, 10, 20])
 def test_our_sigma_is_scipys(sigma):
     dot = np.zeros(201)
     dot[100] = 1
