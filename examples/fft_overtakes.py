@@ -8,6 +8,7 @@ import numpy as np
 from drawing import GREY, curves, milliseconds, scene, write
 
 import convcli
+from convcli.kernel import kernel_from
 from convcli.types import Floats
 from convcli.words import Method
 
@@ -31,7 +32,7 @@ def main() -> None:
     times: dict[Method, list[float]] = {method: [] for method in METHODS}
     print("side", *(f"{method:>9}" for method in METHODS), "   auto takes")
     for side in SIDES:
-        kernel = rng.random((side, side)) / side**2
+        kernel = kernel_from(rng.random((side, side)) / side**2)  # looked at once
         for method, row in times.items():
             work = partial(convcli.convolve, picture, kernel, method=method, workers=1)
             row.append(milliseconds(work))

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -15,7 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import convcli
+from convcli.kernels import edge_kernels
 from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
+from tests.test_examples import STORIES, story
 from tests.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent
@@ -121,13 +123,12 @@ def test_a_border_goes_on_as_in_the_readme(border):
 
 def test_the_operators_of_edge_have_one_scale():
     for operator in OPERATORS:
-        column, row = import_module("convcli.kernels").edge_kernels(operator)[0].factors[0]
+        column, row = edge_kernels(operator)[0].factors[0]
         assert column.sum() * np.abs(row).max() == pytest.approx(1)
 
 
 def test_the_table_of_radii_is_what_the_example_computes():
-    sys.path.insert(0, str(ROOT / "examples"))
-    rules = import_module("sigma_rules")
+    rules = story("sigma_rules")
     rows = [
         "| " + " | ".join([name, *(str(tool(sigma).size // 2) for sigma in rules.SIGMAS)]) + " |"
         for name, tool in rules.TOOLS.items()
@@ -137,10 +138,9 @@ def test_the_table_of_radii_is_what_the_example_computes():
 
 
 def test_every_example_is_shown_on_its_page():
-    stories = import_module("tests.test_examples").STORIES
     shown = re.findall(r'--8<-- "examples/(\w+)\.py"', PAGES["examples"])
-    assert sorted(shown) == stories
-    assert all(f"figures/{name}.png" in PAGES["examples"] for name in stories)
+    assert sorted(shown) == STORIES
+    assert all(f"figures/{name}.png" in PAGES["examples"] for name in STORIES)
 
 
 class Page(HTMLParser):
@@ -205,10 +205,10 @@ def test_pages_load_nothing_from_the_network(site):
 def test_every_figure_is_described(site):
     assert [page.unnamed for page in site.values() if page.unnamed] == []
     figures = {address for page in site.values() for address in page.loads if "figures/" in address}
-    assert len(figures) == len(import_module("tests.test_examples").STORIES) + 1
+    assert len(figures) == len(STORIES) + 1
 
 
 def test_the_public_functions_are_described(site):
     (api,) = [page for path, page in site.items() if path.stem == "api"]
-    public = set(import_module("convcli").__all__) - {"__version__"}
+    public = set(convcli.__all__) - {"__version__"}
     assert {f"convcli.{name}" for name in public} <= api.anchors
