@@ -33,12 +33,11 @@ def convolve(
     bias: float = 0.0,
     **options: Unpack[Options],
 ) -> Pixels:
-    r"""Convolve an image with a kernel.
+    """Convolve an image with a kernel.
 
-    .. math:: out[y, x] = \sum_{ij} kernel[i, j] \; image[y + n_y - i, x + n_x - j]
-
+    ``out[y, x]`` is the sum of ``kernel[i, j] * image[y + ny - i, x + nx - j]`` over all i and j,
     with n = length // 2 on each axis, for even lengths too; `correlate` leaves the kernel
-    unflipped: image[y - n_y + i, x - n_x + j].
+    unflipped: ``image[y - ny + i, x - nx + j]``.
 
     Parameters
     ----------

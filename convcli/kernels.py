@@ -52,9 +52,7 @@ def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
 def gaussian_kernel(
     sigma: float | tuple[float, float] = 1.0, truncate: float = 4.0, radius: int | None = None
 ) -> Kernel:
-    r"""Sampled Gaussian, normalised to a sum of 1.
-
-    .. math:: g(x, y) \propto \exp(-x^2 / 2\sigma_x^2 - y^2 / 2\sigma_y^2)
+    """Sampled Gaussian, ``exp(-x**2 / (2 sx**2) - y**2 / (2 sy**2))`` over its sum.
 
     Parameters
     ----------

@@ -26,6 +26,8 @@ OnProgress = Callable[[int, int], None]
 class Options(TypedDict, total=False):
     """Keyword options that every verb of the Python interface takes.
 
+    Attributes
+    ----------
     border : {"reflect", "mirror", "nearest", "wrap", "constant"}
         What lies beyond the picture's edge, in scipy.ndimage's words. Default "reflect".
     border_value : float

@@ -1,0 +1,214 @@
+"""The pages of docs/ build, every link leads somewhere, and every command does what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convcli
+from convcli.kernels import edge_kernels
+from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
+from tests.test_examples import STORIES, story
+from tests.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).parent.parent
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+
+
+def all_blocks(language):
+    return [
+        pytest.param(block, id=f"{page}: {block.splitlines()[0]}")
+        for page, text in PAGES.items()
+        for block in blocks(text, language)
+    ]
+
+
+@pytest.fixture
+def place(folder):  # noqa: F811
+    """The folder of the README's commands, with what these pages name besides."""
+    photo = np.asarray(Image.open(folder / "photo.jpg"))
+    alpha = np.full(photo.shape[:2], 255, np.uint8)
+    alpha[:, :50] = 0
+    Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
+    Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("block", all_blocks("sh"))
+def test_commands_run(block, place):
+    done = run(block, place)
+    assert done.returncode == 0, done.stderr
+    for name in re.findall(r"-o (\S+\.\w+)|> (\S+\.\w+)", block):
+        assert (place / "".join(name)).stat().st_size > 0
+
+
+@pytest.mark.parametrize("block", all_blocks("python"))
+def test_python_runs(block, place):
+    (place / "example.py").write_text(block)
+    done = run("python example.py", place)
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines() if "scipy" in block else ():
+        _, largest, share = line.split()
+        assert float(largest) <= 1
+        assert float(share) <= 0.01
+
+
+def conversation(block):
+    """Split a console block into its commands and what the page says that they print."""
+    spoken = re.split(r"^\$ (.*)\n", block, flags=re.M)
+    return list(zip(spoken[1::2], spoken[2::2], strict=True))
+
+
+@pytest.mark.parametrize("block", all_blocks("console"))
+def test_commands_print_what_is_shown(block, place):
+    said = conversation(block)
+    # Each keeps the status of the one before it for `echo $?`.
+    script = "; ".join(
+        f"{command} 2>&1; status=$?; echo '<end>'; (exit $status)" for command, _ in said
+    )
+    printed = run(f"set +e; {script}; true", place).stdout.split("<end>\n")
+    for (command, shown), real in zip(said, printed, strict=False):
+        # In one order: lines on standard error may overtake those on standard output.
+        assert sorted(map(essence, shown.splitlines())) == sorted(
+            map(essence, real.splitlines())
+        ), command
+
+
+# Measured, or chosen by what was measured.
+CHOSEN = re.compile(r"^(method|kernel|loop|spread|predicted) .*")
+
+
+def essence(line):
+    """Leave out of a line what may differ on another machine and with another picture."""
+    if line.startswith("{"):
+        return str([(name, type(value).__name__) for name, value in json.loads(line).items()])
+    line = CHOSEN.sub(r"\1", line)
+    line = re.sub(r"\d+ x \d+ RGB, \w+, [\d.]+ s", "", line)
+    return re.sub(r"^('\S+'), \d+ x \d+:", r"\1", line)
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("method", [word for word in METHODS if word != "auto"]),
+        ("colour", ALPHAS),
+    ],
+)
+def test_every_word_has_its_row(page, words):
+    for word in words:
+        assert f"\n| `{word}`" in PAGES[page]
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_border_goes_on_as_in_the_readme(border):
+    (row,) = re.findall(rf"^\| `{border}`.*? \| `(.*?)`", README.read_text("utf-8"), re.M)
+    before, inside, after = row.replace("\\", "").split(" | ")
+    assert re.search(
+        rf"^\| `{border}`.*? \| `{before} \[{inside}\] {after}` ", PAGES["borders"], re.M
+    )
+
+
+def test_the_operators_of_edge_have_one_scale():
+    for operator in OPERATORS:
+        column, row = edge_kernels(operator)[0].factors[0]
+        assert column.sum() * np.abs(row).max() == pytest.approx(1)
+
+
+def test_the_table_of_radii_is_what_the_example_computes():
+    rules = story("sigma_rules")
+    rows = [
+        "| " + " | ".join([name, *(str(tool(sigma).size // 2) for sigma in rules.SIGMAS)]) + " |"
+        for name, tool in rules.TOOLS.items()
+    ]
+    assert "\n".join(rows) in PAGES["sigma"]
+    assert "| tool | " + " | ".join(f"{sigma:g}" for sigma in rules.SIGMAS) in PAGES["sigma"]
+
+
+def test_every_example_is_shown_on_its_page():
+    shown = re.findall(r'--8<-- "examples/(\w+)\.py"', PAGES["examples"])
+    assert sorted(shown) == STORIES
+    assert all(f"figures/{name}.png" in PAGES["examples"] for name in STORIES)
+
+
+class Page(HTMLParser):
+    """The anchors of a built page, its links, and what it loads."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.anchors, self.links, self.loads, self.unnamed = {""}, [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        if "src" in found or tag == "link":
+            self.loads.append(found.get("src") or found["href"])
+        if tag == "img" and not found.get("alt"):
+            self.unnamed.append(found["src"])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The pages by their paths, built with warnings as errors."""
+    pytest.importorskip("material", reason="the extra docs (mkdocs-material) is not installed")
+    pytest.importorskip("mkdocstrings", reason="the extra docs (mkdocstrings) is not installed")
+    target = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", target],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # Its addresses are those of a server, from the root.
+    return {path: Page(path) for path in target.rglob("*.html") if path.name != "404.html"}
+
+
+def test_every_page_is_built(site):
+    assert {path.stem for path in site} == {*PAGES, "results"}
+
+
+def test_links_and_anchors_lead_somewhere(site):
+    checked = 0
+    for path, page in site.items():
+        for link in page.links + page.loads:
+            if re.match(r"https://|mailto:|data:", link):
+                continue
+            address, anchor = urldefrag(link)
+            target = (path.parent / unquote(address)).resolve() if address else path
+            assert target.is_file(), f"{path.name}: {link}"
+            if target in site:
+                assert unquote(anchor) in site[target].anchors, f"{path.name}: {link}"
+            checked += 1
+    assert checked > 200
+
+
+def test_pages_load_nothing_from_the_network(site):
+    for path, page in site.items():
+        assert page.loads
+        assert not [address for address in page.loads if "//" in address], path.name
+
+
+def test_every_figure_is_described(site):
+    assert [page.unnamed for page in site.values() if page.unnamed] == []
+    figures = {address for page in site.values() for address in page.loads if "figures/" in address}
+    assert len(figures) == len(STORIES) + 1
+
+
+def test_the_public_functions_are_described(site):
+    (api,) = [page for path, page in site.items() if path.stem == "api"]
+    public = set(convcli.__all__) - {"__version__"}
+    assert {f"convcli.{name}" for name in public} <= api.anchors
