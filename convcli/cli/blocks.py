@@ -74,7 +74,9 @@ def _shades(colours: Colours) -> list[str]:
     return lines
 
 
-def reduced(samples: NDArray[Any], rows: int, columns: int) -> NDArray[np.float64]:
+def reduced(
+    samples: NDArray[Any], rows: int, columns: int, opaque: float | None = None
+) -> NDArray[np.float64]:
     """Shrink a picture to at most this many rows and columns: each pixel the mean of a box.
 
     Parameters
@@ -83,6 +85,8 @@ def reduced(samples: NDArray[Any], rows: int, columns: int) -> NDArray[np.float6
         Any dtype.
     rows, columns : int
         The most that there may be, 1 or more; a picture that is smaller stays as it is.
+    opaque : float, optional
+        If the last channel is an alpha, its full value: colours come back weighted by it.
 
     Returns
     -------
@@ -95,7 +99,11 @@ def reduced(samples: NDArray[Any], rows: int, columns: int) -> NDArray[np.float6
     # One row of the result at a time: floats of a whole photograph would fill the memory.
     result = np.empty((ends_y.size - 1, ends_x.size - 1, samples.shape[2]))
     for y in range(result.shape[0]):
-        band = samples[ends_y[y] : ends_y[y + 1]].mean(axis=0, dtype=np.float64)
+        rows_of_it = samples[ends_y[y] : ends_y[y + 1]]
+        if opaque is not None:
+            rows_of_it = rows_of_it.astype(np.float64)
+            rows_of_it[..., :-1] *= rows_of_it[..., -1:] / opaque
+        band = rows_of_it.mean(axis=0, dtype=np.float64)
         result[y] = np.add.reduceat(band, ends_x[:-1], axis=0) / np.diff(ends_x)[:, np.newaxis]
     return result
 
