@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
     from convcli.image import Picture
 
 
-def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], tuple[Picture, float]]:
+def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], Picture]:
     """Read a picture in a thread, and come back as soon as its decoding has begun.
 
     Decoders leave the interpreter free, so that the imports cost nothing that has to be waited
@@ -25,18 +24,15 @@ def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], tupl
     Returns
     -------
     callable
-        Waits for the picture and returns it, with the seconds that reading took, or raises what
-        reading raised; once.
+        Waits for the picture and returns it, or raises what reading raised; once.
     """
-    pictures: list[tuple[Picture, float]] = []
+    pictures: list[Picture] = []
     errors: list[BaseException] = []
     known = Event()
 
     def run() -> None:
-        start = time.perf_counter()
         try:
-            picture = read(lambda _size: known.set())
-            pictures.append((picture, time.perf_counter() - start))
+            pictures.append(read(lambda _size: known.set()))
         except BaseException as error:
             errors.append(error)
         known.set()
@@ -46,7 +42,7 @@ def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], tupl
     thread.start()
     known.wait()  # imports would keep the interpreter from it
 
-    def picture() -> tuple[Picture, float]:
+    def picture() -> Picture:
         thread.join()
         if errors:
             raise errors.pop()

@@ -20,7 +20,7 @@ from convcli.costs import reading_cost, writing_cost
 from convcli.errors import reason_of, shown
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
-from convcli.planning import Plan, duration, worker_count
+from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
@@ -34,6 +34,10 @@ _LOOK_SECONDS = 0.2
 # What is being written when a signal comes has this long to be finished. All is to be over
 # within a second of the signal.
 _PATIENCE_SECONDS = 0.3
+
+
+# Of a picture whose reading was begun while the program started.
+_AHEAD = "waited for; begun ahead"
 
 
 class Stage(NamedTuple):
@@ -84,8 +88,7 @@ class Filter:
     grey, luma
         What colour becomes, as for `convcli.image.read`.
     begun : dict
-        Pictures whose reading has begun, by their jobs: what waits for each and returns it,
-        with the seconds that it took.
+        Pictures whose reading has begun, by their jobs: what waits for each and returns it.
     quality, png_level, strip, overwrite
         As for `convcli.image.write`.
     look : callable, optional
@@ -99,7 +102,7 @@ class Filter:
     options: Options
     grey: Grey | None = None
     luma: bool = False
-    begun: dict[Job, Callable[[], tuple[Picture, float]]] = field(default_factory=dict)
+    begun: dict[Job, Callable[[], Picture]] = field(default_factory=dict)
     quality: int | None = None
     png_level: int | None = None
     strip: bool = False
@@ -244,6 +247,10 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         with clock.at("filter"):
             return frame.with_pixels(what.apply(frame, own))
 
+    def read(frames: Iterator[Picture]) -> Picture:
+        with clock.at("read"):
+            return next(frames)
+
     def later(frames: Iterable[Picture], count: int) -> Iterator[Picture]:
         """Filter the frames after the first, while what was written of them is encoded."""
         nonlocal doing
@@ -251,17 +258,14 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         following = iter(frames)
         for number in range(1, count):
             doing = f"in frame {number + 1} of {count}: "
-            with clock.at("read"):
-                frame = next(following)
-            yield filtered(frame, number, count)
+            yield filtered(read(following), number, count)
             doing = encoding
 
     try:
-        remark = ""
-        if job in what.begun:
-            picture, clock.seconds["read"] = what.begun.pop(job)()
-            waited = time.perf_counter() - start
-            remark = f"beside the program's start, {duration(waited)} of it after that"
+        ahead = job in what.begun
+        if ahead:
+            with clock.at("read"):
+                picture = what.begun.pop(job)()
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
             with clock.at("read"):
@@ -278,7 +282,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
             what.look(result)
         output = "to standard output" if job.target is None else shown(job.target)
         doing = f"cannot write {output}: "
-        notes = ()
+        notes = result.notes
         if what.write:
             if job.target is not None:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +302,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
     except Exception as error:  # decoders raise what they like; one bad file is one outcome
         return Outcome(job, "failed", doing + reason_of(error), error)
     stages = [
-        Stage("read", reading, clock.seconds["read"], remark),
+        Stage("read", reading, clock.seconds["read"], _AHEAD if ahead else ""),
         Stage("filter", sum(plan.seconds for plan in plans), clock.seconds["filter"]),
     ]
     if what.write:

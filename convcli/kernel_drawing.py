@@ -133,7 +133,7 @@ def _heat_map(
     type_size = min(_LARGEST_TYPE, 72 * 0.9 * cell[0] / (_DIGIT * longest), 72 * 0.6 * cell[1])
     if type_size < _SMALLEST_TYPE:
         return image
-    shades = image.cmap(image.norm(values))
+    shades = np.asarray(image.cmap(image.norm(values)))
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
             # BT.601's luminance of the cell.

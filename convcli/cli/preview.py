@@ -96,7 +96,7 @@ def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, floa
         y, x = np.indices(values.shape[:2]) // _SQUARE
         board = np.array(_GREYS)[(y + x) % 2]
         values += ((1 - small[..., -1] / full) * board)[..., np.newaxis]
-    return np.rint(values.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(values.clip(0, 255)), np.uint8)
 
 
 def _range_of(picture: Picture) -> tuple[float, float]:
