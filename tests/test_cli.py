@@ -486,7 +486,7 @@ def test_verbose_says_a_line_for_each(run, folder):
 def test_what_was_changed_on_the_way_in_is_noted(run, here, picture_file):
     picture_file("a.png", Image.new("1", (8, 8)))
     lines = run(*BLUR, "a.png").err.splitlines()
-    assert lines[0] == "convcli: 'a.png': note: mode 1 was filtered as L"
+    assert lines[0] == "convcli: 'a.png': note: mode 1 was read as L"
 
 
 @pytest.mark.parametrize("method", ["numpy", "fft", "numba"])

@@ -12,6 +12,15 @@ import typer
 
 from convcli.words import Alpha, Border, Method
 
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Refuse larger pictures before they are decoded.  [default: 89478485]",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -143,14 +152,7 @@ class Shared:
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object a file on standard output.")
     ] = False
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Refuse larger pictures before they are decoded.  [default: 89478485]",
-        ),
-    ] = None
+    max_pixels: MaxPixels = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print a line for every picture.")
