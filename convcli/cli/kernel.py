@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -158,14 +159,15 @@ def _print_picture(console: Console, kernel: Kernel) -> None:
         return
     import numpy as np
 
-    weights = reduced(kernel.weights[..., np.newaxis], _PICTURE, _PICTURE)[..., 0]
+    side = min(_PICTURE, shutil.get_terminal_size().columns)
+    weights = reduced(kernel.weights[..., np.newaxis], side, side)[..., 0]
     signed = bool(kernel.weights.min() < 0)
     largest = float(np.abs(weights).max()) or 1.0
     anchors = np.array(_BLUE_RED if signed else _VIRIDIS)
     at = (weights / largest + signed) / (1 + signed) * (len(anchors) - 1)
     steps = np.arange(len(anchors))
     colours = np.stack([np.interp(at, steps, anchors[:, c]) for c in range(3)], axis=2)
-    enlarged = max(1, _PICTURE // max(weights.shape))
+    enlarged = max(1, side // max(weights.shape))
     colours = colours.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
     console.print(text_of(np.rint(colours).astype(np.uint8), console))
 
