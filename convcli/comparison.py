@@ -16,8 +16,10 @@ from convcli.image import Picture
 from convcli.image.picture import WITH_ALPHA
 from convcli.types import Floats, Pixels
 
-# Rows that are compared at a time, so that float64 copies of whole pictures are never made.
-_BAND_ROWS = 256
+# Samples that are compared at a time, so that float64 copies of whole pictures are never made.
+# From 32 MB on the C library gives every array back to the system, and clearing the new pages takes
+# longer than all sums.
+_BAND_SAMPLES = 2**20
 
 # Bars of the histogram besides the one of what is equal.
 _BARS = 8
@@ -201,8 +203,9 @@ def _usual(found: Comparison) -> float:
 
 def _differences(a: Pixels, b: Pixels) -> Iterator[tuple[slice, Floats]]:
     """Yield absolute differences, some rows at a time; what is not a number equals its like."""
-    for top in range(0, len(a), _BAND_ROWS):
-        rows = slice(top, top + _BAND_ROWS)
+    height = _band_rows(a)
+    for top in range(0, len(a), height):
+        rows = slice(top, top + height)
         x, y = a[rows].astype(np.float64), b[rows].astype(np.float64)
         with np.errstate(invalid="ignore"):
             difference = np.abs(x - y)
@@ -210,6 +213,10 @@ def _differences(a: Pixels, b: Pixels) -> Iterator[tuple[slice, Floats]]:
             difference[(x == y) | (np.isnan(x) & np.isnan(y))] = 0
             difference[np.isnan(difference)] = np.inf
         yield rows, difference
+
+
+def _band_rows(a: Pixels) -> int:
+    return max(1, _BAND_SAMPLES // (a.shape[1] * a.shape[2]))
 
 
 def _peak(a: Pixels, b: Pixels) -> float:
@@ -264,11 +271,12 @@ def _similarity(a: Pixels, b: Pixels, peak: float, largest: float) -> tuple[floa
     except Exception as error:  # a package may raise what it likes
         return None, f"scikit-image cannot be imported ({reason_of(error)})"
     halo = _SSIM_SIDE - 1
+    height = max(_band_rows(a), 4 * halo)
     total = 0.0
     # What lies within half a window of the edge is left out, so bands that overlap by a window
     # give what the whole picture would, in a tenth of the memory.
-    for top in range(0, rows - halo, _BAND_ROWS):
-        x, y = (p[top : top + _BAND_ROWS + halo].astype(np.float64) for p in (a, b))
+    for top in range(0, rows - halo, height):
+        x, y = (p[top : top + height + halo].astype(np.float64) for p in (a, b))
         mean = structural_similarity(
             x,
             y,

@@ -34,8 +34,9 @@ def noisy(pixels, seed=0):
 
 
 @pytest.fixture(params=["L", "RGB", "I;16"])
-def two(request, grey, photo):
+def two(request, grey, photo, monkeypatch):
     """Two pictures, of more than one band of rows."""
+    monkeypatch.setattr(comparison, "_BAND_SAMPLES", 70 * 123)
     pixels = {"L": grey[:300, :70], "RGB": photo[:290, :64], "I;16": grey[:300, :70]}[request.param]
     pixels = pixels.astype(np.uint16) * 257 if request.param == "I;16" else pixels
     return picture(pixels), picture(noisy(pixels))
