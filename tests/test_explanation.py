@@ -14,7 +14,7 @@ from convcli.costs import reading_cost, writing_cost
 from convcli.decimation import decimations
 from convcli.formats import FORMATS
 from convcli.jobs import Job
-from convcli.kernels import gaussian_kernel, log_kernel, named_kernel
+from convcli.kernels import log_kernel, named_kernel
 from convcli.planning import plan_for
 
 
@@ -71,12 +71,11 @@ def test_passes_and_pieces_are_branches(run, folder):
 
 
 def test_a_wide_blur_says_its_grid_and_its_bound(run, folder):
-    result = run("blur", "a.png", "--sigma", 20, "--explain")
-    assert "decimated: on a grid of every 12 and 12 pixels (y and x), at most 0.00" in result.err
-    assert "onto the grid: 109 x 109 weights" in result.err
-    grid = decimations((20, 20))
-    reach = plan_for((48, 64, 3), "uint8", gaussian_kernel(20), decimations=grid).reach()
-    assert f"border     reflect, {reach[0]} pixels above and below" in result.err
+    result = run("blur", "a.png", "--sigma", "40,20", "--explain")
+    assert "decimated: on a grid of every 12 and 24 pixels (y and x), at most 0.00" in result.err
+    assert "onto the grid: 109 x 217 weights" in result.err
+    grid = decimations((40, 20))
+    assert f"reflect, {grid[0].radius} pixels above and below, {grid[1].radius}" in result.err
 
 
 def test_each_stage_is_predicted_and_measured(run, folder):
@@ -101,6 +100,14 @@ def test_the_stages_are_the_whole_time(folder):
     assert all(stage.measured > 0 for stage in outcome.stages)
     assert outcome.stages[0].predicted == reading_cost("TIFF", 3 * 64)
     assert outcome.stages[2].predicted == writing_cost("TIFF", 3 * 64, 1)
+
+
+def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
+    order, at = [], batch._Clock.at
+    monkeypatch.setattr(batch._Clock, "at", lambda self, name: order.append(name) or at(self, name))
+    job = Job("three.tif", "out.tif", "TIFF")
+    list(batch.run([job], Filter(lambda picture, options: picture.pixels, {}), 1))
+    assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
 
 
 def test_one_stage_inside_of_another_stops_that(monkeypatch):

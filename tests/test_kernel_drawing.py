@@ -212,3 +212,4 @@ def test_no_colours_no_picture(terminal, environment):
     assert "\N{UPPER HALF BLOCK}" not in seen
     assert "\x1b" not in seen
     assert "0.25" in seen
+    assert len(seen.splitlines()) == 7  # nor one in characters

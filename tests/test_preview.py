@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from convcli.cli.blocks import reduced, text_of
@@ -157,6 +158,21 @@ def test_a_tall_picture_leaves_room_for_the_prompt(terminal, folder, picture_fil
     for lines, most in ((24, 21), (60, 24)):
         seen = terminal("edge", "tall.png", "--preview", lines=lines, columns=200, cwd=folder)
         assert len(drawn(seen.text)) == most
+
+
+def test_edges_are_shown_beside_the_colours_that_there_were(terminal, folder, picture_file, photo):
+    picture_file("a.jpg", photo)
+    seen = terminal("edge", "a.jpg", "--preview", cwd=folder).text
+    colours = re.findall(r"38;2;(\d+);(\d+);(\d+)", seen)
+    assert 300 < sum(red != blue for red, _, blue in colours) <= len(colours) / 2
+
+
+def test_of_an_animation_the_first_frame_is_shown(terminal, folder):
+    frames = [Image.new("L", (8, 8), 40 * n) for n in range(3)]
+    frames[0].save(folder / "three.gif", save_all=True, append_images=frames[1:])
+    seen = terminal("edge", "three.gif", "--preview", cwd=folder).text
+    assert re.match("before, first of 3 +after, first of 3", seen)
+    assert len(drawn(seen)) == 4
 
 
 def test_with_o_it_is_written_too(terminal, folder):

@@ -41,6 +41,8 @@ class Preview:
         rows, columns = self._room()
         colours = thumbnail(picture, 2 * rows, columns, self._range)
         caption = "after" if self._drawn else "before"
+        if picture.frames > 1:
+            caption += f", first of {picture.frames}"
         self._drawn.append((caption, text_of(colours, self._console)))
 
     def draw(self) -> None:

@@ -84,7 +84,7 @@ class Bar:
         elif sys.stderr.isatty():
             console = Console(stderr=True)
         else:
-            console = Plain(stderr=True, color_system=None, force_terminal=False, width=10_000)
+            console = Plain(stderr=True, color_system=None, width=10_000)
         console.print(drawing(console))
 
     def _draw(self, done: int, total: int, what: str, speed: str) -> None:
