@@ -216,7 +216,7 @@ def _differences(a: Pixels, b: Pixels) -> Iterator[tuple[slice, Floats]]:
 
 
 def _band_rows(a: Pixels) -> int:
-    return max(1, _BAND_SAMPLES // (a.shape[1] * a.shape[2]))
+    return max(1, _BAND_SAMPLES // int(a.shape[1] * a.shape[2]))
 
 
 def _peak(a: Pixels, b: Pixels) -> float:
