@@ -109,8 +109,8 @@ _POOL_BYTE = 1.5
 
 
 # Nanoseconds a byte of the samples to decode and to encode: processor time for photographs of 0.8
-# to 6.5 MB, best of four, the middle one of five. Others took from half as long to 1.5 times. PNG is
-# encoded on every core. A file of its own takes some time whatever is in it: it is synced.
+# to 6.5 MB, best of four, the middle one of five; others took from half to 1.5 times as long. PNG
+# is encoded on every core. A file of its own takes some time whatever is in it: it is synced.
 _CODECS: dict[str, tuple[float, float]] = {
     "PNG": (9.0, 10.5),
     "JPEG": (1.8, 1.4),
