@@ -481,6 +481,9 @@ _TILE_ROWS = 64
 _STRIP_ROWS = 256
 _TILE_SAMPLES = 1536
 _LEAST_COLUMNS = 256
+# A strip's window takes as many rows as the kernel has: of one row of 89 million pixels and a
+# kernel of 17 that were 3.4 GB.
+_LONGEST_ROW = 1 << 20
 
 
 def _tile_size(
@@ -492,9 +495,8 @@ def _tile_size(
         rows, columns = _tile_of_blocks(size, kernel, cores)
     else:
         # Three times as long as the kernel, or most of a window would be halo.
-        columns = width
-        if loop == "direct_numpy":
-            columns = min(max(_TILE_SAMPLES // channels, kernel[1]), width)
+        longest = _TILE_SAMPLES if loop == "direct_numpy" else _LONGEST_ROW
+        columns = min(max(longest // channels, kernel[1]), width)
         least = _STRIP_ROWS if loop == "direct_numba" else _TILE_ROWS
         rows = max(least, 3 * kernel[0], _TILE_ROWS * _TILE_SAMPLES // (columns * channels))
         # Every core gets some: of the rows, or where there are too few of the columns.

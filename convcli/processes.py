@@ -28,7 +28,10 @@ from convcli.types import OnProgress, Pixels
 _LOOK_SECONDS = 0.05
 _STOP_SECONDS = 2.0
 # A living thread holds a lock for microseconds, so that a closed one is a dead worker's by then.
+# The lock of results is one that a thread of this process takes too, which on a busy machine may
+# have to wait for its turn: to open that under its hands would be an error there.
 _LOCK_SECONDS = 0.005
+_BUSY_SECONDS = 0.2
 
 _counter = itertools.count()
 
@@ -148,9 +151,10 @@ def _stop(pool: ProcessPool) -> None:
             worker.kill()
         ending.join(_LOCK_SECONDS)
         if ending.is_alive():
-            for lock in (inner._inqueue._rlock, inner._outqueue._wlock):
+            locks = (inner._inqueue._rlock, _LOCK_SECONDS), (inner._outqueue._wlock, _BUSY_SECONDS)
+            for lock, seconds in locks:
                 # Releasing it also wakes a thread whose turn went to the dead.
-                lock.acquire(timeout=_LOCK_SECONDS)
+                lock.acquire(timeout=seconds)
                 lock.release()
     if not ending.is_alive():
         pool.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import warnings
@@ -695,6 +696,61 @@ def test_a_tiff_keeps_its_exif_block_before_its_compression(pixels):
     after = written(packed, "TIFF")
     assert metadata_in(after)["exif"] == ("Leitz", 0.5)
     assert opened(after).info["compression"] == "raw"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".gif", ".bin", ""])
+def test_the_content_and_not_the_name_says_what_it_is(picture_file, pixels, suffix):
+    path = picture_file(f"a{suffix}", pixels, format="PNG")
+    got = read(path)
+    assert got.format == "PNG"
+    np.testing.assert_array_equal(got.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TypeError("wrong kind"), SyntaxError("not a box"), RuntimeError("no"), ValueError(b"bytes"),
+     NotImplementedError(), struct.error("short"), OSError(errno.EINVAL, "Invalid argument")],
+)  # fmt: skip
+def test_whatever_a_decoder_raises_is_a_refusal(picture_file, monkeypatch, error):
+    def load(self):
+        raise error
+
+    path = picture_file("a.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(ConvcliError, match="is truncated, damaged or of a kind") as refused:
+        read(path)
+    assert not str(refused.value).endswith(": ")
+    assert "b'" not in str(refused.value)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_the_fault_of_a_disk_is_not_the_pictures(picture_file, monkeypatch, error):
+    def load(self):
+        raise error
+
+    path = picture_file("a.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    with pytest.raises(type(error)):
+        read(path)
+
+
+def chunk(kind, content):
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def test_text_that_unpacks_without_end_is_refused(pixels):
+    whole = written(Picture(pixels, "RGB", "PNG"), "PNG")
+    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
+    with pytest.raises(ConvcliError, match="too large"):
+        read(whole[:33] + bomb + whole[33:])
+
+
+def test_twenty_thousand_texts_are_carried_along(pixels):
+    whole = written(Picture(pixels, "RGB", "PNG"), "PNG")
+    texts = b"".join(chunk(b"tEXt", b"Key%d\0value" % number) for number in range(20_000))
+    got = read(whole[:33] + texts + whole[33:])
+    assert len(opened(written(got, "PNG")).text) == 20_000
 
 
 def test_a_damaged_png_is_refused(encoded):

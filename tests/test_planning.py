@@ -316,3 +316,17 @@ def test_more_workers_than_cores_are_not_believed_in():
     few = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", planning.worker_count(None))
     many = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", 1000)
     assert many.seconds >= few.seconds
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_very_long_rows_are_cut(channels):
+    """Of a window that is as high as the kernel a whole one would be too much memory."""
+    plan = convcli.plan((1, 50_000_000, channels), np.uint8, gaussian_kernel(2.0), "numba")
+    assert plan.regions[1] * channels <= 2**20 + 16
+
+
+def test_where_long_rows_are_cut_makes_no_difference(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (40, 900, 3), dtype=np.uint8)
+    whole = convcli.blur(image, 2.0, method="numba")
+    monkeypatch.setattr(planning, "_LONGEST_ROW", 300)
+    np.testing.assert_array_equal(convcli.blur(image, 2.0, method="numba"), whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import sys
@@ -52,6 +53,8 @@ def command(
     if output is not None:
         format_of(output)
         _check_new(output)
+    # As in `convcli.cli.run`: decoders log what they raise.
+    logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
 

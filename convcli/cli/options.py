@@ -131,7 +131,8 @@ class Shared:
         ),
     ] = None
     strip: Annotated[
-        bool, typer.Option("--strip", help="Drop metadata (EXIF, ICC profile, DPI).")
+        bool,
+        typer.Option("--strip", help="Drop metadata: profile, resolution, EXIF, XMP, text."),
     ] = False
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be done; write nothing.")

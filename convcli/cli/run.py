@@ -49,6 +49,10 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
             f"('convcli {name} --help' says more)"
         )
     left_alone: list[str] = []
+    if not shared.debug:
+        # Decoders log what they raise, and thread pools that memory has run out: what nobody
+        # handles would be printed.
+        logging.getLogger().addHandler(logging.NullHandler())
     jobs = jobs_for(request, left_alone.append)
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
@@ -69,8 +73,6 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_options(shared)
     check_import(shared.method)
     verb = verb_for()
-    if not shared.debug:  # when memory runs out, thread pools log tracebacks
-        logging.getLogger("concurrent.futures").disabled = True
     preview = Preview() if shared.preview else None
     what = Filter(
         apply=lambda picture, options: verb(picture.pixels, **options_for(picture, options)),
