@@ -6,6 +6,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -283,6 +285,28 @@ def test_without_scikit_image_there_is_a_hint(run, folder, monkeypatch):
     assert result.status == 1
     assert "SSIM                needs the package scikit-image; pip install" in result.text
     assert json.loads(run("compare", "a.png", "near.png", "--json").out)["ssim"] is None
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_an_answer_that_cannot_be_given_is_none(folder):
+    """1 would say that they differ, to a script that reads nothing else."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "convcli", "compare", "a.png", "a.png"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (2, "convcli: No space left on device\n")
+
+
+def test_memory_that_runs_out_is_no_answer(run, folder, monkeypatch):
+    def full(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(comparison, "compare", full)
+    result = run("compare", "a.png", "a.png")
+    assert (result.status, result.message) == (2, "convcli: needs more memory than there is")
 
 
 def test_pictures_come_from_pipes(run, folder):

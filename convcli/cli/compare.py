@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import sys
@@ -43,6 +42,9 @@ def command(
 
     convcli compare photo.jpg photo.blur.jpg -o differences.png
     """
+    import json
+    import logging
+
     from convcli import image
     from convcli.checks import at_least_0
     from convcli.formats import format_of
@@ -57,40 +59,54 @@ def command(
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
+    result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance}
+    try:
+        notes, lines = _compare(a, b, (_name(one), _name(other)), output, result)
+        for note in notes:
+            typer.echo(f"convcli: {note}", err=True)
+        typer.echo(json.dumps(result) if as_json else "\n".join(lines))
+    except BrokenPipeError:  # the reader went away, as `| head` does
+        raise typer.Exit(141) from None
+    except Exception as error:  # 1 would say that they differ
+        raise ConvcliError(reason_of(error)) from error
+    raise typer.Exit(0 if result["equal"] else 1)
 
+
+def _compare(
+    a: Picture,
+    b: Picture,
+    names: tuple[str, str],
+    output: Path | None,
+    result: dict[str, Any],
+) -> tuple[list[str], list[str]]:
+    """Compare what was read: fill the object that --json prints; return notes, and lines."""
     from convcli.comparison import alike, amplified, compare
 
-    names = [_name(one), _name(other)]
-    frames = a.frames, b.frames
+    frames = result["frames"] = a.frames, b.frames
     notes = [
-        f"convcli: {name}: note: {note}"
+        f"{name}: note: {note}"
         for name, picture in zip(names, (a, b), strict=True)
         for note in picture.notes
     ]
-    result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance, "frames": frames}
     same_size = a.pixels.shape[:2] == b.pixels.shape[:2]
     pair = alike(a, b) if same_size else None
     if pair is None:
-        reason = f"sizes differ: {_size(a)} and {_size(b)}" if same_size is False else (
-            f"modes differ: {a.mode} and {b.mode}"
-        )  # fmt: skip
-        _say(notes)
-        _print(result | {"equal": False, "reason": reason} if as_json else [reason])
-        raise typer.Exit(1)
+        what = f"modes differ: {a.mode} and {b.mode}"
+        reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
+        result.update(equal=False, reason=reason)
+        return notes, [reason]
     if a.mode != b.mode:
-        notes.append(f"convcli: note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
-    found = compare(*pair, tolerance)
-    equal = found.beyond == 0 and frames[0] == frames[1]
-    lines = _lines(found, names, frames, tolerance)
-    result |= {"equal": equal} | _as_json(found)
+        notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
+    found = compare(*pair, result["tolerance"])
+    lines = _lines(found, names, frames, result["tolerance"])
+    result["equal"] = found.beyond == 0 and frames[0] == frames[1]
+    result |= _as_json(found)
     if output is not None:
         picture, factor = amplified(*pair, found)
         _write(picture, output)
         result["factor"] = factor
         lines.append(f"wrote {shown(output)}: differences, {factor} times as large")
-    _say(notes)
-    _print(result if as_json else lines)
-    raise typer.Exit(0 if equal else 1)
+    return notes, lines
 
 
 def _read(name: str) -> Picture:
@@ -132,7 +148,7 @@ def _size(picture: Picture) -> str:
 
 
 def _lines(
-    found: Comparison, names: list[str], frames: tuple[int, int], tolerance: float
+    found: Comparison, names: tuple[str, str], frames: tuple[int, int], tolerance: float
 ) -> list[str]:
     """Say what was found, a fact a line, and draw the histogram."""
     pixels = found.width * found.height
@@ -207,14 +223,3 @@ def _as_json(found: Comparison) -> dict[str, Any]:
         "ssim": found.ssim,
         "histogram": [[bar.low, known(bar.high), bar.count] for bar in found.histogram],
     }
-
-
-def _say(lines: list[str]) -> None:
-    for line in lines:
-        typer.echo(line, err=True)
-
-
-def _print(found: dict[str, Any] | list[str]) -> None:
-    import json
-
-    typer.echo(json.dumps(found) if isinstance(found, dict) else "\n".join(found))
