@@ -717,6 +717,10 @@ def test_a_full_standard_output_is_one_line(folder, command, message):
         ("blur --sigma 1 a.png 2>&-", 0, ""),
         ("blur --sigma 1 empty.png 2>&-", 1, ""),
         ("blur --sigma 1 a.png <&- >&- 2>&-", 0, ""),
+        ("blur --sigma 1 a.png --preview >&-", 2, "convcli: --preview draws on a terminal"),
+        ("blur --sigma 1 a.png -q --explain 2>&-", 0, ""),
+        ("kernel sobel >&-", 0, ""),
+        ("compare a.png a.png >&-", 0, ""),
     ],
 )
 def test_closed_streams(folder, command, status, message):

@@ -178,7 +178,9 @@ def _histogram(bars: list[Bar]) -> list[str]:
     whole = sum(bar.count for bar in bars)
     longest = max(bar.count for bar in bars)
     room = min(_LONGEST_BAR, shutil.get_terminal_size().columns - _LEFT - 9)
-    is_terminal = sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
+    is_terminal = (
+        sys.stdout and sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
+    )
     block = "\N{FULL BLOCK}" if is_terminal else "#"
     lines = []
     for bar in bars:

@@ -153,9 +153,8 @@ def _print_picture(console: Console, kernel: Kernel) -> None:
     """Draw the weights as colours, where a person sees them and the terminal has colours."""
     from convcli.cli.blocks import has_blocks, reduced, text_of
 
-    if not (sys.stdout.isatty() and has_blocks(console)) or math.prod(kernel.shape) > (
-        _MOST_PICTURED
-    ):
+    is_seen = sys.stdout and sys.stdout.isatty() and has_blocks(console)
+    if not is_seen or math.prod(kernel.shape) > _MOST_PICTURED:
         return
     import numpy as np
 
