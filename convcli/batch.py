@@ -63,6 +63,7 @@ class Outcome:
     error: BaseException | None = None
     seconds: float = 0.0
     size: tuple[int, int] = (0, 0)
+    pixels: int = 0
     mode: str = ""
     frames: int = 1
     plan: Plan | None = None
@@ -72,7 +73,7 @@ class Outcome:
     @property
     def megapixels(self) -> float:
         """Size of the picture that was filtered, all frames together."""
-        return self.frames * self.size[0] * self.size[1] / 1e6
+        return self.pixels / 1e6
 
 
 @dataclass(frozen=True)
@@ -237,6 +238,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
     clock = _Clock()
     doing = ""
     plans: list[Plan] = []
+    pixels = 0
 
     def filtered(frame: Picture, number: int, frames: int) -> Picture:
         own = Options(**options)
@@ -244,6 +246,8 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         own["pictures"] = options["pictures"] * frames
         if on_progress := options.get("on_progress"):
             own["on_progress"] = partial(_part_done, on_progress, number, frames)
+        nonlocal pixels
+        pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with clock.at("filter"):
             return frame.with_pixels(what.apply(frame, own))
 
@@ -266,6 +270,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         if ahead:
             with clock.at("read"):
                 picture = what.begun.pop(job)()
+            take(2 * picture.pixels.nbytes)
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
             with clock.at("read"):
@@ -313,6 +318,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         "written" if what.write else "shown",
         seconds=time.perf_counter() - start,
         size=(width, height),
+        pixels=pixels,
         mode=result.mode,
         frames=count,
         plan=plans[0] if plans else None,

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from convcli import borders, colour, padded
+from convcli import borders, colour, memory, padded
 from convcli.borders import Span
 from convcli.decimation import Decimations
 from convcli.kernel import Factor, Kernel, Weights, whole_numbers
@@ -46,6 +46,7 @@ def run(
     `scratch` is what `convcli.types.Options` says: then a source with an unused channel (see
     `convcli.padded`) may be used up, and the result has one too.
     """
+    memory.check(_window_bytes(plan, recipe, source) * plan.workers)
     channels = colour.result_channels(recipe.colour, source.shape[2])
     shape = (source.shape[0], source.shape[1], channels)
     regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))
@@ -60,6 +61,21 @@ def run(
         out = run_in_threads(plan, recipe, buffer, buffer.shape, regions, on_progress, scratch)
         return out[..., :3]
     return run_in_threads(plan, recipe, source, shape, regions, on_progress)
+
+
+def _window_bytes(plan: Plan, recipe: Recipe, source: Pixels) -> int:
+    """Return the least memory that a tile and its halo take: under a wide kernel, the most of it.
+
+    A window has the picture's samples, and between two passes sums of its columns.
+    """
+    height, width, channels = source.shape
+    above, below, left, right = recipe.halo
+    if recipe.decimations:  # which reach less far
+        above, left = (along.radius for along in recipe.decimations)
+        below, right = above, left
+    rows, columns = min(plan.tile[0], height), min(plan.tile[1], width) + left + right
+    sample = source.itemsize * (rows + above + below) + np.dtype(plan.accumulator).itemsize * rows
+    return int(sample * columns * channels)
 
 
 def run_in_threads(

@@ -30,7 +30,7 @@ FORMATS: dict[str, Format] = {
         (".png",),
         ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
         {},
-        ("icc_profile", "dpi", "exif", "xmp", "text"),
+        ("icc_profile", "dpi", "exif", "xmp", "text", "gamma"),
         "animation",
     ),
     "JPEG": Format(

@@ -261,4 +261,8 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
             "use --overwrite, --skip-existing, or another -o"
         )
     for number in there:
-        jobs[number].skip = True
+        job = jobs[number]
+        if os.path.isdir(job.written or ""):
+            job.problem = f"{shown(job.written or '')} is a folder"
+        else:
+            job.skip = True

@@ -17,7 +17,7 @@ def check(size: int) -> None:
     if free is not None and size > free:
         raise ConvcliError(
             f"needs about {_shown(size)} of memory, and {_shown(free)} are free; "
-            "filter it on a machine with more, or cut it into parts"
+            "filter it in parts, with a smaller kernel, or on a machine with more"
         )
 
 

@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ _STOP_SECONDS = 2.0
 # have to wait for its turn: to open that under its hands would be an error there.
 _LOCK_SECONDS = 0.005
 _BUSY_SECONDS = 0.2
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _counter = itertools.count()
 
@@ -96,6 +99,8 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     """Start a pool under an id of its own, and stop it whatever happens."""
     # pathos keeps pools by id and would hand a closed one to the next caller.
     before = active_children()
+    # A worker that is ended before it has put its signals right would run the parent's handlers.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         _check_threads()
         pool = ProcessPool(
@@ -111,6 +116,8 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
             f"worker processes cannot be started ({reason_of(error)}); "
             "try --method numba, which uses threads"
         ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     try:
         yield pool
     finally:
@@ -208,6 +215,9 @@ def _attach(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    # What fails is returned; what a pool says when its parent was killed is of no use.
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     try:
         filter_region = region_filter(plan, recipe, source_shape[2])
         pixels = _view(source, source_shape, source_dtype)

@@ -58,6 +58,8 @@ def _listed(name: str, null: bool) -> list[str]:
         raise ConvcliError(
             f"--files-from {shown(name)}: holds NUL bytes; if `find -print0` wrote it, add --null"
         )
+    if not null:
+        content = content.removeprefix(b"\xef\xbb\xbf")  # with which Windows begins a text
     separator = b"\0" if null else b"\n"
     names = [entry.removesuffix(b"\r") if not null else entry for entry in content.split(separator)]
     found = [os.fsdecode(entry) for entry in names if entry]

@@ -42,16 +42,16 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
     OSError
         Whatever else the file system says.
     """
-    target = os.path.realpath(path)
     try:
-        before = os.stat(target)
+        before = os.stat(path)
     except FileNotFoundError:
         before = None
+    target = os.path.realpath(path)
     if before is not None:
         if not overwrite:
             raise FileExistsError(17, os.strerror(17), os.fspath(path))
         if not stat.S_ISREG(before.st_mode):
-            with open(target, "wb") as file:
+            with open(path, "wb") as file:  # a pipe behind /dev/stdout has no other name
                 yield file
             return
         # Renaming needs no permission on the old file; a read-only one is meant to stay.

@@ -12,7 +12,9 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import tifffile
 from PIL import Image
 
 import convcli
@@ -54,7 +56,18 @@ def seeds() -> dict[str, bytes]:
         content = io.BytesIO()
         source.save(content, name, **settings)
         encoded[key] = content.getvalue()
+    samples = rng.integers(0, 65536, (13, 17, 4), dtype=np.uint16)
+    encoded["PNG-deep"] = imagecodecs.png_encode(samples)
+    encoded["TIFF-deep"] = tifffile_bytes(samples, extrasamples=("assocalpha",))
+    encoded["TIFF-planes"] = tifffile_bytes(np.moveaxis(samples[..., :3], -1, 0).copy())
     return encoded
+
+
+def tifffile_bytes(samples: np.ndarray, **settings: object) -> bytes:
+    """Encode 16-bit colour, of which Pillow makes no TIFF."""
+    content = io.BytesIO()
+    tifffile.imwrite(content, samples, photometric="rgb", **settings)
+    return content.getvalue()
 
 
 NO_PALETTES = {("JPEG", "P"), ("PPM", "P"), ("AVIF", "P"), ("WEBP", "P")}

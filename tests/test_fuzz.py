@@ -37,16 +37,15 @@ def test_whole_pictures_are_written(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_damaged_pictures_are_written_or_refused(seed):
+    """Whatever else is raised is a bug."""
     rng = random.Random(seed)
-    outcomes = set()
     for _ in range(20):
         content = bytearray(SEEDS[seed])
         for _ in range(rng.choice((1, 2, 8))):
             content[rng.randrange(len(content))] = rng.randrange(256)
         if rng.random() < 0.3:
             del content[rng.randrange(len(content)) :]
-        outcomes.add(fuzz_pictures.one_input(bytes([rng.randrange(256)]) + content))
-    assert outcomes <= {"written", "refused", "failed", "too many frames"}
+        fuzz_pictures.one_input(bytes([rng.randrange(256)]) + content)
 
 
 @pytest.mark.parametrize("name", FOUND)

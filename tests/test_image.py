@@ -15,9 +15,9 @@ import tifffile
 from PIL import EpsImagePlugin, ExifTags, Image, PngImagePlugin
 
 import convcli
-from convcli import ConvcliError
+from convcli import ConvcliError, memory
 from convcli.formats import FORMATS
-from convcli.image import Picture, buffers, deep, limit_pixels, read, reading, write
+from convcli.image import Picture, buffers, decoding, deep, limit_pixels, read, write
 from convcli.padded import buffer_of
 
 # What Pillow can write, and the mode in which it is filtered and written again.
@@ -236,7 +236,7 @@ def decoded(path, mode="RGB"):
 )
 def test_pictures_are_decoded_into_memory_of_ours(picture_file, pixels, name, mode, monkeypatch):
     path = picture_file("a.bin", in_mode(mode, pixels), format=name)
-    monkeypatch.delattr(reading, "copy_of")  # to copy them is an error
+    monkeypatch.delattr(decoding, "copy_of")  # to copy them is an error
     got = read(path).pixels
     assert (buffer_of(got) is not None) == (mode == "RGB")
     np.testing.assert_array_equal(got, samples_of(path))
@@ -336,12 +336,12 @@ def test_the_markers_say_whether_a_jpeg_has_luma(
     picture_file, jfif, transform, names, luma, monkeypatch
 ):
     with Image.open(picture_file("a.jpg")) as picture:
-        assert reading._keeps_luma(picture)
+        assert decoding._keeps_luma(picture)
         picture.info = {"jfif": 257} if jfif else {}
         if transform is not None:
             picture.info |= {"adobe": 100, "adobe_transform": transform}
         picture.layer = [(name, 1, 1, 0) for name in names]
-        assert reading._keeps_luma(picture) == luma
+        assert decoding._keeps_luma(picture) == luma
 
 
 def test_edges_from_luma_are_those_of_the_colours(picture_file, photo):
@@ -741,6 +741,8 @@ def chunk(kind, content):
 
 def test_text_that_unpacks_without_end_is_refused(pixels):
     whole = written(Picture(pixels, "RGB", "PNG"), "PNG")
+    long = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 2_000_000))
+    assert len(read(whole[:33] + long + whole[33:]).metadata["text"]["Comment"]) == 2_000_000
     bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
     with pytest.raises(ConvcliError, match="too large"):
         read(whole[:33] + bomb + whole[33:])
@@ -813,6 +815,130 @@ def test_whole_numbers_of_32_bits_are_rounded_and_clipped_once(tmp_path):
     samples = np.array([[-3e9, -2.5, 2.5, 70_000.4, 3e9]])
     again = read(written(Picture(samples, "I", "TIFF"), "TIFF"))
     np.testing.assert_array_equal(again.pixels, [[-(2**31), -2, 2, 70_000, 2**31 - 1]])
+
+
+def tiff_of(samples, **settings):
+    content = io.BytesIO()
+    tifffile.imwrite(content, samples, **settings)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_negatives_are_turned(dtype):
+    """In which 0 is white: Pillow does so for 8 bits alone."""
+    samples = np.arange(12, dtype=dtype).reshape(3, 4)
+    got = read(tiff_of(samples, photometric="miniswhite"))
+    np.testing.assert_array_equal(got.pixels, np.iinfo(dtype).max - samples)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "message"),
+    [
+        (np.uint32, 3_000_000_000, "whole numbers above 2147483647"),
+        (np.int8, -7, "8 bits with a sign"),
+    ],
+)
+def test_whole_numbers_that_pillow_misreads_are_refused(dtype, value, message):
+    with pytest.raises(ConvcliError, match=message):
+        read(tiff_of(np.full((3, 4), value, dtype)))
+
+
+def test_whole_numbers_of_16_bits_with_a_sign_are_kept_in_32():
+    samples = np.arange(-6, 6, dtype=np.int16).reshape(3, 4)
+    got = read(tiff_of(samples))
+    assert (got.mode, got.notes) == ("I", ("its 16 bits with a sign are kept in 32",))
+    np.testing.assert_array_equal(got.pixels, samples)
+
+
+def test_samples_that_are_no_colours_are_left_out_and_noted(pixels):
+    five = np.dstack([pixels, pixels[..., :2]])
+    got = read(tiff_of(five, photometric="rgb", extrasamples=("unspecified",) * 2))
+    assert got.notes == ("2 more samples of each pixel were left out",)
+    np.testing.assert_array_equal(got.pixels, pixels)
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_text_that_is_not_ascii_keeps_its_bytes(pixels, format_name):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jürgen Müller ©".encode()
+    before = exif.tobytes()
+    assert "Jürgen".encode() in before
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(
+        content, format_name, exif=exif if format_name == "TIFF" else before
+    )
+    assert "Jürgen Müller ©".encode() in written(read(content.getvalue()), format_name)
+
+
+GAMMA = {"gamma": 1.0, "chromaticity": (0.31, 0.33, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06), "srgb": 0}
+
+
+@pytest.mark.parametrize("names", [("gamma",), ("gamma", "chromaticity"), ("srgb",)])
+@pytest.mark.parametrize("target", ["PNG", "JPEG"])
+def test_what_the_levels_of_a_png_mean_is_kept_or_noted(pixels, names, target):
+    whole = written(Picture(pixels, "RGB", "PNG"), "PNG")
+    chunks = {
+        "gamma": chunk(b"gAMA", struct.pack(">I", 100_000)),
+        "chromaticity": chunk(
+            b"cHRM", struct.pack(">8I", *(round(v * 100_000) for v in GAMMA["chromaticity"]))
+        ),
+        "srgb": chunk(b"sRGB", b"\0"),
+    }
+    got = read(whole[:33] + b"".join(chunks[name] for name in names) + whole[33:])
+    content = io.BytesIO()
+    notes = write(got, content, target)
+    if target == "PNG":
+        info = opened(content.getvalue()).info
+        assert {name: info[name] for name in GAMMA if name in info} == {
+            name: GAMMA[name] for name in names
+        }
+    expected = target == "JPEG" and names != ("srgb",)
+    assert ("JPEG has no place for its gamma, left out" in notes) is expected
+
+
+def test_a_profile_that_describes_something_else_is_left_out_and_noted(picture_file, pixels):
+    path = picture_file("a.jpg", pixels, icc_profile=b"garbage" * 20)
+    got = read(path)
+    assert "icc_profile" not in got.metadata
+    assert got.notes == ("its colour profile, which does not describe its pixels, was left out",)
+
+
+def test_grey_written_as_colour_loses_its_profile_with_a_note(pixels):
+    grey = Picture(pixels[..., 0].copy(), "L", "PNG", {"icc_profile": icc(b"GRAY")})
+    assert write(grey, io.BytesIO(), "WEBP") == (
+        "WEBP has no place for its colour profile, left out",
+    )
+
+
+def test_iptc_data_are_missed(pixels):
+    title = b"\x1c\2\5\0\5Coast"
+    block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(title)) + title
+    segment = b"\xff\xed" + struct.pack(">H", 2 + len(block)) + block
+    whole = written(Picture(pixels, "RGB", "PNG"), "JPEG")
+    notes = write(read(whole[:2] + segment + whole[2:]), io.BytesIO(), "JPEG")
+    assert "JPEG has no place for its IPTC data, left out" in notes
+
+
+def test_a_decoder_that_has_run_out_of_memory_is_not_the_pictures_fault(picture_file, monkeypatch):
+    def load(self):
+        raise OSError("could not create decoder object")
+
+    path = picture_file("a.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    monkeypatch.setattr(memory, "check", lambda size: None)
+    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
+    with pytest.raises(MemoryError):
+        read(path)
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_damaged_picture(picture_file, monkeypatch):
+    def broken(*_given):
+        raise IndexError("a bug")
+
+    path = picture_file("a.png")
+    monkeypatch.setattr(decoding, "view_of", broken)
+    with pytest.raises(IndexError):
+        read(path)
 
 
 def test_a_kind_that_cannot_be_read_is_not_called_unknown(tmp_path):

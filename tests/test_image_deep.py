@@ -91,6 +91,40 @@ def test_however_a_tiff_stores_its_samples(samples, compression, byteorder, plan
     np.testing.assert_array_equal(read(content).pixels, wanted)
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("there", [True, False])
+def test_raw_planes_of_16_bits_are_read_or_refused(samples, byteorder, there, monkeypatch):
+    """Pillow takes each byte of them for a sample."""
+    monkeypatch.setattr(deep, "installed", lambda: there)
+    content = tiff(
+        np.moveaxis(samples[..., :3], -1, 0), byteorder=byteorder, planarconfig="separate"
+    )
+    if there:
+        np.testing.assert_array_equal(read(content).pixels, samples[..., :3])
+        with pytest.raises(convcli.ConvcliError, match="bits a channel in planes"):
+            read(content, "JPEG")
+    else:
+        with pytest.raises(convcli.ConvcliError, match="which are read with the extra 'deep'"):
+            read(content)
+
+
+def test_a_deep_tiff_that_xmp_turns_is_turned(samples):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:D tiff:Orientation="6"/></x:xmpmeta>'
+    got = read(tiff(samples[:20, :30, :3], extratags=[(700, 1, len(xmp), xmp, True)]))
+    np.testing.assert_array_equal(got.pixels, np.rot90(samples[:20, :30, :3], -1))
+
+
+def test_ratings_and_resolutions_go_along(samples):
+    exif = Image.Exif()
+    exif[18246], exif[282], exif[283], exif[296] = 4, 240.0, 240.0, 2
+    exif[315] = "Jürgen"
+    picture = Picture(samples[..., :3], "RGB;16", "PNG", {"exif": exif.tobytes()})
+    with tifffile.TiffFile(io.BytesIO(written(picture, "TIFF")[0])) as file:
+        tags = file.pages[0].tags
+        assert tags[18246].value == 4
+        assert tags[282].value == (240, 1)
+
+
 def test_colours_that_were_multiplied_by_their_alpha_are_divided_again(samples):
     alpha = samples[..., 3:].astype(float)
     colours = np.rint(samples[..., :3] * alpha / 65535).astype(np.uint16)

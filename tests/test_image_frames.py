@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import GifImagePlugin, Image
+import tifffile
+from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 
 import convcli
-from convcli import ConvcliError
+from convcli import ConvcliError, memory
 from convcli.formats import FORMATS
 from convcli.image import Picture, read, reading, write
 
@@ -131,6 +134,80 @@ def test_what_is_cleared_is_transparent(photo, colours):
         frames_of(written(first, "GIF")[0])[0], (hole, pixels, hole), strict=True
     ):
         np.testing.assert_array_equal(one[..., 3], other[..., 3])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("order", ["aab", "aba", "aaaa", "abba", "abab"])
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_every_frame_of_an_apng_is_written_right(opaque, mode, order, disposal):
+    made = [np.asarray(Image.fromarray(frame).convert(mode)) for frame in opaque[:2]]
+    pixels = [made["ab".index(letter)] for letter in order]
+    frames = [
+        Picture(each, mode, "PNG", frame={"duration": 50, "disposal": disposal}) for each in pixels
+    ]
+    first = Picture(**(vars(frames[0]) | {"frames": len(order), "later": frames[1:]}))
+    shown, durations = frames_of(written(first, "PNG")[0])
+    assert durations == [50] * len(order)
+    for one, other in zip(shown, pixels, strict=True):
+        np.testing.assert_array_equal(one, np.asarray(Image.fromarray(other).convert("RGBA")))
+
+
+def test_frames_of_16_bits_are_read_as_8():
+    rng = np.random.default_rng(0)
+    samples = [rng.integers(0, 65536, (12, 10), dtype=np.uint16) for _ in range(3)]
+    picture = read(apng_of_16_bits(samples))
+    assert picture.mode == "L"
+    shown = [picture.pixels, *(frame.pixels for frame in picture.later)]
+    for one, other in zip(shown, samples, strict=True):
+        np.testing.assert_array_equal(one, other >> 8)
+
+
+def apng_of_16_bits(samples):
+    """Pillow writes none: chunks by hand."""
+
+    def chunk(kind, content):
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    height, width = samples[0].shape
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    parts.append(chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)))
+    parts.append(chunk(b"acTL", struct.pack(">II", len(samples), 0)))
+    count = 0
+    for number, frame in enumerate(samples):
+        control = struct.pack(">IIIIIHHBB", count, width, height, 0, 0, 1, 10, 0, 0)
+        parts.append(chunk(b"fcTL", control))
+        count += 1
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in frame)
+        if number:
+            parts.append(chunk(b"fdAT", struct.pack(">I", count) + zlib.compress(rows)))
+            count += 1
+        else:
+            parts.append(chunk(b"IDAT", zlib.compress(rows)))
+    return b"".join([*parts, chunk(b"IEND", b"")])
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "GIF", "WEBP"])
+def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name):
+    given = [1000 / 60] * 4
+    frames = [
+        Picture(p, "RGB", "PNG", frame={"duration": d}) for p, d in zip(opaque, given, strict=True)
+    ]
+    first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
+    after, notes = written(first, format_name)
+    _, durations = frames_of(after)
+    assert sum(durations) == pytest.approx(sum(given), abs=10 if format_name == "GIF" else 1)
+    if format_name == "PNG":
+        assert durations == pytest.approx(given, abs=0.01)
+    noted = "GIF counts hundredths of a second: durations were rounded" in notes
+    assert noted is (format_name == "GIF")
+
+
+def test_the_loops_of_an_avif_are_taken_for_endless(opaque):
+    after, _ = written(read(encoded(opaque, "AVIF", duration=50), "PNG"), "PNG")
+    assert Image.open(io.BytesIO(after)).info["loop"] == 0
+    _, notes = written(read(encoded(opaque, "GIF", duration=50, loop=3), "AVIF"), "AVIF")
+    assert "AVIF has no place for its loops: it is shown for ever" in notes
 
 
 @pytest.mark.parametrize("disposal", [1, 2])
@@ -298,6 +375,41 @@ def test_pages_keep_their_own_resolution(photo):
         assert image.info["dpi"] == (72, 72)
         image.seek(1)
         assert image.info["dpi"] == (300, 300)
+
+
+def test_pages_after_the_first_lose_their_exif_block_with_a_note(photo):
+    content = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(content) as tiff:
+        for number in range(3):
+            exif = Image.Exif()
+            exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.LensModel] = f"LENS-{number}"
+            again = Image.Exif()
+            again.load(exif.tobytes())
+            Image.fromarray(photo[:9, :7]).save(tiff, "TIFF", exif=again)
+            tiff.newFrame()
+    after, notes = written(read(content.getvalue()), "TIFF")
+    assert "the EXIF blocks of pages after the first, left out" in notes
+    with Image.open(io.BytesIO(after)) as image:
+        block = image.getexif().get_ifd(ExifTags.IFD.Exif)
+        assert block[ExifTags.Base.LensModel] == "LENS-0"
+        image.seek(1)
+        assert ExifTags.IFD.Exif not in image.getexif()
+
+
+def test_many_pages_are_written_in_order():
+    pixels = np.arange(300, dtype=np.uint16).reshape(300, 1, 1)
+    frames = [Picture(page, "I;16", "TIFF") for page in pixels]
+    first = Picture(**(vars(frames[0]) | {"frames": 300, "later": frames[1:]}))
+    after, _ = written(first, "TIFF")
+    assert tifffile.imread(io.BytesIO(after)).ravel().tolist() == list(range(300))
+
+
+def test_a_page_that_needs_more_memory_than_there_is_is_refused(photo, monkeypatch):
+    images = [Image.fromarray(photo[:9, :7]), Image.fromarray(photo)]
+    picture = read(tiff_of(images))
+    monkeypatch.setattr(memory, "available", lambda: 100_000)
+    with pytest.raises(ConvcliError, match="needs about"):
+        list(picture.later)
 
 
 @pytest.mark.parametrize("target", [name for name, row in FORMATS.items() if not row.frames])

@@ -552,6 +552,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(monkeypa
     [
         (b"a.png\nb.jpg\n", False, ["a.png", "b.jpg"]),
         (b"a.png\r\n\r\n\nb.jpg", False, ["a.png", "b.jpg"]),
+        (b"\xef\xbb\xbfa.png\nb.jpg", False, ["a.png", "b.jpg"]),
         (b"a.png\0new\nline.png\0", True, ["a.png", "new\nline.png"]),
         (b" lead.png\n-o\n", False, [" lead.png", "-o"]),
         (b"\xff.png\n", False, ["\udcff.png"]),
@@ -751,3 +752,9 @@ def test_a_long_list_takes_little_memory(tree, how, limit):
     assert len(found) == 1000
     parts = chain(found, *(gc.get_referents(job) for job in found))
     assert sum({id(part): sys.getsizeof(part) for part in parts}.values()) < limit * len(found)
+
+
+def test_a_folder_in_the_place_of_a_result_is_no_result(tree):
+    (tree / "out/a.png").mkdir(parents=True)
+    first, _ = jobs_for(request("a.png", "b.jpg", output="out", existing="skip"))
+    assert (first.skip, first.problem) == (False, "'out/a.png' is a folder")

@@ -68,17 +68,17 @@ SAVE = """
 import io, resource, sys
 from pathlib import Path
 import numpy
-from PIL import Image
-from convcli import writing
+from convcli import image, writing
+from convcli.image import Picture
 if sys.argv[2] == "named":
     writing._open_without_name = lambda *_: None
-image = Image.fromarray(numpy.random.default_rng(0).integers(0, 256, (100, 333, 3), "uint8"))
+pixels = numpy.random.default_rng(0).integers(0, 256, (100, 333, 3), "uint8")
+picture = Picture(pixels, "RGB", "PNG")
 whole = io.BytesIO()
-image.save(whole, sys.argv[3])
+image.write(picture, whole, sys.argv[3])
 most = len(whole.getvalue()) - 100
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-with writing.new_file(Path(sys.argv[1]), True) as file:
-    image.save(file, sys.argv[3])
+image.write(picture, Path(sys.argv[1]), sys.argv[3], overwrite=True)
 """
 
 

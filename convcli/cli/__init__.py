@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import io
 import os
@@ -60,6 +61,8 @@ def _options(
 
 
 _FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a stream is refused by; pictures are told of by their names.
+_FULL = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 # A second in all is what people take for at once; half of it is for the exit itself.
 _PATIENCE_SECONDS = 0.5
 
@@ -180,6 +183,8 @@ def _status() -> int:
         if "--debug" in sys.argv:
             raise
         more = "" if isinstance(error, OSError) else "; --debug shows where"
+        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+            more = " (standard output)"
         if isinstance(error, ImportError) and error.msg:  # numpy's is a page; the last line is why
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         typer.echo(f"convcli: {reason_of(error)}{more}", err=True)

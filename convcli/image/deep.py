@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS
@@ -28,6 +28,10 @@ _MOST_BYTES = 16
 # TIFF 6.0 section 18: the colours are stored multiplied by their alpha.
 _ASSOCIATED_ALPHA = 1
 
+# Tags that are written as something else: resolution and its unit, XMP, the predictor, and what
+# leads to the EXIF and GPS blocks.
+_RESOLUTION, _UNIT, _XMP, _PREDICTOR, _BLOCKS = (282, 283), 296, 700, 317, (34665, 34853)
+
 # Of what libtiff calls its compressions, what tifffile does.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
                  "tiff_deflate": "adobe_deflate"}  # fmt: skip
@@ -47,9 +51,17 @@ def is_deep(image: Image.Image) -> bool:
     """Say whether Pillow would read samples of 16 bits as 8: it does so with all but grey."""
     if image.mode.startswith(("I", "F")):
         return False
+    if image.format == "TIFF":
+        bits: tuple[int, ...] = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        return max(bits) > 8
     if image.format == "PPM":  # which is told the largest sample, where it is not 255
         return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
     return any(";16" in str(given) for given in _arguments(image))
+
+
+def is_misread(image: Image.Image) -> bool:
+    """Say whether Pillow would take bytes for samples: it does with raw planes of 16 bits."""
+    return image.format == "TIFF" and not any(";16" in str(given) for given in _arguments(image))
 
 
 def avif_bits(content: bytes) -> int:
@@ -84,7 +96,7 @@ def holds(picture: Picture) -> bool:
     return picture.mode in ("LA;16", "RGB;16", "RGBA;16")
 
 
-def samples(source: Path | bytes, image: Image.Image, mode: str) -> Pixels:
+def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: int) -> Pixels:
     """Decode the frame at which `image` stands, all bits of it, and turn it upright."""
     import numpy as np
 
@@ -95,11 +107,11 @@ def samples(source: Path | bytes, image: Image.Image, mode: str) -> Pixels:
 
         content = source if isinstance(source, bytes) else source.read_bytes()
         pixels = np.asarray(imagecodecs.png_decode(content))
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     else:
-        pixels, orientation = _page(source, image.tell())
+        pixels = _page(source, image.tell())
     channels = MODES[mode][0]
-    if pixels.ndim != 3 or pixels.dtype != np.uint16 or pixels.shape[2] < channels:
+    right = pixels.ndim == 3 and pixels.dtype == np.uint16 and pixels.shape[2] >= channels
+    if not right or sorted(pixels.shape[:2]) != sorted(image.size):
         raise ConvcliError(f"has samples that are not {channels} of 16 bits")
     # What a TIFF has besides colours and alpha is nothing that Pillow would show either.
     pixels = pixels[..., :channels]
@@ -108,8 +120,8 @@ def samples(source: Path | bytes, image: Image.Image, mode: str) -> Pixels:
     return np.ascontiguousarray(upright[::rows, ::columns])
 
 
-def _page(source: Path | bytes, number: int) -> tuple[Pixels, int]:
-    """Decode a page of a TIFF to ``(H, W, C)``, and say how it is to be turned."""
+def _page(source: Path | bytes, number: int) -> Pixels:
+    """Decode a page of a TIFF to ``(H, W, C)``."""
     import numpy as np
     import tifffile
 
@@ -122,11 +134,11 @@ def _page(source: Path | bytes, number: int) -> tuple[Pixels, int]:
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)
         if _ASSOCIATED_ALPHA in page.extrasamples:
-            alpha = pixels[..., -1:]
-            whole = pixels[..., :-1] * (65535.0 / np.maximum(alpha, 1))
-            colours = np.minimum(np.rint(whole), 65535).astype(np.uint16)
-            pixels = np.concatenate([colours, alpha], axis=2)
-        return pixels, page.tags.valueof(ExifTags.Base.Orientation, 1)
+            pixels = np.array(pixels)
+            for row in pixels:
+                whole = row[:, :-1] * (65535.0 / np.maximum(row[:, -1:], 1))
+                row[:, :-1] = np.minimum(np.rint(whole), 65535)
+        return pixels
 
 
 def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
@@ -136,6 +148,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
     compression = _COMPRESSIONS.get(settings.get("compression", ""))
+    resolution = settings.get("dpi") or tuple(tags[key] for key in _RESOLUTION if key in tags)
     colour = picture.mode.startswith("RGB")
     tifffile.imwrite(
         content,
@@ -144,19 +157,23 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         photometric="rgb" if colour else "minisblack",
         planarconfig="contig",
         extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
-        resolution=settings.get("dpi"),
-        resolutionunit="inch" if "dpi" in settings else None,
+        resolution=resolution or None,
+        resolutionunit=tags.get(_UNIT, 2) if resolution else None,
         iccprofile=settings.get("icc_profile"),
         compression=compression,
         predictor=compression is not None,
         metadata=None,
         software=False,
-        # Texts and XMP; tags that are numbers here are the resolution, or point to blocks.
-        extratags=[
-            (tag, 1 if isinstance(value, bytes) else 2, None, value, True)
-            for tag, value in tags.items()
-            if isinstance(value, (str, bytes))
-        ],
+        extratags=[tag for key, value in tags.items() if (tag := _tag(key, value))],
     )
-    blocks = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-    return content.getvalue(), not any(block in tags for block in blocks)
+    return content.getvalue(), not any(block in tags for block in _BLOCKS)
+
+
+def _tag(key: int, value: Any) -> tuple[int, int, int | None, Any, bool] | None:
+    """Return a tag as tifffile takes it: text, bytes (XMP) or a small number (a rating)."""
+    if isinstance(value, (str, bytes)):
+        text = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+        return key, 1 if key == _XMP else 2, None, text, True
+    if isinstance(value, int) and value < 1 << 16 and key not in (_UNIT, _PREDICTOR, *_BLOCKS):
+        return key, 3, 1, value, True
+    return None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import math
-import os
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -120,7 +118,9 @@ def _encode(
         """Return the settings for a frame, and take note of what it loses."""
         mode = mode_for(format_name, frame.mode)
         check_size(format_name, frame.pixels.shape[1], frame.pixels.shape[0])
-        found, left_out = ({}, []) if strip else settings_for(frame.metadata, format_name, mode)
+        found, left_out = (
+            ({}, []) if strip else settings_for(frame.metadata, format_name, mode, frame.mode)
+        )
         if format_name == "GIF" and mode != "L":
             left_out.append("GIF holds 256 colours, to which the result was reduced")
         if format_name == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
@@ -129,8 +129,9 @@ def _encode(
             left_out.append(f"a frame is shown for {_LONGEST[format_name] / 1000:g} s, no longer")
         notes.update(dict.fromkeys((*frame.notes, *left_out)))
         settings = found | _settings(frame, format_name, quality)
-        if _BLOCKS & set(exif_of(settings.get("exif", b""))):
-            settings.pop("compression", None)  # libtiff does not write both
+        if "compression" in settings and _BLOCKS & set(exif_of(settings.get("exif", b""))):
+            del settings["compression"]  # libtiff does not write both
+            notes["its compression, for the sake of its EXIF block, left out"] = None
         if settings.get("compression") in _PREDICTED and frame.pixels.dtype.kind == "u":
             settings["exif"] = with_tag(settings.get("exif", b""), _PREDICTOR, _DIFFERENCES)
         return settings
@@ -138,9 +139,9 @@ def _encode(
     if picture.frames > 1 and format_name == "TIFF":
         _write_pages(picture, file, settings_of, notes)
     elif picture.frames > 1 and format_name == "GIF":
-        _write_gif(picture, file, settings_of)
+        _write_gif(picture, file, settings_of, notes)
     elif picture.frames > 1:
-        _write_animation(picture, format_name, file, settings_of, png_level)
+        _write_animation(picture, format_name, file, settings_of, notes, png_level)
     elif format_name == "PNG":
         _write_png(picture, file, settings_of(picture), png_level, workers)
     elif deep.holds(picture):
@@ -152,25 +153,7 @@ def _encode(
             from convcli.image import gif
 
             image = gif.indexed(image)
-        if format_name == "JPEG" and isinstance(file, io.BufferedRandom):
-            _save_jpeg(image, file, settings)
-        else:
-            image.save(file, format_name, **settings)
-
-
-def _save_jpeg(image: Image.Image, file: io.BufferedRandom, settings: dict[str, Any]) -> None:
-    """Let libjpeg write to the file itself: it leaves the interpreter free then.
-
-    Twelve pictures on two cores take 0.54 s so, and 0.60 through Python's buffer. But Pillow takes
-    a write that was cut short for a whole one; then the marker at the end is not there.
-    """
-    raw = cast(BinaryIO, file.raw)
-    image.save(raw, "JPEG", **settings)
-    end = raw.seek(-2, os.SEEK_END)
-    if raw.read(2) != b"\xff\xd9":
-        raw.write(b"\xff\xd9")  # the system says why
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-    file.seek(end + 2)
+        image.save(file, format_name, **settings)
 
 
 def _is_partly_clear(picture: Picture) -> bool:
@@ -232,9 +215,27 @@ def _write_pages(
     """Write a TIFF of several pages, each as soon as it is there."""
     from PIL import TiffImagePlugin
 
-    with TiffImagePlugin.AppendingTiffWriter(file) as pages:
-        for page in _all_frames(picture):
+    class Pages(TiffImagePlugin.AppendingTiffWriter):
+        """Begins to look for the end at the last page: 4000 small ones took 11 s."""
+
+        last: int | None = None
+
+        def skipIFDs(self) -> None:  # noqa: N802 - Pillow's
+            if self.last is not None:
+                self.f.seek(self.last)
+            super().skipIFDs()
+            self.last = self.whereToWriteNewIFDOffset
+
+    with Pages(file) as pages:
+        for number, page in enumerate(_all_frames(picture)):
             settings = settings_of(page)
+            tags = exif_of(settings.get("exif", b""))
+            if number and _BLOCKS & set(tags):
+                # Pillow adds pages without moving what these blocks point to.
+                for block in _BLOCKS & set(tags):
+                    del tags[block]
+                settings["exif"] = tags
+                notes["the EXIF blocks of pages after the first, left out"] = None
             if deep.holds(page):
                 pages.write(_deep_page(page, settings, notes))
             else:
@@ -255,6 +256,7 @@ def _write_animation(
     format_name: str,
     file: BinaryIO,
     settings_of: Callable[[Picture], dict[str, Any]],
+    notes: dict[str, None],
     png_level: int | None,
 ) -> None:
     """Write an animation: whole frames, of which Pillow stores what has changed."""
@@ -270,11 +272,15 @@ def _write_animation(
     if len(modes) > 1:
         common = "RGBA" if modes & {"LA", "RGBA"} else "RGB"
         images = [image.convert(common) for image in images]
-    settings["duration"] = [_duration(frame, format_name) for frame in frames]
+    durations = [_duration(frame, format_name) for frame in frames]
+    # AVIF's encoder takes whole numbers only; the others round the moment, or write fractions.
+    settings["duration"] = list(map(round, durations)) if format_name == "AVIF" else durations
     settings["loop"] = picture.frame.get("loop", 1)  # a GIF that does not say is shown once
+    if format_name == "AVIF" and settings["loop"] != 0:
+        notes["AVIF has no place for its loops: it is shown for ever"] = None
     if format_name == "PNG":
         settings["blend"] = 0  # a frame replaces what it covers
-        settings["disposal"] = _png_disposals(images, frames, own=picture.format == "PNG")
+        settings["disposal"] = _png_disposals(images)
         if picture.frame.get("default_image"):  # Pillow counts the frames that follow
             settings["default_image"] = True
             del settings["duration"][0], settings["disposal"][0]
@@ -283,38 +289,49 @@ def _write_animation(
     images[0].save(file, format_name, save_all=True, append_images=images[1:], **settings)
 
 
-def _duration(frame: dict[str, Any], format_name: str) -> int:
+def _duration(frame: dict[str, Any], format_name: str) -> float:
+    """Return how long a frame is shown, in milliseconds, as far as a format can say."""
     wanted: float = frame.get("duration", 0)
-    return round(min(wanted, _LONGEST.get(format_name, math.inf)))
+    return min(wanted, _LONGEST.get(format_name, math.inf))
 
 
-def _png_disposals(images: list[Image.Image], frames: list[dict[str, Any]], own: bool) -> list[int]:
-    """Return what becomes of each frame, such that Pillow writes every one.
+def _png_disposals(images: list[Image.Image]) -> list[int]:
+    """Return what becomes of each frame, such that Pillow writes every one and writes it right.
 
-    It makes one of two frames that are alike in all: picture, disposal and blending.
+    Frames are whole, so that what becomes of them is of no account. But Pillow makes one of two
+    that are alike and disposed of alike; and after a frame that is cleared it stores, but for
+    RGBA, too little of the next.
     """
-    disposals = [frame.get("disposal", 0) if own else 0 for frame in frames]
+    disposals = [0] * len(images)
     for number in range(1, len(images)):
-        alike = disposals[number] == disposals[number - 1]
-        if alike and images[number].tobytes() == images[number - 1].tobytes():
-            disposals[number] = 1 - min(disposals[number], 1)
+        if images[number].tobytes() == images[number - 1].tobytes():
+            disposals[number] = 2 - disposals[number - 1]
     return disposals
 
 
 def _write_gif(
-    picture: Picture, file: BinaryIO, settings_of: Callable[[Picture], dict[str, Any]]
+    picture: Picture,
+    file: BinaryIO,
+    settings_of: Callable[[Picture], dict[str, Any]],
+    notes: dict[str, None],
 ) -> None:
     """Write an animated GIF, each frame as soon as it is there."""
     from convcli.image import gif
 
     def frames() -> Iterator[tuple[Image.Image, int, int]]:
+        late = 0.0  # what earlier frames were shown too short
         for number, frame in enumerate(_all_frames(picture)):
             if number:
                 settings_of(frame)  # for its notes
+            wanted = _duration(frame.frame, "GIF") + late
+            duration = min(10 * round(wanted / 10), _LONGEST["GIF"])
+            late = wanted - duration
+            if frame.frame.get("duration", 0) % 10:
+                notes["GIF counts hundredths of a second: durations were rounded"] = None
             own = picture.format == "GIF"
             disposal = frame.frame.get("disposal", gif.KEEP) if own else gif.KEEP
             image = _image(frame, mode_for("GIF", frame.mode), "GIF")
-            yield image, disposal, _duration(frame.frame, "GIF")
+            yield image, disposal, duration
 
     header = {key: picture.frame[key] for key in ("loop",) if key in picture.frame}
     gif.write_frames(frames(), settings_of(picture) | header, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
@@ -12,7 +13,7 @@ from convcli.formats import FORMATS
 # The tags that say something about the photograph: description, camera, orientation,
 # resolution, program, time, artist, computer, rating, copyright, the EXIF and GPS blocks, and
 # Windows' title to subject. A TIFF's other tags say how its samples were stored.
-_EXIF_KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853,
+_EXIF_KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853, 36867,
               *range(40091, 40096)}  # fmt: skip
 _XMP_TAG = 700
 
@@ -34,10 +35,17 @@ _MEANING = {
     "xmp": "XMP data",
     "text": "text",
     "comment": "comment",
+    "gamma": "gamma",
+    "iptc": "IPTC data",
 }
 
+# 1 / 2.2 in a gAMA chunk (PNG specification, section 11.3.2.2).
+_USUAL_GAMMA = struct.pack(">I", 45455)
 
-def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], list[str]]:
+
+def metadata_of(
+    image: Image.Image, file: Image.Image, mode: str | None
+) -> tuple[dict[str, Any], list[str]]:
     """Turn a loaded picture upright, and return what it carries along, and notes.
 
     Parameters
@@ -46,6 +54,9 @@ def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], 
         The picture, which is turned as its EXIF or XMP data say, in place.
     file : Image
         What it was read from, if it is a copy: a TIFF's tags are known there alone.
+    mode : str or None
+        What its samples are read as, and so what a profile must describe; None where the
+        filter makes grey of them, and drops it.
 
     Returns
     -------
@@ -60,6 +71,13 @@ def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], 
     metadata = {key: image.info[key] for key in kept if image.info.get(key)}
     if metadata.get("dpi") == (1, 1):  # what Pillow says of a TIFF that says nothing
         del metadata["dpi"]
+    if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
+        del metadata["icc_profile"]
+        notes.append("its colour profile, which does not describe its pixels, was left out")
+    if file.info.get("photoshop"):
+        metadata["iptc"] = True  # no format is written with it
+    if gamma := _gamma(file):
+        metadata["gamma"] = gamma
     if text := {k: v for k, v in getattr(file, "text", {}).items() if k not in _NO_TEXT}:
         metadata["text"] = text
     try:
@@ -73,6 +91,7 @@ def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], 
         exif.bigtiff = False
         for tag in set(exif) - _EXIF_KEPT:
             del exif[tag]
+        _keep_bytes(exif)
         if exif:
             metadata["exif"] = exif.tobytes()
     except Exception:  # Pillow reads values that it cannot write, and says so in many ways
@@ -82,20 +101,54 @@ def metadata_of(image: Image.Image, file: Image.Image) -> tuple[dict[str, Any], 
     return metadata, notes
 
 
+def _keep_bytes(exif: Image.Exif) -> None:
+    """Turn text back into the bytes that it was: Pillow writes a "?" for all but ASCII.
+
+    EXIF's text is ASCII by its standard, UTF-8 by habit; Pillow reads it as Latin-1.
+    """
+    blocks = [exif.get_ifd(tag) for tag in (34665, 34853) if tag in exif]
+    for tags in (exif, *blocks):
+        for tag, value in list(tags.items()):
+            if isinstance(value, str) and not value.isascii():
+                tags[tag] = value.encode("latin-1", "replace")
+
+
+def _gamma(file: Image.Image) -> dict[bytes, bytes]:
+    """Return a PNG's chunks that say what its levels mean, where no profile does."""
+    if file.format != "PNG":
+        return {}
+    chunks = {}
+    if "gamma" in file.info:
+        chunks[b"gAMA"] = struct.pack(">I", round(file.info["gamma"] * 100_000))
+    if len(chromaticity := file.info.get("chromaticity", ())) == 8:
+        chunks[b"cHRM"] = struct.pack(">8I", *(round(v * 100_000) for v in chromaticity))
+    if "srgb" in file.info:
+        chunks[b"sRGB"] = bytes([file.info["srgb"]])
+    return chunks
+
+
 def describes(profile: bytes, mode: str) -> bool:
     """Say whether an ICC profile is one for pictures of this mode."""
     return profile[16:20] == _ICC_SPACES[mode.removesuffix(";16")]
 
 
 def settings_for(
-    metadata: dict[str, Any], format_name: str, mode: str
+    metadata: dict[str, Any], format_name: str, mode: str, own_mode: str
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings by which Pillow saves metadata in a format, and notes on the rest."""
+    """Return the settings by which Pillow saves metadata in a format, and notes on the rest.
+
+    `mode` is what the format holds a picture of `own_mode` in.
+    """
     found = dict(metadata)
-    # Edges of a colour picture are grey; its profile would make of them what they are not.
-    if "icc_profile" in found and not describes(found["icc_profile"], mode):
-        del found["icc_profile"]
-    kept = FORMATS[format_name].metadata
+    kept = set(FORMATS[format_name].metadata)
+    if profile := found.get("icc_profile"):
+        # Edges of a colour picture are grey; its profile would make of them what they are not.
+        if not describes(profile, own_mode):
+            del found["icc_profile"]
+        elif not describes(profile, mode):  # grey that is written as RGB
+            kept.discard("icc_profile")
+    if _is_srgb(found.get("gamma", {})):
+        kept.add("gamma")  # as everything else is taken to be
     left = [_MEANING[key] for key in found if key not in kept]
     notes = [f"{format_name} has no place for its {_joined(left)}, left out"] if left else []
     found = {key: value for key, value in found.items() if key in kept}
@@ -104,8 +157,11 @@ def settings_for(
             if len(found.get(key, b"")) > _JPEG_SEGMENT:
                 del found[key]
                 notes.append(f"its {_MEANING[key]}, too long for JPEG, left out")
+    gamma = found.pop("gamma", {})
     if format_name == "PNG":
-        found = _in_chunks(found)
+        found = _in_chunks(found, gamma)
+    if format_name == "TIFF" and "exif" in found:
+        found["exif"] = exif_of(found["exif"])
     if format_name == "TIFF" and (xmp := found.pop("xmp", None)):
         found["exif"] = with_tag(found.get("exif", b""), _XMP_TAG, xmp)
     return found, notes
@@ -124,14 +180,23 @@ def exif_of(exif: bytes | Image.Exif) -> Image.Exif:
         return exif
     tags = Image.Exif()
     tags.load(exif)
+    _keep_bytes(tags)
     return tags
 
 
-def _in_chunks(found: dict[str, Any]) -> dict[str, Any]:
-    """Put text and XMP into a PNG's text chunks."""
+def _is_srgb(gamma: dict[bytes, bytes]) -> bool:
+    """Say whether a PNG's chunks say what is taken for granted: sRGB, or its gamma of 1/2.2."""
+    stated = gamma.get(b"gAMA", _USUAL_GAMMA)
+    return b"sRGB" in gamma or (b"cHRM" not in gamma and stated == _USUAL_GAMMA)
+
+
+def _in_chunks(found: dict[str, Any], gamma: dict[bytes, bytes]) -> dict[str, Any]:
+    """Put text and XMP into a PNG's text chunks, and its gamma into its own."""
     from PIL import PngImagePlugin
 
     chunks = PngImagePlugin.PngInfo()
+    for kind, content in gamma.items():
+        chunks.add(kind, content)
     for keyword, value in found.pop("text", {}).items():
         try:
             chunks.add_text(keyword, value)

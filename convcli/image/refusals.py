@@ -1,0 +1,63 @@
+"""What decoders raise, turned into refusals in one sentence."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from convcli import memory
+from convcli.errors import ConvcliError
+from convcli.formats import FORMATS
+
+# Bytes below which a decoder that gives up is taken to have run out of memory.
+_SCARCE = 50_000_000
+
+_UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
+
+
+@contextmanager
+def refusals(source: Path | bytes) -> Iterator[None]:
+    """Turn what decoders raise into refusals in one sentence."""
+    try:
+        yield
+    except ConvcliError:
+        raise
+    except UnidentifiedImageError:
+        looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
+        if looks_like:
+            raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
+        known = ", ".join(FORMATS)
+        raise ConvcliError(f"is not a picture in a known format ({known})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ConvcliError(
+            f"has more than {Image.MAX_IMAGE_PIXELS} pixels; --max-pixels raises the limit"
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise what they like
+        # The disk's fault, not the picture's; but a file cannot be asked for less than nothing.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        if (memory.available() or _SCARCE) < _SCARCE:
+            raise MemoryError from error  # decoders in C call that by other names
+        given = error.args[0] if error.args else ""
+        said = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
+        raise ConvcliError(f"{_UNREADABLE}{said and ': '}{said}") from error
+
+
+def _begins_as(source: Path | bytes, format_name: str) -> bool:
+    """Say whether a file's first bytes are those of a format."""
+    accept = Image.OPEN[format_name][1] if format_name in Image.OPEN else None
+    return accept is not None and accept(beginning(source)) is True
+
+
+def beginning(source: Path | bytes) -> bytes:
+    """Return the first bytes of a file, enough for its signature."""
+    if isinstance(source, bytes):
+        return source[:16]
+    with source.open("rb") as file:
+        return file.read(16)
