@@ -13,16 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from convcli import image, memory
+from convcli.costs import reading_cost, writing_cost
 from convcli.errors import reason_of, shown
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
 
-Status = Literal["written", "failed", "skipped", "not tried"]
+Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
 # What will not be otherwise for the next picture: the disk or the share of it is full, or it
 # cannot be written to.
@@ -33,6 +34,19 @@ _LOOK_SECONDS = 0.2
 # What is being written when a signal comes has this long to be finished. All is to be over
 # within a second of the signal.
 _PATIENCE_SECONDS = 0.3
+
+
+# Of a picture whose reading was begun while the program started.
+_AHEAD = "waited for; begun ahead"
+
+
+class Stage(NamedTuple):
+    """Reading, filtering or writing a picture with all its frames: seconds, and a remark."""
+
+    name: str
+    predicted: float
+    measured: float
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ class Outcome:
     frames: int = 1
     plan: Plan | None = None
     notes: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
 
     @property
     def megapixels(self) -> float:
@@ -77,6 +92,11 @@ class Filter:
         Pictures whose reading has begun, by their jobs: what waits for each and returns it.
     quality, png_level, strip, overwrite
         As for `convcli.image.write`.
+    look : callable, optional
+        Shown the first frame of a picture as it was read, then as it was filtered.
+    write : bool
+        Whether the results are written at all; without, no more than the first frame is
+        filtered.
     """
 
     apply: Callable[[Picture, Options], Pixels]
@@ -88,6 +108,8 @@ class Filter:
     png_level: int | None = None
     strip: bool = False
     overwrite: bool = False
+    look: Callable[[Picture], None] | None = None
+    write: bool = True
 
 
 def run(
@@ -213,6 +235,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
     `take` is called with the bytes that the picture will take, and may wait for them.
     """
     start = time.perf_counter()
+    clock = _Clock()
     doing = ""
     plans: list[Plan] = []
     pixels = 0
@@ -225,7 +248,12 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
             own["on_progress"] = partial(_part_done, on_progress, number, frames)
         nonlocal pixels
         pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
-        return frame.with_pixels(what.apply(frame, own))
+        with clock.at("filter"):
+            return frame.with_pixels(what.apply(frame, own))
+
+    def read(frames: Iterator[Picture]) -> Picture:
+        with clock.at("read"):
+            return next(frames)
 
     def later(frames: Iterable[Picture], count: int) -> Iterator[Picture]:
         """Filter the frames after the first, while what was written of them is encoded."""
@@ -234,41 +262,60 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         following = iter(frames)
         for number in range(1, count):
             doing = f"in frame {number + 1} of {count}: "
-            yield filtered(next(following), number, count)
+            yield filtered(read(following), number, count)
             doing = encoding
 
     try:
-        if job in what.begun:
-            picture = what.begun.pop(job)()
+        ahead = job in what.begun
+        if ahead:
+            with clock.at("read"):
+                picture = what.begun.pop(job)()
             take(2 * picture.pixels.nbytes)
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
-            picture = image.read(source, job.format, what.grey, what.luma, take)
+            with clock.at("read"):
+                picture = image.read(source, job.format, what.grey, what.luma, take)
         height, width = picture.pixels.shape[:2]
-        format_name, count = job.format or picture.format, picture.frames
+        format_name = job.format or picture.format
+        count = picture.frames if what.write else 1
+        reading = reading_cost(picture.format, count * picture.pixels.nbytes)
+        if what.look:
+            what.look(picture)
         result = replace(filtered(picture, 0, count), later=later(picture.later, count))
         del picture  # encoding needs its memory
+        if what.look:
+            what.look(result)
         output = "to standard output" if job.target is None else shown(job.target)
         doing = f"cannot write {output}: "
-        if job.target is not None:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-        notes = image.write(
-            result,
-            job.target or sys.stdout.buffer,
-            format_name,
-            quality=what.quality,
-            png_level=what.png_level,
-            workers=options["workers"] or 1,
-            strip=what.strip,
-            overwrite=what.overwrite,
-        )
+        notes = result.notes
+        if what.write:
+            if job.target is not None:
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+            with clock.at("write"):
+                notes = image.write(
+                    result,
+                    job.target or sys.stdout.buffer,
+                    format_name,
+                    quality=what.quality,
+                    png_level=what.png_level,
+                    workers=options["workers"] or 1,
+                    strip=what.strip,
+                    overwrite=what.overwrite,
+                )
     except BrokenPipeError:
         raise  # nobody reads standard output any more, and nothing else is of use
     except Exception as error:  # decoders raise what they like; one bad file is one outcome
         return Outcome(job, "failed", doing + reason_of(error), error)
+    stages = [
+        Stage("read", reading, clock.seconds["read"], _AHEAD if ahead else ""),
+        Stage("filter", sum(plan.seconds for plan in plans), clock.seconds["filter"]),
+    ]
+    if what.write:
+        writing = writing_cost(format_name, count * result.pixels.nbytes, options["workers"] or 1)
+        stages.append(Stage("write", writing, clock.seconds["write"]))
     return Outcome(
         job,
-        "written",
+        "written" if what.write else "shown",
         seconds=time.perf_counter() - start,
         size=(width, height),
         pixels=pixels,
@@ -276,7 +323,28 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         frames=count,
         plan=plans[0] if plans else None,
         notes=notes,
+        stages=tuple(stages),
     )
+
+
+class _Clock:
+    """Counts the seconds of each stage; one inside of another, as frames have it, stops that."""
+
+    def __init__(self) -> None:
+        self.seconds = {"read": 0.0, "filter": 0.0, "write": 0.0}
+        self._inner = 0.0
+
+    @contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Count what is done inside as this stage's."""
+        before, self._inner = self._inner, 0.0
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            whole = time.perf_counter() - start
+            self.seconds[stage] += whole - self._inner
+            self._inner = before + whole
 
 
 def _part_done(on_progress: OnProgress, number: int, frames: int, done: int, total: int) -> None:

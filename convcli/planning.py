@@ -90,6 +90,8 @@ class Plan:
         Why this one.
     kernel : str
         The kernels' names and sizes.
+    kernel_shape : (int, int)
+        Rows and columns that each of them has.
     decimations : (Decimation, Decimation), optional
         The grids of the form "decimated".
     """
@@ -107,10 +109,16 @@ class Plan:
     predicted: dict[Method, float]
     reason: str
     kernel: str
+    kernel_shape: tuple[int, int]
     decimations: Decimations | None = None
 
     def __str__(self) -> str:
-        others = ", ".join(f"{m} {_duration(s)}" for m, s in self.predicted.items())
+        below = "\n" + 11 * " "
+        return "\n".join(f"{word:11}{text}".replace("\n", below) for word, text in self.parts())
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Return what the plan says, each under a word; a text may be two lines."""
+        others = ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())
         several = self.form == "separable" and self.rank > 1
         form = f"{self.rank} separable terms" if several else self.form
         if self.decimations:
@@ -118,21 +126,43 @@ class Plan:
             error = 255 * sum(axis.error for axis in self.decimations) / 2
             form = (
                 f"decimated: on a grid of every {steps} pixels (y and x),\n"
-                f"           at most {error:.2g} of a level from the true Gaussian"
+                f"at most {error:.2g} of a level from the true Gaussian"
             )
-        return "\n".join(
-            [
-                f"method     {self.method}: {self.reason}",
-                f"kernel     {self.kernel}, {form}",
-                f"loop       {LOOPS[self.loop]}, sums in {self.accumulator}",
-                f"spread     over {self.workers} {self.executor}, "
+        return [
+            ("method", f"{self.method}: {self.reason}"),
+            ("kernel", f"{self.kernel}, {form}"),
+            ("loop", f"{LOOPS[self.loop]}, sums in {self.accumulator}"),
+            (
+                "spread",
+                f"over {self.workers} {self.executor}, "
                 f"{self.regions[0]} x {self.regions[1]} pixels at a time",
-                f"predicted  {_duration(self.seconds)} to filter ({others})",
+            ),
+            ("predicted", f"{duration(self.seconds)} to filter ({others})"),
+        ]
+
+    def passes(self) -> list[str]:
+        """Say in what order the weights are summed, a line for each pass over the picture."""
+        height, width = self.kernel_shape
+        if self.decimations:
+            along_y, along_x = self.decimations
+            return [
+                f"onto the grid: {along_y.narrow.size} x {along_x.narrow.size} weights",
+                f"back from it: {along_y.wide.shape[1]} x {along_x.wide.shape[1]} weights",
             ]
-        )
+        if self.form == "dense":
+            return [f"all {height} x {width} weights at once"]
+        times = f", {self.rank} times and added" if self.rank > 1 else ""
+        return [f"columns of {height} weights{times}", f"rows of {width} weights{times}"]
+
+    def reach(self) -> tuple[int, int]:
+        """Return how many pixels beyond the picture are looked at, along y and along x."""
+        if self.decimations:
+            return self.decimations[0].radius, self.decimations[1].radius
+        return self.kernel_shape[0] // 2, self.kernel_shape[1] // 2
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return seconds in milliseconds below one."""
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
@@ -237,6 +267,7 @@ def plan_for(
         predicted=predicted,
         reason=reason,
         kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
+        kernel_shape=several[0].shape,
         decimations=decimations,
         **plan,
     )

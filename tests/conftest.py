@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
+import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 
 import pytest
@@ -103,6 +108,45 @@ def program():
             **settings,
         )
         return Result(done.returncode, done.stdout, done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture
+def terminal():
+    """Run the program with its output on a terminal of its own: ``terminal(*argv, columns=80)``.
+
+    Standard output and standard error come as one, as they are seen, and so in `out` alone.
+    """
+
+    def call(*argv, columns=80, lines=24, stdin=b"", cwd=None, **environment):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        odd = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+        plain = {name: value for name, value in os.environ.items() if name not in odd}
+        settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONUTF8": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "convcli", *map(str, argv)],
+            stdin=subprocess.PIPE,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=cwd,
+            env=plain | settings | environment,
+        )
+        os.close(theirs)
+        process.stdin.write(stdin)
+        process.stdin.close()
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how Linux says that the other side was closed
+                break
+            if not part:
+                break
+            shown += part
+        os.close(ours)
+        return Result(process.wait(60), shown.replace(b"\r\n", b"\n"), "")
 
     return call
 

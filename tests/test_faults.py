@@ -311,6 +311,8 @@ WAYS = {
     "json": ("blur --sigma 1 a.png -f --json", 0),
     "dry run": ("blur --sigma 1 a.png -n -f", 0),
     "explain": ("blur --sigma 1 a.png -f --explain", 0),
+    "no preview": ("blur --sigma 1 a.png --preview", 2),
+    "compare": ("compare a.png a.png", 0),
     "batch": ("blur --sigma 1 -r in -o out -f", 0),
     "a failure": ("blur --sigma 1 é.png", 1),
     "kernel": ("kernel sobel", 0),

@@ -174,7 +174,7 @@ def test_thin_pictures_keep_their_size(photo, size, format_name):
     assert read(written(Picture(pixels, "RGB", "PNG"), format_name)).pixels.shape == pixels.shape
 
 
-@pytest.mark.parametrize(("mode", "note"), [("1", "mode 1 was filtered as L"), ("L", None)])
+@pytest.mark.parametrize(("mode", "note"), [("1", "mode 1 was read as L"), ("L", None)])
 def test_a_change_of_mode_is_noted(picture_file, pixels, mode, note):
     notes = read(picture_file("a.png", in_mode(mode, pixels))).notes
     assert notes == ((note,) if note else ())
@@ -618,7 +618,7 @@ def test_a_phones_photograph_with_a_second_picture_in_it_is_a_jpeg(picture_file,
     assert before.format == "MPO"
     got = read(path)
     assert got.format == "JPEG"
-    assert got.notes == ("only the first of its pictures was filtered, the others were left out",)
+    assert got.notes == ("only the first of its pictures was read, the others were left out",)
     assert np.abs(got.pixels.astype(float) - pixels).mean() < 8  # the first of the two
     assert opened(written(got, "JPEG")).quantization == before.quantization
 

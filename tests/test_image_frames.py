@@ -354,7 +354,7 @@ def test_pages_keep_their_sizes_and_modes(photo, compression):
     picture = read(tiff_of(images, **({"compression": compression} if compression else {})))
     assert picture.frames == len(images)
     after, notes = written(filtered(picture, lambda p: convcli.blur(p, 1.0)), "TIFF")
-    assert notes == ("mode 1 was filtered as L",)
+    assert notes == ("mode 1 was read as L",)
     with Image.open(io.BytesIO(after)) as image:
         assert image.n_frames == len(images)
         for number, page in enumerate(images):

@@ -12,7 +12,17 @@ import pytest
 import convcli
 
 PACKAGE = Path(convcli.__file__).parent
-HEAVY = ("numpy", "numba", "PIL", "pathos", "multiprocess", "rich", "scipy")
+HEAVY = (
+    "numpy",
+    "numba",
+    "PIL",
+    "pathos",
+    "multiprocess",
+    "rich",
+    "scipy",
+    "matplotlib",
+    "skimage",
+)
 
 
 def loaded_after(code):
@@ -28,7 +38,10 @@ def test_importing_convcli_loads_nothing_heavy():
     assert loaded_after("import convcli") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["blur", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["blur", "--help"], ["compare", "--help"], ["kernel", "--help"]],
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         f"import sys; sys.argv = ['convcli', *{arguments!r}]\n"
@@ -106,6 +119,8 @@ OWNERS = {
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
     "scipy": {"loops"},
+    "matplotlib": {"kernel_drawing.py"},
+    "skimage": {"comparison.py"},
 }
 
 
@@ -122,11 +137,11 @@ def test_a_library_is_known_in_one_room(library):
 # Each room may import those before it in this list, never those after.
 ORDER = [
     "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
-    "kernels", "memory", "writing", "kernel_files", "inner_loops", "elf", "machine_code",
-    "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
-    "convolution",
-    "filters", "png", "image", "places", "walking", "clashes", "jobs", "batch", "ahead",
-    "cli",
+    "kernels", "memory", "writing", "kernel_files", "kernel_drawing", "inner_loops", "elf",
+    "machine_code", "borders", "colour", "recipe", "loops", "costs", "planning", "execute",
+    "processes", "convolution",
+    "filters", "png", "image", "comparison", "places", "walking", "clashes", "jobs", "batch",
+    "ahead", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

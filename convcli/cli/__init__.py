@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from convcli import __version__
-from convcli.cli import blur, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
+from convcli.cli import blur, compare, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
 from convcli.errors import ConvcliError, inert, reason_of
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command("blur")(blur.command)
 app.command("edge")(edge.command)
 app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
+app.command("compare")(compare.command)
 # A kernel may begin with a minus sign.
 app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
 

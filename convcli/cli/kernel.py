@@ -1,8 +1,11 @@
-"""``convcli kernel``: show a kernel's weights, sum, rank and factors, or save it."""
+"""``convcli kernel``: show a kernel's weights, sum, rank and factors, save it, or draw it."""
 
 from __future__ import annotations
 
 import math
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +18,19 @@ if TYPE_CHECKING:
 
 # A larger table is not read.
 _MOST_SHOWN = 25
+
+# Rows and columns of the picture in a terminal: half of 24 lines, beside 12 of numbers.
+_PICTURE = 24
+# From so many on, 32 MB, a kernel is not expanded for a picture that nobody asked for.
+_MOST_PICTURED = 2**22
+
+# What --plot draws, by suffix.
+_DRAWINGS = (".png", ".svg", ".pdf")
+
+# The colours of weights: viridis, and ColorBrewer's RdBu where some are negative, both at equal
+# distances.
+_VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+_BLUE_RED = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
 
 
 def command(
@@ -33,25 +49,77 @@ def command(
             "-o", "--output", metavar="PATH", help="Save it as .npy, .csv, .txt or .json."
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Draw it as .png, .svg or .pdf: weights, factors and frequency response.",
+        ),
+    ] = None,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
     convcli kernel sobel
     """
-    from convcli.errors import ConvcliError, reason_of, shown
+    from functools import partial
+
+    if plot is not None:
+        _check_plot(plot)
+
     from convcli.kernel_files import read_kernel, save_kernel
 
     chosen = read_kernel(kernel)
-    if output is None:
+    if output is not None:
+        _to_file(output, partial(save_kernel, chosen, output))
+    if plot is not None:
+        _to_file(plot, partial(_draw, chosen, plot))
+    if output is None and plot is None:
         _show(chosen)
-        return
+
+
+def _to_file(path: Path, write: Callable[[], None]) -> None:
+    from convcli.errors import ConvcliError, reason_of, shown
+
     try:
-        save_kernel(chosen, output)
+        write()
     except FileExistsError:
-        raise ConvcliError(f"{shown(output)} exists; name another file") from None
+        raise ConvcliError(f"{shown(path)} exists; name another file") from None
     except OSError as error:
-        typer.echo(f"convcli: {shown(output)}: {reason_of(error)}", err=True)
+        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
+
+
+def _check_plot(path: Path) -> None:
+    """Refuse what cannot be drawn, or not into this file, before anything else is done."""
+    from importlib.util import find_spec
+
+    from convcli.errors import ConvcliError, shown
+
+    if find_spec("matplotlib") is None:
+        raise ConvcliError(
+            "--plot needs the package matplotlib, which is not installed; pip install matplotlib"
+        )
+    if path.suffix.lower() not in _DRAWINGS:
+        raise ConvcliError(f"{shown(path)}: a kernel is drawn as {', '.join(_DRAWINGS)}")
+
+
+def _draw(kernel: Kernel, path: Path) -> None:
+    import logging
+
+    from convcli.errors import ConvcliError, reason_of
+    from convcli.writing import new_file
+
+    # It warns of folders that it cannot write to, in lines of its own.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        from convcli.kernel_drawing import draw_kernel
+    except Exception as error:  # a package may raise what it likes
+        raise ConvcliError(
+            f"--plot needs the package matplotlib, which cannot be imported ({reason_of(error)})"
+        ) from None
+    spec = _number_format(kernel.weights)
+    with new_file(path) as file:
+        draw_kernel(kernel, file, path.suffix.lower().removeprefix("."), spec)
 
 
 def _show(kernel: Kernel) -> None:
@@ -65,6 +133,7 @@ def _show(kernel: Kernel) -> None:
     # To find the rank of a larger kernel would take many seconds.
     rank = f", rank {kernel.rank}" if kernel.cheap_factors else ""
     console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")
+    _print_picture(console, kernel)
     if max(height, width) <= _MOST_SHOWN:
         _print_table(console, kernel.weights)
     else:
@@ -78,6 +147,28 @@ def _show(kernel: Kernel) -> None:
         console.print(f"the sum of {kernel.rank} separable terms")
         for column, row in kernel.factors:
             console.print(" ", _line(column), "times", _line(row))
+
+
+def _print_picture(console: Console, kernel: Kernel) -> None:
+    """Draw the weights as colours, where a person sees them and the terminal has colours."""
+    from convcli.cli.blocks import has_blocks, reduced, text_of
+
+    is_seen = sys.stdout and sys.stdout.isatty() and has_blocks(console)
+    if not is_seen or math.prod(kernel.shape) > _MOST_PICTURED:
+        return
+    import numpy as np
+
+    side = min(_PICTURE, shutil.get_terminal_size().columns)
+    weights = reduced(kernel.weights[..., np.newaxis], side, side)[..., 0]
+    signed = bool(kernel.weights.min() < 0)
+    largest = float(np.abs(weights).max()) or 1.0
+    anchors = np.array(_BLUE_RED if signed else _VIRIDIS)
+    at = (weights / largest + signed) / (1 + signed) * (len(anchors) - 1)
+    steps = np.arange(len(anchors))
+    colours = np.stack([np.interp(at, steps, anchors[:, c]) for c in range(3)], axis=2)
+    enlarged = max(1, side // max(weights.shape))
+    colours = colours.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
+    console.print(text_of(np.rint(colours).astype(np.uint8), console))
 
 
 def _print_table(console: Console, weights: Weights) -> None:

@@ -12,6 +12,15 @@ import typer
 
 from convcli.words import Alpha, Border, Method
 
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Refuse larger pictures before they are decoded.  [default: 89478485]",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -128,25 +137,33 @@ class Shared:
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Say what would be done; write nothing.")
     ] = False
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview",
+            help="Show one picture before and after, in the terminal; without -o write nothing.",
+        ),
+    ] = False
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say which plan runs, why, and its predicted cost.")
+        bool,
+        typer.Option(
+            "--explain", help="Say which plan runs and why, its predicted and its measured time."
+        ),
     ] = False
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object a file on standard output.")
     ] = False
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Refuse larger pictures before they are decoded.  [default: 89478485]",
-        ),
-    ] = None
+    max_pixels: MaxPixels = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print a line for every picture.")
     ] = False
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether results are written: a preview alone is only looked at."""
+        return not self.preview or self.output is not None
 
 
 @cache

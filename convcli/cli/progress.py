@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
 # What is over sooner than this needs no bar, and must not wait 40 ms for rich.
@@ -64,6 +68,24 @@ class Bar:
             from rich.text import Text
 
             self._progress.console.print(Text(line), soft_wrap=True)
+
+    def show(self, drawing: Callable[[Console], RenderableType]) -> None:
+        """Print what rich draws on standard error; above the bar, where there is one.
+
+        For what is no terminal it is drawn without lines, colours and breaks.
+        """
+        from rich.console import Console
+
+        class Plain(Console):
+            encoding = "ascii"
+
+        if self._progress is not None:
+            console = self._progress.console
+        elif sys.stderr.isatty():
+            console = Console(stderr=True)
+        else:
+            console = Plain(stderr=True, color_system=None, width=10_000)
+        console.print(drawing(console))
 
     def _draw(self, done: int, total: int, what: str, speed: str) -> None:
         now = time.monotonic()

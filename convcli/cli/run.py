@@ -57,11 +57,13 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    luma = grey is not None and not shared.linear
+    # A preview alone shows the colours that there were.
+    luma = grey is not None and not shared.linear and shared.writes
     begun = {} if shared.dry_run else _begun(jobs, grey, luma)
 
     from convcli.batch import Filter
     from convcli.borders import check_value
+    from convcli.cli.preview import Preview
     from convcli.planning import check_import, check_method, worker_count
     from convcli.types import Options
 
@@ -71,6 +73,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_options(shared)
     check_import(shared.method)
     verb = verb_for()
+    preview = Preview() if shared.preview else None
     what = Filter(
         apply=lambda picture, options: verb(picture.pixels, **options_for(picture, options)),
         options=Options(
@@ -87,11 +90,15 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         png_level=shared.png_level,
         strip=shared.strip,
         overwrite=shared.overwrite or shared.in_place,
+        look=preview.look if preview else None,
+        write=shared.writes,
     )
     for note in () if shared.quiet else left_alone:
         _say(f"convcli: {note}")
     try:
         failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
+        if preview:
+            preview.draw()
     except BrokenPipeError:  # the reader went away, as `| head` does
         raise typer.Exit(141) from None
     raise typer.Exit(1 if failed else 0)
@@ -135,6 +142,10 @@ def _request(shared: Shared, name: str) -> Request:
         chosen.append(("--skip-existing", "skip"))
     if len(chosen) > 1:
         raise ConvcliError(f"{chosen[0][0]} and {chosen[1][0]} exclude each other")
+    if not shared.writes:
+        if chosen:
+            raise ConvcliError(f"--preview writes nothing without -o; leave {chosen[0][0]} out")
+        chosen.append(("--preview", "overwrite"))  # so that what exists is in nobody's way
     return Request(
         command=name,
         inputs=tuple(shared.inputs or ()),
@@ -156,6 +167,8 @@ def _check_options(shared: Shared) -> None:
         raise ConvcliError("--quiet and --verbose exclude each other")
     if shared.dry_run and shared.explain:
         raise ConvcliError("--explain says what runs, and with --dry-run nothing does")
+    if shared.dry_run and shared.preview:
+        raise ConvcliError("--preview shows what was done, and with --dry-run nothing is")
 
 
 def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
@@ -169,7 +182,9 @@ def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:
     """Refuse pictures on a terminal, and two things on one standard output."""
-    piped = any(job.target is None and not job.problem for job in jobs)
+    if shared.preview:
+        _check_preview(shared, jobs)
+    piped = shared.writes and any(job.target is None and not job.problem for job in jobs)
     if (piped or shared.json) and not sys.stdout:
         raise ConvcliError("standard output is closed; name a file with -o")
     if piped and not shared.dry_run:
@@ -177,6 +192,15 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
             raise ConvcliError("--json and the picture cannot both go to standard output")
         if sys.stdout.isatty():
             raise ConvcliError("a picture is not written to a terminal; name a file with -o")
+
+
+def _check_preview(shared: Shared, jobs: list[Job]) -> None:
+    if not (sys.stdout and sys.stdout.isatty()):
+        raise ConvcliError("--preview draws on a terminal, and standard output is none")
+    if shared.json:
+        raise ConvcliError("--json and --preview cannot both go to standard output")
+    if len(jobs) != 1:
+        raise ConvcliError(f"--preview shows one picture, and here are {len(jobs)}")
 
 
 def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
@@ -200,7 +224,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
     """Do the jobs, say what became of them, and return how many are not done."""
     from convcli import batch
 
-    counts = {"written": 0, "failed": 0, "skipped": 0, "not tried": 0}
+    counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
     end = ""
 
     def tell(outcome: Outcome) -> None:
@@ -209,7 +233,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
         if outcome.status == "not tried":
             end = f": {outcome.reason}"
         bar.picture_done(outcome.megapixels)
-        _report(outcome, shared, bar.say, alone=len(jobs) == 1)
+        _report(outcome, shared, bar, alone=len(jobs) == 1)
 
     try:
         with _bar(jobs, shared) as bar, _notices(bar, shared):
@@ -264,8 +288,8 @@ def _bar(jobs: list[Job], shared: Shared) -> Bar:
     return Bar(len(jobs), enabled=sys.stderr.isatty() and not shared.quiet and not mixed)
 
 
-def _report(outcome: Outcome, shared: Shared, say: Callable[[str], None], alone: bool) -> None:
-    job = outcome.job
+def _report(outcome: Outcome, shared: Shared, bar: Bar, alone: bool) -> None:
+    job, say = outcome.job, bar.say
     if shared.json:
         _print_json(job, outcome.status, _results(outcome))
     if outcome.status == "failed":
@@ -274,7 +298,9 @@ def _report(outcome: Outcome, shared: Shared, say: Callable[[str], None], alone:
             for line in "".join(traceback.format_exception(outcome.error)).splitlines():
                 say(inert(line))
     if outcome.plan is not None and shared.explain:
-        say(f"{_name(job)}, {outcome.size[0]} x {outcome.size[1]}:\n{outcome.plan}")
+        from convcli.cli.explanation import explanation
+
+        bar.show(partial(explanation, outcome, _name(job), shared.border))
     if shared.quiet:
         return
     for note in outcome.notes:

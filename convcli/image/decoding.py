@@ -104,11 +104,11 @@ def decoded(image: Image.Image, wanted: Wanted) -> Picture:
     notes += left_out
     # A GIF has nothing but palettes, which is said where one is made again.
     if (image.mode == "P" and file.format != "GIF") or image.mode in _READ_AS:
-        notes.append(f"mode {image.mode} was filtered as {mode}")
+        notes.append(f"mode {image.mode} was read as {mode}")
     if "transparency" in image.info and mode not in WITH_ALPHA:
         notes.append("its transparent colour was left out")
     if file.format == "MPO" and getattr(file, "n_frames", 1) > 1:
-        notes.append("only the first of its pictures was filtered, the others were left out")
+        notes.append("only the first of its pictures was read, the others were left out")
     if pixels is not None:
         mode = keep_deep or mode
     else:

@@ -1,0 +1,164 @@
+"""``--explain``: the plan as a tree, with what every stage was predicted to take and took."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convcli import batch
+from convcli.batch import Filter
+from convcli.costs import reading_cost, writing_cost
+from convcli.decimation import decimations
+from convcli.formats import FORMATS
+from convcli.jobs import Job
+from convcli.kernels import log_kernel, named_kernel
+from convcli.planning import plan_for
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, picture_file):
+    monkeypatch.chdir(tmp_path)
+    picture_file("a.png")
+    frames = [Image.new("L", (8, 8), 40 * n) for n in range(3)]
+    frames[0].save(tmp_path / "three.tif", save_all=True, append_images=frames[1:])
+    return tmp_path
+
+
+def branches(text):
+    """Read a tree back: the depth of each line, its first word and the rest."""
+    for line in text.splitlines():
+        if found := re.match(r"((?:[|`│ ]   |[+`]-- |[├└]── )+)(\S+) *(.*)", line):
+            yield len(found[1]) // 4, found[2], found[3]
+
+
+def test_the_tree_says_what_the_plan_says(run, folder):
+    result = run("filter", "a.png", "-k", "log:1", "--explain", "-m", "numpy", "--border", "wrap")
+    plan = plan_for((48, 64, 3), "uint8", log_kernel(1.0), "numpy")
+    assert result.err.startswith("'a.png', 64 x 48:\n")
+    found = {word: rest for depth, word, rest in branches(result.err) if depth == 1}
+    assert list(found) == ["method", "kernel", "border", "loop", "spread", "predicted", "time"]
+    assert found["border"] == "wrap, 4 pixels above and below, 4 left and right"
+    for word, text in plan.parts():
+        if word != "predicted":
+            assert found[word] == text
+    assert "numba" in found["predicted"]  # what the others would have taken
+
+
+PASSES = {
+    ("gaussian:2", "separable"): ["columns of 17 weights", "rows of 17 weights"],
+    ("log:1", "separable"): [
+        "columns of 9 weights, 2 times and added",
+        "rows of 9 weights, 2 times and added",
+    ],
+    ("box:5,3", "separable"): ["columns of 3 weights", "rows of 5 weights"],
+    ("emboss", "dense"): ["all 3 x 3 weights at once"],
+}
+
+
+@pytest.mark.parametrize(("kernel", "form"), PASSES)
+def test_the_passes_of_a_plan(kernel, form):
+    plan = plan_for((48, 64, 3), "uint8", named_kernel(kernel), form=form)
+    assert plan.passes() == PASSES[kernel, form]
+
+
+def test_passes_and_pieces_are_branches(run, folder):
+    result = run("filter", "a.png", "-k", "emboss", "--explain", "-m", "tiled", "-w", 2)
+    inner = [f"{word} {rest}" for depth, word, rest in branches(result.err) if depth == 2]
+    assert inner[:2] == ["all 3 x 3 weights at once", "2 tiles"]
+
+
+def test_a_wide_blur_says_its_grid_and_its_bound(run, folder):
+    result = run("blur", "a.png", "--sigma", "40,20", "--explain")
+    assert "decimated: on a grid of every 12 and 24 pixels (y and x), at most 0.00" in result.err
+    assert "onto the grid: 109 x 217 weights" in result.err
+    grid = decimations((40, 20))
+    assert f"reflect, {grid[0].radius} pixels above and below, {grid[1].radius}" in result.err
+
+
+def test_each_stage_is_predicted_and_measured(run, folder):
+    result = run("blur", "a.png", "--sigma", 1, "--explain", "-m", "numpy")
+    stages = {word: rest for depth, word, rest in branches(result.err) if depth == 2}
+    for name in ("read", "filter", "write"):
+        assert re.match(r"[\d.]+ m?s +[\d.]+ m?s( |$)", stages[name]), stages
+    assert stages["read"].endswith("waited for; begun ahead")
+    assert "#" in stages["filter"] + stages["write"]
+
+
+def test_the_stages_are_the_whole_time(folder):
+    (outcome,) = batch.run(
+        [Job("three.tif", "out.tif", "TIFF")],
+        Filter(lambda picture, options: np.zeros_like(picture.pixels), {}),
+        1,
+    )
+    names = [stage.name for stage in outcome.stages]
+    assert names == ["read", "filter", "write"]
+    measured = sum(stage.measured for stage in outcome.stages)
+    assert 0 < measured <= outcome.seconds
+    assert all(stage.measured > 0 for stage in outcome.stages)
+    assert outcome.stages[0].predicted == reading_cost("TIFF", 3 * 64)
+    assert outcome.stages[2].predicted == writing_cost("TIFF", 3 * 64, 1)
+
+
+def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
+    order, at = [], batch._Clock.at
+    monkeypatch.setattr(batch._Clock, "at", lambda self, name: order.append(name) or at(self, name))
+    job = Job("three.tif", "out.tif", "TIFF")
+    list(batch.run([job], Filter(lambda picture, options: picture.pixels, {}), 1))
+    assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
+
+
+def test_one_stage_inside_of_another_stops_that(monkeypatch):
+    times = iter(range(100))
+    monkeypatch.setattr(batch.time, "perf_counter", lambda: next(times))
+    clock = batch._Clock()
+    with clock.at("write"):  # 0 to 7
+        with clock.at("read"):  # 1 to 2
+            pass
+        with clock.at("filter"), clock.at("read"):  # 3 to 6, 4 to 5
+            pass
+    assert clock.seconds == {"read": 2, "filter": 2, "write": 3}
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_every_format_has_its_costs(format_name):
+    assert 0 < reading_cost(format_name, 0) < reading_cost(format_name, 10**6)
+    assert 0 < writing_cost(format_name, 0, 1) < writing_cost(format_name, 10**6, 1)
+
+
+def test_cores_share_the_encoding_of_png_alone():
+    for name in FORMATS:
+        shared = writing_cost(name, 10**8, 4) < writing_cost(name, 10**8, 1)
+        assert shared == (name == "PNG")
+
+
+def test_a_pipe_gets_ascii_and_whole_lines(run, folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    err = run("blur", "a.png", "--sigma", 1, "--explain", "-m", "fft").err
+    assert err.isascii()
+    assert "\x1b" not in err
+    assert "\n+-- method     fft: as asked\n" in err
+    assert max(map(len, err.splitlines())) > 80
+
+
+@pytest.mark.parametrize(
+    ("environment", "guide"),
+    [({}, "├── "), ({"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}, "+-- ")],
+)
+def test_a_terminal_gets_lines_that_it_can_show(terminal, folder, environment, guide):
+    seen = terminal(
+        "blur", "a.png", "--sigma", 1, "--explain", columns=40, cwd=folder, **environment
+    ).text
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    assert f"{guide}method" in plain
+    assert plain.isascii() == (guide == "+-- ")
+    tree = plain.partition("wrote")[0].splitlines()
+    assert max(map(len, tree)) <= 40
+
+
+def test_a_name_is_no_markup(run, folder):
+    (folder / "a.png").rename(folder / "[red]b[blink].png")
+    assert run("edge", "[red]b[blink].png", "--explain").err.startswith("'[red]b[blink].png', 64")

@@ -1,0 +1,215 @@
+"""Kernels that are drawn: by matplotlib into a file, and in blocks of colour in a terminal."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convcli.kernel import kernel_from
+from convcli.kernel_drawing import _figure, draw_kernel, frequency_response
+from convcli.kernels import gaussian_kernel, named_kernel
+
+
+def panels(kernel):
+    """The axes that hold pictures, as (samples, axes): weights, factors, response."""
+    figure = _figure(kernel, kernel.weights, ".3f")
+    drawn = [axes for axes in figure.axes if axes.images]
+    return [(np.asarray(axes.images[0].get_array()), axes) for axes in drawn]
+
+
+def test_the_response_is_the_fourier_transform():
+    weights = np.random.default_rng(0).normal(size=(3, 5))
+    response = frequency_response(weights)
+    y, x = np.indices(weights.shape)
+    for v, u in ((0, 0), (-256, 256), (256, 0), (17, -40), (-3, 100)):
+        expected = (weights * np.exp(-2j * np.pi * (v * y + u * x) / 512)).sum()
+        assert response[v + 256, u + 256] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 700), (1300, 3), (512, 513)])
+def test_a_kernel_may_be_longer_than_the_transform(shape):
+    weights = np.random.default_rng(0).normal(size=shape)
+    response = frequency_response(weights)
+    y, x = np.indices(shape)
+    for v, u in ((0, 0), (17, -40)):
+        expected = (weights * np.exp(-2j * np.pi * (v * y + u * x) / 512)).sum()
+        assert response[v + 256, u + 256] == pytest.approx(expected)
+
+
+def test_the_response_is_drawn_in_decibels_of_the_gain():
+    _, axes = panels(kernel_from([[1.0, 0.0, -1.0]]))[-1]
+    decibels = np.asarray(axes.images[0].get_array())
+    assert decibels.max() == pytest.approx(20 * np.log10(2))  # a gain of 2 at a quarter cycle
+    assert decibels[256, 256] == pytest.approx(20 * np.log10(2) - 80)  # a flat picture gives 0
+    assert axes.get_xlim() == (-0.5, 0.5)
+    left, right, *_ = axes.images[0].get_extent()
+    assert left + 128.5 / 513 * (right - left) == pytest.approx(-0.25)
+    assert "cycles per pixel" in axes.get_xlabel()
+
+
+def test_negative_weights_get_colours_about_0():
+    (_, signed), *_ = panels(named_kernel("log:1"))
+    assert signed.images[0].cmap.name == "RdBu_r"
+    assert signed.images[0].norm(0.0) == 0.5
+    (_, positive), *_ = panels(gaussian_kernel(1))
+    assert positive.images[0].cmap.name == "viridis"
+    assert positive.images[0].norm(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("sobel", 9), ("box:9,3", 27), ("gaussian:20", 0), ("identity", 1)]
+)
+def test_numbers_stand_where_they_fit(name, count):
+    kernel = named_kernel(name)
+    (_, axes), *_ = panels(kernel)
+    assert len(axes.texts) == count
+    for text, weight in zip(axes.texts, kernel.weights.ravel(), strict=False):
+        assert float(text.get_text()) == pytest.approx(weight, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["sobel", "gaussian:3", "box:9,3", "gaussian:30"])
+def test_the_factors_stand_beside_their_rows_and_columns(name):
+    kernel = named_kernel(name)
+    (_, whole), (column, left), (row, below), _ = panels(kernel)
+    np.testing.assert_allclose(column * row, kernel.weights)
+    middle, beside, under = (axes.get_position() for axes in (whole, left, below))
+    assert (beside.y0, beside.y1) == pytest.approx((middle.y0, middle.y1))
+    assert (under.x0, under.x1) == pytest.approx((middle.x0, middle.x1))
+    assert beside.x1 < middle.x0
+    assert under.y1 < middle.y0
+
+
+@pytest.mark.parametrize("name", ["emboss", "log:1", "1 2 3", "identity"])
+def test_what_is_not_separable_or_a_line_has_no_factors(name):
+    kernel = kernel_from([[1, 2, 3]]) if name == "1 2 3" else named_kernel(name)
+    assert len(panels(kernel)) == 2
+
+
+def test_the_pixel_under_the_kernel_is_0():
+    (_, axes), *_ = panels(kernel_from(np.arange(12.0).reshape(3, 4)))
+    assert axes.images[0].get_extent() == [-2.5, 1.5, 1.5, -1.5]
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        kernel_from([[0.0, 0.0], [0.0, 0.0]]),
+        kernel_from([[1e-9]]),
+        kernel_from([[1e25, -1e25]]),
+        kernel_from([[1.0, 2.0]], "$x^2$ \N{CJK UNIFIED IDEOGRAPH-4E2D} \\x1b"),
+        kernel_from(np.ones((1, 3000))),
+    ],
+    ids=["zeros", "tiny", "huge", "name", "long"],
+)
+def test_every_kernel_can_be_drawn(kernel):
+    file = io.BytesIO()
+    draw_kernel(kernel, file, "png", ".3e")
+    assert Image.open(file).size[0] > 400
+
+
+# --- the command
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")]
+)
+def test_the_suffix_picks_the_format(run, here, suffix, begins):
+    files = [here / f"{name}{suffix}" for name in "ab"]
+    for file in files:
+        result = run("kernel", "log:1.4", "--plot", file)
+        assert (result.status, result.out, result.err) == (0, b"", "")
+    first, second = (file.read_bytes() for file in files)
+    assert first.startswith(begins)
+    assert first == second  # without date or chance
+
+
+def test_saved_and_drawn_at_once(run, here):
+    assert run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png").status == 0
+    assert sorted(path.name for path in here.iterdir()) == ["s.csv", "s.png"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "message"),
+    [
+        (("sobel", "--plot", "k.gif"), 2, "'k.gif': a kernel is drawn as .png, .svg, .pdf"),
+        (("sobel", "--plot", "k"), 2, "'k': a kernel is drawn as"),
+        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; name another file"),
+        (("sobel", "--plot", "no/k.png"), 1, "'no/k.png': No such file or directory"),
+        (("box:100000", "--plot", "k.png"), 2, "dense form has 100000 x 100000 weights"),
+        (("robinson", "--plot", "k.png"), 2, "'robinson' is no kernel"),
+    ],
+)
+def test_what_is_not_drawn_leaves_nothing(run, here, argv, status, message):
+    (here / "there.png").write_text("mine")
+    result = run("kernel", *argv)
+    assert (result.status, result.out) == (status, b"")
+    assert message in result.message
+    assert [path.read_text() for path in here.iterdir()] == ["mine"]
+
+
+def test_without_matplotlib_it_says_so_before_anything_else(run, here, monkeypatch):
+    def find_spec(name, *rest, found=importlib.util.find_spec):
+        return None if name == "matplotlib" else found(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    result = run("kernel", "robinson", "--plot", "k.gif", "-o", "k.csv")
+    assert result.status == 2
+    assert "--plot needs the package matplotlib, which is not installed; pip install" in (
+        result.message
+    )
+    assert not list(here.iterdir())
+
+
+def test_a_matplotlib_that_is_broken_is_one_line(run, here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "convcli.kernel_drawing", None)
+    result = run("kernel", "sobel", "--plot", "k.png")
+    assert result.status == 2
+    assert "matplotlib, which cannot be imported" in result.message
+    assert not list(here.iterdir())
+
+
+# --- in a terminal
+
+
+def test_a_terminal_shows_a_picture_above_the_numbers(terminal):
+    lines = terminal("kernel", "sobel").text.splitlines()
+    assert lines[0] == "sobel: 3 x 3, sum 0, rank 1"
+    drawn = [line for line in lines if "\N{UPPER HALF BLOCK}" in line]
+    assert lines[1:13] == drawn
+    assert {line.count("\N{UPPER HALF BLOCK}") for line in drawn} == {24}
+    # Positive is red, 0 is white, negative is blue, as in the drawing.
+    colours = re.findall(r"38;2;(\d+);(\d+);(\d+)", drawn[6])
+    assert list(dict.fromkeys(colours)) == [
+        ("103", "0", "31"),
+        ("247", "247", "247"),
+        ("5", "48", "97"),
+    ]
+    assert "0.25" in lines[14]
+
+
+def test_a_large_kernel_fits_the_terminal(terminal):
+    lines = terminal("kernel", "disc:40", columns=20).text.splitlines()
+    drawn = [line.count("\N{UPPER HALF BLOCK}") for line in lines]
+    assert drawn[1:11] == [20] * 10
+    assert sum(drawn) == 200
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colours_no_picture(terminal, environment):
+    seen = terminal("kernel", "sobel", **environment).text
+    assert "\N{UPPER HALF BLOCK}" not in seen
+    assert "\x1b" not in seen
+    assert "0.25" in seen
+    assert len(seen.splitlines()) == 7  # nor one in characters
