@@ -501,7 +501,8 @@ def _scale_times(axes: Axes, which: Literal["x", "y"], text: _Panel) -> None:
     else:
         axes.set_xscale("log")
         axes.set_xlim(low, high)
-    steps = (1, 2, 5) if high / low < 60 else (1,)
+    few, fewer = high / low < 60, high / low < 6
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if fewer else (1, 2, 5) if few else (1,)
     numbers = text.plot[1] / _LINE if which == "y" else text.plot[0] / _TIMES
     axis.set_major_locator(LogLocator(subs=steps, numticks=max(2, int(numbers))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
