@@ -73,7 +73,7 @@ _BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "roun
 # Points (1/72 inch).
 _FONT = 8.0
 _LINE = 11.5  # from one line of text to the next
-_LETTER = {"bold": 5.7, "normal": 5.0}  # the mean width of a letter of DejaVu Sans, and a little
+_LETTER = {"bold": 5.7, "normal": 4.8}  # the mean width of a letter of DejaVu Sans, and a little
 _EDGE = 8.0  # around everything
 _TIMES = 44.0  # left of the axes: "10000 s" and its tick
 _LEADER = 16.0  # from the axes' edge to the names of the curves

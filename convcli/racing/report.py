@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
-from itertools import combinations
+from itertools import combinations, groupby
 from pathlib import Path
 from string import Template
 from typing import BinaryIO
@@ -84,19 +84,12 @@ def _page(race: Race) -> str:
     for result in race.results:
         groups[result.height, result.width, result.side].append(result)
     main = _main_group(race, groups)
-    others: dict[str, list[str]] = defaultdict(list)
-    for group, results in sorted(groups.items()):
-        if group != main:
-            others[_size(group)].append(_table(group, results))
     return template.substitute(
         title=f"Race of the methods: {_text(race.kernel)} kernel",
         lead=_lead(groups[main]),
         curves=_curves(race),
         table=_table(main, groups[main]),
-        others="\n".join(
-            f"<details>\n<summary>{size}</summary>\n{''.join(tables)}</details>"
-            for size, tables in others.items()
-        ),
+        others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),
         pictures="\n".join(_pictures(race.images)),
         machine="\n".join(
             f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in race.machine.items()
@@ -220,18 +213,27 @@ def _table(group: _Group, results: list[Result]) -> str:
     )
 
 
+def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
+    """Yield the tables of other pictures and kernels, folded by pictures."""
+    if groups:
+        yield "<h3>Other pictures and kernels</h3>"
+    for size, same in groupby(groups, _size):
+        tables = "".join(_table(group, groups[group]) for group in same)
+        yield f"<details>\n<summary>{size}</summary>\n{tables}</details>"
+
+
 def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
     name = f'<th scope="row">{_name(result.contender)}</th>'
     form = _cell("form", _text(result.form))
     error = "&ndash;" if result.error is None else f"{result.error:.2g}"
+    part = 0.0
     if result.seconds is None:
-        verdict = f'<td class="verdict" colspan="6">{_text(result.verdict)}</td>'
-        if result.verdict == "wrong":
-            verdict = verdict.replace("verdict", "verdict wrong", 1)
-        cells = form + verdict + _cell("error", error)
+        kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
+        verdict = f'<td class="{kind}" colspan="6">{_text(result.verdict)}</td>'
+        cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
     else:
         fastest, slowest = bounds
-        part = math.log(result.seconds / fastest) / (math.log(slowest / fastest) or 1)
+        part = 0.03 + 0.97 * math.log(result.seconds / fastest) / (math.log(slowest / fastest) or 1)
         time = duration(result.seconds)
         if is_extrapolated(result):
             time = f"≈&nbsp;{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
@@ -239,7 +241,7 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
         memory = "&ndash;" if result.memory is None else f"{result.memory / 1e6:.3g} MB"
         cells = (
             form
-            + f'<td class="time" style="--part: {3 + 97 * part:.0f}%">{time}</td>'
+            + f'<td class="time">{time}</td>'
             + _cell("spread", f"{result.spread:.0%}")
             + _cell("MP/s", f"{speed:.3g}")
             + _cell("&times; dot", _ratio(result, bases[0]))
@@ -247,7 +249,7 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
             + _cell("memory", memory)
             + _cell("error", error)
         )
-    return f'<tr class="{_text(result.kind)}">{name}{cells}</tr>'
+    return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
 
 
 def _cell(label: str, value: str) -> str:
