@@ -12,7 +12,7 @@ import pytest
 import convcli
 
 PACKAGE = Path(convcli.__file__).parent
-HEAVY = ("numpy", "numba", "PIL", "pathos", "multiprocess", "rich", "scipy")
+HEAVY = ("numpy", "numba", "PIL", "pathos", "multiprocess", "rich", "scipy", "matplotlib")
 
 
 def loaded_after(code):
@@ -106,6 +106,7 @@ OWNERS = {
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
     "scipy": {"loops"},
+    "matplotlib": {"racing"},
 }
 
 
@@ -126,7 +127,7 @@ ORDER = [
     "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
     "convolution",
     "filters", "png", "memory", "image", "places", "walking", "clashes", "jobs", "batch", "ahead",
-    "cli",
+    "racing", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}
