@@ -264,7 +264,9 @@ class TestFigure:
         one = replace(race.results[0], seconds=seconds, verdict="" if seconds else "over budget")
         assert drawing.figure(replace(race, results=(one,)), "size").axes
 
-    @pytest.mark.parametrize("kernel", ["$x^2$", "$", "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\udcff\n"])
+    @pytest.mark.parametrize(
+        "kernel", ["$x^2$", r"$\frac$", "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\udcff\n"]
+    )
     def test_a_kernel_may_have_any_name(self, kernel):
         """Without a warning of letters that no font has, and without an attempt at formulas."""
         assert "<svg" in drawing.svg(races.race(("numba",), kernel=kernel), "size")

@@ -73,7 +73,6 @@ _BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "roun
 # Points (1/72 inch).
 _FONT = 8.0
 _LINE = 11.5  # from one line of text to the next
-_LETTER = {"bold": 5.7, "normal": 4.8}  # the mean width of a letter of DejaVu Sans, and a little
 _EDGE = 8.0  # around everything
 _TIMES = 44.0  # left of the axes: "10000 s" and its tick
 _LEADER = 16.0  # from the axes' edge to the names of the curves
@@ -287,7 +286,8 @@ class _Panel:
         return [line for text in texts for line in self._wrapped(text, "normal")]
 
     def _wrapped(self, text: str, weight: str) -> list[str]:
-        return textwrap.wrap(text, max(20, int((self.width - 2 * _EDGE) / _LETTER[weight])))
+        letter = 1.05 * _width(text, weight=weight) / len(text)
+        return textwrap.wrap(text, max(10, int((self.width - 2 * _EDGE) / letter)))
 
     @cached_property
     def key(self) -> list[Line2D | Patch]:
@@ -329,14 +329,13 @@ class _Panel:
 
     @property
     def _names(self) -> float:
-        return max(
-            (
-                len(name) * _LETTER[_LOOKS[curve[0].kind].weight]
-                for name, curve in self.curves.items()
-                if name not in self.short
-            ),
-            default=0.0,
-        )
+        looks = {
+            name: _LOOKS[curve[0].kind]
+            for name, curve in self.curves.items()
+            if name not in self.short
+        }
+        widths = (_width(name, weight=at.weight, style=at.style) for name, at in looks.items())
+        return max(widths, default=0.0) + 2
 
     @property
     def above(self) -> float:
@@ -356,6 +355,15 @@ class _Panel:
     def below(self) -> float:
         rows = math.ceil(len(self.key) / self.columns)
         return self.under + _LINE * (1.3 * rows + len(self.notes)) + _EDGE
+
+
+def _width(text: str, **style: str) -> float:
+    """Return the width of a line of text in points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=_FONT, **style)  # type: ignore[arg-type]
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def _line(look: _Look) -> dict[str, Any]:
@@ -521,7 +529,7 @@ def _scale_places(axes: Axes, text: _Panel) -> None:
     point = math.log(last * margin**2 / first) / text.plot[0]
     kept: list[float] = []
     for at in text.places:
-        room = _LETTER["normal"] * len(f"{at:.3g}") + 3
+        room = _width(f"{at:.3g}") + 4
         if not kept or math.log(at / kept[-1]) >= room * point:
             kept.append(at)
     axes.set_xticks(kept, [f"{at:.3g}" for at in kept])
