@@ -318,6 +318,21 @@ def test_elements_can_share_a_page():
     assert both.count("<text") > 20
 
 
+@pytest.mark.parametrize("ground", ["#ffffff", "#15171c"])
+@pytest.mark.parametrize("hue", drawing._HUES)
+def test_lines_stand_out(hue, ground):
+    """By WCAG 2.2's 3 at least, on white and on the page in the dark."""
+    assert f"--paper: {ground};" in (Path(drawing.__file__).parent / "report.html").read_text()
+    lower, upper = sorted(map(luminance, (hue, ground)))
+    assert (upper + 0.05) / (lower + 0.05) >= 3
+
+
+def luminance(colour):
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = (part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 @given(st.lists(st.floats(0, 100), max_size=12), st.floats(0.1, 5))
 def test_names_keep_their_distance(heights, distance):
     heights.sort()
