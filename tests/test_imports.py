@@ -105,7 +105,9 @@ OWNERS = {
     "pathos": {"processes.py"},
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
-    "scipy": {"loops"},
+    "scipy": {"loops", "racing"},
+    "cv2": {"racing"},
+    "skimage": {"racing"},
 }
 
 
@@ -126,7 +128,7 @@ ORDER = [
     "borders", "colour", "recipe", "loops", "costs", "planning", "execute", "processes",
     "convolution",
     "filters", "png", "memory", "image", "places", "walking", "clashes", "jobs", "batch", "ahead",
-    "cli",
+    "racing", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}
