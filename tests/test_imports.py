@@ -28,7 +28,9 @@ def test_importing_convcli_loads_nothing_heavy():
     assert loaded_after("import convcli") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["blur", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["blur", "--help"], ["bench", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         f"import sys; sys.argv = ['convcli', *{arguments!r}]\n"

@@ -13,14 +13,12 @@ if TYPE_CHECKING:
 
     from convcli.racing.results import Result
 
-# What the columns but the bar take of a terminal, and the longest bar worth drawing.
-_OTHERS = 82
-_LONGEST_BAR = 24
+_SHORTEST_BAR, _LONGEST_BAR = 4, 24
+# What both kinds of tables have around a column, and once more.
+_AROUND = 3
 
 # Others are what was raised; there is no room for that in a table.
-_VERDICTS = ("", "wrong", "not for this kernel", "over budget")
-# What stands for a verdict where there is room for a time only.
-_SHORT = {"not for this kernel": "-"}
+_VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
 
 
 def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
@@ -35,28 +33,35 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     fancy : bool
         Whether lines and blocks may be drawn; else all is ASCII.
     """
-    bar = max(4, min(width - _OTHERS, _LONGEST_BAR))
-    table = _table(fancy)
-    table.add_column("contender", no_wrap=True)
-    for name in ("time", "spread"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, width=bar)
-    for name in (*(f"x {base}" for base in BASES), "memory", "error"):
-        table.add_column(name, justify="right", no_wrap=True)
     ranked = sorted(results, key=lambda result: (result.seconds is None, result.seconds or 0))
-    for result in ranked:
-        if result.verdict == "not installed":
-            continue
-        table.add_row(
-            result.contender,
-            _time(result),
-            f"{result.spread:.0%}" if result.rounds > 1 else "",
-            _bar(result, ranked, bar, fancy),
-            *(_ratio(base, result, results) for base in BASES),
-            _memory(result),
-            "" if result.error is None else f"{result.error:.2g}",
-        )
+    ranked = [result for result in ranked if result.verdict != "not installed"]
+    columns = {
+        "contender": [result.contender for result in ranked],
+        "time": [_time(result) for result in ranked],
+        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
+        **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
+        "memory": [_memory(result) for result in ranked],
+        "error": ["" if r.error is None else f"{r.error:.2g}" for r in ranked],
+    }
+    room = width - _width_of(columns) - _AROUND
+    if room < _SHORTEST_BAR:
+        for name in ("spread", "error"):
+            room += _width_of({name: columns.pop(name)}) - 1
+    length = max(1, min(room, _LONGEST_BAR))
+    shown = list(columns.items())
+    place = list(columns).index(f"x {BASES[0]}")
+    shown.insert(place, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+    table = _table(fancy)
+    for name, _ in shown:
+        left = name in ("contender", "")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in zip(*(cells for _, cells in shown), strict=True):
+        table.add_row(*row)
     return table
+
+
+def _width_of(columns: dict[str, list[str]]) -> int:
+    return 1 + sum(_AROUND + max(map(len, (name, *cells))) for name, cells in columns.items())
 
 
 def overviews(
@@ -82,7 +87,7 @@ def overviews(
         for contender in dict.fromkeys(r.contender for r in along):
             row = [r for r in along if r.contender == contender]
             if any(r.verdict != "not installed" for r in row):
-                table.add_row(contender, *(_SHORT.get(r.verdict, _time(r)) for r in row))
+                table.add_row(contender, *map(_time, row))
         yield title, table
 
 
@@ -129,7 +134,7 @@ def _megapixels(result: Result) -> str:
 
 def _time(result: Result) -> str:
     if result.seconds is None:
-        return result.verdict if result.verdict in _VERDICTS else "failed"
+        return _VERDICTS.get(result.verdict, "failed")
     sign = "~" if result.measured_pixels < result.height * result.width else ""
     return sign + duration(result.seconds)
 

@@ -264,12 +264,16 @@ def _run(
             images[entrant.name] = result
         changed()
     for number in range(rounds):
-        for entrant in _racing(in_order):
+        order = sorted(_racing(in_order), key=lambda e: min(e.times, default=0.0))
+        for place, entrant in enumerate(order):
             now = time.perf_counter()
-            if now > deadline or (number and now > start + share):
+            if now > deadline:
                 break
-            _time(entrant)
-            changed()
+            # After the first round those who take long wait, if there is no time for all again.
+            left = (start + share - now) / (rounds - number) / (len(order) - place)
+            if number == 0 or min(entrant.times) <= left:
+                _time(entrant)
+                changed()
     for entrant in _racing(entrants):
         if not entrant.times:
             entrant.verdict = "over budget"
@@ -298,20 +302,19 @@ def _estimate(entrant: _Entrant, picture: Pixels) -> None:
 
 
 def _probed(contender: Contender, picture: Pixels, kernel: Kernel) -> _Estimate:
-    """Time pictures of 4, 16, 64... pixels until that takes a while."""
+    """Time pictures of 4, 16, 64... pixels until that takes a while, and more than the last."""
     pixels, seconds = [0], [0.0]
     side = 2
-    while len(seconds) < 3 or (seconds[-1] < _PROBE_SECONDS and pixels[-1] > pixels[-2]):
+    while pixels[-1] < picture.shape[0] * picture.shape[1] and (
+        len(seconds) < 3 or seconds[-1] < _PROBE_SECONDS or seconds[-1] <= seconds[-2]
+    ):
         piece = np.ascontiguousarray(picture[:side, :side])
         # The better of two: what the first shared the processor with would be taken for its own.
         seconds.append(min(_seconds(contender, piece, kernel) for _ in range(2)))
         pixels.append(piece.shape[0] * piece.shape[1])
         side *= 2
     held, _ = _traced(contender, piece, kernel)
-    grown = pixels[-1] - pixels[-2]
-    a_pixel = (seconds[-1] - seconds[-2]) / grown if grown else 0.0
-    if a_pixel <= 0:  # noise; at most, then
-        a_pixel = seconds[-1] / pixels[-1]
+    a_pixel = max(0.0, (seconds[-1] - seconds[-2]) / (pixels[-1] - pixels[-2]))
     fixed = max(0.0, seconds[-1] - a_pixel * pixels[-1])
     return _Estimate(fixed, a_pixel, held / pixels[-1])
 
