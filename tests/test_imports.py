@@ -28,7 +28,9 @@ def test_importing_convcli_loads_nothing_heavy():
     assert loaded_after("import convcli") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["blur", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["blur", "--help"], ["bench", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         f"import sys; sys.argv = ['convcli', *{arguments!r}]\n"
@@ -105,7 +107,9 @@ OWNERS = {
     "pathos": {"processes.py"},
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
-    "scipy": {"loops"},
+    "scipy": {"loops", "racing"},
+    "cv2": {"racing"},
+    "skimage": {"racing"},
     "matplotlib": {"racing"},
 }
 

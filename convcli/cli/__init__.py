@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from convcli import __version__
-from convcli.cli import blur, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
+from convcli.cli import bench, blur, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
 from convcli.errors import ConvcliError, inert, reason_of
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
 # A kernel may begin with a minus sign.
 app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
+app.command("bench")(bench.command)
 
 # Typer keeps the base class of its usage errors private; it is the parent of this public one.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]

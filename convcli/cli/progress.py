@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 # What is over sooner than this needs no bar, and must not wait 40 ms for rich.
 _PATIENCE_SECONDS = 0.3
 _REFRESH_SECONDS = 0.1
+
+
+def terminal() -> Console:
+    """Return standard error for what is drawn over and over again."""
+    from rich.console import Console
+
+    class VisibleCursor(Console):
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
+            return False  # a program that is killed could not bring it back
+
+    return VisibleCursor(stderr=True)
 
 
 class Bar:
@@ -79,7 +91,6 @@ class Bar:
             self._progress.refresh()
 
     def _start(self, what: str, total: int) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -88,17 +99,13 @@ class Bar:
             TimeRemainingColumn,
         )
 
-        class VisibleCursor(Console):
-            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
-                return False  # a program that is killed could not bring it back
-
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            console=VisibleCursor(stderr=True),
+            console=terminal(),
             transient=True,
             auto_refresh=False,
             # Pictures and JSON go to standard output, which rich must not catch; what goes to
