@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
         (["--sizes", "1,-2"], "size '-2'"),
         (["--sizes", "1,"], "size ''"),
         (["--sizes", "20000x"], "size '20000x'"),
-        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 501"),
+        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 129"),
         (["--kernels", "0"], "kernel side '0'"),
         (["--kernels", "3,-3"], "kernel side '-3'"),
         (["--kernels", "99999"], "kernel side '99999'"),
