@@ -232,7 +232,9 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     """Standard error is redrawn there, and nothing of that is left on standard output."""
     monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
     terminal = SimpleNamespace(isatty=lambda: True)
-    monkeypatch.setattr("convcli.cli.bench.sys", SimpleNamespace(stderr=terminal))
+    monkeypatch.setattr(
+        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
+    )
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     result = run("bench", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK)

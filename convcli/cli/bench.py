@@ -24,7 +24,7 @@ _PLOTS = (".png", ".svg", ".pdf")
 _REFRESH_SECONDS = 0.1
 # Of the picture that is made: those of most cameras.
 _PROPORTIONS = (2, 3)
-# `definition` takes a tenth of a second for one pixel of it. And beyond, the direct peers are so slow
+# `definition` takes a tenth of a second for one pixel of it. Beyond, the direct peers are so slow
 # that their pictures become far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
 # 2 levels at 7 x 10 pixels and 255 x 255 weights.
 _LONGEST_SIDE = 129

@@ -68,7 +68,8 @@ _PROBE_SECONDS = 0.002
 _LONG_PROBE = 0.1
 # However short time is, so long is worth measuring; what is shorter is mostly Python's calls.
 _LEAST_SECONDS = 0.005
-# Sides of a picture, in sides of the kernel, from which on memory is more than that of its halo.
+# Shorter pictures have so much of a halo (in sides of the kernel) that their memory, scaled by
+# their pixels, would be that of the halo.
 _KERNELS_A_SIDE = 4
 # Of the free memory, what one contender may take.
 _MEMORY_SHARE = 0.25
@@ -352,8 +353,10 @@ def _warm_up(entrant: _Entrant, oracle: Oracle) -> Pixels | None:
     try:
         if entrant.contender.memory_is_seen:
             held, result = _traced(entrant.contender, entrant.picture, entrant.case.kernel)
-            sides = zip(entrant.picture.shape, entrant.case.kernel.shape, strict=False)
-            if all(side >= _KERNELS_A_SIDE * length for side, length in sides):
+            height, width, kernel = entrant.case
+            rows, columns, _ = entrant.picture.shape
+            least = _KERNELS_A_SIDE * max(kernel.shape)
+            if (rows, columns) == (height, width) or min(rows, columns) >= least:
                 entrant.memory = held
         else:
             result = entrant.contender.work(entrant.picture, entrant.case.kernel)
