@@ -34,7 +34,7 @@ def folder(tmp_path, monkeypatch):
         (["--sizes", "1,-2"], "size '-2'"),
         (["--sizes", "1,"], "size ''"),
         (["--sizes", "20000x"], "size '20000x'"),
-        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 501"),
+        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 129"),
         (["--kernels", "0"], "kernel side '0'"),
         (["--kernels", "3,-3"], "kernel side '-3'"),
         (["--kernels", "99999"], "kernel side '99999'"),
@@ -232,7 +232,9 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     """Standard error is redrawn there, and nothing of that is left on standard output."""
     monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
     terminal = SimpleNamespace(isatty=lambda: True)
-    monkeypatch.setattr("convcli.cli.bench.sys", SimpleNamespace(stderr=terminal))
+    monkeypatch.setattr(
+        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
+    )
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     result = run("bench", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK)

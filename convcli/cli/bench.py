@@ -24,8 +24,10 @@ _PLOTS = (".png", ".svg", ".pdf")
 _REFRESH_SECONDS = 0.1
 # Of the picture that is made: those of most cameras.
 _PROPORTIONS = (2, 3)
-# A pixel of a larger one would take `definition` minutes, and its Gaussian no picture.
-_LONGEST_SIDE = 501
+# `definition` takes a tenth of a second for one pixel of it. Beyond, the direct peers are so slow
+# that their pictures become far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
+# 2 levels at 7 x 10 pixels and 255 x 255 weights.
+_LONGEST_SIDE = 129
 
 
 def command(
@@ -132,6 +134,8 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
 
     if list(files.values()).count("-") > 1:
         raise ConvcliError("--csv and --json cannot both go to standard output")
+    if "-" in files.values() and not sys.stdout:
+        raise ConvcliError("standard output is closed; name a file")
     for option, name in files.items():
         path = Path(name)
         if name == "-":

@@ -64,9 +64,12 @@ OnChange = Callable[[int, tuple[Result, ...]], None]
 _STARTS = 10
 # Probes grow until they take so long, which a clock and other processes' work hardly change.
 _PROBE_SECONDS = 0.002
+# What takes so long is not run again only to foresee how long it takes.
+_LONG_PROBE = 0.1
 # However short time is, so long is worth measuring; what is shorter is mostly Python's calls.
 _LEAST_SECONDS = 0.005
-# Sides of a picture, in sides of the kernel, from which on memory is more than that of its halo.
+# Shorter pictures have so much of a halo (in sides of the kernel) that their memory, scaled by
+# their pixels, would be that of the halo.
 _KERNELS_A_SIDE = 4
 # Of the free memory, what one contender may take.
 _MEMORY_SHARE = 0.25
@@ -223,7 +226,7 @@ def _start(starters: list[list[_Entrant]], picture: Pixels) -> None:
             elif not contender.takes(kernel):
                 done[key] = "not for this kernel"
             else:
-                done[key] = _attempt(contender, np.ascontiguousarray(picture[:4, :4]), kernel)
+                done[key] = _attempt(contender, np.ascontiguousarray(picture[:1, :1]), kernel)
         entrant.verdict = done[key]
 
 
@@ -246,7 +249,10 @@ def _run(
     """Run one case in about `share` seconds; return the right results of the whole picture."""
     start = time.perf_counter()
     for entrant in _racing(entrants):
-        _estimate(entrant, picture)
+        if time.perf_counter() > deadline:
+            entrant.verdict = "over budget"
+        else:
+            _estimate(entrant, picture)
     _share_out(picture, entrants, share - (time.perf_counter() - start), rounds)
     images: dict[str, Pixels] = {}
     oracles: dict[tuple[int, ...], Oracle] = {}
@@ -258,7 +264,8 @@ def _run(
             continue
         shape = entrant.picture.shape
         if shape not in oracles:
-            oracles[shape] = oracle_for(entrant.picture, entrant.case.kernel)
+            trusted = next((oracle.method for oracle in oracles.values()), None)
+            oracles[shape] = oracle_for(entrant.picture, entrant.case.kernel, trusted)
         result = _warm_up(entrant, oracles[shape])
         if result is not None and shape == picture.shape:
             images[entrant.name] = result
@@ -302,18 +309,24 @@ def _estimate(entrant: _Entrant, picture: Pixels) -> None:
 
 
 def _probed(contender: Contender, picture: Pixels, kernel: Kernel) -> _Estimate:
-    """Time pictures of 4, 16, 64... pixels until that takes a while, and more than the last."""
+    """Time pictures of 1, 4, 16... pixels until that takes a while, and more than the last."""
     pixels, seconds = [0], [0.0]
-    side = 2
+    side = 1
     while pixels[-1] < picture.shape[0] * picture.shape[1] and (
         len(seconds) < 3 or seconds[-1] < _PROBE_SECONDS or seconds[-1] <= seconds[-2]
     ):
+        if seconds[-1] > _LONG_PROBE:
+            break
         piece = np.ascontiguousarray(picture[:side, :side])
-        # The better of two: what the first shared the processor with would be taken for its own.
-        seconds.append(min(_seconds(contender, piece, kernel) for _ in range(2)))
+        spent = _seconds(contender, piece, kernel)
+        if spent < _LONG_PROBE:
+            # The better of two: of what one shares the processor with, it would bear the cost.
+            spent = min(spent, _seconds(contender, piece, kernel))
+        seconds.append(spent)
         pixels.append(piece.shape[0] * piece.shape[1])
         side *= 2
-    held, _ = _traced(contender, piece, kernel)
+    # Who is so slow will have a picture that fits any memory.
+    held = _traced(contender, piece, kernel)[0] if seconds[-1] < _LONG_PROBE else 0
     a_pixel = max(0.0, (seconds[-1] - seconds[-2]) / (pixels[-1] - pixels[-2]))
     fixed = max(0.0, seconds[-1] - a_pixel * pixels[-1])
     return _Estimate(fixed, a_pixel, held / pixels[-1])
@@ -340,8 +353,10 @@ def _warm_up(entrant: _Entrant, oracle: Oracle) -> Pixels | None:
     try:
         if entrant.contender.memory_is_seen:
             held, result = _traced(entrant.contender, entrant.picture, entrant.case.kernel)
-            sides = zip(entrant.picture.shape, entrant.case.kernel.shape, strict=False)
-            if all(side >= _KERNELS_A_SIDE * length for side, length in sides):
+            height, width, kernel = entrant.case
+            rows, columns, _ = entrant.picture.shape
+            least = _KERNELS_A_SIDE * max(kernel.shape)
+            if (rows, columns) == (height, width) or min(rows, columns) >= least:
                 entrant.memory = held
         else:
             result = entrant.contender.work(entrant.picture, entrant.case.kernel)
