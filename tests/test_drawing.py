@@ -194,6 +194,11 @@ def test_matplotlib_is_left_as_it_was_found():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
 
 
+def is_dotted(line):
+    _, dashes = line._dash_pattern
+    return dashes is not None and dashes[0] < dashes[1]
+
+
 class TestFigure:
     @pytest.mark.parametrize("across", ["size", "side"])
     def test_one_curve_a_contender_and_one_point_a_result(self, across):
@@ -205,6 +210,30 @@ class TestFigure:
         for name in FEW:
             assert tuple(each.seconds for each in results if each.contender == name) in drawn
         assert tuple(each.predicted for each in results if each.contender == "auto") in drawn
+
+    @pytest.mark.parametrize(
+        ("names", "words"),
+        [
+            (FEW, "least predicted"),
+            (("numpy", "numba dense", "fft", "tiled dense"), "least predicted"),
+            (("numpy", "numba", "fft", "tiled", "dot"), "predicted for auto"),
+        ],
+    )
+    def test_auto_would_take_the_cheapest_plan(self, names, words):
+        race = races.race(names)
+        plans = [each for each in results_across(race, "side") if each.predicted]
+        (axes,) = drawing.figure(race, "side").axes
+        (dotted,) = [line for line in axes.lines if is_dotted(line)]
+        assert list(dotted.get_ydata()) == [
+            min(each.predicted for each in plans if each.side == side) for side in races.SIDES
+        ]
+        assert words in [text.get_text() for text in axes.get_legend().get_texts()]
+
+    @pytest.mark.parametrize("across", ["size", "side"])
+    def test_points_that_were_extrapolated_are_hollow(self, across):
+        race = races.race(FEW)
+        results = results_across(race, across)
+        (axes,) = drawing.figure(race, across).axes
         points = [line for line in axes.lines if line.get_marker() in {"o", "^", "s"}]
         hollow = [line for line in points if line.get_markerfacecolor() == drawing._PAPER]
         assert len(hollow) == sum(map(is_extrapolated, results)) > 0

@@ -96,6 +96,8 @@ def race_of_all():
     results = []
     for result in race.results:
         changes = {}
+        if result.contender == "numba" and result.side == 9:
+            changes = {"seconds": 2e-6}
         if result.contender == "skimage":
             changes = {"seconds": None, "verdict": "wrong", "error": 41.0}
         if result.contender == "scipy.ndimage":
@@ -218,11 +220,12 @@ class TestTable:
         (table,) = page.of_class("results")
         rows = rows_of(table)
         assert rows["numba"][1] == [
-            "separable", "2 ms", "4%", "125", "500", "≈ 1,500,000", "2.5 MB", "0.5",
+            "separable", "2 ms", "4%", "125", "2.5 MB", "500", "≈ 1,500,000", "0.5",
         ]  # fmt: skip
-        assert rows["dot"][1][4:6] == ["1", "≈ 3,000"]
+        assert rows["dot"][1][5:7] == ["1", "≈ 3,000"]
         assert rows["definition"][1][1] == "≈ 3000 sfrom 0.04 MP"
-        assert rows["definition"][1][4] == "≈ 0.00033"
+        assert rows["definition"][1][4] == "≈ 9 MB"
+        assert rows["definition"][1][5] == "≈ 0.00033"
         (lead,) = page.of_class("lead")
         assert lead.text == (
             "numba takes 2 ms for 500 x 500 pixels (0.25 megapixels), kernel 9 x 9, "
@@ -250,7 +253,7 @@ class TestTable:
 
     def test_ratios_need_a_base(self):
         page = parsed(races.race(*ONE))
-        assert rows_of(page.of_class("results")[0])["numba"][1][4:6] == ["\N{EN DASH}"] * 2
+        assert rows_of(page.of_class("results")[0])["numba"][1][5:7] == ["\N{EN DASH}"] * 2
 
 
 class TestPictures:
@@ -410,6 +413,10 @@ class TestBrowser:
             ".map(each => each.getBoundingClientRect().right)"
         )
         assert max(edges) <= width + 0.5
+        cells = ask(
+            f"{EVERY.format('.results td')}.map(each => each.scrollWidth - each.clientWidth)"
+        )
+        assert max(cells) <= 1  # by rounding
 
     def test_the_plots_are_there_and_can_be_read(self, look, width):
         ask = look(width)

@@ -28,7 +28,7 @@ from convcli.racing.curves import (
     seconds,
 )
 from convcli.racing.results import Race, Result
-from convcli.words import listed
+from convcli.words import METHODS, listed
 from convcli.writing import new_file
 
 if TYPE_CHECKING:
@@ -225,18 +225,20 @@ class _Panel:
 
     @cached_property
     def predicted(self) -> dict[float, float]:
-        """The seconds that the plan of ``auto`` expected, by place."""
-        return {
-            place(result, self.across): result.predicted
-            for result in self.all
-            if result.contender == "auto" and result.predicted
-        }
+        """The least seconds that plans expected, by place: ``auto`` takes the cheapest."""
+        least: dict[float, float] = {}
+        for result in self.all:
+            if result.predicted:
+                at = place(result, self.across)
+                least[at] = min(result.predicted, least.get(at, math.inf))
+        return least
 
     @cached_property
     def times(self) -> tuple[float, float]:
         """Seconds from the bottom to the top of the axis."""
         times = [seconds(result) for curve in self.curves.values() for result in curve]
-        times += self.predicted.values()
+        plans = [result.predicted for result in self.all if result.predicted]
+        times += plans if self.is_bars else self.predicted.values()
         return (min(times) / 1.6, max(times) * 1.6) if times else (1e-3, 1.0)
 
     @cached_property
@@ -311,7 +313,10 @@ class _Panel:
                 hollow = {**_dots(_LOOKS["method"]), "markerfacecolor": _PAPER}
                 key.append(Line2D([], [], label=name, color=_INK, linestyle="none", **hollow))
         if self.predicted:
-            name = "predicted for auto"
+            is_auto = {*METHODS} - {"auto"} <= {result.contender for result in self.all}
+            name = "predicted"
+            if not self.is_bars:
+                name = "predicted for auto" if is_auto else "least predicted"
             key.append(Line2D([], [], label=name, color=_INK, linestyle=_DOTTED, lw=1.6))
         return key
 
@@ -344,8 +349,8 @@ class _Panel:
     @property
     def plot(self) -> tuple[float, float]:
         """Width and height of the axes."""
-        height = _LINE * len(self.curves) * (1.2 if self.is_bars else 1)
-        return self.width - self.left - self.right, height if self.is_bars else max(_PLOT, height)
+        width, names = self.width - self.left - self.right, max(1, len(self.curves))
+        return width, names * _LINE * 1.2 if self.is_bars else max(_PLOT, names * _LINE)
 
     @property
     def under(self) -> float:
@@ -622,8 +627,8 @@ def _draw_bars(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
             zorder=3,
         )
         end = time
-        if result.contender == "auto" and text.predicted:
-            (expected,) = text.predicted.values()
+        if result.predicted:
+            expected = result.predicted
             rows = row - 0.5, row + 0.5
             axes.plot(
                 (expected, expected), rows, color=_INK, linestyle=_DOTTED, linewidth=1.6, zorder=5

@@ -121,7 +121,7 @@ def _size(group: _Group) -> str:
 
 
 def _named(group: _Group) -> str:
-    return f"{_size(group)}, kernel {group[2]} x {group[2]}"
+    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[2]}"
 
 
 def _lead(results: list[Result]) -> str:
@@ -192,9 +192,9 @@ _COLUMNS = (
     "time",
     "spread",
     "MP/s",
+    "memory",
     "&times; dot",
     "&times; definition",
-    "memory",
     "error",
 )
 
@@ -235,21 +235,28 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
         fastest, slowest = bounds
         part = 0.03 + 0.97 * math.log(result.seconds / fastest) / (math.log(slowest / fastest) or 1)
         time = duration(result.seconds)
-        if is_extrapolated(result):
-            time = f"≈&nbsp;{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
+        sign = "≈&nbsp;" if is_extrapolated(result) else ""
+        if sign:
+            time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
         speed = result.height * result.width / 1e6 / result.seconds
-        memory = "&ndash;" if result.memory is None else f"{result.memory / 1e6:.3g} MB"
+        memory = (
+            "&ndash;" if result.memory is None else (f"{sign}{_digits(result.memory / 1e6)} MB")
+        )
         cells = (
             form
             + f'<td class="time">{time}</td>'
             + _cell("spread", f"{result.spread:.0%}")
-            + _cell("MP/s", f"{speed:.3g}")
+            + _cell("MP/s", _digits(speed))
+            + _cell("memory", memory)
             + _cell("&times; dot", _ratio(result, bases[0]))
             + _cell("&times; definition", _ratio(result, bases[1]))
-            + _cell("memory", memory)
             + _cell("error", error)
         )
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
+
+
+def _digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _cell(label: str, value: str) -> str:
