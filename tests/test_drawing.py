@@ -23,6 +23,7 @@ from convcli.racing.curves import (
     place,
     results_across,
 )
+from convcli.racing.looks import HUES, INK, PAPER
 from tests import races
 
 pytest.importorskip("matplotlib")
@@ -235,7 +236,7 @@ class TestFigure:
         results = results_across(race, across)
         (axes,) = drawing.figure(race, across).axes
         points = [line for line in axes.lines if line.get_marker() in {"o", "^", "s"}]
-        hollow = [line for line in points if line.get_markerfacecolor() == drawing._PAPER]
+        hollow = [line for line in points if line.get_markerfacecolor() == PAPER]
         assert len(hollow) == sum(map(is_extrapolated, results)) > 0
 
     def test_axes_have_units(self):
@@ -286,6 +287,14 @@ class TestFigure:
         (axes,) = drawing.figure(race, "side").axes
         widths = [bar.get_width() for bar in axes.patches]
         assert widths == sorted(widths, reverse=True)
+
+    def test_every_plan_is_marked_at_its_bar(self):
+        race = races.race(FEW, ((500, 500),), (3,))
+        (axes,) = drawing.figure(race, "side").axes
+        marks = {(line.get_xdata()[0], sum(line.get_ydata()) / 2) for line in axes.lines}
+        rows = {label.get_text(): row for row, label in enumerate(axes.get_yticklabels())}
+        plans = [each for each in race.results if each.predicted]
+        assert marks == {(each.predicted, rows[each.contender]) for each in plans}
 
     @pytest.mark.parametrize("seconds", [None, 1.0])
     def test_a_race_of_one(self, seconds):
@@ -342,13 +351,13 @@ def test_elements_can_share_a_page():
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
-    assert drawing._INK not in both
-    assert drawing._PAPER not in both
+    assert INK not in both
+    assert PAPER not in both
     assert both.count("<text") > 20
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#15171c"])
-@pytest.mark.parametrize("hue", drawing._HUES)
+@pytest.mark.parametrize("hue", HUES)
 def test_lines_stand_out(hue, ground):
     """By WCAG 2.2's 3 at least, on white and on the page in the dark."""
     assert f"--paper: {ground};" in (Path(drawing.__file__).parent / "report.html").read_text()

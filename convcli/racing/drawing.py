@@ -5,82 +5,38 @@ from __future__ import annotations
 import io
 import math
 import re
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from convcli.errors import ConvcliError, inert, shown
-from convcli.racing.curves import (
-    Across,
-    Crossover,
-    crossovers,
-    described,
-    duration,
-    is_extrapolated,
-    place,
-    results_across,
-    seconds,
+from convcli.errors import ConvcliError, shown
+from convcli.racing.curves import Across, duration, is_extrapolated, place, seconds
+from convcli.racing.looks import (
+    DASHED,
+    DOTTED,
+    INK,
+    LOOKS,
+    PAPER,
+    dot_style,
+    hues_of,
 )
+from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
-from convcli.words import METHODS, listed
+from convcli.words import listed
 from convcli.writing import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
 FORMATS = (".png", ".svg", ".pdf")
 """What `draw` writes, by suffix."""
 
-# Text and lines, and what is behind them; a page gives them its own (`svg`).
-_INK, _PAPER = "#1b1c1e", "#fdfdfd"
-
-# Okabe and Ito's colours for all kinds of colour vision (jfly.uni-koeln.de/color, 2002) without
-# black and yellow; orange and sky blue are darker, so that each has a contrast of 3 and more to
-# white and to a page of #15171c (WCAG 2.2, 1.4.11).
-_HUES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#b97f00", "#2e93cf", "#777777")
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How a kind of contender is told from the others without colours."""
-
-    marker: str
-    size: float
-    line_width: float
-    weight: Literal["bold", "normal"]
-    style: Literal["normal", "italic"]
-
-
-_LOOKS = {
-    "method": _Look("o", 5.0, 1.9, "bold", "normal"),
-    "classical": _Look("^", 5.0, 1.0, "normal", "normal"),
-    "peer": _Look("s", 4.0, 1.0, "normal", "italic"),
-}
-_DASHED, _DOTTED = (0, (5, 2)), (0, (1, 1.6))
-
 # auto runs another method, over whose curve its own would lie: it is a pale band around that.
 _BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "round"}
-
-# Points (1/72 inch).
-_FONT = 8.0
-_LINE = 11.5  # from one line of text to the next
-_EDGE = 8.0  # around everything
-_TIMES = 44.0  # left of the axes: "10000 s" and its tick
-_LEADER = 16.0  # from the axes' edge to the names of the curves
-_PLOT = 270.0  # the least height of the axes
-_NUMBERS = 22.0  # below the axes: the numbers along x
-_PLACES = 40.0  # and what they are
-_KEY = 110.0  # a column of the key
-_MARGIN = 0.04  # left and right of the points, in parts of the way between them
 
 
 def check(path: Path | None = None) -> None:
@@ -155,12 +111,12 @@ def svg(race: Race, across: Across, *, width: float = 7.0) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     own = f"{across}-{width:g}-".replace(".", "_")
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}", text)
-    return text.replace(_INK, "currentColor").replace(_PAPER, "var(--paper)")
+    return text.replace(INK, "currentColor").replace(PAPER, "var(--paper)")
 
 
 def panels(race: Race) -> list[Across]:
     """Return what is drawn of a race: both panels, or one where both would be the same bars."""
-    is_one = all(_Panel(race, across, 0).is_bars for across in ("size", "side"))
+    is_one = all(Panel(race, across, 0).is_bars for across in ("size", "side"))
     return ["side"] if is_one else ["size", "side"]
 
 
@@ -173,20 +129,20 @@ def _defaults() -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {
-                "font.size": _FONT,
+                "font.size": FONT,
                 "svg.fonttype": "none",
                 "svg.hashsalt": "convcli",  # else ids are different each time
-                "text.color": _INK,
+                "text.color": INK,
                 "text.parse_math": False,  # a name may have dollar signs
-                "axes.labelcolor": _INK,
-                "axes.edgecolor": _INK,
-                "axes.facecolor": _PAPER,
+                "axes.labelcolor": INK,
+                "axes.edgecolor": INK,
+                "axes.facecolor": PAPER,
                 "axes.spines.top": False,
                 "axes.spines.right": False,
-                "figure.facecolor": _PAPER,
-                "xtick.color": _INK,
-                "ytick.color": _INK,
-                "grid.color": _INK,
+                "figure.facecolor": PAPER,
+                "xtick.color": INK,
+                "ytick.color": INK,
+                "grid.color": INK,
                 "grid.alpha": 0.14,
                 "grid.linewidth": 0.6,
             }
@@ -194,215 +150,13 @@ def _defaults() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """What one panel shows and says, and the room that it needs, before anything is drawn."""
-
-    race: Race
-    across: Across
-    width: float  # points
-
-    @cached_property
-    def all(self) -> list[Result]:
-        return results_across(self.race, self.across)
-
-    @cached_property
-    def curves(self) -> dict[str, list[Result]]:
-        """The results that have a time, by contender."""
-        curves: dict[str, list[Result]] = defaultdict(list)
-        for result in self.all:
-            if result.seconds is not None:
-                curves[result.contender].append(result)
-        return curves
-
-    @cached_property
-    def places(self) -> list[float]:
-        return sorted({place(result, self.across) for result in self.all})
-
-    @cached_property
-    def is_bars(self) -> bool:
-        return len(self.places) == 1
-
-    @cached_property
-    def predicted(self) -> dict[float, float]:
-        """The least seconds that plans expected, by place: ``auto`` takes the cheapest."""
-        least: dict[float, float] = {}
-        for result in self.all:
-            if result.predicted:
-                at = place(result, self.across)
-                least[at] = min(result.predicted, least.get(at, math.inf))
-        return least
-
-    @cached_property
-    def times(self) -> tuple[float, float]:
-        """Seconds from the bottom to the top of the axis."""
-        times = [seconds(result) for curve in self.curves.values() for result in curve]
-        plans = [result.predicted for result in self.all if result.predicted]
-        times += plans if self.is_bars else self.predicted.values()
-        return (min(times) / 1.6, max(times) * 1.6) if times else (1e-3, 1.0)
-
-    @cached_property
-    def crossovers(self) -> list[Crossover]:
-        return [] if self.is_bars else crossovers(self.all, self.across)
-
-    @cached_property
-    def short(self) -> dict[str, str]:
-        """Letters for the curves that end before the last place, where no name has room."""
-        if self.is_bars:
-            return {}
-        ending = [
-            name
-            for name, curve in self.curves.items()
-            if place(curve[-1], self.across) != self.places[-1]
-        ]
-        return {name: chr(ord("a") + number % 26) for number, name in enumerate(ending)}
-
-    @cached_property
-    def title(self) -> list[str]:
-        """What is the same for all points."""
-        result = self.all[0]
-        title = f"{_plain(self.race.kernel)} kernel"
-        if self.across == "size" or self.is_bars:
-            title += f", {result.side} x {result.side}"
-        if self.across == "side" or self.is_bars:
-            title += f"; picture of {result.width} x {result.height}"
-        return self._wrapped(title, "bold")
-
-    @cached_property
-    def notes(self) -> list[str]:
-        """What stands below: letters, the crossovers' numbers, and who is not drawn."""
-        texts = [
-            f"{letter}: {name}, {duration(seconds(self.curves[name][-1]))}"
-            f" at {place(self.curves[name][-1], self.across):.3g}"
-            for name, letter in self.short.items()
-        ]
-        for number, crossover in enumerate(self.crossovers, 1):
-            texts.append(f"{number}: {described(crossover, self.across)}")
-        missing = {
-            result.contender: f"{_plain(result.contender)} ({_plain(result.verdict)})"
-            for result in self.all
-            if result.contender not in self.curves
-        }
-        if missing:
-            texts.append(f"Not drawn: {', '.join(missing.values())}")
-        return [line for text in texts for line in self._wrapped(text, "normal")]
-
-    def _wrapped(self, text: str, weight: str) -> list[str]:
-        letter = 1.05 * _width(text, weight=weight) / len(text)
-        return textwrap.wrap(text, max(10, int((self.width - 2 * _EDGE) / letter)))
-
-    @cached_property
-    def key(self) -> list[Line2D | Patch]:
-        """What lines and points mean, as far as they occur."""
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
-
-        shown_results = [result for curve in self.curves.values() for result in curve]
-        key: list[Line2D | Patch] = []
-        if not self.is_bars:
-            for kind, look in _LOOKS.items():
-                if any(result.kind == kind for result in shown_results):
-                    key.append(Line2D([], [], label=kind, color=_INK, **_line(look), **_dots(look)))
-            if any(result.form == "dense" for result in shown_results):
-                key.append(Line2D([], [], label="dense", color=_INK, linestyle=_DASHED, lw=1))
-        if any(map(is_extrapolated, shown_results)):
-            name = "extrapolated"
-            if self.is_bars:
-                key.append(Patch(label=name, facecolor=_PAPER, edgecolor=_INK, linestyle="--"))
-            else:
-                hollow = {**_dots(_LOOKS["method"]), "markerfacecolor": _PAPER}
-                key.append(Line2D([], [], label=name, color=_INK, linestyle="none", **hollow))
-        if self.predicted:
-            is_auto = {*METHODS} - {"auto"} <= {result.contender for result in self.all}
-            name = "predicted"
-            if not self.is_bars:
-                name = "predicted for auto" if is_auto else "least predicted"
-            key.append(Line2D([], [], label=name, color=_INK, linestyle=_DOTTED, lw=1.6))
-        return key
-
-    @property
-    def columns(self) -> int:
-        return max(1, int((self.width - _EDGE) / _KEY))
-
-    @property
-    def left(self) -> float:
-        return self._names + 2 * _EDGE if self.is_bars else _TIMES
-
-    @property
-    def right(self) -> float:
-        return 44.0 if self.is_bars else self._names + _LEADER + _EDGE
-
-    @property
-    def _names(self) -> float:
-        looks = {
-            name: _LOOKS[curve[0].kind]
-            for name, curve in self.curves.items()
-            if name not in self.short
-        }
-        widths = (_width(name, weight=at.weight, style=at.style) for name, at in looks.items())
-        return max(widths, default=0.0) + 2
-
-    @property
-    def above(self) -> float:
-        return _EDGE + _LINE * (len(self.title) + 1.6)
-
-    @property
-    def plot(self) -> tuple[float, float]:
-        """Width and height of the axes."""
-        width, names = self.width - self.left - self.right, max(1, len(self.curves))
-        return width, names * _LINE * 1.2 if self.is_bars else max(_PLOT, names * _LINE)
-
-    @property
-    def under(self) -> float:
-        return _NUMBERS if self.is_bars else _PLACES
-
-    @property
-    def below(self) -> float:
-        rows = math.ceil(len(self.key) / self.columns)
-        return self.under + _LINE * (1.3 * rows + len(self.notes)) + _EDGE
-
-
-def _width(text: str, **style: str) -> float:
-    """Return the width of a line of text in points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(size=_FONT, **style)  # type: ignore[arg-type]
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
-
-
-def _line(look: _Look) -> dict[str, Any]:
-    return {"linewidth": look.line_width}
-
-
-def _dots(look: _Look) -> dict[str, Any]:
-    return {"marker": look.marker, "markersize": look.size}
-
-
-def _hues(race: Race) -> dict[str, str]:
-    """Give each contender a colour, by its number among those of its kind; auto has the ink."""
-    hues = {"auto": _INK}
-    numbers: dict[str, dict[str, int]] = defaultdict(dict)
-    for result in race.results:
-        if result.contender != "auto":
-            known = numbers[result.kind]
-            number = known.setdefault(result.contender.removesuffix(" dense"), len(known))
-            hues[result.contender] = _HUES[number % len(_HUES)]
-    return hues
-
-
-def _plain(name: str) -> str:
-    """Return what every font has letters for: matplotlib warns of those that it lacks."""
-    return inert(name).encode("ascii", "backslashreplace").decode()[:60]
-
-
 def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
     """Lay panels side by side, each as wide as this."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    texts = [_Panel(race, across, inches * 72) for across in acrosses]
-    hues = _hues(race)
+    texts = [Panel(race, across, inches * 72) for across in acrosses]
+    hues = hues_of(race)
     width = inches * 72 * len(acrosses)
     above, below = max(text.above for text in texts), max(text.below for text in texts)
     height = above + max(text.plot[1] for text in texts) + below
@@ -421,9 +175,9 @@ def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
     return drawn
 
 
-def _write(axes: Axes, text: _Panel) -> None:
+def _write(axes: Axes, text: Panel) -> None:
     """Write the title above, and the key and the notes below."""
-    left = _EDGE - text.left
+    left = EDGE - text.left
 
     def line(words: str, corner: int, up: float, **style: Any) -> None:
         axes.annotate(
@@ -437,10 +191,10 @@ def _write(axes: Axes, text: _Panel) -> None:
             **style,
         )
 
-    up = text.above - _EDGE
+    up = text.above - EDGE
     for words in text.title:
         line(words, 1, up, weight="bold")
-        up -= _LINE
+        up -= LINE
     line("time of the best round", 1, up)
     up = -text.under
     if text.key:
@@ -456,33 +210,33 @@ def _write(axes: Axes, text: _Panel) -> None:
             columnspacing=1.2,
             labelspacing=0.4,
         )
-        up -= _LINE * 1.3 * math.ceil(len(text.key) / text.columns)
+        up -= LINE * 1.3 * math.ceil(len(text.key) / text.columns)
     for words in text.notes:
         line(words, 0, up)
-        up -= _LINE
+        up -= LINE
 
 
-def _draw_curves(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
+def _draw_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
     for name, results in text.curves.items():
-        look, hue = _LOOKS[results[0].kind], hues[name]
+        look, hue = LOOKS[results[0].kind], hues[name]
         places = [place(result, text.across) for result in results]
         times = [seconds(result) for result in results]
         if name == "auto":
             axes.plot(places, times, color=hue, zorder=2, **_BAND)
             continue
-        dashes = _DASHED if results[0].form == "dense" else "-"
-        axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, **_line(look))
+        dashes = DASHED if results[0].form == "dense" else "-"
+        axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, linewidth=look.line_width)
         for at, time, result in zip(places, times, results, strict=True):
-            fill = _PAPER if is_extrapolated(result) else hue
-            axes.plot(at, time, color=hue, markerfacecolor=fill, zorder=4, **_dots(look))
+            fill = PAPER if is_extrapolated(result) else hue
+            axes.plot(at, time, color=hue, markerfacecolor=fill, zorder=4, **dot_style(look))
     if text.predicted:
         places, times = list(text.predicted), list(text.predicted.values())
-        axes.plot(places, times, color=_INK, linestyle=_DOTTED, linewidth=1.6, zorder=5)
+        axes.plot(places, times, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5)
     _scale_times(axes, "y", text)
     _scale_places(axes, text)
     for number, crossover in enumerate(text.crossovers, 1):
         spot = crossover.place, crossover.seconds
-        axes.plot(*spot, marker="o", markersize=11, color=_INK, fillstyle="none", zorder=6)
+        axes.plot(*spot, marker="o", markersize=11, color=INK, fillstyle="none", zorder=6)
         _mark(axes, str(number), spot, -8)
     _name_curves(axes, text, hues)
 
@@ -497,12 +251,12 @@ def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> Non
         ha="center",
         va="center",
         weight="bold",
-        bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 0.3},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.3},
         zorder=7,
     )
 
 
-def _scale_times(axes: Axes, which: Literal["x", "y"], text: _Panel) -> None:
+def _scale_times(axes: Axes, which: Literal["x", "y"], text: Panel) -> None:
     """Give an axis powers of ten of a second, and steps between where these are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -516,25 +270,25 @@ def _scale_times(axes: Axes, which: Literal["x", "y"], text: _Panel) -> None:
         axes.set_xlim(low, high)
     few, fewer = high / low < 60, high / low < 6
     steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if fewer else (1, 2, 5) if few else (1,)
-    numbers = text.plot[1] / _LINE if which == "y" else text.plot[0] / _TIMES
+    numbers = text.plot[1] / LINE if which == "y" else text.plot[0] / TIMES
     axis.set_major_locator(LogLocator(subs=steps, numticks=max(2, int(numbers))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     axis.set_minor_formatter(NullFormatter())
     axis.grid(which="major")
 
 
-def _scale_places(axes: Axes, text: _Panel) -> None:
+def _scale_places(axes: Axes, text: Panel) -> None:
     """Mark the places that were measured, as far as their numbers have room."""
     from matplotlib.ticker import NullLocator
 
     first, last = text.places[0], text.places[-1]
-    margin = (last / first) ** _MARGIN
+    margin = (last / first) ** MARGIN
     axes.set_xscale("log")
     axes.set_xlim(first / margin, last * margin)
     point = math.log(last * margin**2 / first) / text.plot[0]
     kept: list[float] = []
     for at in text.places:
-        room = _width(f"{at:.3g}") + 4
+        room = width_of(f"{at:.3g}") + 4
         if not kept or math.log(at / kept[-1]) >= room * point:
             kept.append(at)
     axes.set_xticks(kept, [f"{at:.3g}" for at in kept])
@@ -543,7 +297,7 @@ def _scale_places(axes: Axes, text: _Panel) -> None:
     axes.xaxis.grid(which="major")
 
 
-def _name_curves(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
+def _name_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
     """Name the curves at their ends, moved up or down where two would overlap."""
     ends: dict[float, list[Result]] = defaultdict(list)
     for curve in text.curves.values():
@@ -553,7 +307,7 @@ def _name_curves(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
     for at, group in ends.items():
         group.sort(key=seconds)
         ups = [(math.log(seconds(end)) - low) / (high - low) * height for end in group]
-        moves = [to - up for up, to in zip(ups, spread_out(ups, _LINE, height), strict=True)]
+        moves = [to - up for up, to in zip(ups, spread_out(ups, LINE, height), strict=True)]
         for end, move in zip(group, moves, strict=True):
             if end.contender in text.short:
                 _mark(axes, text.short[end.contender], (at, seconds(end)), move)
@@ -561,13 +315,13 @@ def _name_curves(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
                 _name(axes, end, text, move, hues[end.contender])
 
 
-def _name(axes: Axes, end: Result, text: _Panel, up: float, hue: str) -> None:
+def _name(axes: Axes, end: Result, text: Panel, up: float, hue: str) -> None:
     """Write a curve's name right of the axes, with a line to its end."""
-    look = _LOOKS[end.kind]
+    look = LOOKS[end.kind]
     axes.annotate(
         end.contender,
         (text.places[-1], seconds(end)),
-        (text.plot[0] * _MARGIN / (1 + 2 * _MARGIN) + _LEADER, up),
+        (text.plot[0] * MARGIN / (1 + 2 * MARGIN) + LEADER, up),
         textcoords="offset points",
         va="center",
         weight=look.weight,
@@ -579,7 +333,7 @@ def _name(axes: Axes, end: Result, text: _Panel, up: float, hue: str) -> None:
             "color": hue,
             "alpha": _BAND["alpha"] * 2 if end.contender == "auto" else 1,
             "linewidth": look.line_width * 0.7,
-            "linestyle": _DASHED if end.form == "dense" else "-",
+            "linestyle": DASHED if end.form == "dense" else "-",
             "shrinkA": 0,
             "shrinkB": 0,
             "relpos": (0, 0.5),
@@ -610,7 +364,7 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _draw_bars(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
+def _draw_bars(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
     """Draw one bar a contender, the fastest on top."""
     results = [result for curve in text.curves.values() for result in curve]
     results.sort(key=seconds, reverse=True)
@@ -621,7 +375,7 @@ def _draw_bars(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
             row,
             time,
             height=0.7,
-            facecolor=_PAPER if is_hollow else hue,
+            facecolor=PAPER if is_hollow else hue,
             edgecolor=hue,
             linestyle="--" if is_hollow else "-",
             zorder=3,
@@ -631,7 +385,7 @@ def _draw_bars(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
             expected = result.predicted
             rows = row - 0.5, row + 0.5
             axes.plot(
-                (expected, expected), rows, color=_INK, linestyle=_DOTTED, linewidth=1.6, zorder=5
+                (expected, expected), rows, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5
             )
             end = max(time, expected)
         axes.annotate(
@@ -644,7 +398,7 @@ def _draw_bars(axes: Axes, text: _Panel, hues: dict[str, str]) -> None:
         )
     axes.set_yticks(range(len(results)), [result.contender for result in results])
     for label, result in zip(axes.get_yticklabels(), results, strict=True):
-        look = _LOOKS[result.kind]
+        look = LOOKS[result.kind]
         label.set(weight=look.weight, style=look.style)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, max(len(results), 1) - 0.4)
