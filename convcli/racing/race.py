@@ -162,9 +162,9 @@ def race(
     names : sequence of str
         Who takes part, keys of `CONTENDERS`.
     rounds : int
-        How many rounds at most; the budget may end after fewer, but not within the first.
+        How many rounds at most; for whom there is no time left runs in fewer.
     budget : float
-        Seconds for all of it.
+        Seconds for all of it but the imports and compilers. Who is not reached has no time.
     on_change : callable, optional
         See `OnChange`.
 
@@ -257,7 +257,10 @@ def _run(
     images: dict[str, Pixels] = {}
     oracles: dict[tuple[int, ...], Oracle] = {}
     # The quickest first: should the budget end, most of them have run.
-    in_order = sorted(_racing(entrants), key=lambda e: e.estimate.seconds(e.picture.size))
+    in_order = sorted(
+        _racing(entrants),
+        key=lambda e: e.estimate.seconds(e.picture.shape[0] * e.picture.shape[1]),
+    )
     for entrant in in_order:
         if time.perf_counter() > deadline:
             entrant.verdict = "over budget"
