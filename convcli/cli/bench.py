@@ -144,11 +144,6 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             continue
         if option == "--plot" and path.suffix.lower() not in _PLOTS:
             raise ConvcliError(f"{shown(name)}: the name of a plot ends in {listed(_PLOTS)}")
-        if option in ("--plot", "--report") and find_spec("matplotlib") is None:
-            raise ConvcliError(
-                f"{option} needs the package matplotlib, which is not installed; "
-                "pip install 'convcli[plot]'"
-            )
         others = [other for key, other in files.items() if key != option] + [source]
         if any(_is_same(path, other) for other in others if other not in (None, "-")):
             raise ConvcliError(f"{shown(name)} is named twice")
@@ -156,6 +151,11 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
         if path.exists() and not overwrite:
             raise ConvcliError(f"{shown(name)} exists; -f replaces it")
+        if option in ("--plot", "--report") and find_spec("matplotlib") is None:
+            raise ConvcliError(
+                f"{option} needs the package matplotlib, which is not installed; "
+                "pip install 'convcli[plot]'"
+            )
 
 
 def _is_same(path: Path, other: str | None) -> bool:

@@ -162,9 +162,9 @@ def race(
     names : sequence of str
         Who takes part, keys of `CONTENDERS`.
     rounds : int
-        How many rounds at most; the budget may end after fewer, but not within the first.
+        How many rounds at most; for whom there is no time left runs in fewer.
     budget : float
-        Seconds for all of it.
+        Seconds for all of it but the imports and compilers. Who is not reached has no time.
     on_change : callable, optional
         See `OnChange`.
 
@@ -257,7 +257,10 @@ def _run(
     images: dict[str, Pixels] = {}
     oracles: dict[tuple[int, ...], Oracle] = {}
     # The quickest first: should the budget end, most of them have run.
-    in_order = sorted(_racing(entrants), key=lambda e: e.estimate.seconds(e.picture.size))
+    in_order = sorted(
+        _racing(entrants),
+        key=lambda e: e.estimate.seconds(e.picture.shape[0] * e.picture.shape[1]),
+    )
     for entrant in in_order:
         if time.perf_counter() > deadline:
             entrant.verdict = "over budget"
@@ -269,16 +272,18 @@ def _run(
         result = _warm_up(entrant, oracles[shape])
         if result is not None and shape == picture.shape:
             images[entrant.name] = result
+        if not entrant.verdict:
+            _time(entrant)  # the first round: who was checked has a time, whatever happens
         changed()
-    for number in range(rounds):
+    for number in range(1, rounds):
         order = sorted(_racing(in_order), key=lambda e: min(e.times, default=0.0))
         for place, entrant in enumerate(order):
             now = time.perf_counter()
             if now > deadline:
                 break
-            # After the first round those who take long wait, if there is no time for all again.
+            # Those who take long wait, if there is no time for all of them again.
             left = (start + share - now) / (rounds - number) / (len(order) - place)
-            if number == 0 or min(entrant.times) <= left:
+            if entrant.times and min(entrant.times) <= left:
                 _time(entrant)
                 changed()
     for entrant in _racing(entrants):
@@ -326,7 +331,8 @@ def _probed(contender: Contender, picture: Pixels, kernel: Kernel) -> _Estimate:
         pixels.append(piece.shape[0] * piece.shape[1])
         side *= 2
     # Who is so slow will have a picture that fits any memory.
-    held = _traced(contender, piece, kernel)[0] if seconds[-1] < _LONG_PROBE else 0
+    is_seen = contender.memory_is_seen and seconds[-1] < _LONG_PROBE
+    held = _traced(contender, piece, kernel)[0] if is_seen else 0
     a_pixel = max(0.0, (seconds[-1] - seconds[-2]) / (pixels[-1] - pixels[-2]))
     fixed = max(0.0, seconds[-1] - a_pixel * pixels[-1])
     return _Estimate(fixed, a_pixel, held / pixels[-1])
@@ -337,7 +343,7 @@ def _share_out(picture: Pixels, entrants: list[_Entrant], share: float, rounds: 
     height, width, _ = picture.shape
     most_bytes = (memory.available() or 2**31) * _MEMORY_SHARE
     waiting = sorted(_racing(entrants), key=lambda e: e.estimate.seconds(height * width))
-    runs = rounds + 1  # and the warm-up
+    runs = rounds + 2  # and the warm-up, which takes Python's loops longer while traced
     for number, entrant in enumerate(waiting):
         each = max(share, 0.0) / (len(waiting) - number) / runs
         pixels = entrant.estimate.affordable(height * width, each, most_bytes)
@@ -350,16 +356,14 @@ def _share_out(picture: Pixels, entrants: list[_Entrant], share: float, rounds: 
 
 def _warm_up(entrant: _Entrant, oracle: Oracle) -> Pixels | None:
     """Run once, out of competition, to see if it is right and what memory it takes."""
+    height, width, kernel = entrant.case
+    rows, columns, _ = entrant.picture.shape
+    is_large = min(rows, columns) >= _KERNELS_A_SIDE * max(kernel.shape)
     try:
-        if entrant.contender.memory_is_seen:
-            held, result = _traced(entrant.contender, entrant.picture, entrant.case.kernel)
-            height, width, kernel = entrant.case
-            rows, columns, _ = entrant.picture.shape
-            least = _KERNELS_A_SIDE * max(kernel.shape)
-            if (rows, columns) == (height, width) or min(rows, columns) >= least:
-                entrant.memory = held
+        if entrant.contender.memory_is_seen and (is_large or (rows, columns) == (height, width)):
+            entrant.memory, result = _traced(entrant.contender, entrant.picture, kernel)
         else:
-            result = entrant.contender.work(entrant.picture, entrant.case.kernel)
+            result = entrant.contender.work(entrant.picture, kernel)
     except Exception as error:
         entrant.verdict = reason_of(error)
         return None

@@ -36,8 +36,9 @@ class Result:
     memory : int or None
         Most bytes that Python and numpy held at a time beyond the picture and the result, by
         tracemalloc, for a picture of `measured_pixels` and scaled as `seconds` is. None where
-        memory is taken out of its sight (other processes, C++), or where that picture was so
-        small that most of it would be the kernel's halo.
+        memory is taken out of its sight (other processes, C++) or in too many small pieces
+        (`definition`), or where that picture was so small that most of it would be the
+        kernel's halo.
     error : float or None
         Largest difference from the oracle in levels of the picture, both rounded; in the
         picture's own units where its samples are floats.
