@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from convcli.cli.standings import overviews, remarks, standings
+from convcli.racing import drawing, report
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
@@ -152,13 +153,11 @@ def test_who_is_wrong_is_named(run, monkeypatch):
 def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
     drawn = []
 
-    def drawing(race, path, overwrite):
+    def note(race, path, overwrite):
         drawn.append((race.kernel, path.name, overwrite))
 
-    for module, name in (("drawing", "draw"), ("report", "write")):
-        stub = SimpleNamespace(**{name: drawing})
-        monkeypatch.setitem(sys.modules, f"convcli.racing.{module}", stub)
-    monkeypatch.setitem(sys.modules, "matplotlib", SimpleNamespace(__spec__=object()))
+    monkeypatch.setattr(drawing, "draw", note)
+    monkeypatch.setattr(report, "write", note)
     argv = ("--plot", "c.SVG", "--report", "r.html", "--sizes", "0.001", "--kernels", "3", "-f")
     assert run("bench", *argv, *QUICK).status == 0
     assert drawn == [("gaussian", "c.SVG", True), ("gaussian", "r.html", True)]

@@ -161,7 +161,7 @@ class TestFiles:
 
     def test_it_says_what_is_missing(self, monkeypatch):
         monkeypatch.setattr(drawing, "find_spec", lambda name: None)
-        with pytest.raises(ConvcliError, match=r"drawing needs matplotlib: .*convcli\[plot\]"):
+        with pytest.raises(ConvcliError, match=r"drawing needs matplotlib, .*convcli\[plot\]"):
             drawing.figure(races.race(FEW), "size")
 
     def test_nothing_is_replaced_unasked(self, tmp_path):

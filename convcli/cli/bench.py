@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from convcli.racing.results import Race, Result
     from convcli.types import Pixels
 
-_PLOTS = (".png", ".svg", ".pdf")
 _REFRESH_SECONDS = 0.1
 # Of the picture that is made: those of most cameras.
 _PROPORTIONS = (2, 3)
@@ -130,7 +128,6 @@ def command(
 def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
     """Refuse what cannot be written before the race, which takes a while."""
     from convcli.errors import ConvcliError, shown
-    from convcli.words import listed
 
     if list(files.values()).count("-") > 1:
         raise ConvcliError("--csv and --json cannot both go to standard output")
@@ -142,8 +139,6 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             if option in ("--plot", "--report"):
                 raise ConvcliError(f"{option} needs a file, not '-'")
             continue
-        if option == "--plot" and path.suffix.lower() not in _PLOTS:
-            raise ConvcliError(f"{shown(name)}: the name of a plot ends in {listed(_PLOTS)}")
         others = [other for key, other in files.items() if key != option] + [source]
         if any(_is_same(path, other) for other in others if other not in (None, "-")):
             raise ConvcliError(f"{shown(name)} is named twice")
@@ -151,11 +146,10 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
         if path.exists() and not overwrite:
             raise ConvcliError(f"{shown(name)} exists; -f replaces it")
-        if option in ("--plot", "--report") and find_spec("matplotlib") is None:
-            raise ConvcliError(
-                f"{option} needs the package matplotlib, which is not installed; "
-                "pip install 'convcli[plot]'"
-            )
+        if option in ("--plot", "--report"):
+            from convcli.racing import drawing
+
+            drawing.check(path if option == "--plot" else None)
 
 
 def _is_same(path: Path, other: str | None) -> bool:

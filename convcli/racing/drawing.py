@@ -44,7 +44,9 @@ def check(path: Path | None = None) -> None:
     if path is not None and path.suffix.lower() not in FORMATS:
         raise ConvcliError(f"{shown(path)}: the name of a plot ends in {listed(FORMATS)}")
     if find_spec("matplotlib") is None:
-        raise ConvcliError("drawing needs matplotlib: pip install 'convcli[plot]'")
+        raise ConvcliError(
+            "drawing needs matplotlib, which is not installed; pip install 'convcli[plot]'"
+        )
 
 
 def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
