@@ -40,7 +40,14 @@ def test_importing_convcli_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["blur", "--help"], ["compare", "--help"], ["kernel", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["blur", "--help"],
+        ["compare", "--help"],
+        ["kernel", "--help"],
+        ["bench", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments):
     code = (
@@ -118,9 +125,10 @@ OWNERS = {
     "pathos": {"processes.py"},
     "numba": {"inner_loops.py", "machine_code.py"},
     "llvmlite": {"machine_code.py"},
-    "scipy": {"loops"},
-    "matplotlib": {"kernel_drawing.py"},
-    "skimage": {"comparison.py"},
+    "scipy": {"loops", "racing"},
+    "cv2": {"racing"},
+    "skimage": {"comparison.py", "racing"},
+    "matplotlib": {"kernel_drawing.py", "racing"},
 }
 
 
@@ -141,7 +149,7 @@ ORDER = [
     "machine_code", "borders", "colour", "recipe", "loops", "costs", "planning", "execute",
     "processes", "convolution",
     "filters", "png", "image", "comparison", "places", "walking", "clashes", "jobs", "batch",
-    "ahead", "cli",
+    "ahead", "racing", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from convcli import borders, decimation, inner_loops, planning
+from convcli import ConvcliError, borders, decimation, inner_loops, planning
 from convcli.decimation import decimations
-from convcli.loops import LOOPS, by_sparse_sums, direct_numba, load
+from convcli.loops import LOOPS, by_sparse_sums, direct_numba, load, winograd
 from convcli.loops import overlap_add as fft
 from convcli.loops.definition import correlator as definition
 
 KERNEL_SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 3), (4, 7), (9, 3), (17, 23)]
 DTYPES = ["uint8", "uint16", "float32", "float64"]
+
+
+def skip_unless_it_takes(loop, kernel):
+    """Some loops take kernels of one shape alone."""
+    if load(loop).kernel_shape not in (None, kernel):
+        pytest.skip(f"takes {load(loop).kernel_shape} alone")
 
 
 def window_for(shape, kernel_shape, dtype, channels=1, seed=0):
@@ -33,6 +42,7 @@ def weights_for(shape, accumulator, seed=1):
 @pytest.mark.parametrize("kernel", KERNEL_SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_equals_the_definition(loop, kernel, dtype):
+    skip_unless_it_takes(loop, kernel)
     accumulator = "float32" if dtype in ("uint8", "float32") else "float64"
     window, weights = window_for((6, 11), kernel, dtype), weights_for(kernel, accumulator)
     wanted = np.empty((6, 11, 1))
@@ -50,28 +60,34 @@ def test_equals_the_definition(loop, kernel, dtype):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_integers_are_rounded_half_to_even_and_clipped(loop, dtype):
     top = np.iinfo(dtype).max
-    window = np.array([[[1], [2], [3], [4], [top], [0]]], dtype)
+    window = np.zeros((3, 7, 1), dtype)
+    window[1, 1:, 0] = [1, 2, 3, 4, top, 0]
     accumulator = "float32" if dtype == "uint8" else "float64"
     out = np.empty((1, 5, 1), dtype)
-    load(loop).correlator(np.array([[0.5, 0.5]], accumulator), 1.0)(window, out)
+    weights = np.zeros((3, 3), accumulator)
+    weights[1, 1:] = 0.5
+    load(loop).correlator(weights, 1.0)(window, out)
     assert out[0, :3, 0].tolist() == [2, 2, 4]  # 1.5, 2.5, 3.5
-    load(loop).correlator(np.array([[3.0, -1.0]], accumulator), 1.0)(window, out)
+    weights[1, 1:] = 3, -1
+    load(loop).correlator(weights, 1.0)(window, out)
     assert out[0, :, 0].tolist() == [1, 3, 5, 0, top]  # 1, 3, 5, 12 - top, 3 top
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_divisor_keeps_ties_exact(loop):
     """Sixths are not exact in binary; whole weights and a divisor make 15 / 6 a tie."""
-    window = np.array([[1, 2, 3, 4, 2, 3]], np.uint8).reshape(1, 6, 1)
+    window = np.array([[1, 2, 3], [4, 2, 3], [9, 9, 9]], np.uint8).reshape(3, 3, 1)
     out = np.empty((1, 1, 1), np.uint8)
-    load(loop).correlator(np.ones((1, 6), np.float32), 6.0)(window, out)
+    weights = np.array([[1, 1, 1], [1, 1, 1], [0, 0, 0]], np.float32)
+    load(loop).correlator(weights, 6.0)(window, out)
     assert out.item() == 2
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_channels_do_not_mix(loop):
-    weights = weights_for((3, 4), "float64")
-    window = window_for((5, 7), (3, 4), "uint8", channels=3)
+    kernel = load(loop).kernel_shape or (3, 4)
+    weights = weights_for(kernel, "float64")
+    window = window_for((5, 7), kernel, "uint8", channels=3)
     together = np.empty((5, 7, 3))
     load(loop).correlator(weights, 1.0)(window, together)
     for channel in range(3):
@@ -92,13 +108,14 @@ def test_a_kernel_of_zeros_gives_zeros(loop):
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_nan_reaches_no_further_than_the_kernel(loop, bad):
-    window = window_for((40, 40), (3, 5), "float32")
+    kernel = load(loop).kernel_shape or (3, 5)
+    window = window_for((40, 40), kernel, "float32")
     window[20, 20] = bad
     out = np.empty((40, 40, 1), np.float32)
-    load(loop).correlator(np.abs(weights_for((3, 5), "float32")), 1.0)(window, out)
+    load(loop).correlator(np.abs(weights_for(kernel, "float32")), 1.0)(window, out)
     touched = ~np.isfinite(out[..., 0])
-    assert touched.sum() == 15
-    assert touched[18:21, 16:21].all()
+    assert touched.sum() == kernel[0] * kernel[1]
+    assert touched[18:21, 21 - kernel[1] : 21].all()
 
 
 @pytest.mark.parametrize("blocks", [(8, 8), (9, 16), (64, 12), (1000, 1000)], ids=str)
@@ -229,6 +246,7 @@ def test_fast_lengths_are_the_next_product_of_2_3_and_5(least, length):
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 4), (4, 9), (9, 2), (13, 30)], ids=str)
 @pytest.mark.parametrize("bad", [None, np.nan, np.inf])
 def test_a_column_and_a_row_are_their_product(loop, dtype, kernel, bad):
+    skip_unless_it_takes(loop, (kernel[0], 1))
     column, row = weights_for((kernel[0], 1), "float64"), weights_for((1, kernel[1]), "float64", 2)
     row[0, kernel[1] // 3] = 0
     window = window_for((11, 14), kernel, dtype, 3)
@@ -249,6 +267,7 @@ def test_a_column_and_a_row_are_their_product(loop, dtype, kernel, bad):
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 41, 2), (37, 5, 3), (30, 70, 1)], ids=str)
 @pytest.mark.parametrize("sigma", [(6.4, 6.4), (9.0, 13.5)], ids=str)
 def test_every_loop_blurs_by_the_same_coarser_grid(loop, shape, sigma):
+    skip_unless_it_takes(loop, None)
     grids = decimations(sigma)
     image = window_for(shape[:2], (1, 1), "uint8", shape[2])
     results = []
@@ -303,3 +322,85 @@ def test_the_tables_are_laid_out_for_the_compiled_loops():
     """`direct_numba` repeats two numbers, because importing them would import numba."""
     assert (direct_numba._ROWS, direct_numba._TAPS) == (inner_loops.ROWS, inner_loops.TAPS)
     assert decimation._MULTIPLE == planning._FOUR == inner_loops.ROWS
+
+
+@dataclass
+class Counted:
+    """A number that counts how often two of its kind are multiplied."""
+
+    value: float
+    products: ClassVar[int] = 0
+    scalings: ClassVar[int] = 0
+
+    def __add__(self, other):
+        return Counted(self.value + other.value)
+
+    def __sub__(self, other):
+        return Counted(self.value - other.value)
+
+    def __neg__(self):
+        return Counted(-self.value)
+
+    def __mul__(self, other):
+        if isinstance(other, Counted):
+            Counted.products += 1
+            return Counted(self.value * other.value)
+        Counted.scalings += 1
+        return Counted(self.value * other)
+
+
+def transformed_kernel(weights, tile):
+    by_rows = np.array(tile.kernel)
+    return by_rows @ weights @ by_rows.T
+
+
+@pytest.mark.parametrize(
+    ("tile", "products", "scalings"), [(winograd.F2, 16, 0), (winograd.F4, 36, 204)]
+)
+def test_winograd_multiplies_4_times_a_pixel_or_2_and_a_quarter(tile, products, scalings):
+    """The direct sum takes 9; scalings by 2, 4, 5 and 8 are part of the transforms."""
+    weights = weights_for((3, 3), "float64")
+    size = tile.results + 2
+    window = window_for((tile.results, tile.results), (3, 3), "float64")[..., 0]
+    Counted.products = Counted.scalings = 0
+    planes = [[Counted(value) for value in row] for row in window.tolist()]
+    kernel = [[Counted(value) for value in row] for row in transformed_kernel(weights, tile)]
+    results = winograd.outputs(planes, kernel, tile)
+    wanted = np.empty((tile.results, tile.results, 1))
+    definition(weights)(window[..., np.newaxis], wanted)
+    found = [[result.value for result in row] for row in results]
+    np.testing.assert_allclose(found, wanted[..., 0], atol=1e-12)
+    assert products == size**2
+    assert (Counted.products, Counted.scalings) == (products, scalings)
+    assert products / tile.results**2 in (4, 2.25)
+
+
+@pytest.mark.parametrize("loop", ["winograd", "winograd_4x4"])
+@pytest.mark.parametrize("shape", [(1, 3), (3, 4), (5, 5)], ids=str)
+def test_winograd_refuses_other_kernels(loop, shape):
+    with pytest.raises(ConvcliError, match=f"not {shape[0]} x {shape[1]}"):
+        load(loop).correlator(np.ones(shape), 1.0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (4, 8), (7, 9)], ids=str)
+@pytest.mark.parametrize("loop", ["winograd", "winograd_4x4"])
+def test_winograd_fills_pictures_that_are_no_whole_tiles(loop, shape):
+    window, weights = window_for(shape, (3, 3), "uint8", 2), weights_for((3, 3), "float64")
+    wanted, result = np.empty((*shape, 2)), np.empty((*shape, 2))
+    definition(weights)(window, wanted)
+    load(loop).correlator(weights, 1.0)(window, result)
+    np.testing.assert_allclose(result, wanted, atol=1e-10)
+
+
+@pytest.mark.parametrize("side", [3, 5, 9])
+def test_im2col_takes_the_kernels_area_of_memory(side):
+    weights = weights_for((side, side), "float32")
+    window = window_for((200, 200), weights.shape, "float32")
+    out = np.empty((200, 200, 1), np.float32)
+    correlate = load("im2col").correlator(weights, 1.0)
+    correlate(window, out)
+    tracemalloc.start()
+    correlate(window, out)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 1 <= peak / (side**2 * out.nbytes) < 1.2

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from convcli import __version__
-from convcli.cli import blur, compare, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
+from convcli.cli import bench, blur, compare, edge, filter, kernel, sharpen  # noqa: A004 - a command's name
 from convcli.errors import ConvcliError, inert, reason_of
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.command("filter")(filter.command)
 app.command("compare")(compare.command)
 # A kernel may begin with a minus sign.
 app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
+app.command("bench")(bench.command)
 
 # Typer keeps the base class of its usage errors private; it is the parent of this public one.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]

@@ -20,6 +20,17 @@ _PATIENCE_SECONDS = 0.3
 _REFRESH_SECONDS = 0.1
 
 
+def terminal() -> Console:
+    """Return standard error for what is drawn over and over again."""
+    from rich.console import Console
+
+    class VisibleCursor(Console):
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
+            return False  # a program that is killed could not bring it back
+
+    return VisibleCursor(stderr=True)
+
+
 class Bar:
     """A bar for a batch (files, megapixels a second, time left) or for one long picture.
 
@@ -101,7 +112,6 @@ class Bar:
             self._progress.refresh()
 
     def _start(self, what: str, total: int) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -110,17 +120,13 @@ class Bar:
             TimeRemainingColumn,
         )
 
-        class VisibleCursor(Console):
-            def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
-                return False  # a program that is killed could not bring it back
-
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            console=VisibleCursor(stderr=True),
+            console=terminal(),
             transient=True,
             auto_refresh=False,
             # Pictures and JSON go to standard output, which rich must not catch; what goes to

@@ -24,6 +24,9 @@ grid, which returns ``blur(picture, lines, widen, out)``; `by_sparse_sums` serve
 A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
 of the sum of squares of two separable kernels.
 
+A loop that takes kernels of one shape alone says so: ``kernel_shape``. Its `correlator` refuses
+others.
+
 So a loop is a pure "valid" correlation. It knows no border, colour, file, flip or progress,
 and may run on any piece of a picture, in any thread or process.
 """
@@ -56,6 +59,7 @@ class Loop(NamedTuple):
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur]
     magnitude_correlator: Callable[[Factors, Factors, float], Correlate] | None
+    kernel_shape: tuple[int, int] | None
 
 
 LOOPS = {
@@ -63,8 +67,17 @@ LOOPS = {
     "direct_numpy": "sums of shifted slices",
     "direct_numba": "compiled loops, several taps and rows a sweep",
     "overlap_add": "FFT blocks, added where they overlap",
+    "dot": "a numpy dot product a pixel",
+    "windows": "a strided view of every window, and one contraction",
+    "im2col": "patches as the columns of a matrix, and one matrix product",
+    "fft_whole": "one FFT of the whole window",
+    "winograd": "Winograd's F(2x2, 3x3): 4 multiplications a pixel instead of 9",
+    "winograd_4x4": "Winograd's F(4x4, 3x3): 2.25 multiplications a pixel instead of 9",
 }
-"""Name of a loop's module and what it does. A loop that stands here is tested."""
+"""Name of a loop's module and what it does. A loop that stands here is tested.
+
+No plan takes those from `dot` on: they are the classical ways, and ``convcli bench`` races them.
+"""
 
 
 def load(name: str) -> Loop:
@@ -82,7 +95,24 @@ def load(name: str) -> Loop:
         separable,
         getattr(module, "gaussian_blurrer", by_sums),
         getattr(module, "magnitude_correlator", None),
+        getattr(module, "kernel_shape", None),
     )
+
+
+def guarded(correlate: Correlate, weights: Floats, divisor: float) -> Correlate:
+    """Keep NaN and infinity from a loop that mixes pixels, or multiplies by weights of 0.
+
+    There they would spread over pixels that the kernel does not reach. `direct_numpy`, which sums
+    tap by tap, takes their window.
+    """
+
+    def apart(window: Pixels, out: Pixels) -> None:
+        if window.dtype.kind == "f" and not np.isfinite(window).all():
+            load("direct_numpy").correlator(weights, divisor)(window, out)
+        else:
+            correlate(window, out)
+
+    return apart
 
 
 def two_pass(

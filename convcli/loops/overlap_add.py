@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.loops import Correlate, direct_numpy
+from convcli.loops import Correlate, guarded
 from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
@@ -73,10 +73,6 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         return spectra[lengths, dtype]
 
     def correlate(window: Pixels, out: Pixels) -> None:
-        if window.dtype.kind == "f" and not np.isfinite(window).all():
-            # A transform would spread a NaN over its whole block; a sum does not.
-            direct_numpy.correlator(weights, divisor)(window, out)
-            return
         lengths = block_lengths((kernel_height, kernel_width), (window.shape[0], window.shape[1]))
         if small and window.dtype == np.uint8 and _scipy_fft() is not None:
             transform, kernel = _by_scipy(lengths, axes), spectrum(lengths, "complex64")
@@ -116,7 +112,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
                 total[:, : kernel_width - 1] = total[:, block_width:]
                 total[:, kernel_width - 1 :] = 0
 
-    return correlate
+    return guarded(correlate, weights, divisor)
 
 
 def _by_numpy(lengths: tuple[int, int], axes: tuple[int, ...]) -> Transform:

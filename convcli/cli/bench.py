@@ -1,0 +1,314 @@
+"""``convcli bench``: race the methods, the classical loops and other packages."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from convcli.kernel import Kernel
+    from convcli.racing.race import Case, OnChange
+    from convcli.racing.results import Race, Result
+    from convcli.types import Pixels
+
+_REFRESH_SECONDS = 0.1
+# Of the picture that is made: those of most cameras.
+_PROPORTIONS = (2, 3)
+# `definition` takes a tenth of a second for one pixel of it. Beyond, the direct peers are so slow
+# that their pictures become far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
+# 2 levels at 7 x 10 pixels and 255 x 255 weights.
+_LONGEST_SIDE = 129
+
+
+def command(
+    input: Annotated[  # noqa: A002 - the word of the help
+        str | None,
+        typer.Argument(
+            metavar="[INPUT]",
+            help="A picture; '-' is standard input. Without one a picture is made.",
+            show_default=False,
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Who takes part, such as numba,numba-dense,im2col,scipy.ndimage. An unknown name "
+            "lists all.  [default: everybody]",
+        ),
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,S",
+            help="Pictures, in megapixels or as WIDTHxHEIGHT: cut out of INPUT, or mirrored on."
+            "  [default: 0.25,1,4, or INPUT's own]",
+        ),
+    ] = None,
+    kernels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N",
+            help="Sides of Gaussian kernels, of three sigma to each side.  [default: 3,5,9,17,33]",
+        ),
+    ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option("-k", "--kernel", metavar="K", help="One kernel instead, as in 'filter'."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="The best of so many rounds counts.")
+    ] = 5,
+    budget: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time for the race; who is too slow for it is measured on a smaller picture.",
+        ),
+    ] = 20.0,
+    csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Every result as a line; '-' to print them.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The same as JSON, and the machine.")
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The curves, as .png, .svg or .pdf.")
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.html", help="Curves, tables and pictures on one page."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001
+) -> None:
+    """Race the methods, the classical ways and other packages.
+
+    Every result is checked before its time is shown. All sizes are raced with the kernel in the
+    middle of the list, and all kernels on the size in the middle.
+
+    convcli bench photo.jpg --kernels 3,9,17 --report race.html
+    """
+    from convcli.checks import positive
+
+    positive(budget, "--budget")
+    outputs = {"--csv": csv, "--json": json, "--plot": plot, "--report": report}
+    files = {option: name for option, name in outputs.items() if name is not None}
+    _check_outputs(files, input, overwrite)
+
+    from convcli.errors import ConvcliError
+    from convcli.racing.contenders import chosen
+
+    names = chosen([] if methods is None else methods.split(","))
+    if kernel is not None and kernels is not None:
+        raise ConvcliError("--kernel and --kernels exclude each other")
+    given = _kernels(kernel, kernels)
+    picture, cases = _cases(input, sizes, given)
+
+    from convcli.racing.race import middle_of, race
+
+    with _noticed(), _shown_live(cases) as on_change:
+        result = race(picture, cases, names, rounds, budget, on_change)
+    if "-" not in files.values():
+        _print(result, middle_of(cases))
+    for option, name in files.items():
+        _write(option, name, result, overwrite)
+
+
+def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
+    """Refuse what cannot be written before the race, which takes a while."""
+    from convcli.errors import ConvcliError, shown
+
+    if list(files.values()).count("-") > 1:
+        raise ConvcliError("--csv and --json cannot both go to standard output")
+    if "-" in files.values() and not sys.stdout:
+        raise ConvcliError("standard output is closed; name a file")
+    for option, name in files.items():
+        path = Path(name)
+        if name == "-":
+            if option in ("--plot", "--report"):
+                raise ConvcliError(f"{option} needs a file, not '-'")
+            continue
+        others = [other for key, other in files.items() if key != option] + [source]
+        if any(_is_same(path, other) for other in others if other not in (None, "-")):
+            raise ConvcliError(f"{shown(name)} is named twice")
+        if path.is_dir() or not path.parent.is_dir():
+            raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
+        if path.exists() and not overwrite:
+            raise ConvcliError(f"{shown(name)} exists; -f replaces it")
+        if option in ("--plot", "--report"):
+            from convcli.racing import drawing
+
+            drawing.check(path if option == "--plot" else None)
+
+
+def _is_same(path: Path, other: str | None) -> bool:
+    assert other is not None
+    return path.resolve() == Path(other).resolve()
+
+
+def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
+    from convcli.errors import ConvcliError
+    from convcli.kernel_files import read_kernel
+    from convcli.kernels import gaussian_kernel
+
+    if kernel is not None:
+        return [read_kernel(kernel)]
+    kernels = {}
+    for word in (sides or "3,5,9,17,33").split(","):
+        side = int(word) if word.strip().isdecimal() else 0
+        if side % 2 == 0 or side > _LONGEST_SIDE:
+            raise ConvcliError(
+                f"kernel side {word.strip()!r}: it must be odd, 1 to {_LONGEST_SIDE}; "
+                "--kernel takes any kernel"
+            )
+        kernels[side] = gaussian_kernel(side / 6, radius=side // 2)
+    return list(kernels.values())
+
+
+def _cases(
+    source: str | None, sizes: str | None, kernels: list[Kernel]
+) -> tuple[Pixels, list[Case]]:
+    """Read or make the picture, as large as the largest size, and cross sizes with kernels."""
+    from convcli.racing.pictures import check_memory, made, size_of, sized
+    from convcli.racing.race import cases_of
+
+    words = sizes.split(",") if sizes is not None else [] if source else ["0.25", "1", "4"]
+    for word in words:  # before a picture is read
+        size_of(word.strip(), _PROPORTIONS)
+    picture = None if source is None else _read(source)
+    shape = _PROPORTIONS if picture is None else (picture.shape[0], picture.shape[1])
+    wanted = [size_of(word.strip(), shape) for word in words] or [shape]
+    height, width = (max(sides) for sides in zip(*wanted, strict=True))
+    check_memory(height, width, 1 if picture is None else picture.shape[2])
+    whole = made(height, width) if picture is None else sized(picture, height, width)
+    return whole, cases_of(wanted, kernels)
+
+
+def _read(source: str) -> Pixels:
+    """Read the first frame of a picture as ``(H, W, C)``; where it fails, say so and leave."""
+    from convcli import image
+    from convcli.errors import ConvcliError, reason_of, shown
+
+    image.limit_pixels(None)
+    name = "standard input" if source == "-" else shown(source)
+    try:
+        picture = image.read(sys.stdin.buffer.read() if source == "-" else Path(source))
+    except (ConvcliError, OSError) as error:
+        typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
+        raise typer.Exit(1) from None
+    if picture.frames > 1:
+        typer.echo(f"convcli: {name}: the first of {picture.frames} frames races", err=True)
+    pixels = picture.pixels
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+@contextmanager
+def _noticed() -> Iterator[None]:
+    """Pass on that loops are compiled, which on the first run takes longer than the race."""
+    handler = logging.Handler()
+    handler.emit = lambda record: typer.echo(f"convcli: {record.getMessage()}", err=True)  # type: ignore[method-assign]
+    logger = logging.getLogger("convcli")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
+    """Show where everybody stands on standard error while it goes on, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    from convcli.cli.progress import terminal
+    from convcli.cli.standings import standings
+
+    console = terminal()
+    drawn = 0.0
+    # Without a thread of its own, as the bar is: worker processes are forked.
+    with Live(
+        Text("everybody gets ready"), console=console, transient=True, auto_refresh=False,
+        redirect_stdout=False, redirect_stderr=False,
+    ) as live:  # fmt: skip
+        live.refresh()
+
+        def show(number: int, results: tuple[Result, ...]) -> None:
+            nonlocal drawn
+            now = time.monotonic()
+            if now - drawn < _REFRESH_SECONDS:
+                return
+            drawn = now
+            table = standings(results, console.width, _is_fancy(console.encoding))
+            table.caption = f"{number + 1} of {len(cases)}"
+            live.update(table, refresh=True)
+
+        yield show
+
+
+def _is_fancy(encoding: str) -> bool:
+    return encoding.lower().startswith("utf")
+
+
+def _print(race: Race, middle: Case) -> None:
+    """Print the overviews, and the table of the case in the middle."""
+    from rich.console import Console
+
+    from convcli.cli.standings import case_title, overviews, remarks, standings
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    fancy = console.is_terminal and _is_fancy(console.encoding)
+    if not console.is_terminal:  # nothing is cut or wrapped where there is no width
+        console.width = 10_000
+    height, width, kernel = middle
+    place = height, width, max(kernel.shape)
+    for title, table in overviews(race.results, place, fancy):
+        console.print(title, table, sep="\n")
+    results = [r for r in race.results if (r.height, r.width, r.side) == place]
+    console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
+    for line in remarks(race.results):
+        console.print(line, soft_wrap=True)
+
+
+def _write(option: str, name: str, race: Race, overwrite: bool) -> None:
+    from convcli.errors import reason_of, shown
+    from convcli.racing.files import as_csv, as_json
+    from convcli.writing import new_file
+
+    try:
+        if option in ("--plot", "--report"):
+            _drawn(option)(race, Path(name), overwrite=overwrite)
+            return
+        content = as_csv(race) if option == "--csv" else as_json(race)
+        if name == "-":
+            typer.echo(content.decode(), nl=False)
+            return
+        with new_file(Path(name), overwrite) as file:
+            file.write(content)
+    except OSError as error:
+        if name == "-":
+            raise
+        typer.echo(f"convcli: {shown(name)}: {reason_of(error)}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _drawn(option: str) -> Callable[..., None]:
+    """Import what draws curves, or writes the page, when it is asked for: matplotlib is slow."""
+    module, name = {"--plot": ("drawing", "draw"), "--report": ("report", "write")}[option]
+    function: Callable[..., None] = getattr(import_module(f"convcli.racing.{module}"), name)
+    return function

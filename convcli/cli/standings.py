@@ -1,0 +1,173 @@
+"""The tables of a race: where everybody stands, while it runs and at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from convcli.racing.files import BASES, speed_beside
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from convcli.racing.results import Result
+
+_SHORTEST_BAR, _LONGEST_BAR = 4, 24
+# What both kinds of tables have around a column, and once more.
+_AROUND = 3
+
+# Others are what was raised; there is no room for that in a table.
+_VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
+
+
+def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
+    """Return the table of one picture and kernel, the fastest first.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        All for the same picture and kernel.
+    width : int
+        Columns of the terminal.
+    fancy : bool
+        Whether lines and blocks may be drawn; else all is ASCII.
+    """
+    ranked = sorted(results, key=lambda result: (result.seconds is None, result.seconds or 0))
+    ranked = [result for result in ranked if result.verdict != "not installed"]
+    columns = {
+        "contender": [result.contender for result in ranked],
+        "time": [_time(result) for result in ranked],
+        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
+        **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
+        "memory": [_memory(result) for result in ranked],
+        "error": ["" if r.error is None else f"{r.error:.2g}" for r in ranked],
+    }
+    room = width - _width_of(columns) - _AROUND
+    if room < _SHORTEST_BAR:
+        for name in ("spread", "error"):
+            room += _width_of({name: columns.pop(name)}) - 1
+    length = max(1, min(room, _LONGEST_BAR))
+    shown = list(columns.items())
+    place = list(columns).index(f"x {BASES[0]}")
+    shown.insert(place, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+    table = _table(fancy)
+    for name, _ in shown:
+        left = name in ("contender", "")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    for row in zip(*(cells for _, cells in shown), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _width_of(columns: dict[str, list[str]]) -> int:
+    return 1 + sum(_AROUND + max(map(len, (name, *cells))) for name, cells in columns.items())
+
+
+def overviews(
+    results: Sequence[Result], middle: tuple[int, int, int], fancy: bool
+) -> Iterator[tuple[str, Table]]:
+    """Yield the times by kernel and by picture, each with its title, where there are several.
+
+    `middle` is height, width and the kernel's side of what all others share something with.
+    """
+    by_kernel = [r for r in results if (r.height, r.width) == middle[:2]]
+    by_picture = [r for r in results if r.side == middle[2]]
+    for title, along, column in (
+        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, _sides),
+        (f"kernel {_sides(by_picture[0])}, by picture", by_picture, _megapixels),
+    ):
+        columns = dict.fromkeys(map(column, along))
+        if len(columns) < 2:
+            continue
+        table = _table(fancy)
+        table.add_column("contender", no_wrap=True)
+        for name in columns:
+            table.add_column(name, justify="right", no_wrap=True)
+        for contender in dict.fromkeys(r.contender for r in along):
+            row = [r for r in along if r.contender == contender]
+            if any(r.verdict != "not installed" for r in row):
+                table.add_row(contender, *map(_time, row))
+        yield title, table
+
+
+def remarks(results: Sequence[Result]) -> Iterator[str]:
+    """Yield what the signs of the tables mean, as far as they were needed."""
+    if any(r.seconds is not None and r.measured_pixels < r.height * r.width for r in results):
+        yield "~ measured on a smaller picture and scaled by its pixels"
+    missing = dict.fromkeys(r.contender for r in results if r.verdict == "not installed")
+    if missing:
+        yield f"not installed: {', '.join(missing)}"
+    for r in results:
+        if r.verdict == "wrong":
+            yield f"{r.contender} is wrong: {case_title(r)}, off by up to {r.error:.3g} levels"
+        elif r.verdict not in _VERDICTS and r.verdict != "not installed":
+            yield f"{r.contender} failed: {case_title(r)}: {r.verdict}"
+    late = sum(r.verdict == "over budget" for r in results)
+    if late:
+        yield f"{late} of {len(results)} were not reached within the budget; --budget gives more"
+
+
+def _table(fancy: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD if fancy else box.ASCII)
+
+
+def case_title(result: Result) -> str:
+    """Name the picture and the kernel of a table."""
+    return f"{_picture(result)}, kernel {_sides(result)}"
+
+
+def _sides(result: Result) -> str:
+    return f"{result.side} x {result.side}"
+
+
+def _picture(result: Result) -> str:
+    return f"{result.width} x {result.height} pixels ({_megapixels(result)})"
+
+
+def _megapixels(result: Result) -> str:
+    return f"{result.height * result.width / 1e6:.3g} MP"
+
+
+def _time(result: Result) -> str:
+    if result.seconds is None:
+        return _VERDICTS.get(result.verdict, "failed")
+    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    return sign + duration(result.seconds)
+
+
+def duration(seconds: float) -> str:
+    """Say a time in three digits: ``"12.3 ms"``."""
+    if seconds >= 1:
+        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
+    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
+
+
+def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) -> str:
+    """Draw a time: one sign for the fastest, all for the slowest, as many for every doubling."""
+    if not result.seconds:
+        return ""
+    times = [other.seconds for other in results if other.seconds]
+    doublings = math.log2(max(times) / min(times))
+    part = math.log2(result.seconds / min(times)) / doublings if doublings else 0.0
+    return ("█" if fancy else "#") * (1 + round(part * (length - 1)))
+
+
+def _ratio(base: str, result: Result, results: Sequence[Result]) -> str:
+    ratio = speed_beside(base, result, results)
+    if ratio is None:
+        return ""
+    digits = float(f"{ratio:.2g}")
+    return f"{digits:,.0f}" if digits >= 10 else f"{digits:g}"
+
+
+def _memory(result: Result) -> str:
+    if result.memory is None:
+        return ""
+    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    return f"{sign}{result.memory / 1e6:.1f} MB" if result.memory < 1e9 else (
+        f"{sign}{result.memory / 1e9:.1f} GB"
+    )  # fmt: skip

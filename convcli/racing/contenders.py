@@ -1,0 +1,156 @@
+"""Who takes part in a race: the methods, the classical loops, and other packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from convcli import execute
+from convcli.colour import Colour, full_scale
+from convcli.errors import ConvcliError
+from convcli.kernel import Kernel
+from convcli.loops import load
+from convcli.planning import PRESETS, Form, Plan, plan_for
+from convcli.racing import peers
+from convcli.recipe import Recipe, halo_of
+from convcli.types import Pixels
+from convcli.words import Method
+
+Work = Callable[[Pixels, Kernel], Pixels]
+"""Convolve a picture ``(H, W, C)`` under the border "reflect"; the result has its dtype."""
+
+
+class Contender(NamedTuple):
+    """One row of the table of contenders.
+
+    Attributes
+    ----------
+    kind, form : str
+        As in `convcli.racing.results.Result`.
+    work : callable
+        What is timed.
+    takes : callable
+        Whether it can do a kernel.
+    packages : tuple of str
+        What has to be installed.
+    plan : callable, optional
+        ``plan(shape, dtype, kernel)`` of a method, which predicts its time.
+    memory_is_seen : bool
+        Whether its memory comes from numpy, where tracemalloc sees it in passing.
+    """
+
+    kind: str
+    form: str
+    work: Work
+    takes: Callable[[Kernel], bool] = lambda _kernel: True
+    packages: tuple[str, ...] = ()
+    plan: Callable[..., Plan] | None = None
+    memory_is_seen: bool = True
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether all its packages are there."""
+        return all(find_spec(package) is not None for package in self.packages)
+
+
+# Start-up is shared by so many pictures that none of it is left: races begin warm.
+_WARM = 10**9
+
+
+def _plan(word: Method, form: Form, shape: Sequence[int], dtype: object, kernel: Kernel) -> Plan:
+    return plan_for(shape, dtype, kernel.flipped, word, pictures=_WARM, form=form)  # type: ignore[arg-type]
+
+
+def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
+    recipe = Recipe(
+        kernels=(kernel.flipped,),
+        halo=halo_of(kernel.shape, correlate=False),
+        border="reflect",
+        border_value=0.0,
+        colour=Colour(full_scale(picture.dtype)),
+        combine=None,
+        out_dtype=picture.dtype,
+    )
+    return execute.run(plan, recipe, picture, None)
+
+
+def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pixels:
+    return _run(_plan(word, form, picture.shape, picture.dtype, kernel), picture, kernel)
+
+
+def _by_loop(loop: str, picture: Pixels, kernel: Kernel) -> Pixels:
+    """Run a loop as the texts do: over the whole picture at once, in one thread."""
+    whole = picture.shape[0], picture.shape[1]
+    plan = plan_for(picture.shape, picture.dtype, kernel.flipped, "numpy", 1, form="dense")
+    return _run(replace(plan, loop=loop, regions=whole, tile=whole), picture, kernel)
+
+
+def _pays_in_factors(kernel: Kernel) -> bool:
+    """Whether columns and rows are fewer weights than the kernel has."""
+    factors = kernel.cheap_factors
+    return factors is not None and len(factors) * sum(kernel.shape) < kernel.taps
+
+
+def _method(word: Method, form: Form) -> Contender:
+    package = PRESETS[word].package
+    return Contender(
+        "method",
+        form,
+        partial(_by_method, word, form),
+        takes=_pays_in_factors if form == "separable" else lambda _kernel: True,
+        packages=(package,) if package else (),
+        plan=partial(_plan, word, form),
+        memory_is_seen=PRESETS[word].executor == "threads",
+    )
+
+
+def _classical(loop: str) -> Contender:
+    def takes(kernel: Kernel) -> bool:
+        return load(loop).kernel_shape in (None, kernel.shape)
+
+    return Contender("classical", "dense", partial(_by_loop, loop), takes)
+
+
+def _peer(work: Work, *packages: str) -> Contender:
+    return Contender("peer", "dense", work, packages=packages)
+
+
+CONTENDERS: dict[str, Contender] = {
+    **{word: _method(word, "separable") for word in PRESETS},
+    **{f"{word} dense": _method(word, "dense") for word in PRESETS},
+    # It makes and drops objects for every weight: tracing would take it 8 times as long.
+    "definition": _classical("definition")._replace(memory_is_seen=False),
+    "dot": _classical("dot"),
+    "windows": _classical("windows"),
+    "im2col": _classical("im2col"),
+    "fft-whole": _classical("fft_whole"),
+    "winograd": _classical("winograd"),
+    "winograd-4x4": _classical("winograd_4x4"),
+    "scipy.ndimage": _peer(peers.ndimage, "scipy"),
+    "scipy.fftconvolve": _peer(peers.fftconvolve, "scipy"),
+    "scipy.oaconvolve": _peer(peers.oaconvolve, "scipy"),
+    "cv2.filter2D": _peer(peers.filter2d, "cv2")._replace(memory_is_seen=False),
+    "skimage": _peer(peers.gaussian, "skimage")._replace(
+        form="separable", takes=lambda kernel: peers.kernel_sigma(kernel) is not None
+    ),
+}
+"""Name and contender. Who stands here is raced and tested."""
+
+
+def chosen(words: Sequence[str]) -> tuple[str, ...]:
+    """Find contenders by name, all without any; "numba-dense" is "numba dense".
+
+    Raises
+    ------
+    ConvcliError
+        For an unknown name; the message lists the known ones.
+    """
+    known = {name.replace(" ", "-").lower(): name for name in CONTENDERS}
+    keys = [word.strip().replace(" ", "-").lower() for word in words] or list(known)
+    for word, key in zip(words, keys, strict=False):
+        if key not in known:
+            raise ConvcliError(f"unknown method {word!r}; known are {', '.join(known)}")
+    return tuple(dict.fromkeys(known[key] for key in keys))

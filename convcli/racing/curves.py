@@ -1,0 +1,128 @@
+"""What the curves of a race show: which of its results, and where they cross."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from convcli.racing.results import Race, Result
+
+Across = Literal["size", "side"]
+"""What lies along x: the size of the picture, or the kernel's side."""
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Where a contender becomes faster than the one that was the fastest so far.
+
+    Attributes
+    ----------
+    place : float
+        Megapixels, or the kernel's side in pixels.
+    seconds : float
+        What both take there, by straight lines between the points on logarithmic axes.
+    slower, faster : str
+        The contender that was the fastest before, and the one that is from here on.
+    """
+
+    place: float
+    seconds: float
+    slower: str
+    faster: str
+
+
+def results_across(race: Race, across: Across) -> list[Result]:
+    """Return the results that one curve each can be drawn of, along x.
+
+    They share a kernel's side, or a picture's size: the one with the most points, the middle
+    one of several.
+    """
+    groups: dict[tuple[int, ...], list[Result]] = defaultdict(list)
+    for result in race.results:
+        fixed = (result.side,) if across == "size" else (result.height, result.width)
+        groups[fixed].append(result)
+    lengths = {
+        fixed: len({place(result, across) for result in group}) for fixed, group in groups.items()
+    }
+    longest = [fixed for fixed in groups if lengths[fixed] == max(lengths.values())]
+    longest.sort(key=math.prod)
+    return sorted(groups[longest[len(longest) // 2]], key=lambda each: place(each, across))
+
+
+def place(result: Result, across: Across) -> float:
+    """Return where on x a result lies: megapixels, or pixels of the kernel's side."""
+    return result.height * result.width / 1e6 if across == "size" else result.side
+
+
+def seconds(result: Result) -> float:
+    """Return the time of a result that has one."""
+    assert result.seconds is not None
+    return result.seconds
+
+
+def is_extrapolated(result: Result) -> bool:
+    """Whether its time was measured on a smaller picture."""
+    return result.measured_pixels < result.height * result.width
+
+
+def crossovers(results: list[Result], across: Across) -> list[Crossover]:
+    """Return where FFT and direct methods overtake each other, separable and dense apart.
+
+    Those of the peers do not count, nor ``auto``, which is one of the others.
+    """
+    found: list[Crossover] = []
+    for form in ("separable", "dense"):
+        direct: dict[float, Result] = {}
+        fft: dict[float, Result] = {}
+        for result in results:
+            if result.form != form or result.kind == "peer" or result.contender == "auto":
+                continue
+            if result.seconds is None:
+                continue
+            fastest = fft if result.contender.startswith("fft") else direct
+            at = place(result, across)
+            if at not in fastest or seconds(result) < seconds(fastest[at]):
+                fastest[at] = result
+        for left, right in pairwise(sorted(direct.keys() & fft.keys())):
+            found += _crossing((left, right), direct, fft)
+    return sorted(found, key=lambda each: each.place)
+
+
+def _crossing(
+    ends: tuple[float, float], direct: dict[float, Result], fft: dict[float, Result]
+) -> Iterator[Crossover]:
+    """Yield where two straight lines cross on logarithmic axes, if they do."""
+    left, right = ends
+    before, after = (math.log(seconds(direct[at]) / seconds(fft[at])) for at in ends)
+    if (before < 0) == (after < 0):
+        return
+    part = before / (before - after)
+    slower, faster = (direct, fft) if before < 0 else (fft, direct)
+    yield Crossover(
+        left ** (1 - part) * right**part,
+        seconds(direct[left]) ** (1 - part) * seconds(direct[right]) ** part,
+        slower[left].contender,
+        faster[right].contender,
+    )
+
+
+def described(crossover: Crossover, across: Across) -> str:
+    """Say in words where a contender overtakes another."""
+    where = f"{crossover.place:.3g} megapixels" if across == "size" else (
+        f"a side of {crossover.place:.0f} pixels"
+    )  # fmt: skip
+    return f"{crossover.faster} overtakes {crossover.slower} at {where}"
+
+
+def duration(time: float) -> str:
+    """Say a time in three digits at most: ``"1.23 ms"``."""
+    scale, unit = next(
+        ((scale, unit) for scale, unit in ((1.0, "s"), (1e-3, "ms")) if time >= scale * 0.9995),
+        (1e-6, "µs"),
+    )
+    value = time / scale
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"

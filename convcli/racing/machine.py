@@ -1,0 +1,38 @@
+"""What a race was run on: the processor, and the versions of what took part."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from convcli import __version__
+from convcli.memory import available
+from convcli.planning import worker_count
+
+# In the order in which they are shown; what is not installed is left out.
+_PACKAGES = ("numpy", "numba", "pathos", "scipy", "opencv-python-headless", "opencv-python",
+             "scikit-image")  # fmt: skip
+
+
+def machine() -> dict[str, str]:
+    """Describe this machine; "cores" are those that this process may use."""
+    known = {"processor": _processor(), "cores": str(worker_count(None))}
+    if (free := available()) is not None:
+        known["free memory"] = f"{free / 1e9:.1f} GB"
+    known["system"] = f"{platform.system()} {platform.machine()}"
+    known["Python"] = platform.python_version()
+    known["convcli"] = __version__
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            known[package] = version(package)
+    return known
+
+
+def _processor() -> str:
+    with suppress(OSError):  # only Linux has it
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"

@@ -1,0 +1,367 @@
+"""One page of HTML about a race: curves, table, pictures, differences, and the machine."""
+
+from __future__ import annotations
+
+import io
+import math
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from html import escape
+from importlib.resources import files
+from itertools import combinations, groupby
+from pathlib import Path
+from string import Template
+from typing import BinaryIO
+
+import numpy as np
+
+from convcli import image
+from convcli.errors import inert
+from convcli.racing import drawing
+from convcli.racing.curves import (
+    Across,
+    crossovers,
+    described,
+    duration,
+    is_extrapolated,
+    results_across,
+    seconds,
+)
+from convcli.racing.results import Race, Result
+from convcli.types import Pixels
+from convcli.writing import new_file
+
+# Inches of the plots, for desktops and for phones: there a point is a little more than a pixel.
+_WIDE, _NARROW = 6.0, 3.7
+
+# Pixels of the pictures' longer sides. All look the same but for the ones before, and twenty
+# photographs come to 3 MB.
+_SHOWN = 400
+_THUMBNAIL = 96
+
+# Differences that are white: four times what methods may differ by, which is one level, or 1e-5
+# of the largest sample of floats.
+_WHITE = 4
+_LEVEL_OF_FLOATS = 1e-5
+
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+_Group = tuple[int, int, int]
+"""Height, width and the kernel's side."""
+
+
+def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> None:
+    """Write a page that needs nothing else: no network, no script, no other file.
+
+    Parameters
+    ----------
+    race : Race
+        What was measured; one result at least.
+    target : Path or binary file
+        Where; a file appears under its name only when it is whole.
+    overwrite : bool
+        Whether an older file may be replaced.
+
+    Raises
+    ------
+    ConvcliError
+        If matplotlib is missing.
+    OSError
+        If the file system refuses.
+    """
+    page = _page(race).encode()
+    if isinstance(target, Path):
+        with new_file(target, overwrite) as file:
+            file.write(page)
+    else:
+        target.write(page)
+
+
+def _page(race: Race) -> str:
+    template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
+    groups: dict[_Group, list[Result]] = defaultdict(list)
+    for result in race.results:
+        groups[result.height, result.width, result.side].append(result)
+    main = _main_group(race, groups)
+    return template.substitute(
+        title=f"Race of the methods: {_text(race.kernel)} kernel",
+        lead=_lead(groups[main]),
+        curves=_curves(race),
+        table=_table(main, groups[main]),
+        others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),
+        pictures="\n".join(_pictures(race.images)),
+        machine="\n".join(
+            f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in race.machine.items()
+        ),
+    )
+
+
+def _text(words: str) -> str:
+    """Make a name harmless: file names are anything but a slash."""
+    return escape(inert(words))
+
+
+def _name(words: str) -> str:
+    """Return a name that may be broken after its dots."""
+    return _text(words).replace(".", ".<wbr>")
+
+
+def _main_group(race: Race, groups: Iterable[_Group]) -> _Group:
+    """Return the picture and kernel where both panels of the curves meet, if they do."""
+    along_size = results_across(race, "size")[0]
+    along_side = results_across(race, "side")[0]
+    meeting = along_side.height, along_side.width, along_size.side
+    return meeting if meeting in groups else next(iter(groups))
+
+
+def _size(group: _Group) -> str:
+    height, width, _ = group
+    return f"{width} x {height} pixels ({height * width / 1e6:.3g} megapixels)"
+
+
+def _named(group: _Group) -> str:
+    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[2]}"
+
+
+def _lead(results: list[Result]) -> str:
+    """Say who won, and by how much."""
+    timed = [result for result in results if result.seconds is not None]
+    if not timed:
+        return '<p class="lead">No contender has a time here.</p>'
+    # auto is one of the others.
+    best = min(timed, key=lambda each: (each.contender == "auto", seconds(each)))
+    ratios = [
+        f"{_ratio(best, base)} times as fast as <code>{name}</code>"
+        for name in ("dot", "definition")
+        if (base := _timed(results, name)) is not None and base is not best
+    ]
+    group = best.height, best.width, best.side
+    return (
+        f'<p class="lead"><strong>{_text(best.contender)}</strong> takes '
+        f"<strong>{duration(seconds(best))}</strong> for {_named(group)}"
+        f"{', ' if ratios else ''}{' and '.join(ratios)}.</p>"
+    )
+
+
+def _timed(results: list[Result], name: str) -> Result | None:
+    found = [each for each in results if each.contender == name and each.seconds is not None]
+    return found[0] if found else None
+
+
+def _ratio(result: Result, base: Result | None) -> str:
+    """Say how many times as fast a result is, in two digits."""
+    if base is None:
+        return "&ndash;"
+    ratio = float(f"{seconds(base) / seconds(result):.2g}")
+    sign = "≈&nbsp;" if is_extrapolated(result) or is_extrapolated(base) else ""
+    return f"{sign}{ratio:,.0f}" if ratio >= 10 else f"{sign}{ratio:g}"
+
+
+def _curves(race: Race) -> str:
+    names: dict[Across, str] = {
+        "size": "Time against image size",
+        "side": "Time against kernel side",
+    }
+    shown = drawing.panels(race)
+    if len(shown) == 1:
+        names[shown[0]] = "Time of each contender"
+    sections = []
+    for across in shown:
+        results = results_across(race, across)
+        found = [f" {described(each, across)}." for each in crossovers(results, across)]
+        label = _text(f"{names[across]}; the table has the numbers.{''.join(found)}")
+        plots = "".join(
+            f'<div class="{name}">'
+            + drawing.svg(race, across, width=width).replace(
+                "<svg", f'<svg role="img" aria-label="{label}"', 1
+            )
+            + "</div>"
+            for name, width in (("wide", _WIDE), ("narrow", _NARROW))
+        )
+        sections.append(
+            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{names[across]}</h2>\n'
+            f"<figure>{plots}</figure>\n</section>"
+        )
+    return '<div class="curves">\n' + "\n".join(sections) + "\n</div>"
+
+
+_COLUMNS = (
+    "contender",
+    "form",
+    "time",
+    "spread",
+    "MP/s",
+    "memory",
+    "&times; dot",
+    "&times; definition",
+    "error",
+)
+
+
+def _table(group: _Group, results: list[Result]) -> str:
+    """Return the results for one picture and one kernel, the fastest first."""
+    timed = [seconds(result) for result in results if result.seconds is not None]
+    bounds = (min(timed), max(timed)) if timed else (1.0, 1.0)
+    bases = [_timed(results, name) for name in ("dot", "definition")]
+    results = sorted(results, key=lambda each: (each.seconds is None, each.seconds or 0))
+    head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
+    rows = "\n".join(_row(result, bases, bounds) for result in results)
+    return (
+        f'<table class="results">\n<caption>{_named(group)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n"
+    )
+
+
+def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
+    """Yield the tables of other pictures and kernels, folded by pictures."""
+    if groups:
+        yield "<h3>Other pictures and kernels</h3>"
+    for size, same in groupby(groups, _size):
+        tables = "".join(_table(group, groups[group]) for group in same)
+        yield f"<details>\n<summary>{size}</summary>\n{tables}</details>"
+
+
+def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
+    name = f'<th scope="row">{_name(result.contender)}</th>'
+    form = _cell("form", _text(result.form))
+    error = "&ndash;" if result.error is None else f"{result.error:.2g}"
+    part = 0.0
+    if result.seconds is None:
+        kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
+        verdict = f'<td class="{kind}" colspan="6">{_text(result.verdict)}</td>'
+        cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
+    else:
+        fastest, slowest = bounds
+        part = 0.03 + 0.97 * math.log(result.seconds / fastest) / (math.log(slowest / fastest) or 1)
+        time = duration(result.seconds)
+        sign = "≈&nbsp;" if is_extrapolated(result) else ""
+        if sign:
+            time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
+        speed = result.height * result.width / 1e6 / result.seconds
+        memory = (
+            "&ndash;" if result.memory is None else (f"{sign}{_digits(result.memory / 1e6)} MB")
+        )
+        cells = (
+            form
+            + f'<td class="time">{time}</td>'
+            + _cell("spread", f"{result.spread:.0%}")
+            + _cell("MP/s", _digits(speed))
+            + _cell("memory", memory)
+            + _cell("&times; dot", _ratio(result, bases[0]))
+            + _cell("&times; definition", _ratio(result, bases[1]))
+            + _cell("error", error)
+        )
+    return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
+
+
+def _digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+
+
+def _cell(label: str, value: str) -> str:
+    """Return a cell with its column's name, which phones show, as they have no columns."""
+    return f'<td><span class="label" aria-hidden="true">{label}</span>{value}</td>'
+
+
+def _pictures(images: dict[str, Pixels]) -> Iterator[str]:
+    """Yield the pictures before and after, and what is between each two after."""
+    if not images:
+        return
+    yield '<section aria-labelledby="pictures">\n<h2 id="pictures">Before and after</h2>'
+    yield '<div class="pictures">'
+    for name, pixels in images.items():
+        source = _data(_in_bytes(_smaller(pixels, _SHOWN, np.add), images["picture"]))
+        before = name == "picture"
+        words = "the picture before" if before else f"the picture after {_text(name)}"
+        caption = "before" if before else f"after {_name(name)}"
+        yield (
+            f'<figure><img src="{source}" alt="{words}"><figcaption>{caption}</figcaption></figure>'
+        )
+    yield "</div>\n</section>"
+    after = {name: pixels for name, pixels in images.items() if name != "picture"}
+    if len(after) > 1:
+        yield from _differences(after)
+
+
+def _differences(after: dict[str, Pixels]) -> Iterator[str]:
+    """Yield a table of thumbnails, one for each pair."""
+    names = list(after)
+    pixels = after[names[0]]
+    is_whole = np.issubdtype(pixels.dtype, np.integer)
+    level = 1.0 if is_whole else _LEVEL_OF_FLOATS * float(np.abs(pixels).max() or 1)
+    cells = {
+        frozenset(pair): _difference(pair, (after[pair[0]], after[pair[1]]), level)
+        for pair in combinations(names, 2)
+    }
+    unit = "level" if is_whole else f"step of {level:.2g}"
+    yield (
+        '<section aria-labelledby="differences">\n'
+        '<h2 id="differences">Differences between each two</h2>\n'
+        f'<p class="note">Amplified: a quarter of white is one {unit}, white is four and more. '
+        "Each pixel of a thumbnail shows the largest difference of its place, the number below it "
+        "the largest of all.</p>\n"
+        '<div class="scroll" tabindex="0" role="region" aria-labelledby="differences">\n'
+        '<table class="pairs">'
+    )
+    columns = "".join(f'<th scope="col">{_name(name)}</th>' for name in names[:-1])
+    yield f"<thead><tr><td></td>{columns}</tr></thead>\n<tbody>"
+    for row, name in enumerate(names[1:], 1):
+        found = "".join(cells[frozenset((name, other))] for other in names[:row])
+        yield f'<tr><th scope="row">{_name(name)}</th>{found}</tr>'
+    yield "</tbody>\n</table>\n</div>\n</section>"
+
+
+def _difference(names: tuple[str, str], pair: tuple[Pixels, Pixels], level: float) -> str:
+    first, second = pair
+    difference = np.maximum(first, second) - np.minimum(first, second)  # unsigned stays unsigned
+    small = _with_channels(_smaller(difference, _THUMBNAIL, np.maximum)).max(axis=2)
+    largest = float(small.max())
+    grey = np.clip(small * (255 / (_WHITE * level)), 0, 255).astype(np.uint8)
+    words = f"{_text(names[0])} and {_text(names[1])}: {largest:.3g} at most"
+    height, width = grey.shape
+    return (
+        f'<td><img src="{_data(grey)}" alt="{words}" title="{words}" width="{width}" '
+        f'height="{height}">{largest:.2g}</td>'
+    )
+
+
+def _with_channels(pixels: Pixels) -> Pixels:
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _smaller(pixels: Pixels, most: int, join: np.ufunc) -> Pixels:
+    """Join squares of pixels by their sum's mean (`numpy.add`) or their largest."""
+    step = math.ceil(max(pixels.shape[:2]) / most)
+    if step == 1:
+        return pixels
+    starts = [np.arange(0, length, step) for length in pixels.shape[:2]]
+    wide = pixels.astype(np.float64) if join is np.add else pixels
+    joined = join.reduceat(join.reduceat(wide, starts[0], axis=0), starts[1], axis=1)
+    if join is np.add:
+        rows, columns = (
+            np.diff(start, append=length)
+            for start, length in zip(starts, pixels.shape[:2], strict=True)
+        )
+        count = np.outer(rows, columns)
+        joined /= count[..., None] if joined.ndim == 3 else count
+    return joined.astype(pixels.dtype)
+
+
+def _in_bytes(pixels: Pixels, whole: Pixels) -> Pixels:
+    """Return samples as a screen shows them; the largest float of the picture before is white."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    white = 65535 if pixels.dtype == np.uint16 else float(np.abs(whole).max() or 1)
+    return (np.clip(pixels / white, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _data(pixels: Pixels) -> str:
+    """Return a PNG as an address that holds it."""
+    pixels = np.ascontiguousarray(_with_channels(pixels))
+    mode = _MODES[pixels.shape[2]]
+    if mode == "L":
+        pixels = pixels[..., 0]
+    file = io.BytesIO()
+    image.write(image.Picture(pixels, mode, "PNG"), file, "PNG", png_level=9)
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,244 @@
+"""``convcli bench``: what it refuses before the race, and what it shows and writes after it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from convcli.cli.standings import overviews, remarks, standings
+from convcli.racing import drawing, report
+from convcli.racing import race as racing
+from convcli.racing.contenders import CONTENDERS, Contender
+from convcli.racing.results import Result
+
+QUICK = ("--methods", "numpy,numpy-dense,winograd", "--rounds", "1", "--budget", "5")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (["--methods", "numpy,nubma"], "unknown method 'nubma'; known are numpy, numba, fft,"),
+        (["--methods", ""], "unknown method ''"),
+        (["--sizes", "0"], "size '0': write megapixels above 0"),
+        (["--sizes", "1,-2"], "size '-2'"),
+        (["--sizes", "1,"], "size ''"),
+        (["--sizes", "20000x"], "size '20000x'"),
+        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 129"),
+        (["--kernels", "0"], "kernel side '0'"),
+        (["--kernels", "3,-3"], "kernel side '-3'"),
+        (["--kernels", "99999"], "kernel side '99999'"),
+        (["--kernels", "3.5"], "kernel side '3.5'"),
+        (["--kernel", "box:3", "--kernels", "3"], "exclude each other"),
+        (["--kernel", "sobol"], "'sobol' is no kernel"),
+        (["--rounds", "0"], "Invalid value for '--rounds'"),
+        (["--budget", "0"], "--budget must be a finite number above 0, not 0"),
+        (["--budget", "nan"], "--budget must be"),
+        (["--csv", "-", "--json", "-"], "cannot both go to standard output"),
+        (["--csv", "there.csv"], "'there.csv' exists; -f replaces it"),
+        (["--csv", "nowhere/a.csv"], "'nowhere/a.csv' cannot be written"),
+        (["--json", "."], "'.' cannot be written"),
+        (["--csv", "a", "--json", "./a"], "is named twice"),
+        (["there.csv", "-f", "--csv", "there.csv"], "is named twice"),
+        (["--plot", "a.gif"], "'a.gif': the name of a plot ends in .png, .svg or .pdf"),
+        (["--plot", "-"], "--plot needs a file"),
+        (["--report", "there.csv"], "exists; -f replaces it"),
+    ],
+)
+def test_bad_requests_are_refused_before_the_race(run, folder, monkeypatch, argv, reason):
+    monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
+    (folder / "there.csv").write_text("mine")
+    result = run("bench", *argv)
+    assert (result.status, result.out) == (2, b"")
+    assert reason in result.message
+    assert [path.name for path in folder.iterdir()] == ["there.csv"]
+
+
+@pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
+def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, option):
+    monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run("bench", *option)
+    assert result.status == 2
+    assert result.message.endswith("not installed; pip install 'convcli[plot]'")
+
+
+def test_a_budget_too_small_for_one_round_says_so(run):
+    result = run("bench", "--sizes", "0.01", "--kernels", "3", "--budget", "1e-9", *QUICK[:2])
+    assert result.status == 2
+    assert result.message == (
+        "convcli: a budget of 1e-09 s is too small for one round; give it more"
+    )
+
+
+def test_the_tables_are_plain_where_they_are_piped(run):
+    result = run("bench", "--sizes", "0.002,0.001", "--kernels", "5,3", *QUICK)
+    assert (result.status, result.err) == (0, "")
+    text = result.text
+    assert text.isascii()
+    assert "54 x 37 pixels (0.002 MP), by kernel\n" in text
+    assert "kernel 5 x 5, by picture\n" in text
+    heads = [line for line in text.splitlines() if line.startswith("| contender")]
+    assert [[cell.strip() for cell in head.strip("|").split("|")] for head in heads] == [
+        ["contender", "3 x 3", "5 x 5"],
+        ["contender", "0.000988 MP", "0.002 MP"],
+        ["contender", "time", "spread", "", "x dot", "x definition", "memory", "error"],
+    ]
+    assert sum(line.startswith("| numpy dense ") for line in text.splitlines()) == 3
+
+
+def test_every_figure_can_be_kept(run, folder):
+    argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
+    printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")
+    assert (printed.status, printed.err) == (0, "")
+    whole = json.loads(printed.out)
+    found = [(r["contender"], r["width"], r["height"], r["side"]) for r in whole["results"]]
+    assert found == [(name, 40, 30, 3) for name in ("numpy", "numpy dense", "winograd")]
+    assert all(r["seconds"] > 0 and r["verdict"] == "" for r in whole["results"])
+    table = list(csv.DictReader(io.StringIO((folder / "all.csv").read_text())))
+    assert [row["contender"] for row in table] == ["numpy", "numpy dense", "winograd"]
+    assert float(table[0]["seconds"]) == whole["results"][0]["seconds"]
+    assert list(table[0]) == list(whole["results"][0])
+    assert run("bench", *argv, "--csv", "all.csv").status == 2
+    assert run("bench", *argv, "--csv", "all.csv", "-f").status == 0
+
+
+def test_it_races_on_ones_own_picture(run, picture_file):
+    path = picture_file("photo.png")
+    result = run("bench", path, "--kernel", "0 1 0; 2 3 4", "--json", "-", *QUICK[2:])
+    results = json.loads(result.out)["results"]
+    assert {(r["height"], r["width"], r["side"]) for r in results} == {(48, 64, 3)}
+    timed = {r["contender"] for r in results if r["seconds"] is not None}
+    assert {"numpy dense", "fft dense", "im2col", "scipy.ndimage"} <= timed
+    assert {r["verdict"] for r in results} <= {"", "not for this kernel", "not installed"}
+    piped = run(
+        "bench", "-", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK,
+        stdin=path.read_bytes(),
+    )  # fmt: skip
+    assert {(r["height"], r["width"]) for r in json.loads(piped.out)["results"]} == {(27, 37)}
+
+
+@pytest.mark.parametrize("name", ["absent.png", "text.png"])
+def test_what_is_no_picture_is_named(run, folder, name):
+    (folder / "text.png").write_text("not a picture")
+    result = run("bench", name)
+    assert (result.status, result.out) == (1, b"")
+    assert result.message.startswith(f"convcli: '{name}': ")
+
+
+def test_who_is_wrong_is_named(run, monkeypatch):
+    monkeypatch.setitem(
+        CONTENDERS, "liar", Contender("peer", "dense", lambda image, _: 255 - image)
+    )
+    result = run("bench", "--sizes", "0.001", "--kernels", "3", "--methods", "numpy,liar")
+    assert result.status == 0
+    (row,) = (line for line in result.text.splitlines() if line.startswith("| liar"))
+    assert row.split("|")[2].strip() == "wrong"
+    assert "\nliar is wrong: 38 x 26 pixels (0.000988 MP), kernel 3 x 3, off by up to " in (
+        result.text
+    )
+
+
+def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
+    drawn = []
+
+    def note(race, path, overwrite):
+        drawn.append((race.kernel, path.name, overwrite))
+
+    monkeypatch.setattr(drawing, "draw", note)
+    monkeypatch.setattr(report, "write", note)
+    argv = ("--plot", "c.SVG", "--report", "r.html", "--sizes", "0.001", "--kernels", "3", "-f")
+    assert run("bench", *argv, *QUICK).status == 0
+    assert drawn == [("gaussian", "c.SVG", True), ("gaussian", "r.html", True)]
+
+
+def result_of(contender, seconds, measured=2_000_000, **more):
+    usual = {"spread": 0.25, "rounds": 2, "memory": 10**7, "error": 0.0, "verdict": ""}
+    return Result(
+        contender, "method", "dense", height=1000, width=2000, side=9, seconds=seconds,
+        measured_pixels=measured, predicted=None, **(usual | more),
+    )  # fmt: skip
+
+
+RESULTS = [
+    result_of("definition", 1024.0, 20, memory=None),
+    result_of("dot", 4.0, 20_000),
+    result_of("numba", 0.001, memory=3 * 10**9),
+    result_of("liar", None, verdict="wrong", error=7.0, rounds=0),
+    result_of("broken", None, verdict="ValueError: no", error=None, memory=None, rounds=0),
+    result_of("winograd", None, verdict="not for this kernel", error=None, rounds=0),
+    result_of("absent", None, verdict="not installed", error=None, rounds=0),
+    result_of("late", None, verdict="over budget", error=None, rounds=0),
+]
+
+
+def lines(table, width=300):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    return console.file.getvalue().splitlines()
+
+
+def test_the_table_ranks_and_marks():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines(standings(RESULTS, 300, fancy=False))[3:-1]
+    ]
+    assert rows == [
+        ["numba", "1 ms", "25%", "#", "4,000", "1,000,000", "3.0 GB", "0"],
+        ["dot", "~4 s", "25%", "#" * 15, "1", "260", "~10.0 MB", "0"],
+        ["definition", "~1024 s", "25%", "#" * 24, "0.0039", "1", "", "0"],
+        ["liar", "wrong", "", "", "", "", "10.0 MB", "7"],
+        ["broken", "failed", "", "", "", "", "", ""],
+        ["winograd", "-", "", "", "", "", "10.0 MB", ""],
+        ["late", "over budget", "", "", "", "", "10.0 MB", ""],
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 99, 100, 120])
+@pytest.mark.parametrize("fancy", [True, False])
+def test_the_table_fits_its_terminal(width, fancy):
+    names = [result_of(name, 10.0**-i) for i, name in enumerate(["scipy.fftconvolve", *"abcdef"])]
+    shown = lines(standings([*RESULTS, *names], width, fancy), width)
+    assert max(map(len, shown)) <= width
+    assert not any("…" in line for line in shown)
+    assert any("█" in line for line in shown) == fancy
+
+
+def test_what_the_signs_mean_is_said_where_they_are():
+    assert list(remarks(RESULTS)) == [
+        "~ measured on a smaller picture and scaled by its pixels",
+        "not installed: absent",
+        "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, off by up to 7 levels",
+        "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
+        "1 of 8 were not reached within the budget; --budget gives more",
+    ]
+    assert list(remarks(RESULTS[2:3])) == []
+    assert list(overviews(RESULTS, (1000, 2000, 9), fancy=False)) == []
+
+
+def test_a_terminal_sees_the_race(run, monkeypatch):
+    """Standard error is redrawn there, and nothing of that is left on standard output."""
+    monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(
+        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
+    )
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    result = run("bench", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK)
+    assert result.status == 0
+    json.loads(result.out)
+    assert "everybody gets ready" in result.err
+    assert "1 of 1" in result.err
+    assert "numpy dense" in result.err
