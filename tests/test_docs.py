@@ -88,14 +88,14 @@ def test_commands_print_what_is_shown(block, place):
 
 
 # Measured, or chosen by what was measured.
-CHOSEN = re.compile(r"^(method|kernel|loop|spread|predicted) .*")
+CHOSEN = re.compile(r"^\W*(method|kernel|loop|spread|predicted|time|read|filter|write) .*")
 
 
 def essence(line):
     """Leave out of a line what may differ on another machine and with another picture."""
     if line.startswith("{"):
         return str([(name, type(value).__name__) for name, value in json.loads(line).items()])
-    line = CHOSEN.sub(r"\1", line)
+    line = re.sub(r"\d+ strips", "strips", CHOSEN.sub(r"\1", line))
     line = re.sub(r"\d+ x \d+ RGB, \w+, [\d.]+ s", "", line)
     return re.sub(r"^('\S+'), \d+ x \d+:", r"\1", line)
 
