@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
 import convcli
@@ -123,6 +124,15 @@ def test_ratings_and_resolutions_go_along(samples):
         tags = file.pages[0].tags
         assert tags[18246].value == 4
         assert tags[282].value == (240, 1)
+
+
+@pytest.mark.parametrize("value", [IFDRational(0, 0), IFDRational(1, 0), IFDRational(0, 1)])
+def test_a_resolution_of_nothing_is_none(samples, value):
+    exif = Image.Exif()
+    exif[282], exif[283] = value, value
+    picture = Picture(samples[..., :3], "RGB;16", "PNG", {"exif": exif.tobytes()})
+    content, _ = written(picture, "TIFF")
+    np.testing.assert_array_equal(read(content).pixels, samples[..., :3])
 
 
 def test_colours_that_were_multiplied_by_their_alpha_are_divided_again(samples):

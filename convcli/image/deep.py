@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,8 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
     compression = _COMPRESSIONS.get(settings.get("compression", ""))
-    resolution = settings.get("dpi") or tuple(tags[key] for key in _RESOLUTION if key in tags)
+    stated = settings.get("dpi") or [tags[key] for key in _RESOLUTION if key in tags]
+    resolution = tuple(value for value in map(float, stated) if 0 < value < math.inf)
     colour = picture.mode.startswith("RGB")
     tifffile.imwrite(
         content,
@@ -157,8 +159,8 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         photometric="rgb" if colour else "minisblack",
         planarconfig="contig",
         extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
-        resolution=resolution or None,
-        resolutionunit=tags.get(_UNIT, 2) if resolution else None,
+        resolution=resolution if len(resolution) == 2 else None,
+        resolutionunit=tags.get(_UNIT, 2) if len(resolution) == 2 else None,
         iccprofile=settings.get("icc_profile"),
         compression=compression,
         predictor=compression is not None,
