@@ -78,7 +78,8 @@ def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
     response_left = left + width + 1.3 + _MARGIN
     size = response_left + _PANEL + 1.1, max(_PANEL, height + beside) + 2 * _MARGIN
     bottom = (size[1] - height - beside) / 2 + beside
-    figure = Figure(figsize=size, layout="none")  # whatever a user has set for all figures
+    figure = Figure(figsize=size)
+    figure.set_layout_engine("none")  # whatever a user has set for all figures
 
     def panel(x: float, y: float, wide: float, high: float) -> Axes:
         return figure.add_axes((x / size[0], y / size[1], wide / size[0], high / size[1]))
