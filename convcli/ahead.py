@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from convcli.image import Picture
 
 
-def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], Picture]:
+def begin(
+    read: Callable[[Callable[[int], None]], Picture],
+) -> Callable[[], tuple[Picture, float]]:
     """Read a picture in a thread, and come back as soon as its decoding has begun.
 
     Decoders leave the interpreter free, so that the imports cost nothing that has to be waited
@@ -24,15 +27,18 @@ def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], Pict
     Returns
     -------
     callable
-        Waits for the picture and returns it, or raises what reading raised; once.
+        Waits for the picture and returns it and the seconds that reading took, or raises what
+        reading raised; once.
     """
-    pictures: list[Picture] = []
+    pictures: list[tuple[Picture, float]] = []
     errors: list[BaseException] = []
     known = Event()
 
     def run() -> None:
+        start = time.perf_counter()
         try:
-            pictures.append(read(lambda _size: known.set()))
+            picture = read(lambda _size: known.set())
+            pictures.append((picture, time.perf_counter() - start))
         except BaseException as error:
             errors.append(error)
         known.set()
@@ -42,7 +48,7 @@ def begin(read: Callable[[Callable[[int], None]], Picture]) -> Callable[[], Pict
     thread.start()
     known.wait()  # imports would keep the interpreter from it
 
-    def picture() -> Picture:
+    def picture() -> tuple[Picture, float]:
         thread.join()
         if errors:
             raise errors.pop()

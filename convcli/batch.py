@@ -37,7 +37,7 @@ _PATIENCE_SECONDS = 0.3
 
 
 # Of a picture whose reading was begun while the program started.
-_AHEAD = "waited for; begun ahead"
+_AHEAD = "while the program was loaded"
 
 
 class Stage(NamedTuple):
@@ -103,7 +103,7 @@ class Filter:
     options: Options
     grey: Grey | None = None
     luma: bool = False
-    begun: dict[Job, Callable[[], Picture]] = field(default_factory=dict)
+    begun: dict[Job, Callable[[], tuple[Picture, float]]] = field(default_factory=dict)
     quality: int | None = None
     png_level: int | None = None
     strip: bool = False
@@ -268,8 +268,8 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
     try:
         ahead = job in what.begun
         if ahead:
-            with clock.at("read"):
-                picture = what.begun.pop(job)()
+            picture, took = what.begun.pop(job)()
+            clock.seconds["read"] = took
             take(2 * picture.pixels.nbytes)
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source

@@ -201,6 +201,17 @@ def _usual(found: Comparison) -> float:
     return found.largest
 
 
+def differs(one: Picture, other: Picture, tolerance: float = 0.0) -> bool:
+    """Say whether a sample of two pictures differs by more than the tolerance, or their kind."""
+    if one.pixels.shape[:2] != other.pixels.shape[:2]:
+        return True
+    pair = alike(one, other)
+    if pair is None:
+        return True
+    a, b = (np.atleast_3d(picture.pixels) for picture in pair)
+    return any(bool((difference > tolerance).any()) for _, difference in _differences(a, b))
+
+
 def _differences(a: Pixels, b: Pixels) -> Iterator[tuple[slice, Floats]]:
     """Yield absolute differences, some rows at a time; what is not a number equals its like."""
     height = _band_rows(a)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -49,20 +50,26 @@ def folder(tmp_path, monkeypatch):
         (["--csv", "there.csv"], "'there.csv' exists; -f replaces it"),
         (["--csv", "nowhere/a.csv"], "'nowhere/a.csv' cannot be written"),
         (["--json", "."], "'.' cannot be written"),
-        (["--csv", "a", "--json", "./a"], "is named twice"),
+        (["--csv", "a.csv", "--json", "./a.csv"], "is named twice"),
+        (["--json", "photo.png"], "--json 'photo.png': the file's name must end in .json"),
+        (["--csv", "there.png", "-f"], "--csv 'there.png': the file's name must end in .csv"),
+        (["--report", "a.pdf"], "--report 'a.pdf': the file's name must end in .html or .htm"),
         (["there.csv", "-f", "--csv", "there.csv"], "is named twice"),
         (["--plot", "a.gif"], "'a.gif': the name of a plot ends in .png, .svg or .pdf"),
         (["--plot", "-"], "--plot needs a file"),
-        (["--report", "there.csv"], "exists; -f replaces it"),
+        (["--report", "there.html"], "exists; -f replaces it"),
     ],
 )
 def test_bad_requests_are_refused_before_the_race(run, folder, monkeypatch, argv, reason):
     monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
-    (folder / "there.csv").write_text("mine")
+    there = ["there.csv", "there.html", "there.png"]
+    for name in there:
+        (folder / name).write_text("mine")
     result = run("bench", *argv)
     assert (result.status, result.out) == (2, b"")
     assert reason in result.message
-    assert [path.name for path in folder.iterdir()] == ["there.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == there
+    assert {path.read_text() for path in folder.iterdir()} == {"mine"}
 
 
 @pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
@@ -221,6 +228,8 @@ def test_what_the_signs_mean_is_said_where_they_are():
         "not installed: absent",
         "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, off by up to 7 levels",
         "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
+        "- not for this kernel: winograd (Winograd's is for 3 x 3; numpy, numba, fft and tiled "
+        "take columns and rows apart, and with -dense any kernel)",
         "1 of 8 were not reached within the budget; --budget gives more",
     ]
     assert list(remarks(RESULTS[2:3])) == []
@@ -242,3 +251,41 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     assert "everybody gets ready" in result.err
     assert "1 of 1" in result.err
     assert "numpy dense" in result.err
+
+
+def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folder, monkeypatch):
+    """JSON has no infinity, which is how far off it is."""
+    monkeypatch.setitem(
+        CONTENDERS, "short", Contender("peer", "dense", lambda image, _: image[:-1])
+    )
+    files = ("--json", "r.json", "--csv", "r.csv", "--report", "r.html")
+    result = run("bench", "--sizes", "0.001", "--kernels", "3", "--methods", "numpy,short", *files)
+    assert result.status == 0
+    assert "short is wrong" in result.text
+    assert "of another shape or type" in result.text
+    errors = {
+        r["contender"]: r["error"] for r in json.loads(Path("r.json").read_bytes())["results"]
+    }
+    assert errors["short"] is None
+    assert Path("r.csv").exists()
+    assert Path("r.html").exists()
+
+
+def test_where_nobody_can_race_it_says_why(run):
+    result = run("bench", "--methods", "winograd", "--kernels", "5", "--sizes", "0.001")
+    assert (result.status, result.out) == (2, b"")
+    assert result.message == "convcli: nobody can race: winograd is not for this kernel"
+
+
+def test_a_picture_of_ones_own_is_raced_in_three_sizes(run, picture_file, photo):
+    path = picture_file("own.png", photo)
+    argv = (path, "--kernels", "3", "--methods", "numpy", "--json", "-", "--rounds", "1")
+    sizes = {(r["width"], r["height"]) for r in json.loads(run("bench", *argv).out)["results"]}
+    height, width = photo.shape[:2]
+    assert sizes == {(width // part, height // part) for part in (4, 2, 1)}
+
+
+def test_a_race_with_a_huge_kernel_keeps_its_budget(run):
+    """Its referee would take ten seconds by the definition."""
+    argv = ("--sizes", "0.001", "--kernel", "gaussian:200", "--methods", "numba", "--budget", "5")
+    assert "numba" in run("bench", *argv).text

@@ -197,9 +197,9 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
     picture_file("opaque.png", np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)]))
     (tmp_path / "text.png").write_text("no picture\n")
     (tmp_path / "dir").mkdir()
-    for name, count in (("two.gif", 1), ("three.gif", 2)):
+    for name, levels in (("two.gif", [40]), ("three.gif", [40, 80]), ("other.gif", [44])):
         first = Image.new("L", (8, 8))
-        more = [Image.new("L", (8, 8), 40 * (n + 1)) for n in range(count)]
+        more = [Image.new("L", (8, 8), level) for level in levels]
         first.save(tmp_path / name, save_all=True, append_images=more)
     return tmp_path
 
@@ -214,7 +214,13 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
         (("near.png", "opaque.png"), 0, "'near.png' and 'opaque.png': 64 x 48 RGBA"),
         (("a.png", "small.png"), 1, "sizes differ: 64 x 48 and 64 x 20"),
         (("a.png", "grey.png"), 1, "modes differ: RGB and L"),
-        (("two.gif", "two.gif"), 0, "frames              2 and 2, the first were compared"),
+        (("two.gif", "two.gif"), 0, "frames              2 and 2, after the first all equal"),
+        (
+            ("two.gif", "other.gif"),
+            1,
+            "frames              2 and 2, after the first these differ: 2",
+        ),
+        (("two.gif", "other.gif", "--tolerance", "4"), 0, "after the first all equal"),
         (("two.gif", "three.gif"), 1, "frames              2 and 3, which differ"),
     ],
 )

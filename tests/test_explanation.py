@@ -83,7 +83,7 @@ def test_each_stage_is_predicted_and_measured(run, folder):
     stages = {word: rest for depth, word, rest in branches(result.err) if depth == 2}
     for name in ("read", "filter", "write"):
         assert re.match(r"[\d.]+ m?s +[\d.]+ m?s( |$)", stages[name]), stages
-    assert stages["read"].endswith("waited for; begun ahead")
+    assert stages["read"].endswith("while the program was loaded")
     assert "#" in stages["filter"] + stages["write"]
 
 

@@ -26,6 +26,10 @@ _PROPORTIONS = (2, 3)
 # that their pictures become far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
 # 2 levels at 7 x 10 pixels and 255 x 255 weights.
 _LONGEST_SIDE = 129
+# What is written, by which a slip of the keyboard is told from a file: a picture would be replaced.
+_SUFFIXES = {"--csv": (".csv",), "--json": (".json",), "--report": (".html", ".htm")}
+# Shorter pictures are raced whole alone: a quarter of them is hardly larger than a kernel.
+_LEAST_CUT = 256
 
 
 def command(
@@ -50,7 +54,7 @@ def command(
         typer.Option(
             metavar="S,S",
             help="Pictures, in megapixels or as WIDTHxHEIGHT: cut out of INPUT, or mirrored on."
-            "  [default: 0.25,1,4, or INPUT's own]",
+            "  [default: 0.25,1,4, or a sixteenth, a quarter and all of INPUT]",
         ),
     ] = None,
     kernels: Annotated[
@@ -121,8 +125,9 @@ def command(
         result = race(picture, cases, names, rounds, budget, on_change)
     if "-" not in files.values():
         _print(result, middle_of(cases))
-    for option, name in files.items():
-        _write(option, name, result, overwrite)
+    failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
+    if failed:  # the others are there all the same
+        raise typer.Exit(1)
 
 
 def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
@@ -146,6 +151,13 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
         if path.exists() and not overwrite:
             raise ConvcliError(f"{shown(name)} exists; -f replaces it")
+        if option in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[option] and (
+            path.is_file() or not path.exists()
+        ):  # fmt: skip
+            raise ConvcliError(
+                f"{option} {shown(name)}: the file's name must end in "
+                f"{' or '.join(_SUFFIXES[option])}"
+            )
         if option in ("--plot", "--report"):
             from convcli.racing import drawing
 
@@ -188,7 +200,9 @@ def _cases(
         size_of(word.strip(), _PROPORTIONS)
     picture = None if source is None else _read(source)
     shape = _PROPORTIONS if picture is None else (picture.shape[0], picture.shape[1])
-    wanted = [size_of(word.strip(), shape) for word in words] or [shape]
+    parts = (4, 2, 1) if min(shape) >= _LEAST_CUT else (1,)
+    own = [(shape[0] // part, shape[1] // part) for part in parts]
+    wanted = [size_of(word.strip(), shape) for word in words] or own
     height, width = (max(sides) for sides in zip(*wanted, strict=True))
     check_memory(height, width, 1 if picture is None else picture.shape[2])
     whole = made(height, width) if picture is None else sized(picture, height, width)
@@ -285,7 +299,8 @@ def _print(race: Race, middle: Case) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _write(option: str, name: str, race: Race, overwrite: bool) -> None:
+def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
+    """Write one of the outputs, and say whether that went well."""
     from convcli.errors import reason_of, shown
     from convcli.racing.files import as_csv, as_json
     from convcli.writing import new_file
@@ -293,18 +308,19 @@ def _write(option: str, name: str, race: Race, overwrite: bool) -> None:
     try:
         if option in ("--plot", "--report"):
             _drawn(option)(race, Path(name), overwrite=overwrite)
-            return
+            return True
         content = as_csv(race) if option == "--csv" else as_json(race)
         if name == "-":
             typer.echo(content.decode(), nl=False)
-            return
+            return True
         with new_file(Path(name), overwrite) as file:
             file.write(content)
     except OSError as error:
         if name == "-":
             raise
         typer.echo(f"convcli: {shown(name)}: {reason_of(error)}", err=True)
-        raise typer.Exit(1) from None
+        return False
+    return True
 
 
 def _drawn(option: str) -> Callable[..., None]:

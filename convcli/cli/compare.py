@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Columns of the words, so that a terminal of 40 has room for the numbers beside them.
 _LEFT = 20
 _LONGEST_BAR = 48
+# Frames that are named where they differ.
+_MOST_NAMED = 8
 
 
 def command(
@@ -80,7 +82,7 @@ def _compare(
     result: dict[str, Any],
 ) -> tuple[list[str], list[str]]:
     """Compare what was read: fill the object that --json prints; return notes, and lines."""
-    from convcli.comparison import alike, amplified, compare
+    from convcli.comparison import alike, amplified, compare, differs
 
     frames = result["frames"] = a.frames, b.frames
     notes = [
@@ -98,8 +100,14 @@ def _compare(
     if a.mode != b.mode:
         notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
     found = compare(*pair, result["tolerance"])
-    lines = _lines(found, names, frames, result["tolerance"])
-    result["equal"] = found.beyond == 0 and frames[0] == frames[1]
+    same_count = frames[0] == frames[1]
+    # Their frames after the first, each told apart from its like but not measured.
+    later = enumerate(zip(a.later, b.later, strict=True), 2) if same_count else ()
+    tolerance = result["tolerance"]
+    differing = [number for number, (x, y) in later if differs(x, y, tolerance)]
+    result["differing_frames"] = differing
+    lines = _lines(found, names, frames, differing, tolerance)
+    result["equal"] = found.beyond == 0 and same_count and not differing
     result |= _as_json(found)
     if output is not None:
         picture, factor = amplified(*pair, found)
@@ -148,7 +156,11 @@ def _size(picture: Picture) -> str:
 
 
 def _lines(
-    found: Comparison, names: tuple[str, str], frames: tuple[int, int], tolerance: float
+    found: Comparison,
+    names: tuple[str, str],
+    frames: tuple[int, int],
+    differing: list[int],
+    tolerance: float,
 ) -> list[str]:
     """Say what was found, a fact a line, and draw the histogram."""
     pixels = found.width * found.height
@@ -163,8 +175,13 @@ def _lines(
     facts.append(("PSNR", f"{psnr} dB (peak {found.peak:g})"))
     facts.append(("SSIM", found.no_ssim if found.ssim is None else f"{found.ssim:.4f}"))
     if frames != (1, 1):
-        same = "the first were compared" if frames[0] == frames[1] else "which differ"
-        facts.append(("frames", f"{frames[0]} and {frames[1]}, {same}"))
+        after = ", ".join(map(str, differing[:_MOST_NAMED]))
+        after += f" and {len(differing) - _MOST_NAMED} more" * (len(differing) > _MOST_NAMED)
+        told = (
+            f"after the first these differ: {after}" if differing else "after the first all equal"
+        )
+        told = told if frames[0] == frames[1] else "which differ"
+        facts.append(("frames", f"{frames[0]} and {frames[1]}, {told}"))
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
 

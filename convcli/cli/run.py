@@ -104,7 +104,9 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     raise typer.Exit(1 if failed else 0)
 
 
-def _begun(jobs: list[Job], grey: Grey | None, luma: bool) -> dict[Job, Callable[[], Picture]]:
+def _begun(
+    jobs: list[Job], grey: Grey | None, luma: bool
+) -> dict[Job, Callable[[], tuple[Picture, float]]]:
     """Begin with the first file: it is decoded while the rest of the program is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):

@@ -100,9 +100,17 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
         yield f"not installed: {', '.join(missing)}"
     for r in results:
         if r.verdict == "wrong":
-            yield f"{r.contender} is wrong: {case_title(r)}, off by up to {r.error:.3g} levels"
+            known = r.error is not None and math.isfinite(r.error)
+            how = f"off by up to {r.error:.3g} levels" if known else "of another shape or type"
+            yield f"{r.contender} is wrong: {case_title(r)}, {how}"
         elif r.verdict not in _VERDICTS and r.verdict != "not installed":
             yield f"{r.contender} failed: {case_title(r)}: {r.verdict}"
+    unfit = dict.fromkeys(r.contender for r in results if r.verdict == "not for this kernel")
+    if unfit:
+        yield (
+            f"- not for this kernel: {', '.join(unfit)} (Winograd's is for 3 x 3; numpy, numba, "
+            "fft and tiled take columns and rows apart, and with -dense any kernel)"
+        )
     late = sum(r.verdict == "over budget" for r in results)
     if late:
         yield f"{late} of {len(results)} were not reached within the budget; --budget gives more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,10 +33,15 @@ def speed_beside(base: str, result: Result, results: Sequence[Result]) -> float 
 def rows(race: Race) -> list[dict[str, Any]]:
     """Return every result as a row, with the speeds beside `BASES`."""
     return [
-        asdict(result)
+        {name: _known(value) for name, value in asdict(result).items()}
         | {f"times_{base}": speed_beside(base, result, race.results) for base in BASES}
         for result in race.results
     ]
+
+
+def _known(value: Any) -> Any:
+    """Return a value, or None for what is infinite or no number: JSON has neither."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_csv(race: Race) -> bytes:

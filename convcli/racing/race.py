@@ -204,6 +204,12 @@ def race(
         entrant.verdict == "over budget" for entrants in starters for entrant in entrants
     ):
         raise ConvcliError(f"a budget of {budget:g} s is too small for one round; give it more")
+    verdicts = {entrant.name: entrant.verdict for entrants in starters for entrant in entrants}
+    if set(verdicts.values()) <= {"not installed", "not for this kernel"}:
+        raise ConvcliError(
+            "nobody can race: "
+            + "; ".join(f"{name} is {verdict}" for name, verdict in verdicts.items())
+        )
     return Race(
         machine=machine(),
         kernel=cases[0].kernel.name,
