@@ -128,13 +128,15 @@ class Plan:
                 f"decimated: on a grid of every {steps} pixels (y and x),\n"
                 f"at most {error:.2g} of a level from the true Gaussian"
             )
+        one = {"threads": "thread", "processes": "process"}
+        executor = one[self.executor] if self.workers == 1 else self.executor
         return [
             ("method", f"{self.method}: {self.reason}"),
             ("kernel", f"{self.kernel}, {form}"),
             ("loop", f"{LOOPS[self.loop]}, sums in {self.accumulator}"),
             (
                 "spread",
-                f"over {self.workers} {self.executor}, "
+                f"over {self.workers} {executor}, "
                 f"{self.regions[0]} x {self.regions[1]} pixels at a time",
             ),
             ("predicted", f"{duration(self.seconds)} to filter ({others})"),

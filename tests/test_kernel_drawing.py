@@ -140,6 +140,18 @@ def test_saved_and_drawn_at_once(run, here):
     assert sorted(path.name for path in here.iterdir()) == ["s.csv", "s.png"]
 
 
+@pytest.mark.parametrize("there", ["s.csv", "s.png"])
+def test_where_one_exists_neither_is_written(run, here, there):
+    (here / there).write_text("mine")
+    result = run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png")
+    assert (result.status, result.message) == (
+        2,
+        f"convcli: '{there}' exists; name another file",
+    )
+    assert [path.name for path in here.iterdir()] == [there]
+    assert (here / there).read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [

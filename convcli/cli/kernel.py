@@ -66,8 +66,12 @@ def command(
     if plot is not None:
         _check_plot(plot)
 
+    from convcli.errors import ConvcliError, shown
     from convcli.kernel_files import read_kernel, save_kernel
 
+    for path in (output, plot):
+        if path is not None and (path.exists() or path.is_symlink()):
+            raise ConvcliError(f"{shown(path)} exists; name another file")
     chosen = read_kernel(kernel)
     if output is not None:
         _to_file(output, partial(save_kernel, chosen, output))
