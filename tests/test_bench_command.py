@@ -166,8 +166,8 @@ def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
 def result_of(contender, seconds, measured=2_000_000, **more):
     usual = {"spread": 0.25, "rounds": 2, "memory": 10**7, "error": 0.0, "verdict": ""}
     return Result(
-        contender, "method", "dense", height=1000, width=2000, side=9, seconds=seconds,
-        measured_pixels=measured, predicted=None, **(usual | more),
+        contender, "method", "dense", height=1000, width=2000, side=9, kernel_height=9,
+        kernel_width=9, seconds=seconds, measured_pixels=measured, predicted=None, **(usual | more),
     )  # fmt: skip
 
 
@@ -181,6 +181,12 @@ RESULTS = [
     result_of("absent", None, verdict="not installed", error=None, rounds=0),
     result_of("late", None, verdict="over budget", error=None, rounds=0),
 ]
+
+
+def test_the_tables_name_the_rows_and_columns_of_a_kernel(run):
+    text = run("bench", "--sizes", "0.001,0.002", "-k", "1 2 1", *QUICK).text
+    assert "kernel 1 x 3, by picture\n" in text
+    assert ", kernel 1 x 3\n" in text
 
 
 def lines(table, width=300):

@@ -282,6 +282,13 @@ class TestFigure:
         for figure in figures:
             assert len(figure.axes[0].patches) in (0, len(FEW))
 
+    def test_the_title_has_the_rows_and_columns_of_the_kernel(self):
+        race = races.race(("numba",), ((500, 500),), (23,))
+        flat = replace(race.results[0], kernel_height=13)
+        (axes,) = drawing.figure(replace(race, results=(flat,)), "side").axes
+        titles = [text.get_text() for text in axes.texts]
+        assert "gaussian kernel, 13 x 23; picture of 500 x 500" in titles
+
     def test_the_fastest_bar_is_on_top(self):
         race = races.race(FEW, ((500, 500),), (3,))
         (axes,) = drawing.figure(race, "side").axes

@@ -232,6 +232,19 @@ class TestTable:
             "500 times as fast as dot and ≈ 1,500,000 times as fast as definition."
         )
 
+    def test_kernels_are_named_by_their_rows_and_columns(self):
+        wide, high = (
+            races.result("numba", 500, 500, 23, kernel_height=height, kernel_width=width)
+            for height, width in ((13, 23), (23, 13))
+        )
+        text = written(replace(races.race(), results=(wide, high))).replace("&nbsp;", " ")
+        page = Page(text).open[0]
+        captions = [next(table.all("caption")).text for table in page.of_class("results")]
+        assert sorted(each.rpartition(", ")[2] for each in captions) == [
+            "kernel 13 x 23", "kernel 23 x 13",
+        ]  # fmt: skip
+        assert "23 x 23" not in text
+
     def test_auto_wins_no_race_that_it_is_not_alone_in(self):
         """It is one of the others."""
         page = parsed(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from convcli.racing.curves import kernel_name
 from convcli.racing.files import BASES, speed_beside
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def case_title(result: Result) -> str:
 
 
 def _sides(result: Result) -> str:
-    return f"{result.side} x {result.side}"
+    return kernel_name(result)
 
 
 def _picture(result: Result) -> str:

@@ -17,6 +17,7 @@ from convcli.racing.curves import (
     described,
     duration,
     is_extrapolated,
+    kernel_name,
     place,
     results_across,
     seconds,
@@ -115,7 +116,7 @@ class Panel:
         result = self.all[0]
         title = f"{_plain(self.race.kernel)} kernel"
         if self.across == "size" or self.is_bars:
-            title += f", {result.side} x {result.side}"
+            title += f", {kernel_name(result)}"
         if self.across == "side" or self.is_bars:
             title += f"; picture of {result.width} x {result.height}"
         return self._wrapped(title, "bold")

@@ -127,6 +127,8 @@ class _Entrant:
             height=height,
             width=width,
             side=max(kernel.shape),
+            kernel_height=kernel.shape[0],
+            kernel_width=kernel.shape[1],
             seconds=best * scale if shown else None,
             spread=max(self.times) / best - 1 if shown and best else 0.0,
             rounds=len(self.times) if shown else 0,

@@ -47,8 +47,8 @@ _LEVEL_OF_FLOATS = 1e-5
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
-_Group = tuple[int, int, int]
-"""Height, width and the kernel's side."""
+_Group = tuple[int, int, int, int]
+"""Height, width and the kernel's height and width."""
 
 
 def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> None:
@@ -82,7 +82,7 @@ def _page(race: Race) -> str:
     template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
     groups: dict[_Group, list[Result]] = defaultdict(list)
     for result in race.results:
-        groups[result.height, result.width, result.side].append(result)
+        groups[_group(result)].append(result)
     main = _main_group(race, groups)
     return template.substitute(
         title=f"Race of the methods: {_text(race.kernel)} kernel",
@@ -111,17 +111,21 @@ def _main_group(race: Race, groups: Iterable[_Group]) -> _Group:
     """Return the picture and kernel where both panels of the curves meet, if they do."""
     along_size = results_across(race, "size")[0]
     along_side = results_across(race, "side")[0]
-    meeting = along_side.height, along_side.width, along_size.side
+    meeting = (*_group(along_side)[:2], *_group(along_size)[2:])
     return meeting if meeting in groups else next(iter(groups))
 
 
+def _group(result: Result) -> _Group:
+    return result.height, result.width, result.kernel_height, result.kernel_width
+
+
 def _size(group: _Group) -> str:
-    height, width, _ = group
+    height, width, *_ = group
     return f"{width} x {height} pixels ({height * width / 1e6:.3g} megapixels)"
 
 
 def _named(group: _Group) -> str:
-    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[2]}"
+    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[3]}"
 
 
 def _lead(results: list[Result]) -> str:
@@ -136,10 +140,9 @@ def _lead(results: list[Result]) -> str:
         for name in ("dot", "definition")
         if (base := _timed(results, name)) is not None and base is not best
     ]
-    group = best.height, best.width, best.side
     return (
         f'<p class="lead"><strong>{_text(best.contender)}</strong> takes '
-        f"<strong>{duration(seconds(best))}</strong> for {_named(group)}"
+        f"<strong>{duration(seconds(best))}</strong> for {_named(_group(best))}"
         f"{', ' if ratios else ''}{' and '.join(ratios)}.</p>"
     )
 

@@ -22,7 +22,9 @@ class Result:
     height, width : int
         Pixels of the picture.
     side : int
-        Side of the kernel, the longer one where they differ.
+        Side of the kernel, the longer one where they differ: what curves have along x.
+    kernel_height, kernel_width : int
+        Rows and columns of the kernel.
     seconds : float or None
         Best round; None where it did not run or was wrong.
     spread : float
@@ -53,6 +55,8 @@ class Result:
     height: int
     width: int
     side: int
+    kernel_height: int
+    kernel_width: int
     seconds: float | None
     spread: float
     rounds: int
