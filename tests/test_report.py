@@ -181,6 +181,21 @@ class TestPage:
         assert len(list(page.all("table"))) == 1
         assert not list(page.all("h3", "img"))
 
+    @pytest.mark.parametrize(
+        ("sizes", "sides", "headings"),
+        [
+            (SIZES, SIDES, ["Time against image size", "Time against kernel side"]),
+            (SIZES[:1], SIDES, ["Time of each contender", "Time against kernel side"]),
+            (SIZES, SIDES[:1], ["Time against image size", "Time of each contender"]),
+            (SIZES[:1], SIDES[:1], ["Time of each contender"]),
+        ],
+    )
+    def test_bars_are_not_headed_as_curves(self, sizes, sides, headings):
+        page = parsed(races.race(("numba", "dot"), sizes, sides))
+        assert [each.text for each in page.all("h2")][: len(headings)] == headings
+        labels = [each.attributes["aria-label"] for each in page.all("svg")]
+        assert [label.split(";")[0] for label in labels[::2]] == headings
+
     def test_a_race_without_any_time_says_so(self):
         race = races.race(*ONE)
         none = replace(race.results[0], seconds=None, error=None, verdict="over budget")

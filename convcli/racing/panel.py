@@ -111,6 +111,13 @@ class Panel:
         return {name: chr(ord("a") + number % 26) for number, name in enumerate(ending)}
 
     @cached_property
+    def heading(self) -> str:
+        """What a page writes above it: bars have no size or side that time is against."""
+        if self.is_bars:
+            return "Time of each contender"
+        return f"Time against {'image size' if self.across == 'size' else 'kernel side'}"
+
+    @cached_property
     def title(self) -> list[str]:
         """What is the same for all points."""
         result = self.all[0]

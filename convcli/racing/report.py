@@ -20,7 +20,6 @@ from convcli import image
 from convcli.errors import inert
 from convcli.racing import drawing
 from convcli.racing.curves import (
-    Across,
     crossovers,
     described,
     duration,
@@ -28,6 +27,7 @@ from convcli.racing.curves import (
     results_across,
     seconds,
 )
+from convcli.racing.panel import Panel
 from convcli.racing.results import Race, Result
 from convcli.types import Pixels
 from convcli.writing import new_file
@@ -162,18 +162,12 @@ def _ratio(result: Result, base: Result | None) -> str:
 
 
 def _curves(race: Race) -> str:
-    names: dict[Across, str] = {
-        "size": "Time against image size",
-        "side": "Time against kernel side",
-    }
-    shown = drawing.panels(race)
-    if len(shown) == 1:
-        names[shown[0]] = "Time of each contender"
     sections = []
-    for across in shown:
+    for across in drawing.panels(race):
+        heading = Panel(race, across, 0).heading
         results = results_across(race, across)
         found = [f" {described(each, across)}." for each in crossovers(results, across)]
-        label = _text(f"{names[across]}; the table has the numbers.{''.join(found)}")
+        label = _text(f"{heading}; the table has the numbers.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
             + drawing.svg(race, across, width=width).replace(
@@ -183,7 +177,7 @@ def _curves(race: Race) -> str:
             for name, width in (("wide", _WIDE), ("narrow", _NARROW))
         )
         sections.append(
-            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{names[across]}</h2>\n'
+            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{heading}</h2>\n'
             f"<figure>{plots}</figure>\n</section>"
         )
     return '<div class="curves">\n' + "\n".join(sections) + "\n</div>"
