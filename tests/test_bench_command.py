@@ -221,6 +221,11 @@ def test_the_table_fits_its_terminal(width, fancy):
     assert any("█" in line for line in shown) == fancy
 
 
+def test_large_errors_are_whole_numbers():
+    liar = result_of("liar", None, verdict="wrong", error=217.0)
+    assert " 217 " in "".join(lines(standings([liar], 80, fancy=False)))
+
+
 def test_what_the_signs_mean_is_said_where_they_are():
     assert list(remarks(RESULTS)) == [
         "~ measured on a smaller picture and scaled by its pixels",

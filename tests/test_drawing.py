@@ -18,6 +18,7 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
+    digits,
     duration,
     is_extrapolated,
     place,
@@ -198,6 +199,22 @@ def test_matplotlib_is_left_as_it_was_found():
 def is_dotted(line):
     _, dashes = line._dash_pattern
     return dashes is not None and dashes[0] < dashes[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0.0, "0"),
+        (1.23e-7, "1.23e-07"),
+        (0.5, "0.5"),
+        (217.0, "217"),
+        (999.7, "1,000"),
+        (65535.0, "65,535"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_digits(number, words):
+    assert digits(number) == words
 
 
 class TestFigure:

@@ -279,6 +279,17 @@ class TestTable:
         assert row.of_class("wrong")
         assert not row.of_class("time")
 
+    def test_large_errors_are_whole_numbers(self):
+        images = races.images(("numba", "dot"))
+        images["dot"][5, 7] = images["numba"][5, 7] ^ 255
+        most = int(np.abs(images["dot"].astype(int) - images["numba"]).max())
+        wrong = races.result("numba", 500, 500, 9, seconds=None, verdict="wrong", error=217.0)
+        page = parsed(replace(races.race(images=images), results=(wrong,)))
+        assert rows_of(page.of_class("results")[0])["numba"][1][-1] == "217"
+        (pair,) = (each.text for each in page.of_class("pairs")[0].all("td") if each.text)
+        assert pair == str(most)
+        assert most >= 100
+
     def test_ratios_need_a_base(self):
         page = parsed(races.race(*ONE))
         assert rows_of(page.of_class("results")[0])["numba"][1][5:7] == ["\N{EN DASH}"] * 2

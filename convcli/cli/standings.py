@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from convcli.racing.curves import kernel_name
+from convcli.racing.curves import digits, kernel_name
 from convcli.racing.files import BASES, speed_beside
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
         "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
         **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
         "memory": [_memory(result) for result in ranked],
-        "error": ["" if r.error is None else f"{r.error:.2g}" for r in ranked],
+        "error": ["" if r.error is None else digits(r.error) for r in ranked],
     }
     room = width - _width_of(columns) - _AROUND
     if room < _SHORTEST_BAR:

@@ -124,6 +124,11 @@ def kernel_name(result: Result) -> str:
     return f"{result.kernel_height} x {result.kernel_width}"
 
 
+def digits(number: float) -> str:
+    """Say a number in three digits, and a large one in all: never ``"2.2e+02"``."""
+    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
+
+
 def duration(time: float) -> str:
     """Say a time in three digits at most: ``"1.23 ms"``."""
     scale, unit = next(

@@ -22,6 +22,7 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
+    digits,
     duration,
     is_extrapolated,
     results_across,
@@ -222,7 +223,7 @@ def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
 def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
     name = f'<th scope="row">{_name(result.contender)}</th>'
     form = _cell("form", _text(result.form))
-    error = "&ndash;" if result.error is None else f"{result.error:.2g}"
+    error = "&ndash;" if result.error is None else digits(result.error)
     part = 0.0
     if result.seconds is None:
         kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
@@ -236,24 +237,18 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
         if sign:
             time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
         speed = result.height * result.width / 1e6 / result.seconds
-        memory = (
-            "&ndash;" if result.memory is None else (f"{sign}{_digits(result.memory / 1e6)} MB")
-        )
+        memory = "&ndash;" if result.memory is None else (f"{sign}{digits(result.memory / 1e6)} MB")
         cells = (
             form
             + f'<td class="time">{time}</td>'
             + _cell("spread", f"{result.spread:.0%}")
-            + _cell("MP/s", _digits(speed))
+            + _cell("MP/s", digits(speed))
             + _cell("memory", memory)
             + _cell("&times; dot", _ratio(result, bases[0]))
             + _cell("&times; definition", _ratio(result, bases[1]))
             + _cell("error", error)
         )
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
-
-
-def _digits(number: float) -> str:
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
 
 
 def _cell(label: str, value: str) -> str:
@@ -315,11 +310,11 @@ def _difference(names: tuple[str, str], pair: tuple[Pixels, Pixels], level: floa
     small = _with_channels(_smaller(difference, _THUMBNAIL, np.maximum)).max(axis=2)
     largest = float(small.max())
     grey = np.clip(small * (255 / (_WHITE * level)), 0, 255).astype(np.uint8)
-    words = f"{_text(names[0])} and {_text(names[1])}: {largest:.3g} at most"
+    words = f"{_text(names[0])} and {_text(names[1])}: {digits(largest)} at most"
     height, width = grey.shape
     return (
         f'<td><img src="{_data(grey)}" alt="{words}" title="{words}" width="{width}" '
-        f'height="{height}">{largest:.2g}</td>'
+        f'height="{height}">{digits(largest)}</td>'
     )
 
 
