@@ -211,14 +211,34 @@ def test_the_table_ranks_and_marks():
     ]
 
 
-@pytest.mark.parametrize("width", [80, 99, 100, 120])
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 99, 100, 120])
 @pytest.mark.parametrize("fancy", [True, False])
 def test_the_table_fits_its_terminal(width, fancy):
     names = [result_of(name, 10.0**-i) for i, name in enumerate(["scipy.fftconvolve", *"abcdef"])]
     shown = lines(standings([*RESULTS, *names], width, fancy), width)
     assert max(map(len, shown)) <= width
     assert not any("…" in line for line in shown)
-    assert any("█" in line for line in shown) == fancy
+    assert any("█" in line for line in shown) == (fancy and width > 40)
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (120, ["time", "spread", "", "x dot", "x definition", "memory", "error"]),
+        (80, ["time", "", "x dot", "x definition", "memory", "error"]),
+        (72, ["time", "", "x dot", "x definition", "memory"]),
+        (60, ["time", "", "x dot", "x definition"]),
+        (45, ["time", "", "x dot"]),
+        (40, ["time", ""]),
+        (32, ["time"]),
+    ],
+)
+def test_a_narrow_terminal_has_the_columns_that_matter(width, heads):
+    shown = lines(standings(RESULTS, width, fancy=False), width)
+    head = [cell.strip() for cell in shown[1].strip("|").split("|")]
+    assert head == ["contender", *heads]
+    assert max(map(len, shown)) <= width
+    assert not any("…" in line or "..." in line for line in shown)
 
 
 def test_large_errors_are_whole_numbers():

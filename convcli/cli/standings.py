@@ -18,6 +18,9 @@ _SHORTEST_BAR, _LONGEST_BAR = 4, 24
 # What both kinds of tables have around a column, and once more.
 _AROUND = 3
 
+# Columns that a narrow terminal has no room for: the first goes first, and after all the bar.
+_SPARED = ("spread", "error", "memory", *(f"x {base}" for base in reversed(BASES)))
+
 # Others are what was raised; there is no room for that in a table.
 _VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
 
@@ -45,13 +48,14 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
         "error": ["" if r.error is None else digits(r.error) for r in ranked],
     }
     room = width - _width_of(columns) - _AROUND
-    if room < _SHORTEST_BAR:
-        for name in ("spread", "error"):
+    for name in _SPARED:
+        if room < _SHORTEST_BAR:
             room += _width_of({name: columns.pop(name)}) - 1
-    length = max(1, min(room, _LONGEST_BAR))
     shown = list(columns.items())
-    place = list(columns).index(f"x {BASES[0]}")
-    shown.insert(place, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+    if room >= _SHORTEST_BAR:
+        length = min(room, _LONGEST_BAR)
+        after = list(columns).index("spread" if "spread" in columns else "time") + 1
+        shown.insert(after, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
     table = _table(fancy)
     for name, _ in shown:
         left = name in ("contender", "")
