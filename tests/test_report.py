@@ -290,6 +290,12 @@ class TestTable:
         assert pair == str(most)
         assert most >= 100
 
+    @pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 79 + "…")])
+    def test_long_errors_are_shortened(self, length, shown):
+        failed = races.result("numba", 500, 500, 9, seconds=None, verdict="x" * length, error=None)
+        page = parsed(replace(races.race(), results=(failed,)))
+        assert rows_of(page.of_class("results")[0])["numba"][1][1] == shown
+
     def test_ratios_need_a_base(self):
         page = parsed(races.race(*ONE))
         assert rows_of(page.of_class("results")[0])["numba"][1][5:7] == ["\N{EN DASH}"] * 2
@@ -456,6 +462,28 @@ class TestBrowser:
             f"{EVERY.format('.results td')}.map(each => each.scrollWidth - each.clientWidth)"
         )
         assert max(cells) <= 1  # by rounding
+
+    def test_a_long_error_squeezes_nobody(self, browser, look, width, tmp_path):
+        """Names and figures stand in one line each, as they do without it."""
+        if width < 768:
+            pytest.skip("cards, not columns")
+        results = (
+            races.result("scipy.ndimage", 500, 500, 9),
+            races.result("numba", 500, 500, 9, seconds=None, verdict="no " * 200, error=None),
+            races.result("dot", 500, 500, 9, seconds=None, verdict="x" * 600, error=None),
+        )
+        path = tmp_path / "long.html"
+        path.write_text(written(replace(races.race(), results=results)), "utf-8")
+        ask = look(width)
+        browser.get(path.as_uri())
+        heights = ask(
+            f"{EVERY.format('.results tbody th')}.map(each => "
+            "{ const words = document.createRange(); words.selectNodeContents(each);"
+            " return words.getBoundingClientRect().height; })"
+        )
+        assert len(heights) == 3
+        assert max(heights) < 30
+        assert ask("document.documentElement.scrollWidth") <= width
 
     def test_the_plots_are_there_and_can_be_read(self, look, width):
         ask = look(width)

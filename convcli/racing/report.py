@@ -46,6 +46,9 @@ _THUMBNAIL = 96
 _WHITE = 4
 _LEVEL_OF_FLOATS = 1e-5
 
+# Letters of an error's text: a line of the table on a desktop.
+_LONGEST_VERDICT = 80
+
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 _Group = tuple[int, int, int, int]
@@ -221,13 +224,13 @@ def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
 
 
 def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
-    name = f'<th scope="row">{_name(result.contender)}</th>'
+    name = f'<th scope="row">{_text(result.contender)}</th>'
     form = _cell("form", _text(result.form))
     error = "&ndash;" if result.error is None else digits(result.error)
     part = 0.0
     if result.seconds is None:
         kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
-        verdict = f'<td class="{kind}" colspan="6">{_text(result.verdict)}</td>'
+        verdict = f'<td class="{kind}" colspan="6">{_text(_verdict(result))}</td>'
         cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
     else:
         fastest, slowest = bounds
@@ -249,6 +252,12 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
             + _cell("error", error)
         )
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
+
+
+def _verdict(result: Result) -> str:
+    """Return why there is no time, in a line: what was raised may be a page of its own."""
+    words = inert(result.verdict)
+    return words if len(words) <= _LONGEST_VERDICT else f"{words[: _LONGEST_VERDICT - 1]}…"
 
 
 def _cell(label: str, value: str) -> str:
