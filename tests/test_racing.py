@@ -291,9 +291,10 @@ def test_a_race_says_what_was_done():
     cases = cases_of([(20, 30), (30, 40)], kernels)
     found = race(
         picture(30, 40), cases, ["numpy", "fft dense"], 1, 20.0,
-        lambda number, results: seen.append((number, len(results))),
+        lambda number, results: seen.append((number, len(results))), "LAB",
     )  # fmt: skip
     assert found.kernel == "gaussian"
+    assert (found.mode, found.images_kernel) == ("LAB", (9, 9))
     assert {"processor", "cores", "Python", "numpy", "convcli"} <= set(found.machine)
     places = [(r.height, r.width, r.side, r.contender) for r in found.results]
     assert places == [

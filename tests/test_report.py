@@ -90,6 +90,12 @@ def decoded(source):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
+def notes_of(race):
+    """What is written beside the pictures."""
+    notes = [each.text for each in parsed(race).of_class("note")]
+    return [each for each in notes if not each.startswith(("Time is the best", "Amplified"))]
+
+
 def race_of_all():
     """Right, wrong, missing and extrapolated ones, and names that mean harm."""
     race = races.race(NAMES, SIZES, SIDES, HOSTILE, races.images(NAMES))
@@ -312,6 +318,50 @@ class TestPictures:
         expected = race_of_all().images
         for element, pixels in zip(images, expected.values(), strict=True):
             assert np.array_equal(decoded(element.attributes["src"]), pixels)
+
+    def test_they_say_which_picture_and_kernel(self):
+        race = races.race(*ONE, images=races.images(("numba",)))
+        (note,) = notes_of(replace(race, images_kernel=(13, 23)))
+        assert note == "90 x 60 pixels (0.0054 megapixels), kernel 13 x 23."
+        assert notes_of(race) == ["90 x 60 pixels (0.0054 megapixels)."]
+
+    @pytest.mark.parametrize("after", [("numba",), ("numba", "dot")])
+    def test_who_is_missing_is_named_and_why(self, after):
+        images = races.images(after, (500, 500, 1))
+        results = [
+            *(races.result(name, 500, 500, 9) for name in after),
+            races.result("definition", 500, 500, 9, measured_pixels=400),
+            races.result("numpy", 500, 500, 9, measured_pixels=400),
+            races.result("skimage", 500, 500, 9, seconds=None, verdict="wrong"),
+            races.result("fft", 500, 500, 9, seconds=None, verdict=f"<b>{'x' * 100}"),
+            races.result("scipy.ndimage", 500, 500, 17, seconds=None, verdict="wrong"),
+        ]
+        race = replace(races.race(images=images), results=tuple(results), images_kernel=(9, 9))
+        assert notes_of(race)[-1] == (
+            "Not among the pictures: definition, numpy (measured on a smaller picture); "
+            f"skimage (wrong); fft (<b>{'x' * 76}…)."
+        )
+
+    @pytest.mark.parametrize(("mode", "shape"), [("CMYK", (60, 90, 4)), ("LAB", (60, 90, 3))])
+    def test_other_colours_are_shown_by_their_first_channel(self, mode, shape):
+        """Else a PNG takes black ink for alpha, and a and b for green and blue."""
+        images = races.images(("numba",), shape)
+        race = replace(races.race(*ONE, images=images), mode=mode)
+        shown = [decoded(each.attributes["src"]) for each in parsed(race).all("img")]
+        for picture, pixels in zip(shown, images.values(), strict=True):
+            assert np.array_equal(picture, pixels[..., 0])
+        assert notes_of(race)[0].endswith(f" Shown is the first channel of {mode}, as grey.")
+
+    @pytest.mark.parametrize(
+        ("mode", "shape"),
+        [("RGBA", (60, 90, 4)), ("RGB;16", (60, 90, 3)), ("LA", (60, 90, 2)), ("I;16", (60, 90))],
+    )
+    def test_colours_of_a_png_are_shown_whole(self, mode, shape):
+        images = {"picture": np.full(shape, 7, np.uint8)}
+        race = replace(races.race(*ONE, images=images), mode=mode)
+        (shown,) = (decoded(each.attributes["src"]) for each in parsed(race).all("img"))
+        assert shown.shape == shape
+        assert "first channel" not in notes_of(race)[0]
 
     def test_every_pair_has_its_difference(self, page):
         (table,) = page.of_class("pairs")

@@ -147,6 +147,7 @@ def race(
     rounds: int,
     budget: float,
     on_change: OnChange | None = None,
+    mode: str = "",
 ) -> Race:
     """Race contenders over every case.
 
@@ -169,6 +170,8 @@ def race(
         Seconds for all of it but the imports and compilers. Who is not reached has no time.
     on_change : callable, optional
         See `OnChange`.
+    mode : str
+        The picture's, for `Race.mode`.
 
     Returns
     -------
@@ -213,6 +216,8 @@ def race(
         images={
             name: image[..., 0] if image.shape[2] == 1 else image for name, image in images.items()
         },
+        images_kernel=shown.kernel.shape,
+        mode=mode,
     )
 
 

@@ -94,7 +94,7 @@ def _page(race: Race) -> str:
         curves=_curves(race),
         table=_table(main, groups[main]),
         others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),
-        pictures="\n".join(_pictures(race.images)),
+        pictures="\n".join(_pictures(race)),
         machine="\n".join(
             f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in race.machine.items()
         ),
@@ -265,14 +265,17 @@ def _cell(label: str, value: str) -> str:
     return f'<td><span class="label" aria-hidden="true">{label}</span>{value}</td>'
 
 
-def _pictures(images: dict[str, Pixels]) -> Iterator[str]:
+def _pictures(race: Race) -> Iterator[str]:
     """Yield the pictures before and after, and what is between each two after."""
+    images = race.images
     if not images:
         return
     yield '<section aria-labelledby="pictures">\n<h2 id="pictures">Before and after</h2>'
+    yield f'<p class="note">{_images_named(race)}</p>'
     yield '<div class="pictures">'
     for name, pixels in images.items():
-        source = _data(_in_bytes(_smaller(pixels, _SHOWN, np.add), images["picture"]))
+        small = _smaller(_showable(pixels, race.mode), _SHOWN, np.add)
+        source = _data(_in_bytes(small, images["picture"]))
         before = name == "picture"
         words = "the picture before" if before else f"the picture after {_text(name)}"
         caption = "before" if before else f"after {_name(name)}"
@@ -283,6 +286,45 @@ def _pictures(images: dict[str, Pixels]) -> Iterator[str]:
     after = {name: pixels for name, pixels in images.items() if name != "picture"}
     if len(after) > 1:
         yield from _differences(after)
+    missing = _missing(race)
+    if missing:
+        yield f'<p class="note">Not among the pictures: {missing}.</p>'
+
+
+def _images_group(race: Race) -> _Group:
+    height, width = race.images["picture"].shape[:2]
+    return height, width, *(race.images_kernel or (0, 0))
+
+
+def _images_named(race: Race) -> str:
+    """Say which picture and kernel the images are of, and what of them can be seen."""
+    group = _images_group(race)
+    words = f"{_named(group) if race.images_kernel else _size(group)}."
+    if _is_strange(race.mode) and race.images["picture"].ndim == 3:
+        words += f" Shown is the first channel of {_text(race.mode)}, as grey."
+    return words
+
+
+def _missing(race: Race) -> str:
+    """Say who has no picture, by why not."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for result in race.results:
+        if _group(result) == _images_group(race) and result.contender not in race.images:
+            reason = _verdict(result) or "measured on a smaller picture"
+            names[reason].append(result.contender)
+    return "; ".join(
+        f"{', '.join(map(_name, each))} ({escape(reason)})" for reason, each in names.items()
+    )
+
+
+def _is_strange(mode: str) -> bool:
+    """Whether channels are other than a PNG's: CMYK, LAB."""
+    return mode.removesuffix(";16") not in ("", *_MODES.values())
+
+
+def _showable(pixels: Pixels, mode: str) -> Pixels:
+    """Return what a PNG can show: of other colours the first channel, as grey."""
+    return pixels[..., 0] if _is_strange(mode) and pixels.ndim == 3 else pixels
 
 
 def _differences(after: dict[str, Pixels]) -> Iterator[str]:

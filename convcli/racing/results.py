@@ -83,9 +83,16 @@ class Race:
         What each contender made of one of the pictures with one of the kernels, whole and
         ``(H, W[, C])``, by the contender's name; and "picture", what they were given. Those who
         were not timed on the whole picture, or were wrong, are not among them.
+    images_kernel : (int, int) or None
+        Rows and columns of the kernel of `images`.
+    mode : str
+        The picture's, a key of `convcli.image.MODES`, as the number of its channels does not tell
+        CMYK from RGBA; "" where it is grey or RGB, with or without alpha.
     """
 
     machine: dict[str, str]
     kernel: str
     results: tuple[Result, ...]
     images: dict[str, Pixels]
+    images_kernel: tuple[int, int] | None = None
+    mode: str = ""
