@@ -55,6 +55,8 @@ def result(name, height, width, side, **changes):
         "height": height,
         "width": width,
         "side": side,
+        "kernel_height": side,
+        "kernel_width": side,
         "seconds": seconds if is_for_it else None,
         "spread": 0.04,
         "rounds": 5,

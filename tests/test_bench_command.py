@@ -173,8 +173,8 @@ def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
 def result_of(contender, seconds, measured=2_000_000, **more):
     usual = {"spread": 0.25, "rounds": 2, "memory": 10**7, "error": 0.0, "verdict": ""}
     return Result(
-        contender, "method", "dense", height=1000, width=2000, side=9, seconds=seconds,
-        measured_pixels=measured, predicted=None, **(usual | more),
+        contender, "method", "dense", height=1000, width=2000, side=9, kernel_height=9,
+        kernel_width=9, seconds=seconds, measured_pixels=measured, predicted=None, **(usual | more),
     )  # fmt: skip
 
 
@@ -188,6 +188,12 @@ RESULTS = [
     result_of("absent", None, verdict="not installed", error=None, rounds=0),
     result_of("late", None, verdict="over budget", error=None, rounds=0),
 ]
+
+
+def test_the_tables_name_the_rows_and_columns_of_a_kernel(run):
+    text = run("bench", "--sizes", "0.001,0.002", "-k", "1 2 1", *QUICK).text
+    assert "kernel 1 x 3, by picture\n" in text
+    assert ", kernel 1 x 3\n" in text
 
 
 def lines(table, width=300):
@@ -212,14 +218,39 @@ def test_the_table_ranks_and_marks():
     ]
 
 
-@pytest.mark.parametrize("width", [80, 99, 100, 120])
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 99, 100, 120])
 @pytest.mark.parametrize("fancy", [True, False])
 def test_the_table_fits_its_terminal(width, fancy):
     names = [result_of(name, 10.0**-i) for i, name in enumerate(["scipy.fftconvolve", *"abcdef"])]
     shown = lines(standings([*RESULTS, *names], width, fancy), width)
     assert max(map(len, shown)) <= width
     assert not any("…" in line for line in shown)
-    assert any("█" in line for line in shown) == fancy
+    assert any("█" in line for line in shown) == (fancy and width > 40)
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (120, ["time", "spread", "", "x dot", "x definition", "memory", "error"]),
+        (80, ["time", "", "x dot", "x definition", "memory", "error"]),
+        (72, ["time", "", "x dot", "x definition", "memory"]),
+        (60, ["time", "", "x dot", "x definition"]),
+        (45, ["time", "", "x dot"]),
+        (40, ["time", ""]),
+        (32, ["time"]),
+    ],
+)
+def test_a_narrow_terminal_has_the_columns_that_matter(width, heads):
+    shown = lines(standings(RESULTS, width, fancy=False), width)
+    head = [cell.strip() for cell in shown[1].strip("|").split("|")]
+    assert head == ["contender", *heads]
+    assert max(map(len, shown)) <= width
+    assert not any("…" in line or "..." in line for line in shown)
+
+
+def test_large_errors_are_whole_numbers():
+    liar = result_of("liar", None, verdict="wrong", error=217.0)
+    assert " 217 " in "".join(lines(standings([liar], 80, fancy=False)))
 
 
 def test_what_the_signs_mean_is_said_where_they_are():

@@ -18,6 +18,7 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
+    digits,
     duration,
     is_extrapolated,
     place,
@@ -200,6 +201,22 @@ def is_dotted(line):
     return dashes is not None and dashes[0] < dashes[1]
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0.0, "0"),
+        (1.23e-7, "1.23e-07"),
+        (0.5, "0.5"),
+        (217.0, "217"),
+        (999.7, "1,000"),
+        (65535.0, "65,535"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_digits(number, words):
+    assert digits(number) == words
+
+
 class TestFigure:
     @pytest.mark.parametrize("across", ["size", "side"])
     def test_one_curve_a_contender_and_one_point_a_result(self, across):
@@ -281,6 +298,13 @@ class TestFigure:
         assert ["bars" if figure.axes[0].patches else "curves" for figure in figures] == kinds
         for figure in figures:
             assert len(figure.axes[0].patches) in (0, len(FEW))
+
+    def test_the_title_has_the_rows_and_columns_of_the_kernel(self):
+        race = races.race(("numba",), ((500, 500),), (23,))
+        flat = replace(race.results[0], kernel_height=13)
+        (axes,) = drawing.figure(replace(race, results=(flat,)), "side").axes
+        titles = [text.get_text() for text in axes.texts]
+        assert "gaussian kernel, 13 x 23; picture of 500 x 500" in titles
 
     def test_the_fastest_bar_is_on_top(self):
         race = races.race(FEW, ((500, 500),), (3,))

@@ -17,6 +17,7 @@ from convcli.kernels import gaussian_kernel
 from convcli.racing import contenders, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender, chosen
+from convcli.racing.curves import kernel_name
 from convcli.racing.files import as_csv, as_json, speed_beside
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import Case, cases_of, middle_of, race
@@ -270,6 +271,13 @@ def test_nobodys_fault_ends_the_race(monkeypatch):
     assert list(found.images) == ["picture", "numpy dense"]
 
 
+def test_a_kernel_is_named_by_its_rows_and_columns():
+    kernel = kernel_from([[1, 2, 1]])
+    (result,) = race(picture(20, 30), [Case(20, 30, kernel)], ["numpy dense"], 1, 20.0).results
+    assert (result.side, result.kernel_height, result.kernel_width) == (3, 1, 3)
+    assert kernel_name(result) == "1 x 3"
+
+
 def test_a_race_without_peers_is_fine(monkeypatch):
     monkeypatch.setattr(contenders, "find_spec", lambda name: None)
     names = [name for name, each in CONTENDERS.items() if each.kind == "peer"]
@@ -283,9 +291,10 @@ def test_a_race_says_what_was_done():
     cases = cases_of([(20, 30), (30, 40)], kernels)
     found = race(
         picture(30, 40), cases, ["numpy", "fft dense"], 1, 20.0,
-        lambda number, results: seen.append((number, len(results))),
+        lambda number, results: seen.append((number, len(results))), "LAB",
     )  # fmt: skip
     assert found.kernel == "gaussian"
+    assert (found.mode, found.images_kernel) == ("LAB", (9, 9))
     assert {"processor", "cores", "Python", "numpy", "convcli"} <= set(found.machine)
     places = [(r.height, r.width, r.side, r.contender) for r in found.results]
     assert places == [

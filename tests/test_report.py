@@ -90,6 +90,12 @@ def decoded(source):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
+def notes_of(race):
+    """What is written beside the pictures."""
+    notes = [each.text for each in parsed(race).of_class("note")]
+    return [each for each in notes if not each.startswith(("Time is the best", "Amplified"))]
+
+
 def race_of_all():
     """Right, wrong, missing and extrapolated ones, and names that mean harm."""
     race = races.race(NAMES, SIZES, SIDES, HOSTILE, races.images(NAMES))
@@ -181,6 +187,21 @@ class TestPage:
         assert len(list(page.all("table"))) == 1
         assert not list(page.all("h3", "img"))
 
+    @pytest.mark.parametrize(
+        ("sizes", "sides", "headings"),
+        [
+            (SIZES, SIDES, ["Time against image size", "Time against kernel side"]),
+            (SIZES[:1], SIDES, ["Time of each contender", "Time against kernel side"]),
+            (SIZES, SIDES[:1], ["Time against image size", "Time of each contender"]),
+            (SIZES[:1], SIDES[:1], ["Time of each contender"]),
+        ],
+    )
+    def test_bars_are_not_headed_as_curves(self, sizes, sides, headings):
+        page = parsed(races.race(("numba", "dot"), sizes, sides))
+        assert [each.text for each in page.all("h2")][: len(headings)] == headings
+        labels = [each.attributes["aria-label"] for each in page.all("svg")]
+        assert [label.split(";")[0] for label in labels[::2]] == headings
+
     def test_a_race_without_any_time_says_so(self):
         race = races.race(*ONE)
         none = replace(race.results[0], seconds=None, error=None, verdict="over budget")
@@ -232,6 +253,19 @@ class TestTable:
             "500 times as fast as dot and ≈ 1,500,000 times as fast as definition."
         )
 
+    def test_kernels_are_named_by_their_rows_and_columns(self):
+        wide, high = (
+            races.result("numba", 500, 500, 23, kernel_height=height, kernel_width=width)
+            for height, width in ((13, 23), (23, 13))
+        )
+        text = written(replace(races.race(), results=(wide, high))).replace("&nbsp;", " ")
+        page = Page(text).open[0]
+        captions = [next(table.all("caption")).text for table in page.of_class("results")]
+        assert sorted(each.rpartition(", ")[2] for each in captions) == [
+            "kernel 13 x 23", "kernel 23 x 13",
+        ]  # fmt: skip
+        assert "23 x 23" not in text
+
     def test_auto_wins_no_race_that_it_is_not_alone_in(self):
         """It is one of the others."""
         page = parsed(
@@ -251,6 +285,23 @@ class TestTable:
         assert row.of_class("wrong")
         assert not row.of_class("time")
 
+    def test_large_errors_are_whole_numbers(self):
+        images = races.images(("numba", "dot"))
+        images["dot"][5, 7] = images["numba"][5, 7] ^ 255
+        most = int(np.abs(images["dot"].astype(int) - images["numba"]).max())
+        wrong = races.result("numba", 500, 500, 9, seconds=None, verdict="wrong", error=217.0)
+        page = parsed(replace(races.race(images=images), results=(wrong,)))
+        assert rows_of(page.of_class("results")[0])["numba"][1][-1] == "217"
+        (pair,) = (each.text for each in page.of_class("pairs")[0].all("td") if each.text)
+        assert pair == str(most)
+        assert most >= 100
+
+    @pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 79 + "…")])
+    def test_long_errors_are_shortened(self, length, shown):
+        failed = races.result("numba", 500, 500, 9, seconds=None, verdict="x" * length, error=None)
+        page = parsed(replace(races.race(), results=(failed,)))
+        assert rows_of(page.of_class("results")[0])["numba"][1][1] == shown
+
     def test_ratios_need_a_base(self):
         page = parsed(races.race(*ONE))
         assert rows_of(page.of_class("results")[0])["numba"][1][5:7] == ["\N{EN DASH}"] * 2
@@ -267,6 +318,50 @@ class TestPictures:
         expected = race_of_all().images
         for element, pixels in zip(images, expected.values(), strict=True):
             assert np.array_equal(decoded(element.attributes["src"]), pixels)
+
+    def test_they_say_which_picture_and_kernel(self):
+        race = races.race(*ONE, images=races.images(("numba",)))
+        (note,) = notes_of(replace(race, images_kernel=(13, 23)))
+        assert note == "90 x 60 pixels (0.0054 megapixels), kernel 13 x 23."
+        assert notes_of(race) == ["90 x 60 pixels (0.0054 megapixels)."]
+
+    @pytest.mark.parametrize("after", [("numba",), ("numba", "dot")])
+    def test_who_is_missing_is_named_and_why(self, after):
+        images = races.images(after, (500, 500, 1))
+        results = [
+            *(races.result(name, 500, 500, 9) for name in after),
+            races.result("definition", 500, 500, 9, measured_pixels=400),
+            races.result("numpy", 500, 500, 9, measured_pixels=400),
+            races.result("skimage", 500, 500, 9, seconds=None, verdict="wrong"),
+            races.result("fft", 500, 500, 9, seconds=None, verdict=f"<b>{'x' * 100}"),
+            races.result("scipy.ndimage", 500, 500, 17, seconds=None, verdict="wrong"),
+        ]
+        race = replace(races.race(images=images), results=tuple(results), images_kernel=(9, 9))
+        assert notes_of(race)[-1] == (
+            "Not among the pictures: definition, numpy (measured on a smaller picture); "
+            f"skimage (wrong); fft (<b>{'x' * 76}…)."
+        )
+
+    @pytest.mark.parametrize(("mode", "shape"), [("CMYK", (60, 90, 4)), ("LAB", (60, 90, 3))])
+    def test_other_colours_are_shown_by_their_first_channel(self, mode, shape):
+        """Else a PNG takes black ink for alpha, and a and b for green and blue."""
+        images = races.images(("numba",), shape)
+        race = replace(races.race(*ONE, images=images), mode=mode)
+        shown = [decoded(each.attributes["src"]) for each in parsed(race).all("img")]
+        for picture, pixels in zip(shown, images.values(), strict=True):
+            assert np.array_equal(picture, pixels[..., 0])
+        assert notes_of(race)[0].endswith(f" Shown is the first channel of {mode}, as grey.")
+
+    @pytest.mark.parametrize(
+        ("mode", "shape"),
+        [("RGBA", (60, 90, 4)), ("RGB;16", (60, 90, 3)), ("LA", (60, 90, 2)), ("I;16", (60, 90))],
+    )
+    def test_colours_of_a_png_are_shown_whole(self, mode, shape):
+        images = {"picture": np.full(shape, 7, np.uint8)}
+        race = replace(races.race(*ONE, images=images), mode=mode)
+        (shown,) = (decoded(each.attributes["src"]) for each in parsed(race).all("img"))
+        assert shown.shape == shape
+        assert "first channel" not in notes_of(race)[0]
 
     def test_every_pair_has_its_difference(self, page):
         (table,) = page.of_class("pairs")
@@ -417,6 +512,28 @@ class TestBrowser:
             f"{EVERY.format('.results td')}.map(each => each.scrollWidth - each.clientWidth)"
         )
         assert max(cells) <= 1  # by rounding
+
+    def test_a_long_error_squeezes_nobody(self, browser, look, width, tmp_path):
+        """Names and figures stand in one line each, as they do without it."""
+        if width < 768:
+            pytest.skip("cards, not columns")
+        results = (
+            races.result("scipy.ndimage", 500, 500, 9),
+            races.result("numba", 500, 500, 9, seconds=None, verdict="no " * 200, error=None),
+            races.result("dot", 500, 500, 9, seconds=None, verdict="x" * 600, error=None),
+        )
+        path = tmp_path / "long.html"
+        path.write_text(written(replace(races.race(), results=results)), "utf-8")
+        ask = look(width)
+        browser.get(path.as_uri())
+        heights = ask(
+            f"{EVERY.format('.results tbody th')}.map(each => "
+            "{ const words = document.createRange(); words.selectNodeContents(each);"
+            " return words.getBoundingClientRect().height; })"
+        )
+        assert len(heights) == 3
+        assert max(heights) < 30
+        assert ask("document.documentElement.scrollWidth") <= width
 
     def test_the_plots_are_there_and_can_be_read(self, look, width):
         ask = look(width)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from convcli.racing.curves import digits, kernel_name
 from convcli.racing.files import BASES, speed_beside
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _SHORTEST_BAR, _LONGEST_BAR = 4, 24
 # What both kinds of tables have around a column, and once more.
 _AROUND = 3
+
+# Columns that a narrow terminal has no room for: the first goes first, and after all the bar.
+_SPARED = ("spread", "error", "memory", *(f"x {base}" for base in reversed(BASES)))
 
 # Others are what was raised; there is no room for that in a table.
 _VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
@@ -41,16 +45,17 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
         "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
         **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
         "memory": [_memory(result) for result in ranked],
-        "error": ["" if r.error is None else f"{r.error:.2g}" for r in ranked],
+        "error": ["" if r.error is None else digits(r.error) for r in ranked],
     }
     room = width - _width_of(columns) - _AROUND
-    if room < _SHORTEST_BAR:
-        for name in ("spread", "error"):
+    for name in _SPARED:
+        if room < _SHORTEST_BAR:
             room += _width_of({name: columns.pop(name)}) - 1
-    length = max(1, min(room, _LONGEST_BAR))
     shown = list(columns.items())
-    place = list(columns).index(f"x {BASES[0]}")
-    shown.insert(place, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+    if room >= _SHORTEST_BAR:
+        length = min(room, _LONGEST_BAR)
+        after = list(columns).index("spread" if "spread" in columns else "time") + 1
+        shown.insert(after, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
     table = _table(fancy)
     for name, _ in shown:
         left = name in ("contender", "")
@@ -129,7 +134,7 @@ def case_title(result: Result) -> str:
 
 
 def _sides(result: Result) -> str:
-    return f"{result.side} x {result.side}"
+    return kernel_name(result)
 
 
 def _picture(result: Result) -> str:

@@ -38,12 +38,13 @@ class Crossover:
 def results_across(race: Race, across: Across) -> list[Result]:
     """Return the results that one curve each can be drawn of, along x.
 
-    They share a kernel's side, or a picture's size: the one with the most points, the middle
+    They share a kernel's shape, or a picture's size: the one with the most points, the middle
     one of several.
     """
     groups: dict[tuple[int, ...], list[Result]] = defaultdict(list)
     for result in race.results:
-        fixed = (result.side,) if across == "size" else (result.height, result.width)
+        by_size = result.kernel_height, result.kernel_width
+        fixed = by_size if across == "size" else (result.height, result.width)
         groups[fixed].append(result)
     lengths = {
         fixed: len({place(result, across) for result in group}) for fixed, group in groups.items()
@@ -116,6 +117,16 @@ def described(crossover: Crossover, across: Across) -> str:
         f"a side of {crossover.place:.0f} pixels"
     )  # fmt: skip
     return f"{crossover.faster} overtakes {crossover.slower} at {where}"
+
+
+def kernel_name(result: Result) -> str:
+    """Say the kernel's rows and columns, as ``convcli kernel`` does: ``"13 x 23"``."""
+    return f"{result.kernel_height} x {result.kernel_width}"
+
+
+def digits(number: float) -> str:
+    """Say a number in three digits, and a large one in all: never ``"2.2e+02"``."""
+    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def duration(time: float) -> str:

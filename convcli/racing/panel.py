@@ -17,6 +17,7 @@ from convcli.racing.curves import (
     described,
     duration,
     is_extrapolated,
+    kernel_name,
     place,
     results_across,
     seconds,
@@ -110,12 +111,19 @@ class Panel:
         return {name: chr(ord("a") + number % 26) for number, name in enumerate(ending)}
 
     @cached_property
+    def heading(self) -> str:
+        """What a page writes above it: bars have no size or side that time is against."""
+        if self.is_bars:
+            return "Time of each contender"
+        return f"Time against {'image size' if self.across == 'size' else 'kernel side'}"
+
+    @cached_property
     def title(self) -> list[str]:
         """What is the same for all points."""
         result = self.all[0]
         title = f"{_plain(self.race.kernel)} kernel"
         if self.across == "size" or self.is_bars:
-            title += f", {result.side} x {result.side}"
+            title += f", {kernel_name(result)}"
         if self.across == "side" or self.is_bars:
             title += f"; picture of {result.width} x {result.height}"
         return self._wrapped(title, "bold")

@@ -127,6 +127,8 @@ class _Entrant:
             height=height,
             width=width,
             side=max(kernel.shape),
+            kernel_height=kernel.shape[0],
+            kernel_width=kernel.shape[1],
             seconds=best * scale if shown else None,
             spread=max(self.times) / best - 1 if shown and best else 0.0,
             rounds=len(self.times) if shown else 0,
@@ -145,6 +147,7 @@ def race(
     rounds: int,
     budget: float,
     on_change: OnChange | None = None,
+    mode: str = "",
 ) -> Race:
     """Race contenders over every case.
 
@@ -167,6 +170,8 @@ def race(
         Seconds for all of it but the imports and compilers. Who is not reached has no time.
     on_change : callable, optional
         See `OnChange`.
+    mode : str
+        The picture's, for `Race.mode`.
 
     Returns
     -------
@@ -217,6 +222,8 @@ def race(
         images={
             name: image[..., 0] if image.shape[2] == 1 else image for name, image in images.items()
         },
+        images_kernel=shown.kernel.shape,
+        mode=mode,
     )
 
 

@@ -20,14 +20,15 @@ from convcli import image
 from convcli.errors import inert
 from convcli.racing import drawing
 from convcli.racing.curves import (
-    Across,
     crossovers,
     described,
+    digits,
     duration,
     is_extrapolated,
     results_across,
     seconds,
 )
+from convcli.racing.panel import Panel
 from convcli.racing.results import Race, Result
 from convcli.types import Pixels
 from convcli.writing import new_file
@@ -45,10 +46,13 @@ _THUMBNAIL = 96
 _WHITE = 4
 _LEVEL_OF_FLOATS = 1e-5
 
+# Letters of an error's text: a line of the table on a desktop.
+_LONGEST_VERDICT = 80
+
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
-_Group = tuple[int, int, int]
-"""Height, width and the kernel's side."""
+_Group = tuple[int, int, int, int]
+"""Height, width and the kernel's height and width."""
 
 
 def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> None:
@@ -82,7 +86,7 @@ def _page(race: Race) -> str:
     template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
     groups: dict[_Group, list[Result]] = defaultdict(list)
     for result in race.results:
-        groups[result.height, result.width, result.side].append(result)
+        groups[_group(result)].append(result)
     main = _main_group(race, groups)
     return template.substitute(
         title=f"Race of the methods: {_text(race.kernel)} kernel",
@@ -90,7 +94,7 @@ def _page(race: Race) -> str:
         curves=_curves(race),
         table=_table(main, groups[main]),
         others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),
-        pictures="\n".join(_pictures(race.images)),
+        pictures="\n".join(_pictures(race)),
         machine="\n".join(
             f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in race.machine.items()
         ),
@@ -111,17 +115,21 @@ def _main_group(race: Race, groups: Iterable[_Group]) -> _Group:
     """Return the picture and kernel where both panels of the curves meet, if they do."""
     along_size = results_across(race, "size")[0]
     along_side = results_across(race, "side")[0]
-    meeting = along_side.height, along_side.width, along_size.side
+    meeting = (*_group(along_side)[:2], *_group(along_size)[2:])
     return meeting if meeting in groups else next(iter(groups))
 
 
+def _group(result: Result) -> _Group:
+    return result.height, result.width, result.kernel_height, result.kernel_width
+
+
 def _size(group: _Group) -> str:
-    height, width, _ = group
+    height, width, *_ = group
     return f"{width} x {height} pixels ({height * width / 1e6:.3g} megapixels)"
 
 
 def _named(group: _Group) -> str:
-    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[2]}"
+    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[3]}"
 
 
 def _lead(results: list[Result]) -> str:
@@ -136,10 +144,9 @@ def _lead(results: list[Result]) -> str:
         for name in ("dot", "definition")
         if (base := _timed(results, name)) is not None and base is not best
     ]
-    group = best.height, best.width, best.side
     return (
         f'<p class="lead"><strong>{_text(best.contender)}</strong> takes '
-        f"<strong>{duration(seconds(best))}</strong> for {_named(group)}"
+        f"<strong>{duration(seconds(best))}</strong> for {_named(_group(best))}"
         f"{', ' if ratios else ''}{' and '.join(ratios)}.</p>"
     )
 
@@ -159,18 +166,12 @@ def _ratio(result: Result, base: Result | None) -> str:
 
 
 def _curves(race: Race) -> str:
-    names: dict[Across, str] = {
-        "size": "Time against image size",
-        "side": "Time against kernel side",
-    }
-    shown = drawing.panels(race)
-    if len(shown) == 1:
-        names[shown[0]] = "Time of each contender"
     sections = []
-    for across in shown:
+    for across in drawing.panels(race):
+        heading = Panel(race, across, 0).heading
         results = results_across(race, across)
         found = [f" {described(each, across)}." for each in crossovers(results, across)]
-        label = _text(f"{names[across]}; the table has the numbers.{''.join(found)}")
+        label = _text(f"{heading}; the table has the numbers.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
             + drawing.svg(race, across, width=width).replace(
@@ -180,7 +181,7 @@ def _curves(race: Race) -> str:
             for name, width in (("wide", _WIDE), ("narrow", _NARROW))
         )
         sections.append(
-            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{names[across]}</h2>\n'
+            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{heading}</h2>\n'
             f"<figure>{plots}</figure>\n</section>"
         )
     return '<div class="curves">\n' + "\n".join(sections) + "\n</div>"
@@ -223,13 +224,13 @@ def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
 
 
 def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
-    name = f'<th scope="row">{_name(result.contender)}</th>'
+    name = f'<th scope="row">{_text(result.contender)}</th>'
     form = _cell("form", _text(result.form))
-    error = "&ndash;" if result.error is None else f"{result.error:.2g}"
+    error = "&ndash;" if result.error is None else digits(result.error)
     part = 0.0
     if result.seconds is None:
         kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
-        verdict = f'<td class="{kind}" colspan="6">{_text(result.verdict)}</td>'
+        verdict = f'<td class="{kind}" colspan="6">{_text(_verdict(result))}</td>'
         cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
     else:
         fastest, slowest = bounds
@@ -239,14 +240,12 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
         if sign:
             time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
         speed = result.height * result.width / 1e6 / result.seconds
-        memory = (
-            "&ndash;" if result.memory is None else (f"{sign}{_digits(result.memory / 1e6)} MB")
-        )
+        memory = "&ndash;" if result.memory is None else (f"{sign}{digits(result.memory / 1e6)} MB")
         cells = (
             form
             + f'<td class="time">{time}</td>'
             + _cell("spread", f"{result.spread:.0%}")
-            + _cell("MP/s", _digits(speed))
+            + _cell("MP/s", digits(speed))
             + _cell("memory", memory)
             + _cell("&times; dot", _ratio(result, bases[0]))
             + _cell("&times; definition", _ratio(result, bases[1]))
@@ -255,8 +254,10 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
 
 
-def _digits(number: float) -> str:
-    return f"{number:,.0f}" if number >= 1000 else f"{number:.3g}"
+def _verdict(result: Result) -> str:
+    """Return why there is no time, in a line: what was raised may be a page of its own."""
+    words = inert(result.verdict)
+    return words if len(words) <= _LONGEST_VERDICT else f"{words[: _LONGEST_VERDICT - 1]}…"
 
 
 def _cell(label: str, value: str) -> str:
@@ -264,14 +265,17 @@ def _cell(label: str, value: str) -> str:
     return f'<td><span class="label" aria-hidden="true">{label}</span>{value}</td>'
 
 
-def _pictures(images: dict[str, Pixels]) -> Iterator[str]:
+def _pictures(race: Race) -> Iterator[str]:
     """Yield the pictures before and after, and what is between each two after."""
+    images = race.images
     if not images:
         return
     yield '<section aria-labelledby="pictures">\n<h2 id="pictures">Before and after</h2>'
+    yield f'<p class="note">{_images_named(race)}</p>'
     yield '<div class="pictures">'
     for name, pixels in images.items():
-        source = _data(_in_bytes(_smaller(pixels, _SHOWN, np.add), images["picture"]))
+        small = _smaller(_showable(pixels, race.mode), _SHOWN, np.add)
+        source = _data(_in_bytes(small, images["picture"]))
         before = name == "picture"
         words = "the picture before" if before else f"the picture after {_text(name)}"
         caption = "before" if before else f"after {_name(name)}"
@@ -282,6 +286,45 @@ def _pictures(images: dict[str, Pixels]) -> Iterator[str]:
     after = {name: pixels for name, pixels in images.items() if name != "picture"}
     if len(after) > 1:
         yield from _differences(after)
+    missing = _missing(race)
+    if missing:
+        yield f'<p class="note">Not among the pictures: {missing}.</p>'
+
+
+def _images_group(race: Race) -> _Group:
+    height, width = race.images["picture"].shape[:2]
+    return height, width, *(race.images_kernel or (0, 0))
+
+
+def _images_named(race: Race) -> str:
+    """Say which picture and kernel the images are of, and what of them can be seen."""
+    group = _images_group(race)
+    words = f"{_named(group) if race.images_kernel else _size(group)}."
+    if _is_strange(race.mode) and race.images["picture"].ndim == 3:
+        words += f" Shown is the first channel of {_text(race.mode)}, as grey."
+    return words
+
+
+def _missing(race: Race) -> str:
+    """Say who has no picture, by why not."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for result in race.results:
+        if _group(result) == _images_group(race) and result.contender not in race.images:
+            reason = _verdict(result) or "measured on a smaller picture"
+            names[reason].append(result.contender)
+    return "; ".join(
+        f"{', '.join(map(_name, each))} ({escape(reason)})" for reason, each in names.items()
+    )
+
+
+def _is_strange(mode: str) -> bool:
+    """Whether channels are other than a PNG's: CMYK, LAB."""
+    return mode.removesuffix(";16") not in ("", *_MODES.values())
+
+
+def _showable(pixels: Pixels, mode: str) -> Pixels:
+    """Return what a PNG can show: of other colours the first channel, as grey."""
+    return pixels[..., 0] if _is_strange(mode) and pixels.ndim == 3 else pixels
 
 
 def _differences(after: dict[str, Pixels]) -> Iterator[str]:
@@ -318,11 +361,11 @@ def _difference(names: tuple[str, str], pair: tuple[Pixels, Pixels], level: floa
     small = _with_channels(_smaller(difference, _THUMBNAIL, np.maximum)).max(axis=2)
     largest = float(small.max())
     grey = np.clip(small * (255 / (_WHITE * level)), 0, 255).astype(np.uint8)
-    words = f"{_text(names[0])} and {_text(names[1])}: {largest:.3g} at most"
+    words = f"{_text(names[0])} and {_text(names[1])}: {digits(largest)} at most"
     height, width = grey.shape
     return (
         f'<td><img src="{_data(grey)}" alt="{words}" title="{words}" width="{width}" '
-        f'height="{height}">{largest:.2g}</td>'
+        f'height="{height}">{digits(largest)}</td>'
     )
 
 

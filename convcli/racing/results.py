@@ -22,7 +22,9 @@ class Result:
     height, width : int
         Pixels of the picture.
     side : int
-        Side of the kernel, the longer one where they differ.
+        Side of the kernel, the longer one where they differ: what curves have along x.
+    kernel_height, kernel_width : int
+        Rows and columns of the kernel.
     seconds : float or None
         Best round; None where it did not run or was wrong.
     spread : float
@@ -53,6 +55,8 @@ class Result:
     height: int
     width: int
     side: int
+    kernel_height: int
+    kernel_width: int
     seconds: float | None
     spread: float
     rounds: int
@@ -79,9 +83,16 @@ class Race:
         What each contender made of one of the pictures with one of the kernels, whole and
         ``(H, W[, C])``, by the contender's name; and "picture", what they were given. Those who
         were not timed on the whole picture, or were wrong, are not among them.
+    images_kernel : (int, int) or None
+        Rows and columns of the kernel of `images`.
+    mode : str
+        The picture's, a key of `convcli.image.MODES`, as the number of its channels does not tell
+        CMYK from RGBA; "" where it is grey or RGB, with or without alpha.
     """
 
     machine: dict[str, str]
     kernel: str
     results: tuple[Result, ...]
     images: dict[str, Pixels]
+    images_kernel: tuple[int, int] | None = None
+    mode: str = ""
