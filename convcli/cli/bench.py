@@ -117,12 +117,12 @@ def command(
     if kernel is not None and kernels is not None:
         raise ConvcliError("--kernel and --kernels exclude each other")
     given = _kernels(kernel, kernels)
-    picture, cases = _cases(input, sizes, given)
+    picture, cases, mode = _cases(input, sizes, given)
 
     from convcli.racing.race import middle_of, race
 
     with _noticed(), _shown_live(cases) as on_change:
-        result = race(picture, cases, names, rounds, budget, on_change)
+        result = race(picture, cases, names, rounds, budget, on_change, mode)
     if "-" not in files.values():
         _print(result, middle_of(cases))
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
@@ -190,7 +190,7 @@ def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
 
 def _cases(
     source: str | None, sizes: str | None, kernels: list[Kernel]
-) -> tuple[Pixels, list[Case]]:
+) -> tuple[Pixels, list[Case], str]:
     """Read or make the picture, as large as the largest size, and cross sizes with kernels."""
     from convcli.racing.pictures import check_memory, made, size_of, sized
     from convcli.racing.race import cases_of
@@ -198,7 +198,7 @@ def _cases(
     words = sizes.split(",") if sizes is not None else [] if source else ["0.25", "1", "4"]
     for word in words:  # before a picture is read
         size_of(word.strip(), _PROPORTIONS)
-    picture = None if source is None else _read(source)
+    picture, mode = (None, "") if source is None else _read(source)
     shape = _PROPORTIONS if picture is None else (picture.shape[0], picture.shape[1])
     parts = (4, 2, 1) if min(shape) >= _LEAST_CUT else (1,)
     own = [(shape[0] // part, shape[1] // part) for part in parts]
@@ -206,11 +206,11 @@ def _cases(
     height, width = (max(sides) for sides in zip(*wanted, strict=True))
     check_memory(height, width, 1 if picture is None else picture.shape[2])
     whole = made(height, width) if picture is None else sized(picture, height, width)
-    return whole, cases_of(wanted, kernels)
+    return whole, cases_of(wanted, kernels), mode
 
 
-def _read(source: str) -> Pixels:
-    """Read the first frame of a picture as ``(H, W, C)``; where it fails, say so and leave."""
+def _read(source: str) -> tuple[Pixels, str]:
+    """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
     from convcli import image
     from convcli.errors import ConvcliError, reason_of, shown
 
@@ -224,7 +224,7 @@ def _read(source: str) -> Pixels:
     if picture.frames > 1:
         typer.echo(f"convcli: {name}: the first of {picture.frames} frames races", err=True)
     pixels = picture.pixels
-    return pixels if pixels.ndim == 3 else pixels[..., None]
+    return pixels if pixels.ndim == 3 else pixels[..., None], picture.mode
 
 
 @contextmanager

@@ -105,8 +105,9 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
         yield f"not installed: {', '.join(missing)}"
     for r in results:
         if r.verdict == "wrong":
-            known = r.error is not None and math.isfinite(r.error)
-            how = f"off by up to {r.error:.3g} levels" if known else "of another shape or type"
+            how = "of another shape or type"
+            if r.error is not None and math.isfinite(r.error):
+                how = f"off by up to {digits(r.error)} levels"
             yield f"{r.contender} is wrong: {case_title(r)}, {how}"
         elif r.verdict not in _VERDICTS and r.verdict != "not installed":
             yield f"{r.contender} failed: {case_title(r)}: {r.verdict}"
