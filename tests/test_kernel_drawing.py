@@ -225,3 +225,22 @@ def test_no_colours_no_picture(terminal, environment):
     assert "\x1b" not in seen
     assert "0.25" in seen
     assert len(seen.splitlines()) == 7  # nor one in characters
+
+
+@pytest.mark.parametrize(
+    ("kernel", "columns", "shown"),
+    [
+        ("gaussian:1", 80, "0.159 "),  # of 0.1592, which a pipe gets
+        ("gaussian:1", 100, "0.1592 "),
+        ("gaussian:1", 30, "too wide for this terminal"),
+        ("sobel", 30, "-0.25 "),
+    ],
+)
+def test_the_numbers_fit_the_terminal(terminal, kernel, columns, shown):
+    seen = terminal("kernel", kernel, columns=columns, NO_COLOR="1").text
+    assert shown in seen
+    table = [
+        line for line in seen.splitlines() if line.startswith("\N{BOX DRAWINGS LIGHT VERTICAL}")
+    ]
+    assert all(len(line) <= columns for line in table)
+    assert bool(table) == ("wide" not in shown)

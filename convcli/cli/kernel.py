@@ -13,11 +13,14 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from convcli.kernel import Kernel, Weights
 
 # A larger table is not read.
 _MOST_SHOWN = 25
+# Of the largest weight.
+_DIGITS = 4
 
 # Rows and columns of the picture in a terminal: half of 24 lines, beside 12 of numbers.
 _PICTURE = 24
@@ -129,8 +132,7 @@ def _draw(kernel: Kernel, path: Path) -> None:
 def _show(kernel: Kernel) -> None:
     from rich.console import Console
 
-    # Wider than any table: rich would cut cells and break lines to fit the terminal; better
-    # that the terminal wraps them.
+    # Wider than any line: rich would break the factors to fit the terminal, which does so itself.
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
     total = 0 if kernel.is_derivative else kernel.sum()
@@ -176,26 +178,39 @@ def _print_picture(console: Console, kernel: Kernel) -> None:
 
 
 def _print_table(console: Console, weights: Weights) -> None:
+    """Print the weights: with fewer digits where a terminal is narrow, or a word where too narrow.
+
+    A pipe gets all of them.
+    """
+    for digits in (_DIGITS, _DIGITS - 1, _DIGITS - 2):
+        table = _table(weights, _number_format(weights, digits), console.is_terminal)
+        room = shutil.get_terminal_size().columns if console.is_terminal else console.width
+        if console.measure(table).maximum <= room:
+            console.print(table)
+            return
+    console.print("too wide for this terminal; save it with -o, draw it with --plot, or pipe it")
+
+
+def _table(weights: Weights, spec: str, is_terminal: bool) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(show_header=False, box=box.ROUNDED if console.is_terminal else box.ASCII)
+    table = Table(show_header=False, box=box.ROUNDED if is_terminal else box.ASCII)
     for _ in range(weights.shape[1]):
         table.add_column(justify="right", no_wrap=True)
-    spec = _number_format(weights)
     for row in weights.tolist():
         table.add_row(*(format(value, spec) if value else "0" for value in row))
-    console.print(table)
+    return table
 
 
-def _number_format(weights: Weights) -> str:
-    """Choose one format for all: 4 digits of the largest weight, fewer where none is lost."""
+def _number_format(weights: Weights, digits: int = _DIGITS) -> str:
+    """Choose one format for all: digits of the largest weight, fewer where none is lost."""
     import numpy as np
 
     largest = float(np.abs(weights).max())
     if largest > 0 and not 1e-4 <= largest < 1e6:
-        return ".3e"
-    decimals = max(0, 3 - math.floor(math.log10(largest or 1)))
+        return f".{digits - 1}e"
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest or 1)))
     while decimals > 0 and np.allclose(weights.round(decimals - 1), weights, rtol=1e-9, atol=0):
         decimals -= 1
     return f"z.{decimals}f"
