@@ -101,27 +101,31 @@ def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
     before = active_children()
     # A worker that is ended before it has put its signals right would run the parent's handlers.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    pool = None
     try:
-        _check_threads()
-        pool = ProcessPool(
-            workers,
-            id=f"convcli-{os.getpid()}-{next(_counter)}",
-            initializer=_attach,
-            initargs=described,
-        )
-    except (OSError, RuntimeError) as error:
-        for child in set(active_children()) - set(before):
-            child.kill()
-        raise ConvcliError(
-            f"worker processes cannot be started ({reason_of(error)}); "
-            "try --method numba, which uses threads"
-        ) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    try:
+        try:
+            _check_threads()
+            pool = ProcessPool(
+                workers,
+                id=f"convcli-{os.getpid()}-{next(_counter)}",
+                initializer=_attach,
+                initargs=described,
+            )
+        except BaseException as error:  # an interrupt too leaves none of half a pool
+            for child in set(active_children()) - set(before):
+                child.kill()
+            if not isinstance(error, (OSError, RuntimeError)):
+                raise
+            raise ConvcliError(
+                f"worker processes cannot be started ({reason_of(error)}); "
+                "try --method numba, which uses threads"
+            ) from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # an interrupt may come just here
         yield pool
     finally:
-        _stop(pool)
+        if pool is not None:
+            _stop(pool)
 
 
 def _check_threads() -> None:

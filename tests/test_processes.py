@@ -174,6 +174,22 @@ def test_an_interrupt_of_the_parent_ends_the_workers(worker_does):
     assert time.monotonic() - start < 5
 
 
+def test_an_interrupt_just_as_the_pool_is_ready_leaves_no_workers(monkeypatch):
+    real = signal.pthread_sigmask
+
+    def interrupted(how, mask):
+        before = real(how, mask)
+        if how == signal.SIG_SETMASK:
+            raise KeyboardInterrupt
+        return before
+
+    monkeypatch.setattr(signal, "pthread_sigmask", interrupted)
+    there = set(active_children())
+    with pytest.raises(KeyboardInterrupt):
+        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    assert set(active_children()) <= there
+
+
 def test_a_task_is_a_few_numbers(monkeypatch):
     sizes = []
     real = processes.ProcessPool.apipe
