@@ -164,6 +164,15 @@ def test_shared_memory_that_has_no_room_is_said(monkeypatch):
         convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler, also where the tests run with interrupts ignored, as behind an ``&``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_of_the_parent_ends_the_workers(worker_does):
     worker_does(wait_long)
     timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
