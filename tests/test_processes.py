@@ -166,7 +166,7 @@ def test_shared_memory_that_has_no_room_is_said(monkeypatch):
 
 @pytest.fixture
 def interruptible():
-    """Python's own handler, also where the tests run with interrupts ignored, as behind an ``&``."""
+    """Python's own handler, also where tests run with interrupts ignored, as behind an ``&``."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
