@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -119,9 +118,11 @@ def command(
     given = _kernels(kernel, kernels)
     picture, cases, mode = _cases(input, sizes, given)
 
+    from convcli.cli.notices import notices
     from convcli.racing.race import middle_of, race
 
-    with _noticed(), _shown_live(cases) as on_change:
+    # That loops are compiled, which on the first run takes longer than the race.
+    with notices(_say), _shown_live(cases) as on_change:
         result = race(picture, cases, names, rounds, budget, on_change, mode)
     if "-" not in files.values():
         _print(result, middle_of(cases))
@@ -228,20 +229,6 @@ def _read(source: str) -> tuple[Pixels, str]:
 
 
 @contextmanager
-def _noticed() -> Iterator[None]:
-    """Pass on that loops are compiled, which on the first run takes longer than the race."""
-    handler = logging.Handler()
-    handler.emit = lambda record: typer.echo(f"convcli: {record.getMessage()}", err=True)  # type: ignore[method-assign]
-    logger = logging.getLogger("convcli")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-@contextmanager
 def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
     """Show where everybody stands on standard error while it goes on, if that is a terminal."""
     if not sys.stderr.isatty():
@@ -273,6 +260,10 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
             live.update(table, refresh=True)
 
         yield show
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _is_fancy(encoding: str) -> bool:

@@ -6,8 +6,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import typer
 
 from convcli import image
 from convcli.ahead import begin
+from convcli.cli.notices import notices
 from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
 from convcli.formats import LOSSY
@@ -238,7 +239,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
         _report(outcome, shared, bar, alone=len(jobs) == 1)
 
     try:
-        with _bar(jobs, shared) as bar, _notices(bar, shared):
+        with _bar(jobs, shared) as bar, nullcontext() if shared.quiet else notices(bar.say):
             outcomes = batch.run(jobs, what, shared.workers, bar.regions_done)
             try:
                 for outcome in outcomes:
@@ -265,21 +266,6 @@ def _say_sum(jobs: list[Job], counts: dict[str, int], end: str) -> None:
     elif end and not counts["written"]:
         written = "" if jobs[0].target is None else "; nothing was written"
         _say(f"convcli: interrupted{written}")
-
-
-@contextmanager
-def _notices(bar: Bar, shared: Shared) -> Iterator[None]:
-    """Pass on what the package logs while it works: that it compiles, on the first run."""
-    handler = logging.Handler()
-    handler.emit = lambda record: bar.say(f"convcli: {record.getMessage()}")  # type: ignore[method-assign]
-    logger = logging.getLogger("convcli")
-    if not shared.quiet:
-        logger.setLevel(logging.INFO)
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 def _bar(jobs: list[Job], shared: Shared) -> Bar:
