@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import random
 
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
+from convcli.formats import FORMATS
 from tests import fuzz_pictures
 
 SEEDS = fuzz_pictures.seeds()
@@ -20,8 +23,21 @@ def lasting(milliseconds):
     return bytes(content)
 
 
+def resolved_by(stated):
+    """A TIFF of so many dots per inch."""
+    content = io.BytesIO()
+    Image.new("L", (4, 4)).save(content, "TIFF", dpi=(stated, stated))
+    return content.getvalue()
+
+
 # What was found once, by what was wrong then.
-FOUND = {"longer than a GIF can show it": bytes([8]) + lasting(700_000)}
+FOUND = {
+    "longer than a GIF can show it": bytes([8]) + lasting(700_000),
+    **{
+        f"a resolution of 0/0 for {name}": bytes([1 + number]) + resolved_by(IFDRational(0, 0))
+        for number, name in enumerate(FORMATS)
+    },
+}
 
 
 @pytest.fixture(autouse=True)

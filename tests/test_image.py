@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import EpsImagePlugin, ExifTags, Image, PngImagePlugin
+from PIL.TiffImagePlugin import IFDRational
 
 import convcli
 from convcli import ConvcliError, memory
@@ -514,6 +515,33 @@ def test_a_tiff_without_a_resolution_gets_none(picture_file):
     path = picture_file("a.tif")
     assert opened(path.read_bytes()).info["dpi"] == (1, 1)  # Pillow's way to say nothing
     assert "dpi" not in read(path).metadata
+
+
+@pytest.mark.parametrize("target", KEPT)
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        *((value, False) for value in (IFDRational(0, 0), IFDRational(1, 0), 0.0, 1e-6, 1.2e8)),
+        *((value, True) for value in (0.6, 72.5, 254_000.0, 1e8)),
+    ],
+)
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_resolution_that_no_format_holds_is_left_out(pixels, target, stated, kept, tagged):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "TIFF", dpi=(stated, stated))
+    picture = read(content.getvalue())
+    assert ("dpi" in picture.metadata) is kept
+    if not tagged:  # a TIFF says it among its tags, too
+        del picture.metadata["exif"]
+    encoded = io.BytesIO()
+    notes = write(picture, encoded, target)
+    got = metadata_in(encoded.getvalue()).get("dpi", (1, 1))
+    lost = target == "JPEG" and stated > 65535 and not tagged
+    assert ("its resolution, too fine for JPEG, left out" in notes) is (kept and lost)
+    if kept and not lost and "dpi" in KEPT[target]:
+        assert got == pytest.approx((stated, stated), abs=0.6)
+    elif not kept or not tagged:
+        assert got in ((1, 1), (72, 72), (96, 96), (0, 0))
 
 
 @pytest.mark.parametrize("target", ["PNG", "JPEG"])

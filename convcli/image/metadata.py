@@ -15,6 +15,7 @@ from convcli.formats import FORMATS
 # Windows' title to subject. A TIFF's other tags say how its samples were stored.
 _EXIF_KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853, 36867,
               *range(40091, 40096)}  # fmt: skip
+_RESOLUTION = {282, 283}
 _XMP_TAG = 700
 
 # Text that Pillow keeps under another name as well.
@@ -23,6 +24,11 @@ _NO_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif")
 # The colour space that an ICC profile names in its header, for the modes that it can describe.
 _ICC_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I": b"GRAY", "F": b"GRAY", "RGB": b"RGB ",
                "RGBA": b"RGB ", "CMYK": b"CMYK", "LAB": b"Lab "}  # fmt: skip
+
+# In dots per inch: PNG and BMP count dots per metre, from one to 2**32 - 1, TIFF can say more and
+# JPEG has two bytes for dots per inch. Pillow would write what is left of a larger number.
+_COARSEST, _FINEST = 0.0254, 0.0254 * (2**32 - 1)
+_FINEST_JPEG = 65535
 
 # The most bytes in a segment of a JPEG, less the longest header of those that are not split
 # (XMP's, 29 bytes): ITU-T T.81 gives the length two bytes, which count themselves.
@@ -69,8 +75,12 @@ def metadata_of(
     notes = []
     kept = ("icc_profile", "dpi", "comment")
     metadata = {key: image.info[key] for key in kept if image.info.get(key)}
+    unsaid: set[int] = set()
     if metadata.get("dpi") == (1, 1):  # what Pillow says of a TIFF that says nothing
         del metadata["dpi"]
+    elif not all(_COARSEST <= value <= _FINEST for value in metadata.get("dpi", ())):
+        del metadata["dpi"]  # 0/0 says nothing either, and stops those who read it
+        unsaid = _RESOLUTION
     if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
         del metadata["icc_profile"]
         notes.append("its colour profile, which does not describe its pixels, was left out")
@@ -89,7 +99,7 @@ def metadata_of(
             if block in exif and ExifTags.IFD.Interop in exif.get_ifd(block):
                 exif.get_ifd(ExifTags.IFD.Interop)
         exif.bigtiff = False
-        for tag in set(exif) - _EXIF_KEPT:
+        for tag in set(exif) - (_EXIF_KEPT - unsaid):
             del exif[tag]
         _keep_bytes(exif)
         if exif:
@@ -153,6 +163,10 @@ def settings_for(
     notes = [f"{format_name} has no place for its {_joined(left)}, left out"] if left else []
     found = {key: value for key, value in found.items() if key in kept}
     if format_name == "JPEG":
+        if max(found.get("dpi", (0,))) > _FINEST_JPEG:
+            del found["dpi"]
+            if _RESOLUTION.isdisjoint(exif_of(found.get("exif", b""))):
+                notes.append("its resolution, too fine for JPEG, left out")
         for key in ("exif", "xmp", "comment"):
             if len(found.get(key, b"")) > _JPEG_SEGMENT:
                 del found[key]
