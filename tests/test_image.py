@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import IFDRational
 import convcli
 from convcli import ConvcliError, memory
 from convcli.formats import FORMATS
-from convcli.image import Picture, buffers, decoding, deep, limit_pixels, read, write
+from convcli.image import Picture, buffers, decoding, deep, limit_pixels, metadata, read, write
 from convcli.padded import buffer_of
 
 # What Pillow can write, and the mode in which it is filtered and written again.
@@ -542,6 +542,13 @@ def test_a_resolution_that_no_format_holds_is_left_out(pixels, target, stated, k
         assert got == pytest.approx((stated, stated), abs=0.6)
     elif not kept or not tagged:
         assert got in ((1, 1), (72, 72), (96, 96), (0, 0))
+
+
+@pytest.mark.parametrize("stated", [b"300", "300", (1, 2)], ids=repr)
+def test_a_resolution_that_is_no_number_is_left_out(pixels, stated):
+    image = Image.fromarray(pixels)
+    image.info["dpi"] = (stated, stated)  # as Pillow reads it off a TIFF of any type
+    assert metadata.metadata_of(image, image, "RGB") == ({}, [])
 
 
 @pytest.mark.parametrize("target", ["PNG", "JPEG"])

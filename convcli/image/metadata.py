@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from numbers import Real
 from typing import Any
 
 from PIL import ExifTags, Image, ImageOps
@@ -75,12 +76,10 @@ def metadata_of(
     notes = []
     kept = ("icc_profile", "dpi", "comment")
     metadata = {key: image.info[key] for key in kept if image.info.get(key)}
-    unsaid: set[int] = set()
-    if metadata.get("dpi") == (1, 1):  # what Pillow says of a TIFF that says nothing
-        del metadata["dpi"]
-    elif not all(_COARSEST <= value <= _FINEST for value in metadata.get("dpi", ())):
-        del metadata["dpi"]  # 0/0 says nothing either, and stops those who read it
-        unsaid = _RESOLUTION
+    stated = metadata.get("dpi", (1, 1))  # which Pillow says of a TIFF that says nothing
+    unsaid = set() if _is_resolution(stated) else _RESOLUTION
+    if stated == (1, 1) or unsaid:
+        metadata.pop("dpi", None)
     if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
         del metadata["icc_profile"]
         notes.append("its colour profile, which does not describe its pixels, was left out")
@@ -109,6 +108,11 @@ def metadata_of(
     if xmp := image.info.get("xmp"):
         metadata["xmp"] = xmp if isinstance(xmp, bytes) else str(xmp).encode()
     return metadata, notes
+
+
+def _is_resolution(stated: Any) -> bool:
+    """Say whether this is one: a TIFF says 0/0, which is no number, or bytes, as it likes."""
+    return all(isinstance(value, Real) and _COARSEST <= float(value) <= _FINEST for value in stated)
 
 
 def _keep_bytes(exif: Image.Exif) -> None:
