@@ -551,6 +551,18 @@ def test_a_resolution_that_is_no_number_is_left_out(pixels, stated):
     assert metadata.metadata_of(image, image, "RGB") == ({}, [])
 
 
+@pytest.mark.parametrize("to_file", [True, False])
+def test_metadata_that_an_encoder_stumbles_over_are_named_as_what_may_be_wrong(
+    tmp_path, pixels, to_file
+):
+    picture = Picture(pixels, "RGB", "PNG", {"dpi": ("300", "300")})
+    path = tmp_path / "a.png"
+    with pytest.raises(ConvcliError, match="--strip, which leaves its metadata out, may help"):
+        write(picture, path if to_file else io.BytesIO(), "PNG")
+    assert not path.exists()
+    write(picture, path if to_file else io.BytesIO(), "PNG", strip=True)
+
+
 @pytest.mark.parametrize("target", ["PNG", "JPEG"])
 def test_how_a_tiff_stored_its_samples_is_not_told_of_the_result(pixels, target):
     exif = opened(written(read(described(pixels, "TIFF")), target)).getexif()

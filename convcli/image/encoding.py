@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from convcli.errors import ConvcliError, reason_of
 from convcli.formats import LOSSY, check_frames, check_size, mode_for
 from convcli.image import deep
 from convcli.image.buffers import image_over, signed_lab
@@ -87,17 +88,26 @@ def write(
     check_frames(format_name, picture.format, picture.frames)
     notes: dict[str, None] = {}  # in order, each once
     encode = partial(_encode, quality=quality, png_level=png_level, workers=workers, strip=strip)
-    if isinstance(target, Path):
-        with new_file(target, overwrite) as file:
-            encode(picture, format_name, file, notes)
-    else:
+    try:
+        if isinstance(target, Path):
+            with new_file(target, overwrite) as file:
+                encode(picture, format_name, file, notes)
+            return tuple(notes)
         # Pillow seeks in what it writes to, which a pipe does not allow.
         encoded = io.BytesIO()
         encode(picture, format_name, encoded, notes)
-        rest = memoryview(encoded.getvalue())
-        while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
-            rest = rest[target.write(rest) :]
-        target.flush()
+    except (ConvcliError, OSError, MemoryError):
+        raise
+    except Exception as error:  # encoders stumble over metadata that decoders took
+        if strip or not picture.metadata:
+            raise
+        raise ConvcliError(
+            f"{reason_of(error)}; --strip, which leaves its metadata out, may help"
+        ) from error
+    rest = memoryview(encoded.getvalue())
+    while rest:  # under PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
+        rest = rest[target.write(rest) :]
+    target.flush()
     return tuple(notes)
 
 
