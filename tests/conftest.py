@@ -21,6 +21,7 @@ from skimage import data
 from convcli import planning
 from convcli.cli import main
 from convcli.loops import overlap_add
+from tests.terminals import seen
 
 
 @dataclass(frozen=True)
@@ -136,16 +137,7 @@ def terminal():
         os.close(theirs)
         process.stdin.write(stdin)
         process.stdin.close()
-        shown = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # how Linux says that the other side was closed
-                break
-            if not part:
-                break
-            shown += part
-        os.close(ours)
+        shown = seen(ours)
         return Result(process.wait(60), shown.replace(b"\r\n", b"\n"), "")
 
     return call

@@ -17,6 +17,7 @@ from convcli.racing import drawing, report
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
+from tests.terminals import visible
 
 QUICK = ("--methods", "numpy,numpy-dense,winograd", "--rounds", "1", "--budget", "5")
 
@@ -282,6 +283,26 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     assert "everybody gets ready" in result.err
     assert "1 of 1" in result.err
     assert "numpy dense" in result.err
+
+
+def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
+    def interrupted(image, kernel):
+        if kernel.shape == (3, 3) or image.shape[0] == 1:
+            return image
+        raise SystemExit(9)  # as the handler of signals does, with 128 more, and the process dies
+
+    monkeypatch.setitem(CONTENDERS, "last", Contender("peer", "dense", interrupted))
+    monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(
+        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
+    )
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    argv = ("--sizes", "0.001", "--kernels", "3,5", "--methods", "numpy,last")
+    result = run("bench", *argv)
+    assert (result.status, result.out) == (9, b"")
+    assert "contender" in visible(result.err)[0]
 
 
 def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folder, monkeypatch):

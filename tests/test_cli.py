@@ -23,6 +23,7 @@ from convcli import image
 from convcli.cli.progress import Bar
 from convcli.image import read
 from convcli.kernel import kernel_from
+from tests.terminals import seen, visible
 
 COMMANDS = {
     "blur": ("--sigma", "1"),
@@ -856,36 +857,11 @@ def on_terminal(argv, cwd, patience=0, status=0):
         env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
     )
     os.close(theirs)
-    shown = b""
     with process:
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # how Linux says that the other side was closed
-                break
-            if not part:
-                break
-            shown += part
+        shown = seen(ours)
         out = process.stdout.read()
-    os.close(ours)
     assert process.returncode == status
     return shown.decode(), out.decode()
-
-
-def visible(text):
-    """Return the lines that are left after what was erased, as a terminal would show them."""
-    lines, row = [""], 0
-    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
-        if token == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif token == "\x1b[2K":
-            lines[row] = ""
-        elif re.fullmatch(r"\x1b\[\d*A", token):
-            row -= int(token[2:-1] or 1)
-        elif token[0] not in "\x1b\r":
-            lines[row] = token if lines[row] == "" else lines[row] + token
-    return [line for line in lines if line.strip()]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.terminals import seen
+
 BLUR = ("blur", "--sigma", "1", "-m", "numpy")
 PATIENCE = 60  # seconds that nothing here takes, unless it hangs
 
@@ -402,16 +404,7 @@ def test_a_bar_on_an_odd_terminal(folder, settings):
     env = os.environ | {"TERM": "xterm", "COLUMNS": "80"} | settings
     process = start(*BLUR, "-r", "in", "-o", "out", "in/x", patch=patch, stderr=theirs, env=env)
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side was closed
-            break
-        if not part:
-            break
-        shown += part
-    os.close(ours)
+    shown = seen(ours)
     assert ended(process)[0] == 1
     assert b"Traceback" not in shown
     assert b"6 written, 1 failed, 0 skipped" in shown

@@ -259,7 +259,11 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
             table.caption = f"{number + 1} of {len(cases)}"
             live.update(table, refresh=True)
 
-        yield show
+        try:
+            yield show
+        except (KeyboardInterrupt, SystemExit):
+            live.transient = False  # what was measured so far stays in sight
+            raise
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,37 @@
+"""What a program says to a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+
+
+def seen(ours: int) -> bytes:
+    """Read a terminal until nobody writes to it any more, and close it."""
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # how Linux says that the other side was closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    return shown
+
+
+def visible(text: str) -> list[str]:
+    """Return the lines that are left after what was erased, as a terminal would show them."""
+    lines, row = [""], 0
+    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
+        if token == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif token == "\x1b[2K":
+            lines[row] = ""
+        elif re.fullmatch(r"\x1b\[\d*A", token):
+            row -= int(token[2:-1] or 1)
+        elif token[0] not in "\x1b\r":
+            lines[row] = token if lines[row] == "" else lines[row] + token
+    return [line for line in lines if line.strip()]
