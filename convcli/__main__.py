@@ -11,9 +11,9 @@ def program() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    from convcli import cli
+    from convcli.cli.program import start
 
-    cli.program()
+    start()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def begin(
-    read: Callable[[Callable[[int], None]], Picture],
+    read: Callable[..., Picture],
 ) -> Callable[[], tuple[Picture, float]]:
     """Read a picture in a thread, and come back as soon as its decoding has begun.
 
@@ -22,7 +22,7 @@ def begin(
     Parameters
     ----------
     read : callable
-        ``read(on_decode)``: `convcli.image.read`, with its other arguments bound.
+        ``read(on_decode=...)``: `convcli.image.read`, with its other arguments bound.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def begin(
     def run() -> None:
         start = time.perf_counter()
         try:
-            picture = read(lambda _size: known.set())
+            picture = read(on_decode=lambda _size: known.set())
             pictures.append((picture, time.perf_counter() - start))
         except BaseException as error:
             errors.append(error)

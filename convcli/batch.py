@@ -17,8 +17,9 @@ from typing import Literal, NamedTuple
 
 from convcli import image, memory
 from convcli.costs import reading_cost, writing_cost
-from convcli.errors import reason_of, shown
-from convcli.image import Grey, Picture
+from convcli.errors import ConvcliError, reason_of, shown
+from convcli.image import Picture
+from convcli.image.picture import WITH_ALPHA
 from convcli.jobs import Job
 from convcli.planning import Plan, worker_count
 from convcli.types import OnProgress, Options, Pixels
@@ -53,8 +54,9 @@ class Stage(NamedTuple):
 class Outcome:
     """What became of a job.
 
-    `megapixels` and `plan` are those of a picture that was filtered; `error` is the
-    exception of one that failed, and `reason` its one line, or why it was not tried.
+    `megapixels` and `plan` are those of a picture that was filtered, `size` is its width and
+    height and `result_size` those of the result; `error` is the exception of one that failed,
+    and `reason` its one line, or why it was not tried.
     """
 
     job: Job
@@ -63,6 +65,7 @@ class Outcome:
     error: BaseException | None = None
     seconds: float = 0.0
     size: tuple[int, int] = (0, 0)
+    result_size: tuple[int, int] = (0, 0)
     pixels: int = 0
     mode: str = ""
     frames: int = 1
@@ -82,38 +85,29 @@ class Filter:
 
     Attributes
     ----------
-    apply : callable
-        ``apply(picture, options)``: a verb of `convcli.filters` with its own arguments bound.
+    verb : callable
+        ``verb(pixels, **options)``: one of `convcli.filters` with its own arguments bound.
     options : Options
         What every picture's options begin with.
-    grey, luma
-        What colour becomes, as for `convcli.image.read`.
+    read, write : callable
+        `convcli.image.read` and `convcli.image.write` with what is asked for bound. Without
+        `write` no more than the first frame is filtered.
     begun : dict
         Pictures whose reading has begun, by their jobs: what waits for each and returns it.
-    quality, png_level, strip, overwrite
-        As for `convcli.image.write`.
     look : callable, optional
         Shown the first frame of a picture as it was read, then as it was filtered.
-    write : bool
-        Whether the results are written at all; without, no more than the first frame is
-        filtered.
     """
 
-    apply: Callable[[Picture, Options], Pixels]
+    verb: Callable[..., Pixels]
     options: Options
-    grey: Grey | None = None
-    luma: bool = False
+    read: Callable[..., Picture] = image.read
+    write: Callable[..., tuple[str, ...]] | None = image.write
     begun: dict[Job, Callable[[], tuple[Picture, float]]] = field(default_factory=dict)
-    quality: int | None = None
-    png_level: int | None = None
-    strip: bool = False
-    overwrite: bool = False
     look: Callable[[Picture], None] | None = None
-    write: bool = True
 
 
 def run(
-    jobs: list[Job], what: Filter, workers: int | None, on_progress: OnProgress | None = None
+    jobs: list[Job], filter_: Filter, workers: int | None, on_progress: OnProgress | None = None
 ) -> Generator[Outcome]:
     """Do the jobs, several at a time, and yield each one's outcome as it is known.
 
@@ -137,7 +131,7 @@ def run(
             yield Outcome(job, status, job.problem)
         else:
             todo.append(job)
-    tiled = what.options.get("method") == "tiled"
+    tiled = filter_.options.get("method") == "tiled"
     at_once = 1 if tiled else max(1, min(cores, len(todo)))
     stopping = threading.Event()
     no_room: list[str] = []
@@ -148,7 +142,7 @@ def run(
         if on_progress and len(todo) == 1:
             on_progress(done, total)
 
-    options = Options(**what.options)
+    options = Options(**filter_.options)
     options["workers"] = max(1, cores // at_once)
     options["pictures"] = max(1, len(todo))
     options["scratch"] = True
@@ -159,7 +153,7 @@ def run(
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = _outcome(job, what, options, take)
+            outcome = _outcome(job, filter_, options, take)
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -229,7 +223,7 @@ class _Memory:
                 self._changed.notify_all()
 
 
-def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], None]) -> Outcome:
+def _outcome(job: Job, filter_: Filter, options: Options, take: Callable[[int], None]) -> Outcome:
     """Read, filter and write one picture; whatever goes wrong is that picture's outcome.
 
     `take` is called with the bytes that the picture will take, and may wait for them.
@@ -237,6 +231,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
     start = time.perf_counter()
     clock = _Clock()
     doing = ""
+    workers = options["workers"] or 1
     plans: list[Plan] = []
     pixels = 0
 
@@ -249,7 +244,7 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         nonlocal pixels
         pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with clock.at("filter"):
-            return frame.with_pixels(what.apply(frame, own))
+            return frame.with_pixels(filter_.verb(frame.pixels, **fitted(own, frame.mode)))
 
     def read(frames: Iterator[Picture]) -> Picture:
         with clock.at("read"):
@@ -266,41 +261,34 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
             doing = encoding
 
     try:
-        ahead = job in what.begun
+        ahead = job in filter_.begun
         if ahead:
-            picture, took = what.begun.pop(job)()
+            picture, took = filter_.begun.pop(job)()
             clock.seconds["read"] = took
             take(2 * picture.pixels.nbytes)
         else:
             source = sys.stdin.buffer.read() if job.source is None else job.source
             with clock.at("read"):
-                picture = image.read(source, job.format, what.grey, what.luma, take)
+                picture = filter_.read(source, job.format, on_decode=take)
         height, width = picture.pixels.shape[:2]
         format_name = job.format or picture.format
-        count = picture.frames if what.write else 1
+        count = picture.frames if filter_.write else 1
         reading = reading_cost(picture.format, count * picture.pixels.nbytes)
-        if what.look:
-            what.look(picture)
+        if filter_.look:
+            filter_.look(picture)
         result = replace(filtered(picture, 0, count), later=later(picture.later, count))
         del picture  # encoding needs its memory
-        if what.look:
-            what.look(result)
+        if filter_.look:
+            filter_.look(result)
         output = "to standard output" if job.target is None else shown(job.target)
         doing = f"cannot write {output}: "
         notes = result.notes
-        if what.write:
+        if filter_.write:
             if job.target is not None:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
             with clock.at("write"):
-                notes = image.write(
-                    result,
-                    job.target or sys.stdout.buffer,
-                    format_name,
-                    quality=what.quality,
-                    png_level=what.png_level,
-                    workers=options["workers"] or 1,
-                    strip=what.strip,
-                    overwrite=what.overwrite,
+                notes = filter_.write(
+                    result, job.target or sys.stdout.buffer, format_name, workers=workers
                 )
     except BrokenPipeError:
         raise  # nobody reads standard output any more, and nothing else is of use
@@ -310,14 +298,15 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         Stage("read", reading, clock.seconds["read"], _AHEAD if ahead else ""),
         Stage("filter", sum(plan.seconds for plan in plans), clock.seconds["filter"]),
     ]
-    if what.write:
-        writing = writing_cost(format_name, count * result.pixels.nbytes, options["workers"] or 1)
+    if filter_.write:
+        writing = writing_cost(format_name, count * result.pixels.nbytes, workers)
         stages.append(Stage("write", writing, clock.seconds["write"]))
     return Outcome(
         job,
-        "written" if what.write else "shown",
+        "written" if filter_.write else "shown",
         seconds=time.perf_counter() - start,
         size=(width, height),
+        result_size=(result.pixels.shape[1], result.pixels.shape[0]),
         pixels=pixels,
         mode=result.mode,
         frames=count,
@@ -325,6 +314,13 @@ def _outcome(job: Job, what: Filter, options: Options, take: Callable[[int], Non
         notes=notes,
         stages=tuple(stages),
     )
+
+
+def fitted(options: Options, mode: str) -> Options:
+    """Fit the options to a picture's mode: not every one has an alpha."""
+    if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
+        raise ConvcliError(f"--linear decodes sRGB, and a picture of mode {mode} has none")
+    return options if mode in WITH_ALPHA else {**options, "alpha": "straight"}
 
 
 class _Clock:

@@ -48,6 +48,11 @@ def blur(
     ndarray
         The image's shape and dtype.
 
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
+
     Notes
     -----
     With both sigmas at 6.4 or more and no cut asked for, uint8 is blurred by way of a
@@ -99,6 +104,11 @@ def edge(
     -------
     ndarray, (H, W)
         dtype of the image.
+
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
     """
     if show not in SHOWS:
         raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
@@ -155,6 +165,11 @@ def sharpen(
     -------
     ndarray
         The image's shape and dtype.
+
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
     """
     at_least_0(amount=amount, threshold=threshold)
     kernel = gaussian_kernel(sigma)

@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
     "TIFF": Format(
         (".tif", ".tiff"),
         ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
-        {},
+        {"LA;16": "RGBA;16"},  # Pillow does not read what it would be
         ("icc_profile", "dpi", "exif", "xmp"),
         "pages",
     ),

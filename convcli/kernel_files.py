@@ -69,8 +69,9 @@ def save_kernel(kernel: Kernel, path: Path) -> None:
 def _read_file(path: Path) -> Kernel:
     try:
         status = path.stat()
-        if stat.S_ISFIFO(status.st_mode):  # to open it may wait for ever
-            raise ConvcliError(f"kernel {shown(path)}: is a pipe; keep it in a file")
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            # To open a pipe may wait for ever, and a device may have no end.
+            raise ConvcliError(f"kernel {shown(path)}: is a pipe or a device; keep it in a file")
         if status.st_size > _MOST_BYTES:
             raise ConvcliError(f"kernel {shown(path)}: is larger than {_MOST_BYTES} bytes")
         if path.suffix.lower() == ".npy":

@@ -71,8 +71,9 @@ def _listed(name: str, null: bool) -> list[str]:
 def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:
     """List the pictures under a folder, in order; links to folders are not followed."""
     real_root = os.path.realpath(root)
-    # On a second run, this command's names beside the inputs are results.
-    own = None if request.output else f".{request.command}"
+    # On a second run, this command's names beside the inputs are results; in place there are none.
+    beside = request.output is None and request.existing != "in place"
+    own = f".{request.command}" if beside else None
     output = request.output
     left: Counter[str] = Counter()
     found = 0

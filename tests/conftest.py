@@ -19,7 +19,7 @@ from PIL import Image
 from skimage import data
 
 from convcli import planning
-from convcli.cli import main
+from convcli.cli.program import main
 from convcli.loops import overlap_add
 from tests.terminals import seen
 

@@ -97,7 +97,7 @@ def one_input(data: bytes) -> str:
         return picture.with_pixels(apply(picture.pixels))
 
     try:
-        picture = image.read(content, target, grey, luma=grey == "L")
+        picture = image.read(content, target, grey=grey, luma=grey == "L")
         if picture.frames > MOST_FRAMES:
             return "too many frames"
         result = replace(filtered(picture), later=map(filtered, picture.later))

@@ -14,7 +14,7 @@ from convcli.ahead import begin
 
 def test_a_picture_comes_back_as_it_was_read(picture_file):
     path = picture_file("a.png")
-    picture = begin(partial(image.read, path, None, None, False))
+    picture = begin(partial(image.read, path))
     got, seconds = picture()
     np.testing.assert_array_equal(got.pixels, image.read(path).pixels)
     assert 0 < seconds < 60

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,11 +23,12 @@ from convcli.jobs import Job
 PATIENCE = 10  # seconds that nothing here takes, unless it hangs
 
 
-def blurred(picture, options):
-    return convcli.blur(picture.pixels, 1.0, **options)
+def blurred(pixels, **options):
+    return convcli.blur(pixels, 1.0, **options)
 
 
 BLUR = Filter(blurred, {"method": "numpy"})
+OVER = partial(image.write, overwrite=True)
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_what_was_found_before_is_told_and_not_tried(jobs):
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_whatever_a_filter_raises_becomes_one_line(jobs, error, reason, workers):
-    def fails(picture, options):
+    def fails(pixels, **options):
         raise error
 
     outcomes = list(run(jobs, Filter(fails, {}), workers))
@@ -116,14 +118,14 @@ def test_a_target_that_cannot_be_written_is_named(jobs):
 
 
 def test_an_output_that_appears_meanwhile_is_not_replaced(jobs):
-    def slow(picture, options):
+    def slow(pixels, **options):
         jobs[0].target.parent.mkdir()
         jobs[0].target.write_bytes(b"theirs")
-        return picture.pixels
+        return pixels
 
     (outcome,) = run(jobs[:1], Filter(slow, {}), 1)
     assert (outcome.status, jobs[0].target.read_bytes()) == ("failed", b"theirs")
-    (outcome,) = run(jobs[:1], Filter(blurred, {}, overwrite=True), 1)
+    (outcome,) = run(jobs[:1], Filter(blurred, {}, write=OVER), 1)
     assert outcome.status == "written"
 
 
@@ -131,11 +133,11 @@ def test_several_pictures_are_filtered_at_once_and_share_the_cores(jobs):
     together = threading.Barrier(2)
     shares = []
 
-    def meet(picture, options):
+    def meet(pixels, **options):
         shares.append((options["workers"], options["pictures"]))
         if len(shares) <= 4:
             together.wait(PATIENCE)
-        return picture.pixels
+        return pixels
 
     assert [o.reason for o in run(jobs, Filter(meet, {}), 2)] == [""] * 5
     assert shares == [(1, 5)] * 5
@@ -145,9 +147,9 @@ def test_several_pictures_are_filtered_at_once_and_share_the_cores(jobs):
 def test_cores_that_pictures_leave_over_go_to_each(jobs, count, workers, share):
     seen = []
 
-    def note(picture, options):
+    def note(pixels, **options):
         seen.append(options["workers"])
-        return picture.pixels
+        return pixels
 
     list(run(jobs[:count], Filter(note, {}), workers))
     assert seen == [share] * count
@@ -156,10 +158,10 @@ def test_cores_that_pictures_leave_over_go_to_each(jobs, count, workers, share):
 def test_tiled_takes_one_picture_at_a_time_with_all_cores(jobs):
     threads, seen = set(), []
 
-    def note(picture, options):
+    def note(pixels, **options):
         threads.add(threading.current_thread())
         seen.append(options["workers"])
-        return picture.pixels
+        return pixels
 
     list(run(jobs, Filter(note, {"method": "tiled"}), 4))
     assert seen == [4] * 5
@@ -183,13 +185,13 @@ def test_standard_input_is_read_and_standard_output_written(jobs, monkeypatch, c
     (outcome,) = run([Job(None, None, None)], BLUR, 1)
     assert outcome.status == "written"
     content = capsysbinary.readouterr().out
-    expected = blurred(image.read(jobs[0].source), BLUR.options)
+    expected = blurred(image.read(jobs[0].source).pixels, **BLUR.options)
     np.testing.assert_array_equal(image.read(content).pixels, expected)
 
 
 def test_a_filter_says_how_to_write(jobs):
     outcomes = [
-        list(run(jobs[:1], Filter(blurred, {}, quality=q, strip=True, overwrite=True), 1))
+        list(run(jobs[:1], Filter(blurred, {}, write=partial(OVER, quality=q, strip=True)), 1))
         and jobs[0].target.stat().st_size
         for q in (5, 95)
     ]
@@ -197,7 +199,7 @@ def test_a_filter_says_how_to_write(jobs):
     as_jpeg = Job(jobs[0].source, jobs[0].target.with_suffix(".jpg"), "JPEG")
     sizes = []
     for quality in (5, 95):
-        list(run([as_jpeg], Filter(blurred, {}, quality=quality, overwrite=True), 1))
+        list(run([as_jpeg], Filter(blurred, {}, write=partial(OVER, quality=quality)), 1))
         sizes.append(as_jpeg.target.stat().st_size)
     assert sizes[0] < sizes[1]
 
@@ -214,10 +216,10 @@ def test_nothing_runs_before_the_first_outcome_is_asked_for(jobs):
 def test_outcomes_come_while_others_are_still_at_work(jobs):
     last = threading.Event()
 
-    def one_waits(picture, options):
-        if picture.pixels[0, 0, 0] == slow:
+    def one_waits(pixels, **options):
+        if pixels[0, 0, 0] == slow:
             assert last.wait(PATIENCE)
-        return picture.pixels
+        return pixels
 
     slow = image.read(jobs[0].source).pixels[0, 0, 0]
     outcomes = run(jobs, Filter(one_waits, {}), 2)
@@ -237,7 +239,7 @@ def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
             return super().submit(*arguments)
 
     monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
-    outcomes = run(jobs * 8, Filter(blurred, {}, overwrite=True), 2)
+    outcomes = run(jobs * 8, Filter(blurred, {}, write=OVER), 2)
     next(outcomes)
     assert len(submitted) == 4
     assert len(list(outcomes)) == 39
@@ -249,7 +251,7 @@ NO_ROOM = [errno.ENOSPC, errno.EDQUOT, errno.EROFS]
 
 @pytest.mark.parametrize("number", NO_ROOM, ids=errno.errorcode.get)
 @pytest.mark.parametrize("workers", [1, 2])
-def test_where_there_is_no_room_the_rest_is_not_tried(jobs, monkeypatch, number, workers):
+def test_where_there_is_no_room_the_rest_is_not_tried(jobs, number, workers):
     written = []
 
     def write(result, target, *_arguments, **_settings):
@@ -257,8 +259,7 @@ def test_where_there_is_no_room_the_rest_is_not_tried(jobs, monkeypatch, number,
             raise OSError(number, os.strerror(number), target)
         written.append(target)
 
-    monkeypatch.setattr(image, "write", write)
-    outcomes = list(run(jobs * 4, BLUR, workers))
+    outcomes = list(run(jobs * 4, Filter(blurred, {}, write=write), workers))
     statuses = [outcome.status for outcome in outcomes]
     assert statuses.count("written") == 1
     assert 1 <= statuses.count("failed") <= workers
@@ -267,17 +268,18 @@ def test_where_there_is_no_room_the_rest_is_not_tried(jobs, monkeypatch, number,
     assert reasons == {os.strerror(number)}
 
 
-def test_a_file_that_is_too_large_is_no_reason_to_stop(jobs, monkeypatch):
+def test_a_file_that_is_too_large_is_no_reason_to_stop(jobs):
     def write(*_arguments, **_settings):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
-    monkeypatch.setattr(image, "write", write)
-    assert [outcome.status for outcome in run(jobs, BLUR, 2)] == ["failed"] * 5
+    assert [outcome.status for outcome in run(jobs, Filter(blurred, {}, write=write), 2)] == [
+        "failed"
+    ] * 5
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_stops_listening_stops_the_work(jobs, workers):
-    outcomes = run(jobs * 4, Filter(blurred, {}, overwrite=True), workers)
+    outcomes = run(jobs * 4, Filter(blurred, {}, write=OVER), workers)
     next(outcomes)
     outcomes.close()
     names = {thread.name for thread in threading.enumerate()}
@@ -312,14 +314,14 @@ def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch, busy, count)
     """Between its regions it is stopped; deep in C code it is left alone."""
     begun, end = [], threading.Event()
 
-    def endless(picture, options):
-        begun.append(picture)
+    def endless(pixels, **options):
+        begun.append(pixels)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and not end.is_set():
             if busy == "python":
                 options["on_progress"](1, 1000)
             end.wait(0.01)
-        return picture.pixels
+        return pixels
 
     monkeypatch.setattr(batch, "wait", Interruption(lambda: len(begun) == min(count, 2)))
     outcomes = run(jobs[:count], Filter(endless, {}), 2)
@@ -336,10 +338,10 @@ def test_what_is_finished_after_ctrl_c_is_told(jobs, monkeypatch, where):
     """Or the sum of a batch would be smaller than the number of its files."""
     last = threading.Event()
 
-    def one_waits(picture, options):
-        if not np.array_equal(picture.pixels, first):
+    def one_waits(pixels, **options):
+        if not np.array_equal(pixels, first):
             last.wait(PATIENCE)
-        return picture.pixels
+        return pixels
 
     first = image.read(jobs[0].source).pixels
     outcomes = run(jobs[:2], Filter(one_waits, {}), 2)
@@ -354,7 +356,7 @@ def test_what_is_finished_after_ctrl_c_is_told(jobs, monkeypatch, where):
 
 
 def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
-    def interrupted(picture, options):
+    def interrupted(pixels, **options):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -362,7 +364,7 @@ def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
 
 
 def test_a_reader_that_went_away_is_not_the_pictures_failure(jobs):
-    def gone(picture, options):
+    def gone(pixels, **options):
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
@@ -389,12 +391,12 @@ def test_pictures_wait_for_memory(jobs, monkeypatch, free, together):
     monkeypatch.setattr(memory, "available", lambda: free)
     at_work, most = [], []
 
-    def watched(picture, options):
+    def watched(pixels, **options):
         at_work.append(1)
         time.sleep(0.05)
         most.append(len(at_work))
         at_work.pop()
-        return picture.pixels
+        return pixels
 
     outcomes = list(run(jobs, Filter(watched, {}), 2))
     assert [outcome.status for outcome in outcomes] == ["written"] * 5
@@ -404,7 +406,7 @@ def test_pictures_wait_for_memory(jobs, monkeypatch, free, together):
 def test_a_picture_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
     free = iter([10**9, 100, 10**9, 10**9])
     monkeypatch.setattr(memory, "available", lambda: next(free))
-    outcomes = list(run(jobs[:3], Filter(lambda p, o: p.pixels, {}), 1))
+    outcomes = list(run(jobs[:3], Filter(lambda pixels, **_: pixels, {}), 1))
     assert sorted(outcome.status for outcome in outcomes) == ["failed", "written", "written"]
     (failed,) = (outcome for outcome in outcomes if outcome.status == "failed")
     assert "needs about" in failed.reason

@@ -91,7 +91,10 @@ def pixels_of(path):
         (("edge", "a.png", "--show", "z"), "'--show': 'z' is not one of"),
         ((*BLUR, "a.png", "--method", "magic"), "'magic' is not one of 'auto', 'numpy'"),
         ((*BLUR, "a.png", "--border", "zero"), "'zero' is not one of 'reflect'"),
-        ((*BLUR, "a.png", "--border-value", "nan"), "border_value .*not nan"),
+        (
+            (*BLUR, "a.png", "--border", "constant", "--border-value", "nan"),
+            "border_value .*not nan",
+        ),
         ((*BLUR, "a.png", "--alpha", "no"), "'no' is not one of 'weight'"),
         ((*BLUR, "a.png", "--workers", "0"), "workers .*not 0"),
         ((*BLUR, "a.png", "--workers", "two"), "'two' is not a valid int"),
@@ -772,7 +775,7 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 SLOW = r"""
 import os, sys, time
 import convcli.filters
-from convcli.cli import main
+from convcli.cli.program import main
 
 def slow(pixels, **options):
     os.write(1, b"begun\n")
@@ -827,7 +830,7 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, ste
 EAGER = """
 import sys, threading
 import convcli.cli.progress as progress
-from convcli.cli import main
+from convcli.cli.program import main
 
 progress._PATIENCE_SECONDS = {patience}
 during = set()
@@ -947,6 +950,36 @@ def test_the_kernel_in_the_reason_of_a_plan(run, folder):
     result = run("filter", "a.png", "-k", "1 0 -1", "--explain", "-m", "numpy")
     for line in str(plan).splitlines()[1:3]:
         assert f"+-- {line}" in result.err.splitlines()
+
+
+@pytest.mark.parametrize("argv", [("--stretch",), ("--show", "angle")], ids=" ".join)
+def test_edges_of_whole_numbers_of_32_bits_are_not_rounded_to_nothing(run, folder, grey, argv):
+    samples = grey.astype(np.int32) * 1000
+    Image.fromarray(samples).save(folder / "whole.tif")
+    assert run("edge", "whole.tif", *argv, "-o", "e.tif").status == 0
+    got = read(folder / "e.tif")
+    assert got.mode == "F"
+    show, stretch = ("angle", False) if "angle" in argv else ("magnitude", True)
+    expected = convcli.edge(samples.astype(float), show=show, stretch=stretch)
+    np.testing.assert_allclose(got.pixels, expected, atol=1e-5)
+
+
+def test_edges_of_whole_numbers_of_32_bits_are_whole_numbers(run, folder, grey):
+    samples = grey.astype(np.int32) * 1000
+    Image.fromarray(samples).save(folder / "whole.tif")
+    assert run("edge", "whole.tif", "-o", "e.tif").status == 0
+    got = read(folder / "e.tif")
+    assert got.mode == "I"
+    np.testing.assert_array_equal(got.pixels, np.rint(convcli.edge(samples.astype(float))))
+
+
+def test_the_size_that_is_said_is_that_of_the_result(run, folder):
+    argv = ("filter", "a.png", "-k", "emboss", "--stride", "3")
+    result = run(*argv, "--json")
+    said = json.loads(result.out)
+    assert pixels_of("a.filter.png").shape == (16, 22, 3)
+    assert (said["width"], said["height"]) == (22, 16)
+    assert "wrote 'a.filter.png': 22 x 16 RGB" in run(*argv, "-f").err
 
 
 # --- trees

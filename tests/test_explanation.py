@@ -90,7 +90,7 @@ def test_each_stage_is_predicted_and_measured(run, folder):
 def test_the_stages_are_the_whole_time(folder):
     (outcome,) = batch.run(
         [Job("three.tif", "out.tif", "TIFF")],
-        Filter(lambda picture, options: np.zeros_like(picture.pixels), {}),
+        Filter(lambda pixels, **_: np.zeros_like(pixels), {}),
         1,
     )
     names = [stage.name for stage in outcome.stages]
@@ -106,7 +106,7 @@ def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkey
     order, at = [], batch._Clock.at
     monkeypatch.setattr(batch._Clock, "at", lambda self, name: order.append(name) or at(self, name))
     job = Job("three.tif", "out.tif", "TIFF")
-    list(batch.run([job], Filter(lambda picture, options: picture.pixels, {}), 1))
+    list(batch.run([job], Filter(lambda pixels, **_: pixels, {}), 1))
     assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
 
 

@@ -178,8 +178,8 @@ filters.blur = stuck
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_it_at_once(folder, second):
-    patient = "import convcli.batch, convcli.cli as c; convcli.batch._PATIENCE_SECONDS = 30\n"
-    patient += "c._PATIENCE_SECONDS = 30\n"
+    patient = "import convcli.batch as batch, convcli.cli.program as whole\n"
+    patient += "batch._PATIENCE_SECONDS = whole._PATIENCE_SECONDS = 30\n"
     process = start(*BLUR, "-r", "in", "-o", "out", patch=patient + STUCK)
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.3)  # it goes on to wait

@@ -12,6 +12,7 @@ from PIL import Image
 from convcli import ConvcliError
 from convcli.formats import FORMATS, check_size, format_named, format_of, is_picture, mode_for
 
+DEEP = ("A;16", "RGB;16")  # not Pillow's
 HELD = [(name, mode) for name, row in FORMATS.items() for mode in (*row.modes, *row.widened)]
 
 
@@ -42,7 +43,7 @@ def test_an_unknown_format_is_refused_with_the_list_of_formats(name):
 @pytest.mark.parametrize(("format_name", "mode"), HELD)
 def test_pillow_writes_every_mode_of_the_table_and_reads_it_back(format_name, mode):
     written = mode_for(format_name, mode)
-    if written.endswith("A;16") or written == "RGB;16":
+    if written.endswith(DEEP):
         pytest.skip("not Pillow's: see test_image_deep.py")
     content = io.BytesIO()
     Image.new(written, (16, 8)).save(content, format_name)
@@ -54,7 +55,7 @@ def test_pillow_writes_every_mode_of_the_table_and_reads_it_back(format_name, mo
 
 @pytest.mark.parametrize(
     ("format_name", "mode"),
-    [(f, m) for f, row in FORMATS.items() for m in row.widened],
+    [(f, m) for f, row in FORMATS.items() for m in row.widened if not m.endswith(DEEP)],
 )
 def test_a_wider_mode_loses_nothing(format_name, mode):
     narrow = Image.fromarray(np.arange(0, 256, dtype=np.uint8).reshape(16, 16)).convert(mode)

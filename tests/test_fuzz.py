@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import struct
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -30,9 +32,16 @@ def resolved_by(stated):
     return content.getvalue()
 
 
+def with_unit(unit):
+    """A TIFF of 16-bit colour whose resolution is by this unit, of which there are three."""
+    said = partial(struct.pack, "<HHIHH", 296, 3, 1)  # tag, SHORT, one
+    return SEEDS["TIFF-deep"].replace(said(1, 0), said(unit, 0))
+
+
 # What was found once, by what was wrong then.
 FOUND = {
     "longer than a GIF can show it": bytes([8]) + lasting(700_000),
+    "an unknown unit of resolution": bytes([3]) + with_unit(65533),
     **{
         f"a resolution of 0/0 for {name}": bytes([1 + number]) + resolved_by(IFDRational(0, 0))
         for number, name in enumerate(FORMATS)

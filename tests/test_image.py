@@ -853,7 +853,7 @@ def test_pictures_over_the_limit_are_refused_before_they_are_decoded(
 
 def test_the_edges_of_lab_are_those_of_its_lightness(picture_file, pixels):
     path = picture_file("a.tif", in_mode("LAB", pixels))
-    got = read(path, "PNG", "L")
+    got = read(path, "PNG", grey="L")
     assert got.mode == "L"
     np.testing.assert_array_equal(got.pixels, samples_of(path)[..., 0])
 
@@ -1040,7 +1040,7 @@ def test_what_the_target_cannot_hold_is_refused_before_decoding(
     with pytest.raises(ConvcliError, match="is truncated"):
         read(content)
     with pytest.raises(ConvcliError, match=f"{target} cannot hold"):
-        read(content, target, grey)
+        read(content, target, grey=grey)
 
 
 def test_grey_edges_go_where_their_colours_could_not(picture_file, pixels):

@@ -75,6 +75,16 @@ def test_what_is_written_is_read_again(samples, mode, target):
     np.testing.assert_array_equal(again.pixels, wanted)
 
 
+def test_grey_with_alpha_becomes_colour_in_a_tiff(samples):
+    """Pillow reads none with two samples of 16 bits."""
+    wanted = np.ascontiguousarray(samples[..., 2:])
+    got = read(png(wanted), "TIFF")
+    assert (got.mode, got.notes) == ("LA;16", ())
+    again = read(written(got, "TIFF")[0])
+    assert again.mode == "RGBA;16"
+    np.testing.assert_array_equal(again.pixels, wanted[..., [0, 0, 0, 1]])
+
+
 @pytest.mark.parametrize("compression", ["lzw", "adobe_deflate"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("planar", ["contig", "separate"])
@@ -197,7 +207,7 @@ def test_where_the_format_holds_8_bits_8_are_read_and_that_is_noted(samples):
 
 
 def test_edges_of_deep_colour_are_deep_grey(samples):
-    got = read(png(np.ascontiguousarray(samples[..., :3])), "PNG", "L")
+    got = read(png(np.ascontiguousarray(samples[..., :3])), "PNG", grey="L")
     edges = got.with_pixels(convcli.edge(got.pixels))
     assert edges.mode == "I;16"
     again = read(written(edges, "PNG")[0])

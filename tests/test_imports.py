@@ -52,7 +52,7 @@ def test_importing_convcli_loads_nothing_heavy():
 def test_help_loads_nothing_heavy(arguments):
     code = (
         f"import sys; sys.argv = ['convcli', *{arguments!r}]\n"
-        "from convcli.cli import main\n"
+        "from convcli.cli.program import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "pass"

@@ -443,6 +443,13 @@ def test_results_of_an_earlier_run_are_counted(tree):
     assert notes("other", recursive=True, output="o") == []
 
 
+def test_in_place_no_name_is_that_of_a_result(tree):
+    (tree / "other/x.edge.png").touch()
+    names = ["other/x.edge.png", "other/x.png"]
+    found = pairs("other", recursive=True, existing="in place")
+    assert found == [(name, name) for name in names]
+
+
 @pytest.mark.parametrize("how", [{"output": "o"}, {}, {"existing": "in place"}])
 @pytest.mark.parametrize(
     "leads", ["../a.png", "{here}/a.png", "sub/../../a.png", "sub/next", "../dir-2/x.png"]

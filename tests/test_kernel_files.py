@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import pickle
 import struct
 import tracemalloc
@@ -139,6 +140,14 @@ def test_text_files_that_hold_no_kernel(tmp_path, content, message):
     with pytest.raises(ConvcliError, match=message) as caught:
         read_kernel(path)
     assert path in str(caught.value)
+
+
+def test_what_may_have_no_end_is_not_read(tmp_path):
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("zero.csv", "pipe.csv"):
+        with pytest.raises(ConvcliError, match="is a pipe or a device; keep it in a file"):
+            read_kernel(str(tmp_path / name))
 
 
 # --- .json

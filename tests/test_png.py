@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -145,7 +146,7 @@ def test_a_batch_gives_every_picture_its_share_of_the_workers(
     monkeypatch.setattr(png, "image_data", lambda *given: asked.append(given[1:]) or inner(*given))
     sources = [picture_file(f"{number}.png") for number in range(pictures)]
     jobs = [Job(source, tmp_path / "out" / source.name, "PNG") for source in sources]
-    what = Filter(lambda picture, _: picture.pixels, {}, png_level=7)
+    what = Filter(lambda pixels, **_: pixels, {}, write=partial(image.write, png_level=7))
     assert [outcome.status for outcome in batch.run(jobs, what, workers)] == ["written"] * pictures
     assert asked == [(7, each)] * pictures
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from convcli.cli.options import Shared, with_shared_options
 from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
+
+if TYPE_CHECKING:
+    from convcli.types import Options, Pixels
 
 
 @with_shared_options
@@ -25,7 +27,9 @@ def command(
     stretch: Annotated[
         bool,
         typer.Option(
-            "--stretch", help="Spread the result over black to white (x and y about mid-grey)."
+            "--stretch",
+            help="Spread the result over black to white (x and y about mid-grey), each frame for "
+            "itself.",
         ),
     ] = False,
 ) -> None:
@@ -42,8 +46,19 @@ def command(
         raise ConvcliError("--stretch is for strengths, and --show angle shows directions")
 
     def verb() -> Verb:
+        import numpy as np
+
         from convcli.filters import edge
 
-        return partial(edge, operator=operator, show=show, stretch=stretch)
+        spread = stretch or show == "angle"
+
+        def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
+            # Whole numbers of 32 bits come as float64, in which white is 1 and a turn 2 pi: they
+            # would be rounded to nothing.
+            if spread and pixels.dtype == np.float64:
+                options["out_dtype"] = "float32"
+            return edge(pixels, operator, show, stretch=stretch, **options)
+
+        return edged
 
     run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")

@@ -20,7 +20,6 @@ from convcli.cli.options import Shared
 from convcli.errors import ConvcliError, inert, shown
 from convcli.formats import LOSSY
 from convcli.image import Grey, Picture
-from convcli.image.picture import WITH_ALPHA
 from convcli.jobs import Existing, Job, Request, jobs_for
 from convcli.words import listed
 
@@ -28,7 +27,7 @@ from convcli.words import listed
 if TYPE_CHECKING:
     from convcli.batch import Filter, Outcome
     from convcli.cli.progress import Bar
-    from convcli.types import Options, Pixels
+    from convcli.types import Pixels
 
 # What a batch ends with, whether or not there is any of it.
 _ALWAYS = ("written", "failed", "skipped")
@@ -54,13 +53,15 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         # Decoders log what they raise, and thread pools that memory has run out: what nobody
         # handles would be printed.
         logging.getLogger().addHandler(logging.NullHandler())
+    _check_options(shared)
     jobs = jobs_for(request, left_alone.append)
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     # A preview alone shows the colours that there were.
     luma = grey is not None and not shared.linear and shared.writes
-    begun = {} if shared.dry_run else _begun(jobs, grey, luma)
+    read = partial(image.read, grey=grey, luma=luma)
+    begun = {} if shared.dry_run else _begun(jobs, read)
 
     from convcli.batch import Filter
     from convcli.borders import check_value
@@ -71,12 +72,18 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     check_method(shared.method)
     worker_count(shared.workers)
     check_value(shared.border_value)
-    _check_options(shared)
     check_import(shared.method)
     verb = verb_for()
     preview = Preview() if shared.preview else None
-    what = Filter(
-        apply=lambda picture, options: verb(picture.pixels, **options_for(picture, options)),
+    write = partial(
+        image.write,
+        quality=shared.quality,
+        png_level=shared.png_level,
+        strip=shared.strip,
+        overwrite=shared.overwrite or shared.in_place,
+    )
+    filter_ = Filter(
+        verb=verb,
         options=Options(
             method=shared.method,
             border=shared.border,
@@ -84,20 +91,15 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
             alpha=shared.alpha,
             linear=shared.linear,
         ),
-        grey=grey,
-        luma=luma,
+        read=read,
+        write=write if shared.writes else None,
         begun=begun,
-        quality=shared.quality,
-        png_level=shared.png_level,
-        strip=shared.strip,
-        overwrite=shared.overwrite or shared.in_place,
         look=preview.look if preview else None,
-        write=shared.writes,
     )
     for note in () if shared.quiet else left_alone:
         _say(f"convcli: {note}")
     try:
-        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, what, shared)
+        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, filter_, shared)
         if preview:
             preview.draw()
     except BrokenPipeError:  # the reader went away, as `| head` does
@@ -106,12 +108,12 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
 
 
 def _begun(
-    jobs: list[Job], grey: Grey | None, luma: bool
+    jobs: list[Job], read: Callable[..., Picture]
 ) -> dict[Job, Callable[[], tuple[Picture, float]]]:
     """Begin with the first file: it is decoded while the rest of the program is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
-            return {job: begin(partial(image.read, job.source, job.format, grey, luma))}
+            return {job: begin(partial(read, job.source, job.format))}
     return {}
 
 
@@ -124,15 +126,6 @@ def sigma_of(text: str) -> tuple[float, float]:
     if len(values) not in (1, 2):
         raise ConvcliError(f"--sigma must be a number, or two with a comma between, not {text!r}")
     return values[0], values[-1]
-
-
-def options_for(picture: Picture, options: Options) -> Options:
-    """Fit the options to a picture's mode: not every one has an alpha."""
-    if picture.mode not in WITH_ALPHA:
-        options["alpha"] = "straight"
-    if options.get("linear") and picture.mode in ("CMYK", "LAB", "I", "F"):
-        raise ConvcliError(f"--linear decodes sRGB, and a picture of mode {picture.mode} has none")
-    return options
 
 
 def _request(shared: Shared, name: str) -> Request:
@@ -223,7 +216,7 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
     return sum(bool(job.problem) for job in jobs)
 
 
-def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
+def _run(jobs: list[Job], filter_: Filter, shared: Shared) -> int:
     """Do the jobs, say what became of them, and return how many are not done."""
     from convcli import batch
 
@@ -240,7 +233,7 @@ def _run(jobs: list[Job], what: Filter, shared: Shared) -> int:
 
     try:
         with _bar(jobs, shared) as bar, nullcontext() if shared.quiet else notices(bar.say):
-            outcomes = batch.run(jobs, what, shared.workers, bar.regions_done)
+            outcomes = batch.run(jobs, filter_, shared.workers, bar.regions_done)
             try:
                 for outcome in outcomes:
                     tell(outcome)
@@ -295,10 +288,11 @@ def _report(outcome: Outcome, shared: Shared, bar: Bar, alone: bool) -> None:
         say(f"convcli: {_name(job)}: note: {note}")
     piped = job.target is None
     if outcome.status == "written" and (shared.verbose or (alone and not piped)):
+        width, height = outcome.result_size
         method = outcome.plan.method if outcome.plan else ""
         frames = f" and {outcome.frames - 1} more" if outcome.frames > 1 else ""
         say(
-            f"wrote {_output(job)}: {outcome.size[0]} x {outcome.size[1]} {outcome.mode}{frames}, "
+            f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
             f"{method}, {outcome.seconds:.2f} s"
         )
     if outcome.status == "skipped" and (shared.verbose or alone):
@@ -324,8 +318,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
     if outcome.status == "skipped":
         return {}
     return {
-        "width": outcome.size[0],
-        "height": outcome.size[1],
+        "width": outcome.result_size[0],
+        "height": outcome.result_size[1],
         "mode": outcome.mode,
         "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,

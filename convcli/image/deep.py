@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from convcli.image.picture import Picture
     from convcli.types import Pixels
 
-EXTRA = "deep"
 _PACKAGES = ("imagecodecs", "tifffile")
 
 # 16 bits of up to eight samples a pixel: more would be more memory than was looked for.
@@ -89,7 +88,8 @@ def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
     deep = "LA;16" if grey else f"{mode};16"
     # A colour that means transparent is found by Pillow, in its 8 bits.
     able = image.format in ("PNG", "TIFF") and "transparency" not in image.info
-    return deep if able and deep in FORMATS[target_format].modes and installed() else None
+    row = FORMATS[target_format]
+    return deep if able and deep in (*row.modes, *row.widened) and installed() else None
 
 
 def holds(picture: Picture) -> bool:
@@ -151,12 +151,14 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     compression = _COMPRESSIONS.get(settings.get("compression", ""))
     stated = settings.get("dpi") or [tags[key] for key in _RESOLUTION if key in tags]
     resolution = tuple(value for value in map(float, stated) if 0 < value < math.inf)
-    colour = picture.mode.startswith("RGB")
+    pixels = picture.pixels
+    if picture.mode == "LA;16":
+        pixels = pixels[..., [0, 0, 0, 1]]
     tifffile.imwrite(
         content,
-        picture.pixels,
+        pixels,
         byteorder="<",
-        photometric="rgb" if colour else "minisblack",
+        photometric="rgb",
         planarconfig="contig",
         extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
         resolution=resolution if len(resolution) == 2 else None,

@@ -17,6 +17,7 @@ from convcli.formats import FORMATS
 _EXIF_KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853, 36867,
               *range(40091, 40096)}  # fmt: skip
 _RESOLUTION = {282, 283}
+_UNIT, _UNITS = 296, (1, 2, 3)  # none, inch, centimetre
 _XMP_TAG = 700
 
 # Text that Pillow keeps under another name as well.
@@ -98,6 +99,8 @@ def metadata_of(
             if block in exif and ExifTags.IFD.Interop in exif.get_ifd(block):
                 exif.get_ifd(ExifTags.IFD.Interop)
         exif.bigtiff = False
+        if exif.get(_UNIT, 2) not in _UNITS:
+            unsaid = _RESOLUTION | {_UNIT}
         for tag in set(exif) - (_EXIF_KEPT - unsaid):
             del exif[tag]
         _keep_bytes(exif)

@@ -42,6 +42,7 @@ def limit_pixels(most: int | None) -> None:
 def read(
     source: Path | bytes,
     target_format: str | None = None,
+    *,
     grey: Grey | None = None,
     luma: bool = False,
     on_decode: Callable[[int], None] | None = None,
