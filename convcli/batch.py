@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import errno
 import math
-import sys
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
-from typing import Literal, NamedTuple
 
-from convcli import image, memory
-from convcli.costs import reading_cost, writing_cost
-from convcli.errors import ConvcliError, reason_of, shown
-from convcli.image import Picture
-from convcli.image.picture import WITH_ALPHA
+from convcli import memory
+from convcli.attempt import Filter, Outcome, Status, outcome_of
+from convcli.errors import reason_of
 from convcli.jobs import Job
-from convcli.planning import Plan, worker_count
-from convcli.types import OnProgress, Options, Pixels
-
-Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+from convcli.planning import worker_count
+from convcli.types import OnProgress, Options
 
 # What will not be otherwise for the next picture: the disk or the share of it is full, or it
 # cannot be written to.
@@ -35,75 +26,6 @@ _LOOK_SECONDS = 0.2
 # What is being written when a signal comes has this long to be finished. All is to be over
 # within a second of the signal.
 _PATIENCE_SECONDS = 0.3
-
-
-# Of a picture whose reading was begun while the program started.
-_AHEAD = "while the program was loaded"
-
-
-class Stage(NamedTuple):
-    """Reading, filtering or writing a picture with all its frames: seconds, and a remark."""
-
-    name: str
-    predicted: float
-    measured: float
-    remark: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job.
-
-    `megapixels` and `plan` are those of a picture that was filtered, `size` is its width and
-    height and `result_size` those of the result; `error` is the exception of one that failed,
-    and `reason` its one line, or why it was not tried.
-    """
-
-    job: Job
-    status: Status
-    reason: str = ""
-    error: BaseException | None = None
-    seconds: float = 0.0
-    size: tuple[int, int] = (0, 0)
-    result_size: tuple[int, int] = (0, 0)
-    pixels: int = 0
-    mode: str = ""
-    frames: int = 1
-    plan: Plan | None = None
-    notes: tuple[str, ...] = ()
-    stages: tuple[Stage, ...] = ()
-
-    @property
-    def megapixels(self) -> float:
-        """Size of the picture that was filtered, all frames together."""
-        return self.pixels / 1e6
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What is done to each picture.
-
-    Attributes
-    ----------
-    verb : callable
-        ``verb(pixels, **options)``: one of `convcli.filters` with its own arguments bound.
-    options : Options
-        What every picture's options begin with.
-    read, write : callable
-        `convcli.image.read` and `convcli.image.write` with what is asked for bound. Without
-        `write` no more than the first frame is filtered.
-    begun : dict
-        Pictures whose reading has begun, by their jobs: what waits for each and returns it.
-    look : callable, optional
-        Shown the first frame of a picture as it was read, then as it was filtered.
-    """
-
-    verb: Callable[..., Pixels]
-    options: Options
-    read: Callable[..., Picture] = image.read
-    write: Callable[..., tuple[str, ...]] | None = image.write
-    begun: dict[Job, Callable[[], tuple[Picture, float]]] = field(default_factory=dict)
-    look: Callable[[Picture], None] | None = None
 
 
 def run(
@@ -153,7 +75,7 @@ def run(
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = _outcome(job, filter_, options, take)
+            outcome = outcome_of(job, filter_, options, take)
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -221,128 +143,3 @@ class _Memory:
             with self._changed:
                 self._taken -= own
                 self._changed.notify_all()
-
-
-def _outcome(job: Job, filter_: Filter, options: Options, take: Callable[[int], None]) -> Outcome:
-    """Read, filter and write one picture; whatever goes wrong is that picture's outcome.
-
-    `take` is called with the bytes that the picture will take, and may wait for them.
-    """
-    start = time.perf_counter()
-    clock = _Clock()
-    doing = ""
-    workers = options["workers"] or 1
-    plans: list[Plan] = []
-    pixels = 0
-
-    def filtered(frame: Picture, number: int, frames: int) -> Picture:
-        own = Options(**options)
-        own["on_plan"] = plans.append
-        own["pictures"] = options["pictures"] * frames
-        if on_progress := options.get("on_progress"):
-            own["on_progress"] = partial(_part_done, on_progress, number, frames)
-        nonlocal pixels
-        pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
-        with clock.at("filter"):
-            return frame.with_pixels(filter_.verb(frame.pixels, **fitted(own, frame.mode)))
-
-    def read(frames: Iterator[Picture]) -> Picture:
-        with clock.at("read"):
-            return next(frames)
-
-    def later(frames: Iterable[Picture], count: int) -> Iterator[Picture]:
-        """Filter the frames after the first, while what was written of them is encoded."""
-        nonlocal doing
-        encoding = doing
-        following = iter(frames)
-        for number in range(1, count):
-            doing = f"in frame {number + 1} of {count}: "
-            yield filtered(read(following), number, count)
-            doing = encoding
-
-    try:
-        ahead = job in filter_.begun
-        if ahead:
-            picture, took = filter_.begun.pop(job)()
-            clock.seconds["read"] = took
-            take(2 * picture.pixels.nbytes)
-        else:
-            source = sys.stdin.buffer.read() if job.source is None else job.source
-            with clock.at("read"):
-                picture = filter_.read(source, job.format, on_decode=take)
-        height, width = picture.pixels.shape[:2]
-        format_name = job.format or picture.format
-        count = picture.frames if filter_.write else 1
-        reading = reading_cost(picture.format, count * picture.pixels.nbytes)
-        if filter_.look:
-            filter_.look(picture)
-        result = replace(filtered(picture, 0, count), later=later(picture.later, count))
-        del picture  # encoding needs its memory
-        if filter_.look:
-            filter_.look(result)
-        output = "to standard output" if job.target is None else shown(job.target)
-        doing = f"cannot write {output}: "
-        notes = result.notes
-        if filter_.write:
-            if job.target is not None:
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-            with clock.at("write"):
-                notes = filter_.write(
-                    result, job.target or sys.stdout.buffer, format_name, workers=workers
-                )
-    except BrokenPipeError:
-        raise  # nobody reads standard output any more, and nothing else is of use
-    except Exception as error:  # decoders raise what they like; one bad file is one outcome
-        return Outcome(job, "failed", doing + reason_of(error), error)
-    stages = [
-        Stage("read", reading, clock.seconds["read"], _AHEAD if ahead else ""),
-        Stage("filter", sum(plan.seconds for plan in plans), clock.seconds["filter"]),
-    ]
-    if filter_.write:
-        writing = writing_cost(format_name, count * result.pixels.nbytes, workers)
-        stages.append(Stage("write", writing, clock.seconds["write"]))
-    return Outcome(
-        job,
-        "written" if filter_.write else "shown",
-        seconds=time.perf_counter() - start,
-        size=(width, height),
-        result_size=(result.pixels.shape[1], result.pixels.shape[0]),
-        pixels=pixels,
-        mode=result.mode,
-        frames=count,
-        plan=plans[0] if plans else None,
-        notes=notes,
-        stages=tuple(stages),
-    )
-
-
-def fitted(options: Options, mode: str) -> Options:
-    """Fit the options to a picture's mode: not every one has an alpha."""
-    if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
-        raise ConvcliError(f"--linear decodes sRGB, and a picture of mode {mode} has none")
-    return options if mode in WITH_ALPHA else {**options, "alpha": "straight"}
-
-
-class _Clock:
-    """Counts the seconds of each stage; one inside of another, as frames have it, stops that."""
-
-    def __init__(self) -> None:
-        self.seconds = {"read": 0.0, "filter": 0.0, "write": 0.0}
-        self._inner = 0.0
-
-    @contextmanager
-    def at(self, stage: str) -> Iterator[None]:
-        """Count what is done inside as this stage's."""
-        before, self._inner = self._inner, 0.0
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            whole = time.perf_counter() - start
-            self.seconds[stage] += whole - self._inner
-            self._inner = before + whole
-
-
-def _part_done(on_progress: OnProgress, number: int, frames: int, done: int, total: int) -> None:
-    """Pass on how far one of several frames is, as if they were one picture."""
-    on_progress(number * total + done, frames * total)

@@ -17,7 +17,8 @@ from PIL import Image, ImageCms
 
 import convcli
 from convcli import batch, image, memory
-from convcli.batch import Filter, run
+from convcli.attempt import Filter
+from convcli.batch import run
 from convcli.jobs import Job
 
 PATIENCE = 10  # seconds that nothing here takes, unless it hangs

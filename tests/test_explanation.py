@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import batch
-from convcli.batch import Filter
+from convcli import attempt, batch
+from convcli.attempt import Filter
 from convcli.costs import reading_cost, writing_cost
 from convcli.decimation import decimations
 from convcli.formats import FORMATS
@@ -103,8 +103,10 @@ def test_the_stages_are_the_whole_time(folder):
 
 
 def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
-    order, at = [], batch._Clock.at
-    monkeypatch.setattr(batch._Clock, "at", lambda self, name: order.append(name) or at(self, name))
+    order, at = [], attempt._Clock.at
+    monkeypatch.setattr(
+        attempt._Clock, "at", lambda self, name: order.append(name) or at(self, name)
+    )
     job = Job("three.tif", "out.tif", "TIFF")
     list(batch.run([job], Filter(lambda pixels, **_: pixels, {}), 1))
     assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
@@ -112,8 +114,8 @@ def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkey
 
 def test_one_stage_inside_of_another_stops_that(monkeypatch):
     times = iter(range(100))
-    monkeypatch.setattr(batch.time, "perf_counter", lambda: next(times))
-    clock = batch._Clock()
+    monkeypatch.setattr(attempt.time, "perf_counter", lambda: next(times))
+    clock = attempt._Clock()
     with clock.at("write"):  # 0 to 7
         with clock.at("read"):  # 1 to 2
             pass

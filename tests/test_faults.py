@@ -384,8 +384,8 @@ def test_a_closed_stream_is_not_given_to_a_picture(folder):
 CHATTER = """
 import os
 import convcli.batch as batch
-outcome = batch._outcome
-batch._outcome = lambda *a: (os.write(2, b"TIFFFillStrip: Read error\\n"), outcome(*a))[1]
+outcome = batch.outcome_of
+batch.outcome_of = lambda *a: (os.write(2, b"TIFFFillStrip: Read error\\n"), outcome(*a))[1]
 """
 
 

@@ -148,8 +148,8 @@ ORDER = [
     "kernels", "memory", "writing", "kernel_files", "kernel_drawing", "inner_loops", "elf",
     "machine_code", "borders", "colour", "recipe", "loops", "costs", "planning", "execute",
     "processes", "convolution",
-    "filters", "png", "image", "comparison", "places", "walking", "clashes", "jobs", "batch",
-    "ahead", "racing", "cli",
+    "filters", "png", "image", "comparison", "places", "walking", "clashes", "jobs", "attempt",
+    "batch", "ahead", "racing", "cli",
 ]  # fmt: skip
 # Imported inside a function, when that executor is chosen, or when a kernel is saved.
 BACK = {("planning", "loops"), ("execute", "processes")}

@@ -19,7 +19,7 @@ from skimage import data
 
 import convcli
 from convcli import batch, image, png
-from convcli.batch import Filter
+from convcli.attempt import Filter
 from convcli.image import Picture
 from convcli.jobs import Job
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from convcli.batch import Outcome, Stage
+    from convcli.attempt import Outcome, Stage
     from convcli.planning import Plan
     from convcli.words import Border
 

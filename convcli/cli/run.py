@@ -25,7 +25,7 @@ from convcli.words import listed
 
 # What needs numpy is imported when the first picture is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch import Filter, Outcome
+    from convcli.attempt import Filter, Outcome
     from convcli.cli.progress import Bar
     from convcli.types import Pixels
 
@@ -63,7 +63,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     read = partial(image.read, grey=grey, luma=luma)
     begun = {} if shared.dry_run else _begun(jobs, read)
 
-    from convcli.batch import Filter
+    from convcli.attempt import Filter
     from convcli.borders import check_value
     from convcli.cli.preview import Preview
     from convcli.planning import check_import, check_method, worker_count
