@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
+from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.formats import mode_for
@@ -28,9 +29,8 @@ _BLOCK = 1 << 24
 # What libtiff calls its compressions that lose nothing and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
-# TIFF 6.0: bits of a sample, what 0 means (here white), samples of a pixel, and their kind.
-_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
-_SAMPLES, _SAMPLE_FORMAT, _SIGNED = 277, 339, 2
+# TIFF 6.0: a PhotometricInterpretation and a SampleFormat.
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def decoded(image: Image.Image, wanted: Wanted) -> Picture:
     if isinstance(image, ImageFile.ImageFile):
         image.decodermaxblock = _BLOCK
     with refusals(wanted.source):
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if keep_deep else 1
+        orientation = image.getexif().get(Tag.Orientation, 1) if keep_deep else 1
         image.load()  # first, and once: Pillow forgets the damage when asked a second time
         pixels = deep.samples(wanted.source, image, keep_deep, orientation) if keep_deep else None
     file, frame = image, {}
@@ -168,7 +168,7 @@ def _depth_notes(image: Image.Image, keep_deep: str | None, bits: int) -> list[s
     if bits > 8:
         return [f"its {bits} bits a channel were read as 8"]
     if image.mode.startswith("I;16") and image.format == "TIFF":
-        own = image.tag_v2.get(_BITS, (16,))[0]  # type: ignore[attr-defined]
+        own = image.tag_v2.get(Tag.BitsPerSample, (16,))[0]  # type: ignore[attr-defined]
         if own < 16:
             return [f"its {own} bits are kept in 16, up to {2**own - 1}"]
     return []
@@ -179,17 +179,18 @@ def _correct_tiff(file: Image.Image, mode: str, pixels: Any) -> list[str]:
     if file.format != "TIFF":
         return []
     tags = file.tag_v2  # type: ignore[attr-defined]
-    bits, signed = tags.get(_BITS, (1,))[0], tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+    bits = tags.get(Tag.BitsPerSample, (1,))[0]
+    signed = tags.get(Tag.SampleFormat, (1,))[0] == _SIGNED
     if bits == 8 and signed:
         raise ConvcliError("has samples of 8 bits with a sign, which cannot be filtered")
     if mode == "I" and bits == 32 and not signed and pixels.min() < 0:
         raise ConvcliError("has whole numbers above 2147483647, which cannot be filtered")
-    if mode == "I;16" and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if mode == "I;16" and tags.get(Tag.PhotometricInterpretation) == _WHITE_IS_ZERO:
         pixels ^= 0xFFFF
     notes = []
     if mode == "I" and bits == 16:
         notes.append("its 16 bits with a sign are kept in 32")
-    more = tags.get(_SAMPLES, 1) - MODES[mode][0]
+    more = tags.get(Tag.SamplesPerPixel, 1) - MODES[mode][0]
     if more > 0 and file.mode != "P" and mode not in ("L", "I;16"):
         notes.append(f"{more} more samples of each pixel were left out")
     return notes

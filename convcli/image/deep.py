@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS
-from convcli.image.metadata import exif_of
+from convcli.image.metadata import BLOCKS, RESOLUTION, exif_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,8 @@ _MOST_BYTES = 16
 # TIFF 6.0 section 18: the colours are stored multiplied by their alpha.
 _ASSOCIATED_ALPHA = 1
 
-# Tags that are written as something else: resolution and its unit, XMP, the predictor, and what
-# leads to the EXIF and GPS blocks.
-_RESOLUTION, _UNIT, _XMP, _PREDICTOR, _BLOCKS = (282, 283), 296, 700, 317, (34665, 34853)
+# Tags that are written as something else.
+_OTHERWISE = {Tag.ResolutionUnit, Tag.Predictor, *BLOCKS}
 
 # Of what libtiff calls its compressions, what tifffile does.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
@@ -52,7 +52,7 @@ def is_deep(image: Image.Image) -> bool:
     if image.mode.startswith(("I", "F")):
         return False
     if image.format == "TIFF":
-        bits: tuple[int, ...] = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        bits: tuple[int, ...] = image.tag_v2.get(Tag.BitsPerSample, (1,))  # type: ignore[attr-defined]
         return max(bits) > 8
     if image.format == "PPM":  # which is told the largest sample, where it is not 255
         return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
@@ -149,7 +149,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
     compression = _COMPRESSIONS.get(settings.get("compression", ""))
-    stated = settings.get("dpi") or [tags[key] for key in _RESOLUTION if key in tags]
+    stated = settings.get("dpi") or [tags[key] for key in sorted(RESOLUTION & set(tags))]
     resolution = tuple(value for value in map(float, stated) if 0 < value < math.inf)
     pixels = picture.pixels
     if picture.mode == "LA;16":
@@ -162,7 +162,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         planarconfig="contig",
         extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
         resolution=resolution if len(resolution) == 2 else None,
-        resolutionunit=tags.get(_UNIT, 2) if len(resolution) == 2 else None,
+        resolutionunit=tags.get(Tag.ResolutionUnit, 2) if len(resolution) == 2 else None,
         iccprofile=settings.get("icc_profile"),
         compression=compression,
         predictor=compression is not None,
@@ -170,14 +170,14 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         software=False,
         extratags=[tag for key, value in tags.items() if (tag := _tag(key, value))],
     )
-    return content.getvalue(), not any(block in tags for block in _BLOCKS)
+    return content.getvalue(), BLOCKS.isdisjoint(tags)
 
 
 def _tag(key: int, value: Any) -> tuple[int, int, int | None, Any, bool] | None:
     """Return a tag as tifffile takes it: text, bytes (XMP) or a small number (a rating)."""
     if isinstance(value, (str, bytes)):
         text = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
-        return key, 1 if key == _XMP else 2, None, text, True
-    if isinstance(value, int) and value < 1 << 16 and key not in (_UNIT, _PREDICTOR, *_BLOCKS):
+        return key, 1 if key == Tag.XMLPacket else 2, None, text, True
+    if isinstance(value, int) and value < 1 << 16 and key not in _OTHERWISE:
         return key, 3, 1, value, True
     return None

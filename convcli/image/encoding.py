@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError, reason_of
 from convcli.formats import LOSSY, check_frames, check_size, mode_for
 from convcli.image import deep
 from convcli.image.buffers import image_over, signed_lab
-from convcli.image.metadata import exif_of, settings_for, with_tag
+from convcli.image.metadata import BLOCKS, exif_of, settings_for, with_tag
 from convcli.image.picture import WITH_ALPHA, Picture
 from convcli.writing import new_file
 
@@ -35,10 +36,7 @@ _LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
 # TIFF 6.0 section 14: dictionary coders are given the differences along a row. A blurred
 # photograph is packed by LZW to 43 % of its size then, and without it to 90 %.
 _PREDICTED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "zstd", "lzma")
-_PREDICTOR, _DIFFERENCES = 317, 2
-
-# Tags that lead to blocks of their own: EXIF and GPS.
-_BLOCKS = {34665, 34853}
+_DIFFERENCES = 2
 
 
 def write(
@@ -139,11 +137,11 @@ def _encode(
             left_out.append(f"a frame is shown for {_LONGEST[format_name] / 1000:g} s, no longer")
         notes.update(dict.fromkeys((*frame.notes, *left_out)))
         settings = found | _settings(frame, format_name, quality)
-        if "compression" in settings and _BLOCKS & set(exif_of(settings.get("exif", b""))):
+        if "compression" in settings and BLOCKS & set(exif_of(settings.get("exif", b""))):
             del settings["compression"]  # libtiff does not write both
             notes["its compression, for the sake of its EXIF block, left out"] = None
         if settings.get("compression") in _PREDICTED and frame.pixels.dtype.kind == "u":
-            settings["exif"] = with_tag(settings.get("exif", b""), _PREDICTOR, _DIFFERENCES)
+            settings["exif"] = with_tag(settings.get("exif", b""), Tag.Predictor, _DIFFERENCES)
         return settings
 
     if picture.frames > 1 and format_name == "TIFF":
@@ -240,9 +238,9 @@ def _write_pages(
         for number, page in enumerate(_all_frames(picture)):
             settings = settings_of(page)
             tags = exif_of(settings.get("exif", b""))
-            if number and _BLOCKS & set(tags):
+            if number and BLOCKS & set(tags):
                 # Pillow adds pages without moving what these blocks point to.
-                for block in _BLOCKS & set(tags):
+                for block in BLOCKS & set(tags):
                     del tags[block]
                 settings["exif"] = tags
                 notes["the EXIF blocks of pages after the first, left out"] = None

@@ -6,19 +6,27 @@ import struct
 from numbers import Real
 from typing import Any
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS
 
-# The tags that say something about the photograph: description, camera, orientation,
-# resolution, program, time, artist, computer, rating, copyright, the EXIF and GPS blocks, and
-# Windows' title to subject. A TIFF's other tags say how its samples were stored.
-_EXIF_KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 34665, 34853, 36867,
-              *range(40091, 40096)}  # fmt: skip
-_RESOLUTION = {282, 283}
-_UNIT, _UNITS = 296, (1, 2, 3)  # none, inch, centimetre
-_XMP_TAG = 700
+# The tags that say something about the photograph. A TIFF's other tags say how its samples were
+# stored.
+_EXIF_KEPT = {
+    *(Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist),
+    *(Tag.HostComputer, Tag.Rating, Tag.Copyright, Tag.DateTimeOriginal),
+    *(Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit),
+    *(Tag.XPTitle, Tag.XPComment, Tag.XPAuthor, Tag.XPKeywords, Tag.XPSubject),  # Windows'
+    *(IFD.Exif, IFD.GPSInfo),
+}
+RESOLUTION: set[int] = {Tag.XResolution, Tag.YResolution}
+_UNITS = (1, 2, 3)  # none, inch, centimetre
+
+BLOCKS: set[int] = {IFD.Exif, IFD.GPSInfo}
+"""Tags that lead to blocks of their own."""
 
 # Text that Pillow keeps under another name as well.
 _NO_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif")
@@ -78,7 +86,7 @@ def metadata_of(
     kept = ("icc_profile", "dpi", "comment")
     metadata = {key: image.info[key] for key in kept if image.info.get(key)}
     stated = metadata.get("dpi", (1, 1))  # which Pillow says of a TIFF that says nothing
-    unsaid = set() if _is_resolution(stated) else _RESOLUTION
+    unsaid = set() if _is_resolution(stated) else RESOLUTION
     if stated == (1, 1) or unsaid:
         metadata.pop("dpi", None)
     if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
@@ -95,12 +103,12 @@ def metadata_of(
         exif = file.getexif()
         # What is known by its place in the file is read before the layout is changed to that
         # which all formats know.
-        for block in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if block in exif and ExifTags.IFD.Interop in exif.get_ifd(block):
-                exif.get_ifd(ExifTags.IFD.Interop)
+        for block in BLOCKS & set(exif):
+            if IFD.Interop in exif.get_ifd(block):
+                exif.get_ifd(IFD.Interop)
         exif.bigtiff = False
-        if exif.get(_UNIT, 2) not in _UNITS:
-            unsaid = _RESOLUTION | {_UNIT}
+        if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
+            unsaid = RESOLUTION | {Tag.ResolutionUnit}
         for tag in set(exif) - (_EXIF_KEPT - unsaid):
             del exif[tag]
         _keep_bytes(exif)
@@ -123,7 +131,7 @@ def _keep_bytes(exif: Image.Exif) -> None:
 
     EXIF's text is ASCII by its standard, UTF-8 by habit; Pillow reads it as Latin-1.
     """
-    blocks = [exif.get_ifd(tag) for tag in (34665, 34853) if tag in exif]
+    blocks = [exif.get_ifd(tag) for tag in BLOCKS & set(exif)]
     for tags in (exif, *blocks):
         for tag, value in list(tags.items()):
             if isinstance(value, str) and not value.isascii():
@@ -172,7 +180,7 @@ def settings_for(
     if format_name == "JPEG":
         if max(found.get("dpi", (0,))) > _FINEST_JPEG:
             del found["dpi"]
-            if _RESOLUTION.isdisjoint(exif_of(found.get("exif", b""))):
+            if RESOLUTION.isdisjoint(exif_of(found.get("exif", b""))):
                 notes.append("its resolution, too fine for JPEG, left out")
         for key in ("exif", "xmp", "comment"):
             if len(found.get(key, b"")) > _JPEG_SEGMENT:
@@ -184,7 +192,7 @@ def settings_for(
     if format_name == "TIFF" and "exif" in found:
         found["exif"] = exif_of(found["exif"])
     if format_name == "TIFF" and (xmp := found.pop("xmp", None)):
-        found["exif"] = with_tag(found.get("exif", b""), _XMP_TAG, xmp)
+        found["exif"] = with_tag(found.get("exif", b""), Tag.XMLPacket, xmp)
     return found, notes
 
 
