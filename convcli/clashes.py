@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 def check_clashes(jobs: list[Job]) -> None:
     """Refuse two inputs for one output, also where only the disk takes their names for one."""
-    numbers = [_number(real(job.written)) for job in jobs if job.written is not None]
+    numbers = [_number(real(job.target_name)) for job in jobs if job.target_name is not None]
     numbers.sort()
     twice = {number for number, other in pairwise(numbers) if number == other}
     probe = cache(places.ignores_case)
     first: dict[str, Job] = {}
     for job in jobs if twice else ():
-        if job.written is None or job.read is None:
+        if job.target_name is None or job.source_name is None:
             continue
-        place = real(job.written)
+        place = real(job.target_name)
         if _number(place) not in twice:
             continue
         name = folded(place) if probe(os.path.dirname(place)) else place
         other = first.setdefault(name, job)
         if other is not job:
-            assert other.read is not None
-            assert other.written is not None
-            why = "" if real(other.written) == place else ", on a disk that ignores case"
+            assert other.source_name is not None
+            assert other.target_name is not None
+            why = "" if real(other.target_name) == place else ", on a disk that ignores case"
             raise ConvcliError(
-                f"{shown(other.read)} and {shown(job.read)} would both be written to "
-                f"{shown(job.written)}{why}; filter them apart, or into folders of their own"
+                f"{shown(other.source_name)} and {shown(job.source_name)} would both be written to "
+                f"{shown(job.target_name)}{why}; filter them apart, or into folders of their own"
             )
 
 
@@ -50,21 +50,21 @@ def _number(place: str) -> int:
 
 def check_inputs_stay(jobs: list[Job]) -> None:
     """Refuse an output that is an input by whatever name."""
-    found = (file_id(job.written) for job in jobs if job.written is not None)
+    found = (file_id(job.target_name) for job in jobs if job.target_name is not None)
     ids = {hash(one) for one in found if one is not None}
     for job in jobs if ids else ():
-        here = None if job.read is None else file_id(job.read)
+        here = None if job.source_name is None else file_id(job.source_name)
         if here is None or hash(here) not in ids:
             continue
         for other in jobs:
-            if other.written is None or other.read is None or file_id(other.written) != here:
+            source, target = other.source_name, other.target_name
+            if source is None or target is None or file_id(target) != here:
                 continue
-            if file_id(other.read) == here:
+            if file_id(source) == here:
                 raise ConvcliError(
-                    f"{shown(other.written)} is the input; "
-                    "to write over it, use --in-place without -o"
+                    f"{shown(target)} is the input; to write over it, use --in-place without -o"
                 )
             raise ConvcliError(
-                f"{shown(other.written)} is an input, and {shown(other.read)} would be "
+                f"{shown(target)} is an input, and {shown(source)} would be "
                 "written over it; name fewer inputs, or another -o"
             )

@@ -39,7 +39,7 @@ class Job:
         Why it cannot be done, found while looking; empty if it can be tried.
     skip : bool
         The output exists and is to be left alone.
-    read, written : str or None
+    source_name, target_name : str or None
         `source` and `target` as text.
     """
 
@@ -63,18 +63,18 @@ class Job:
 
     @property
     def source(self) -> Path | None:  # noqa: D102 - among the attributes
-        return None if self.read is None else Path(self.read)
+        return None if self.source_name is None else Path(self.source_name)
 
     @property
     def target(self) -> Path | None:  # noqa: D102
-        return None if self.written is None else Path(self.written)
+        return None if self.target_name is None else Path(self.target_name)
 
     @property
-    def read(self) -> str | None:  # noqa: D102
+    def source_name(self) -> str | None:  # noqa: D102
         return None if self._name is None else os.path.join(self._folder, self._name)
 
     @property
-    def written(self) -> str | None:  # noqa: D102
+    def target_name(self) -> str | None:  # noqa: D102
         return None if self._result is None else os.path.join(self._into, self._result)
 
 
@@ -252,17 +252,17 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
     there = [
         number
         for number, job in enumerate(jobs)
-        if job.written is not None and os.path.lexists(job.written)
+        if job.target_name is not None and os.path.lexists(job.target_name)
     ]
     if there and existing == "refuse":
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
         raise ConvcliError(
-            f"{shown(jobs[there[0]].written or '')}{more} exists; "
+            f"{shown(jobs[there[0]].target_name or '')}{more} exists; "
             "use --overwrite, --skip-existing, or another -o"
         )
     for number in there:
         job = jobs[number]
-        if os.path.isdir(job.written or ""):
-            job.problem = f"{shown(job.written or '')} is a folder"
+        if os.path.isdir(job.target_name or ""):
+            job.problem = f"{shown(job.target_name or '')} is a folder"
         else:
             job.skip = True
