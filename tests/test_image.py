@@ -983,6 +983,33 @@ def test_a_kind_that_cannot_be_read_is_not_called_unknown(tmp_path):
             read(source)
 
 
+def raw_below_a_preview():
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        file.write(np.zeros((6, 8, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1)
+        file.write(np.zeros((60, 80), np.uint16))
+    return content.getvalue()
+
+
+def raw_of_canon():
+    """A grey TIFF of 4 x 2 pixels, with Canon's mark after its header."""
+    tags = {256: 4, 257: 2, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: 2, 279: 8}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<I", 24) + b"CR\2\0" + bytes(4 + 8)
+    return head + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("made", [raw_below_a_preview, raw_of_canon])
+def test_the_preview_in_camera_raw_is_not_taken_for_the_picture(tmp_path, made):
+    """Else `--in-place` would replace a photograph by its thumbnail."""
+    assert opened(made()).mode in ("L", "RGB")  # Pillow would read it
+    path = tmp_path / "a.nef"
+    path.write_bytes(made())
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ConvcliError, match="is camera raw, of which only the preview"):
+            read(source)
+
+
 @pytest.mark.parametrize("lossless", [True, False])
 @pytest.mark.parametrize("extended", [True, False])
 def test_a_lossless_webp_stays_lossless(picture_file, pixels, lossless, extended):
