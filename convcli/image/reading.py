@@ -87,7 +87,8 @@ def read(
             image = opened.enter_context(Image.open(file, formats=likely_first))
             if is_preview(image, beginning(source)):
                 raise ConvcliError(
-                    "is camera raw, of which only the preview could be read; develop it to TIFF first"
+                    "is camera raw, of which only the preview could be read; "
+                    "develop it to TIFF first"
                 )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if 0 in image.size:
