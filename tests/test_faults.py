@@ -238,16 +238,17 @@ def traced(folder):
      ("fsync", 2, True)],
 )  # fmt: skip
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new(traced, call, number, is_new):
-    assert ended(start(*BLUR, "a.png", "-o", "new.png"))[0] == 0
+    if is_new:
+        assert ended(start(*BLUR, "in/0.png", "-o", "new.png"))[0] == 0
     wanted = Path("new.png" if is_new else "a.png").read_bytes()
     done = traced(call, f"signal=KILL:when={number}", *BLUR, "a.png", "--in-place")
     assert done.returncode == -signal.SIGKILL
     assert Path("a.png").read_bytes() == wanted
     left = set(names_in(".")) - {"a.png", "in", "new.png"}
     assert len(left) == (call == "/^rename")
-    done = shell("convcli blur --sigma 1 -r . -o out -q && convcli blur --sigma 1 a.png --in-place")
-    assert done.returncode == 0
-    assert names_in("out") == ["a.png", "in", "new.png"]
+    if left:  # a whole picture under a hidden name, which no run takes for one
+        assert shell("convcli blur --sigma 1 -r . -o out -q").returncode == 0
+        assert names_in("out") == ["a.png", "in"]
 
 
 @pytest.mark.parametrize(
