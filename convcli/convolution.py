@@ -15,6 +15,7 @@ from convcli.colour import Colour, full_scale
 from convcli.costs import cost_besides
 from convcli.decimation import Decimations
 from convcli.errors import ConvcliError
+from convcli.folding import folded
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
@@ -127,6 +128,9 @@ def apply(
     exact = options.get("exact", False) or foreign
     if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
+    halo = halo_of(kernels[0].shape, correlate)
+    if decimations is None:
+        turned, halo = folded(turned, halo, pixels.shape[:2], border)
     # Light and weighted colours are floats before they come to the loop.
     floats = pixels.dtype == np.uint8 and not colour.is_plain
     plan = plan_for(
@@ -143,7 +147,7 @@ def apply(
     )
     recipe = Recipe(
         kernels=turned,
-        halo=halo_of(kernels[0].shape, correlate),
+        halo=halo,
         border=border,
         border_value=border_value,
         colour=colour,
@@ -174,7 +178,9 @@ def plan(
         raise ConvcliError(
             f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"
         )
-    return plan_for(shape, dtype, kernel_from(kernel), method, workers)
+    whole = kernel_from(kernel).flipped
+    kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
+    return plan_for(shape, dtype, kernels[0], method, workers)
 
 
 def _three_axes(array: Pixels) -> Pixels:

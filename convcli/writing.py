@@ -22,8 +22,9 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
     An older file of that name stays intact until then, and keeps its permissions, and its
     owner and group where that is permitted; hard links to it keep the old content, and
     extended attributes are lost. Until then the new file has no name (Linux's ``O_TMPFILE``),
-    so that not even a SIGKILL leaves it behind; where the file system has no such files, it has
-    a hidden one, which is removed on any error. Symbolic links are followed, so that a link
+    so that not even a SIGKILL leaves it behind, but for the moment between getting a hidden name
+    and replacing the older file; where the file system has no such files, it has the hidden name
+    from the beginning. That is removed on any error. Symbolic links are followed, so that a link
     stays a link. What is not a regular file (``/dev/stdout``, a FIFO) is written directly.
 
     Parameters

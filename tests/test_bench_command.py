@@ -82,6 +82,15 @@ def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, opti
     assert result.message.endswith("not installed; pip install 'convcli[plot]'")
 
 
+@pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
+def test_a_broken_matplotlib_is_said_before_the_race(run, folder, monkeypatch, option):
+    monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # to import it is an error
+    result = run("bench", *option)
+    assert result.status == 2
+    assert "convcli: drawing needs matplotlib, which cannot be imported (" in result.message
+
+
 def test_a_budget_too_small_for_one_round_says_so(run):
     result = run("bench", "--sizes", "0.01", "--kernels", "3", "--budget", "1e-9", *QUICK[:2])
     assert result.status == 2

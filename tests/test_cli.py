@@ -134,6 +134,7 @@ def pixels_of(path):
         ((*BLUR, "-", "a.png"), "standard input .*only input"),
         ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
         (("filter", "a.png"), "Missing option '-k' / '--kernel'"),
+        (("filter", "-", "-k", "-"), "kernel '-': row 1, column 1 is '-'; a number is needed"),
         (("filter", "a.png", "-k", "magic"), "'magic' is no kernel; .*name a file"),
         (("filter", "a.png", "-k", ""), "'' is no kernel"),
         (("filter", "a.png", "-k", "1 2; 3"), "'1 2; 3': row 2 has 1 number"),

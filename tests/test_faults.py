@@ -203,7 +203,111 @@ def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
     assert ended(process) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.parametrize("inputs", [("a.png",), ("-r", "in")], ids=["one", "many"])
+def test_ctrl_c_does_not_wait_for_a_slow_decoder(folder, inputs):
+    patch = "import PIL.PngImagePlugin as p, time\ndef load(self):\n"
+    patch += "    print('begun', flush=True)\n    time.sleep(99)\np.PngImageFile.load = load\n"
+    process = start(*BLUR, *inputs, "-o", "out/", patch=patch)
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(0.5)  # the rest is imported meanwhile
+    process.send_signal(signal.SIGINT)
+    status, _, said = ended(process)
+    assert (status, "Traceback" in said) == (-signal.SIGINT, False)
+    assert not Path("out").exists()
+
+
 # --- disks
+
+
+@pytest.fixture
+def traced(folder):
+    """Run the program with a fault in a call of the system: ``traced(call, fault, *argv)``."""
+    strace = ["strace", "-f", "-qq", "-o", os.devnull]
+    if not shutil.which("strace") or subprocess.run([*strace, "true"], check=False).returncode:
+        pytest.skip("needs strace, and leave to use it")
+
+    def run(call, fault, *argv):
+        inject = ["-e", f"trace={call}", "-e", f"inject={call}:{fault}"]
+        command = [*strace, *inject, sys.executable, "-m", "convcli", *argv]
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "is_new"),
+    [("fchmod", 1, False), ("fsync", 1, False), ("linkat", 1, False), ("/^rename", 1, False),
+     ("fsync", 2, True)],
+)  # fmt: skip
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new(traced, call, number, is_new):
+    if is_new:
+        assert ended(start(*BLUR, "in/0.png", "-o", "new.png"))[0] == 0
+    wanted = Path("new.png" if is_new else "a.png").read_bytes()
+    done = traced(call, f"signal=KILL:when={number}", *BLUR, "a.png", "--in-place")
+    assert done.returncode == -signal.SIGKILL
+    assert Path("a.png").read_bytes() == wanted
+    left = set(names_in(".")) - {"a.png", "in", "new.png"}
+    assert len(left) == (call == "/^rename")
+    if left:  # a whole picture under a hidden name, which no run takes for one
+        assert shell("convcli blur --sigma 1 -r . -o out -q").returncode == 0
+        assert names_in("out") == ["a.png", "in"]
+
+
+@pytest.mark.parametrize(
+    ("call", "number"), [("fsync", "ENOSPC"), ("linkat", "EIO"), ("/^rename", "EDQUOT")]
+)
+def test_an_error_of_the_system_leaves_the_old_file_and_nothing_else(traced, call, number):
+    old = Path("a.png").read_bytes()
+    done = traced(call, f"error={number}", *BLUR, "a.png", "--in-place")
+    reason = os.strerror(getattr(errno, number))
+    assert done.stderr == f"convcli: 'a.png': cannot write 'a.png': {reason}\n"
+    assert done.returncode == 1
+    assert Path("a.png").read_bytes() == old
+    assert names_in(".") == ["a.png", "in"]
+
+
+@pytest.fixture
+def with_disk(folder):
+    """Run a line of shell in which a folder is a disk of so many kilobytes."""
+
+    def run(place, kilobytes, command):
+        mount = f"mount -t tmpfs -o size={kilobytes}k none {place}"
+        inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+        if not shutil.which("unshare") or subprocess.run([*inside, mount], check=False).returncode:
+            pytest.skip("needs a kernel that lets everybody mount")
+        line = f'{mount}; convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
+        return subprocess.run([*inside, line], capture_output=True, text=True, timeout=PATIENCE)
+
+    return run
+
+
+def test_a_small_disk_keeps_what_was_on_it(with_disk, picture_file, photo):
+    picture_file("b.png", photo)  # 400 kB
+    Path("disk").mkdir()
+    done = with_disk(
+        "disk", 100,
+        "cp in/0.png disk/b.png; convcli blur --sigma 1 -w 1 a.png b.png in/1.png -o disk -f;"
+        "echo $?; ls -A disk; cmp disk/b.png in/0.png",
+    )  # fmt: skip
+    reason = "No space left on device"
+    assert done.stderr.splitlines() == [
+        f"convcli: 'b.png': cannot write 'disk/b.png': {reason}",
+        f"1 written, 1 failed, 0 skipped, 1 not tried: {reason}",
+    ]
+    assert done.stdout.split() == ["1", "a.png", "b.png"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="of Linux")
+@pytest.mark.parametrize("kilobytes", [4, 64, 700])
+def test_a_small_shared_memory_is_no_sigbus(with_disk, picture_file, photo, kilobytes):
+    picture_file("b.png", photo)  # 768 kB in memory
+    done = with_disk(
+        "/dev/shm", kilobytes, "convcli blur --sigma 1 -m tiled b.png; echo $?; ls -A /dev/shm"
+    )
+    assert done.stderr.count("\n") == 1
+    if kilobytes == 4:  # has no room for a semaphore
+        assert "worker processes cannot be started (No space left on device)" in done.stderr
+    assert done.stdout == ("1\n" if kilobytes == 4 else "0\n")
 
 
 @pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS"])

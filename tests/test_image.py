@@ -816,8 +816,12 @@ def test_a_damaged_png_is_refused(encoded):
     [
         (b"", "is empty"),
         (b"hello\n", r"is not a picture in a known format \(PNG, JPEG, "),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is PostScript, wh"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is SVG, which is not read; convert it to"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which is not read; convert it to one"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "is camera raw, which is not read"),
+        (b"\xff\x0a\xfa\x7f", "is JPEG XL, which is not read"),
+        (b"8BPS\0\1" + bytes(20), "is PSD, which is not read"),
         (b"\x89PNG\r\n\x1a\n", "is truncated"),
         (b"P5 0 5 255\n", "is truncated"),
         (png(4, 4)[:20], "is truncated, damaged or of a kind that cannot be read: "),
@@ -995,6 +999,33 @@ def test_a_kind_that_cannot_be_read_is_not_called_unknown(tmp_path):
         with pytest.raises(
             ConvcliError, match="looks like TIFF, but is truncated, damaged or of a"
         ):
+            read(source)
+
+
+def raw_below_a_preview():
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        file.write(np.zeros((6, 8, 3), np.uint8), photometric="rgb", subfiletype=1, subifds=1)
+        file.write(np.zeros((60, 80), np.uint16))
+    return content.getvalue()
+
+
+def raw_of_canon():
+    """A grey TIFF of 4 x 2 pixels, with Canon's mark after its header."""
+    tags = {256: 4, 257: 2, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: 2, 279: 8}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<I", 24) + b"CR\2\0" + bytes(4 + 8)
+    return head + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("made", [raw_below_a_preview, raw_of_canon])
+def test_the_preview_in_camera_raw_is_not_taken_for_the_picture(tmp_path, made):
+    """Else `--in-place` would replace a photograph by its thumbnail."""
+    assert opened(made()).mode in ("L", "RGB")  # Pillow would read it
+    path = tmp_path / "a.nef"
+    path.write_bytes(made())
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ConvcliError, match="is camera raw, of which only the preview"):
             read(source)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import imagecodecs
 import numpy as np
@@ -235,6 +236,19 @@ def test_a_damaged_one_is_refused_in_one_line(samples):
     for content in (png(samples), tiff(samples, compression="adobe_deflate")):
         with pytest.raises(convcli.ConvcliError, match=r"truncated|damaged"):
             read(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize("package", ["imagecodecs", "tifffile"])
+def test_a_broken_package_is_not_taken_for_a_damaged_picture(samples, package, monkeypatch):
+    content = png(samples) if package == "imagecodecs" else tiff(samples)
+    picture = read(content)
+    monkeypatch.setitem(sys.modules, package, None)  # to import it is an error
+    needed = f"needs the package {package} .* cannot be imported"
+    with pytest.raises(convcli.ConvcliError, match=needed):
+        read(content)
+    if package == "tifffile":
+        with pytest.raises(convcli.ConvcliError, match=needed):
+            written(picture, "TIFF")
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])

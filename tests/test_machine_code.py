@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -63,6 +64,14 @@ def test_the_second_run_does_without_numba(tmp_path):
     assert "compiling the loops" in log
     assert len(kept(tmp_path)) == 1
     assert run(tmp_path) == (["21", "False"], "")
+
+
+def test_two_runs_at_once_keep_one_whole_object(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        for printed, log in pool.map(run, [tmp_path] * 2):
+            assert (printed[0], "itself" in log) == ("21", False)
+    assert len(kept(tmp_path)) == 1
+    assert run(tmp_path)[0] == ["21", "False"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF half", b"x" * 5000], ids=len)

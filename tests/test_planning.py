@@ -238,6 +238,14 @@ def test_workers_default_to_every_core_of_this_process():
     assert planning.worker_count(7) == 7
 
 
+@pytest.mark.parametrize("method", WORDS)
+def test_ten_thousand_workers_are_not_started(method):
+    most = 16 * planning.worker_count(None)
+    assert planning.worker_count(10_000) == most
+    plan = plan_for((4000, 6000, 3), "uint8", DENSE, method, 10_000)
+    assert plan.workers <= most
+
+
 @pytest.mark.parametrize("method", ["numpy", "numba"])
 @pytest.mark.parametrize(
     "size", [(64, 1_000_000, 1), (1, 1_000_000, 1), (4000, 6000, 3), (900, 30, 3)]

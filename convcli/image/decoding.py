@@ -32,6 +32,10 @@ _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", 
 # TIFF 6.0: a PhotometricInterpretation and a SampleFormat.
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 
+# Camera raw as DNG, NEF and ARW have it (TIFF/EP, ISO 12234-2): the first page is marked as a
+# smaller version of the picture, which stands in a page below that page.
+_SMALLER = 1
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -66,6 +70,19 @@ def format_of(image: Image.Image) -> str:
     # A phone's JPEG with a second picture in it (depth, a larger crop) is MPO; the first one
     # is what every viewer shows.
     return "JPEG" if image.format == "MPO" else image.format or "PNG"
+
+
+def is_preview(image: Image.Image, begins: bytes) -> bool:
+    """Say whether this is camera raw, of which there is but a preview that can be read.
+
+    `begins` are the first bytes of the file: Canon's have a mark of their own.
+    """
+    if image.format != "TIFF":
+        return False
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    return begins[8:10] == b"CR" or bool(
+        tags.get(Tag.NewSubfileType, 0) & _SMALLER and Tag.SubIFDs in tags
+    )
 
 
 def decoded(image: Image.Image, wanted: Wanted) -> Picture:

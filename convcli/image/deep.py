@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, reason_of
 from convcli.formats import FORMATS
 from convcli.image.metadata import BLOCKS, RESOLUTION, exif_of
 
@@ -45,6 +47,18 @@ _UPRIGHT = {2: (0, 1, -1), 3: (0, -1, -1), 4: (0, -1, 1), 5: (1, 1, 1), 6: (1, 1
 def installed() -> bool:
     """Say whether the extra is there."""
     return all(map(find_spec, _PACKAGES))
+
+
+@contextmanager
+def _needs(package: str) -> Iterator[None]:
+    """Import a package here: that it is broken shall not be taken for the picture's damage."""
+    try:
+        yield
+    except Exception as error:  # a package may raise what it likes
+        raise ConvcliError(
+            f"needs the package {package} for its 16 bits a channel, which cannot be imported "
+            f"({reason_of(error)})"
+        ) from error
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -104,8 +118,8 @@ def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: in
     from convcli.image.picture import MODES
 
     if image.format == "PNG":
-        import imagecodecs
-
+        with _needs("imagecodecs"):
+            import imagecodecs
         content = source if isinstance(source, bytes) else source.read_bytes()
         pixels = np.asarray(imagecodecs.png_decode(content))
     else:
@@ -124,8 +138,9 @@ def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: in
 def _page(source: Path | bytes, number: int) -> Pixels:
     """Decode a page of a TIFF to ``(H, W, C)``."""
     import numpy as np
-    import tifffile
 
+    with _needs("tifffile"):
+        import tifffile
     with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
         page = file.pages[number]
         assert isinstance(page, tifffile.TiffPage)
@@ -144,8 +159,8 @@ def _page(source: Path | bytes, number: int) -> Pixels:
 
 def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     """Encode a picture as a TIFF of one page, and say whether all its metadata are in it."""
-    import tifffile
-
+    with _needs("tifffile"):
+        import tifffile
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()
     compression = _COMPRESSIONS.get(settings.get("compression", ""))

@@ -16,7 +16,7 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.formats import FORMATS, check_frames
 from convcli.image import deep
-from convcli.image.decoding import Wanted, decoded, format_of, is_lossless
+from convcli.image.decoding import Wanted, decoded, format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture
 from convcli.image.refusals import beginning, refusals
 
@@ -86,6 +86,11 @@ def read(
     with ExitStack() as opened:
         with refusals(source):
             image = opened.enter_context(Image.open(file, formats=likely_first))
+            if is_preview(image, beginning(source)):
+                raise ConvcliError(
+                    "is camera raw, of which only the preview could be read; "
+                    "develop it to TIFF first"
+                )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")

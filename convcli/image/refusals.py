@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,19 @@ _SCARCE = 50_000_000
 
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
+# How pictures begin that people have and that are never opened, each by its own specification;
+# HEIC's brands are those of ISO/IEC 23008-12.
+_NOT_READ = {
+    "HEIC": rb"....ftyp(?:hei[cxms]|hev[cx])",
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "camera raw": rb"....ftypcrx |FUJIFILMCCD-RAW",
+    "PSD": rb"8BPS",
+    "SVG": rb"\s*<svg",
+    "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
+    "PDF": rb"%PDF",
+}
+
 
 @contextmanager
 def refusals(source: Path | bytes) -> Iterator[None]:
@@ -31,6 +45,11 @@ def refusals(source: Path | bytes) -> Iterator[None]:
         if looks_like:
             raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         known = ", ".join(FORMATS)
+        for name, begins in _NOT_READ.items():
+            if re.match(begins, beginning(source), re.DOTALL):
+                raise ConvcliError(
+                    f"is {name}, which is not read; convert it to one of {known} first"
+                ) from None
         raise ConvcliError(f"is not a picture in a known format ({known})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConvcliError(

@@ -8,11 +8,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from convcli.errors import ConvcliError, shown
+from convcli.errors import ConvcliError, reason_of, shown
 from convcli.racing.curves import Across, duration, is_extrapolated, place, seconds
 from convcli.racing.looks import (
     DASHED,
@@ -40,13 +41,19 @@ _BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "roun
 
 
 def check(path: Path | None = None) -> None:
-    """Raise `ConvcliError` if matplotlib is not there, or the suffix not one of `FORMATS`."""
+    """Raise `ConvcliError` if matplotlib cannot be imported, or the suffix not one of `FORMATS`."""
     if path is not None and path.suffix.lower() not in FORMATS:
         raise ConvcliError(f"{shown(path)}: the name of a plot ends in {listed(FORMATS)}")
     if find_spec("matplotlib") is None:
         raise ConvcliError(
             "drawing needs matplotlib, which is not installed; pip install 'convcli[plot]'"
         )
+    try:
+        import_module("matplotlib.figure")
+    except Exception as error:  # a package may raise what it likes
+        raise ConvcliError(
+            f"drawing needs matplotlib, which cannot be imported ({reason_of(error)})"
+        ) from error
 
 
 def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
