@@ -51,7 +51,8 @@ class Comparison:
         Of both.
     peak : float
         What PSNR and SSIM take for the full range: 255, 65535, or for floats and 32-bit
-        integers 1, or the range of both pictures' samples where that is not within 0 to 1.
+        integers 1, or the range of both pictures' samples where one is not within 0 to 1 and
+        they are not all the same.
     largest, mean : float
         Of the absolute differences of samples; infinite where one is not a number.
     differing : int
@@ -182,7 +183,7 @@ def amplified(one: Picture, other: Picture, found: Comparison) -> tuple[Picture,
         if has_alpha or channels == 1:
             rest = difference[..., channels - (channels == 1) :]
             part = np.maximum(part, rest.max(axis=2, keepdims=True))
-        levels = np.minimum(part * (255 * factor / (found.peak or 1.0)), 255)
+        levels = np.minimum(part * (255 * factor / found.peak), 255)
         shown[rows] = np.rint(levels)
     pixels = shown if channels == 3 else shown[..., 0]
     return Picture(pixels, "RGB" if channels == 3 else "L", "PNG"), factor
@@ -241,14 +242,15 @@ def _peak(a: Pixels, b: Pixels) -> float:
     ]
     low = min((low for low, _ in limits), default=0.0)
     high = max((high for _, high in limits), default=1.0)
-    return 1.0 if low >= 0 and high <= 1 else high - low
+    # Where all samples are the same their range is 0, in which nothing can be measured.
+    return 1.0 if low >= 0 and high <= 1 else high - low or 1.0
 
 
 def _psnr(mean_square: float, peak: float) -> float:
     if mean_square == 0:
         return math.inf
     # Logarithms apart: the square of a large range is no number any more.
-    return 20 * math.log10(peak or 1.0) - 10 * math.log10(mean_square)
+    return 20 * math.log10(peak) - 10 * math.log10(mean_square)
 
 
 def _limits(mode: str, peak: float) -> list[float]:

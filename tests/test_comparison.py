@@ -113,6 +113,20 @@ def test_floats_have_the_range_of_their_samples():
     assert compare(picture(ramp), near).histogram[-1].high == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("level", [5.0, -3.0, 0.25, 0.0, -1e38, 1e-45])
+def test_floats_that_are_all_the_same_have_a_histogram(level):
+    one, other = (picture(np.full((12, 13), level, np.float32)) for _ in range(2))
+    found = compare(one, other)
+    assert [(bar.low, bar.high, bar.count) for bar in found.histogram] == [(0, 0, 156)]
+    assert (found.peak, found.psnr) == (1, math.inf)
+    other.pixels[0, 0] = np.nan
+    bars = compare(one, other).histogram
+    assert [bar.count for bar in bars if bar.count] == [155, 1]
+    assert math.isinf(bars[-1].high)
+    # From the second on each begins where the one before ends.
+    assert all(bar.low < bar.high for bar in bars[1:])
+
+
 def test_what_is_not_a_number_equals_its_like_alone():
     one = np.ones((12, 12), np.float32)
     one[0, 0], one[0, 1] = np.nan, np.inf
