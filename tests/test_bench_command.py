@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,6 +137,18 @@ def test_it_races_on_ones_own_picture(run, picture_file):
         stdin=path.read_bytes(),
     )  # fmt: skip
     assert {(r["height"], r["width"]) for r in json.loads(piped.out)["results"]} == {(27, 37)}
+
+
+def test_a_pipe_with_a_name_is_read_once(run, folder, picture_file):
+    """As a shell's ``<(...)`` makes one; opened again, it would wait for ever."""
+    content = picture_file("photo.png").read_bytes()
+    os.mkfifo("fifo")
+    writer = threading.Thread(target=Path("fifo").write_bytes, args=(content,), daemon=True)
+    writer.start()
+    argv = ("--kernels", "3", "--json", "-", *QUICK)
+    results = json.loads(run("bench", "fifo", *argv).out)["results"]
+    assert {(r["height"], r["width"]) for r in results} == {(48, 64)}
+    writer.join()
 
 
 @pytest.mark.parametrize("name", ["absent.png", "text.png"])

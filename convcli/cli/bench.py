@@ -213,12 +213,13 @@ def _cases(
 def _read(source: str) -> tuple[Pixels, str]:
     """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
     from convcli import image
-    from convcli.errors import ConvcliError, reason_of, shown
+    from convcli.cli.reading import content_or_path, named
+    from convcli.errors import ConvcliError, reason_of
 
     image.limit_pixels(None)
-    name = "standard input" if source == "-" else shown(source)
+    name = named(source)
     try:
-        picture = image.read(sys.stdin.buffer.read() if source == "-" else Path(source))
+        picture = image.read(content_or_path(source))
     except (ConvcliError, OSError) as error:
         typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None

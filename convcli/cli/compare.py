@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from convcli.cli.options import MaxPixels
+from convcli.cli.reading import content_or_path, named
 from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def command(
     a, b = _read(one), _read(other)
     result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance}
     try:
-        notes, lines = _compare(a, b, (_name(one), _name(other)), output, result)
+        notes, lines = _compare(a, b, (named(one), named(other)), output, result)
         for note in notes:
             typer.echo(f"convcli: {note}", err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
@@ -121,14 +122,10 @@ def _read(name: str) -> Picture:
     """Read a picture; what cannot be read is no answer, so that it ends the program."""
     from convcli import image
 
-    path = Path(name)
     try:
-        # A pipe, as `<(convcli blur ...)` makes one, can be read but once.
-        if name == "-":
-            return image.read(sys.stdin.buffer.read())
-        return image.read(path.read_bytes() if path.is_fifo() else path)
+        return image.read(content_or_path(name))
     except Exception as error:  # decoders raise what they like
-        raise ConvcliError(f"{_name(name)}: {reason_of(error)}") from error
+        raise ConvcliError(f"{named(name)}: {reason_of(error)}") from error
 
 
 def _write(picture: Picture, path: Path) -> None:
@@ -144,10 +141,6 @@ def _write(picture: Picture, path: Path) -> None:
 def _check_new(path: Path) -> None:
     if path.exists() or path.is_symlink():
         raise ConvcliError(f"{shown(path)} exists; name another file")
-
-
-def _name(name: str) -> str:
-    return "standard input" if name == "-" else shown(name)
 
 
 def _size(picture: Picture) -> str:
