@@ -251,6 +251,20 @@ def test_a_wider_mode_is_said(run, folder):
 
 
 @pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ("small.png", "sizes differ: 64 x 48 and 64 x 20"),
+        ("grey.png", "modes differ: RGB and L"),
+    ],
+)
+def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
+    result = run("compare", "a.png", other, "-o", "d.png", "--json")
+    assert (result.status, json.loads(result.out)["reason"]) == (1, reason)
+    assert result.message == f"convcli: note: 'd.png' was not written, as {reason}"
+    assert not (folder / "d.png").exists()
+
+
+@pytest.mark.parametrize(
     ("argv", "message"),
     [
         (("a.png", "gone.png"), "'gone.png': No such file or directory"),

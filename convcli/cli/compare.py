@@ -97,6 +97,8 @@ def _compare(
         what = f"modes differ: {a.mode} and {b.mode}"
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
         result.update(equal=False, reason=reason)
+        if output is not None:
+            notes.append(f"note: {shown(output)} was not written, as {reason}")
         return notes, [reason]
     if a.mode != b.mode:
         notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
