@@ -29,7 +29,7 @@ from tests import races
 
 pytest.importorskip("matplotlib")
 
-FEW = ("auto", "numba", "numba dense", "fft dense", "definition", "scipy.ndimage")
+FEW = ("numpy", "numba", "numba dense", "fft dense", "definition", "scipy.ndimage")
 
 
 def texts_of(axes):
@@ -111,7 +111,6 @@ class TestCurves:
         ("direct", "fft"),
         [
             ("numba", "fft dense"),  # of other forms
-            ("auto", "fft"),  # one of the others
             ("scipy.ndimage", "fft dense"),  # a peer
         ],
     )
@@ -227,7 +226,7 @@ class TestFigure:
         drawn = {tuple(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) > 1}
         for name in FEW:
             assert tuple(each.seconds for each in results if each.contender == name) in drawn
-        assert tuple(each.predicted for each in results if each.contender == "auto") in drawn
+        assert tuple(each.predicted for each in results if each.contender == "numba") in drawn
 
     @pytest.mark.parametrize(
         ("names", "words"),

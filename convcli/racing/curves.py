@@ -73,16 +73,14 @@ def is_extrapolated(result: Result) -> bool:
 def crossovers(results: list[Result], across: Across) -> list[Crossover]:
     """Return where FFT and direct methods overtake each other, separable and dense apart.
 
-    Those of the peers do not count, nor ``auto``, which is one of the others.
+    Those of the peers do not count.
     """
     found: list[Crossover] = []
     for form in ("separable", "dense"):
         direct: dict[float, Result] = {}
         fft: dict[float, Result] = {}
         for result in results:
-            if result.form != form or result.kind == "peer" or result.contender == "auto":
-                continue
-            if result.seconds is None:
+            if result.form != form or result.kind == "peer" or result.seconds is None:
                 continue
             fastest = fft if result.contender.startswith("fft") else direct
             at = place(result, across)

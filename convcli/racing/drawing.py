@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".svg", ".pdf")
 """What `draw` writes, by suffix."""
 
-# auto runs another method, over whose curve its own would lie: it is a pale band around that.
-_BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "round"}
-
 
 def check(path: Path | None = None) -> None:
     """Raise `ConvcliError` if matplotlib is not there, or the suffix not one of `FORMATS`."""
@@ -223,9 +220,6 @@ def _draw_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
         look, hue = LOOKS[results[0].kind], hues[name]
         places = [place(result, text.across) for result in results]
         times = [seconds(result) for result in results]
-        if name == "auto":
-            axes.plot(places, times, color=hue, zorder=2, **_BAND)
-            continue
         dashes = DASHED if results[0].form == "dense" else "-"
         axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, linewidth=look.line_width)
         for at, time, result in zip(places, times, results, strict=True):
@@ -333,7 +327,6 @@ def _name(axes: Axes, end: Result, text: Panel, up: float, hue: str) -> None:
         arrowprops={
             "arrowstyle": "-",
             "color": hue,
-            "alpha": _BAND["alpha"] * 2 if end.contender == "auto" else 1,
             "linewidth": look.line_width * 0.7,
             "linestyle": DASHED if end.form == "dense" else "-",
             "shrinkA": 0,

@@ -137,8 +137,7 @@ def _lead(results: list[Result]) -> str:
     timed = [result for result in results if result.seconds is not None]
     if not timed:
         return '<p class="lead">No contender has a time here.</p>'
-    # auto is one of the others.
-    best = min(timed, key=lambda each: (each.contender == "auto", seconds(each)))
+    best = min(timed, key=seconds)
     ratios = [
         f"{_ratio(best, base)} times as fast as <code>{name}</code>"
         for name in ("dot", "definition")
