@@ -32,6 +32,11 @@ pytest.importorskip("matplotlib")
 FEW = ("numpy", "numba", "numba dense", "fft dense", "definition", "scipy.ndimage")
 
 
+def figure_of(race, across, width=7.0):
+    with drawing._defaults():
+        return drawing._figure(race, [across], width)
+
+
 def texts_of(axes):
     """All words that are drawn: matplotlib has labels beyond the ends of an axis too."""
     yield from axes.texts
@@ -162,7 +167,7 @@ class TestFiles:
     def test_it_says_what_is_missing(self, monkeypatch):
         monkeypatch.setattr(drawing, "find_spec", lambda name: None)
         with pytest.raises(ConvcliError, match=r"drawing needs matplotlib, .*convcli\[plot\]"):
-            drawing.figure(races.race(FEW), "size")
+            drawing.svg(races.race(FEW), "size", 7)
 
     def test_nothing_is_replaced_unasked(self, tmp_path):
         path = tmp_path / "curves.svg"
@@ -175,7 +180,7 @@ class TestFiles:
 
     def test_the_same_race_gives_the_same_file(self):
         race = races.race(FEW)
-        assert drawing.svg(race, "side") == drawing.svg(race, "side")
+        assert drawing.svg(race, "side", 7) == drawing.svg(race, "side", 7)
 
 
 def test_matplotlib_is_left_as_it_was_found():
@@ -187,7 +192,7 @@ def test_matplotlib_is_left_as_it_was_found():
         "matplotlib.rcParams['font.size'] = 40\n"
         "before = matplotlib.rcParams.copy()\n"
         "from tests import races\n"
-        "drawing.svg(races.race(('numba',)), 'size')\n"
+        "drawing.svg(races.race(('numba',)), 'size', 7)\n"
         "assert matplotlib.rcParams.copy() == before\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
@@ -221,7 +226,7 @@ class TestFigure:
     def test_one_curve_a_contender_and_one_point_a_result(self, across):
         race = races.race(FEW)
         results = results_across(race, across)
-        (axes,) = drawing.figure(race, across).axes
+        (axes,) = figure_of(race, across).axes
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
         drawn = {tuple(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) > 1}
         for name in FEW:
@@ -239,7 +244,7 @@ class TestFigure:
     def test_auto_would_take_the_cheapest_plan(self, names, words):
         race = races.race(names)
         plans = [each for each in results_across(race, "side") if each.predicted]
-        (axes,) = drawing.figure(race, "side").axes
+        (axes,) = figure_of(race, "side").axes
         (dotted,) = [line for line in axes.lines if is_dotted(line)]
         assert list(dotted.get_ydata()) == [
             min(each.predicted for each in plans if each.side == side) for side in races.SIDES
@@ -250,14 +255,14 @@ class TestFigure:
     def test_points_that_were_extrapolated_are_hollow(self, across):
         race = races.race(FEW)
         results = results_across(race, across)
-        (axes,) = drawing.figure(race, across).axes
+        (axes,) = figure_of(race, across).axes
         points = [line for line in axes.lines if line.get_marker() in {"o", "^", "s"}]
         hollow = [line for line in points if line.get_markerfacecolor() == PAPER]
         assert len(hollow) == sum(map(is_extrapolated, results)) > 0
 
     def test_axes_have_units(self):
         race = races.race(FEW)
-        words = {across: drawing.svg(race, across) for across in ("size", "side")}
+        words = {across: drawing.svg(race, across, 7) for across in ("size", "side")}
         assert "image size (megapixels)" in words["size"]
         assert "kernel side (pixels)" in words["side"]
         assert all(f">{unit}<" in words["size"] for unit in ("10 ms", "1 s", "100 s"))
@@ -267,7 +272,7 @@ class TestFigure:
     def test_crossovers_are_marked(self):
         race = races.race(FEW)
         (found,) = crossovers(results_across(race, "side"), "side")
-        (axes,) = drawing.figure(race, "side").axes
+        (axes,) = figure_of(race, "side").axes
         assert [found.place] in [list(line.get_xdata()) for line in axes.lines]
         assert f"1: {described(found, 'side')}" in [text.get_text() for text in axes.texts]
 
@@ -277,7 +282,7 @@ class TestFigure:
             replace(each, seconds=None, verdict="wrong") if each.contender == "numba" else each
             for each in race.results
         ]
-        (axes,) = drawing.figure(replace(race, results=tuple(wrong)), "side").axes
+        (axes,) = figure_of(replace(race, results=tuple(wrong)), "side").axes
         words = [text.get_text() for text in axes.texts]
         assert "Not drawn: numba (wrong)" in words
         assert "numba" not in words
@@ -293,7 +298,7 @@ class TestFigure:
     )
     def test_one_point_is_a_bar(self, sizes, sides, kinds):
         race = races.race(FEW, sizes, sides)
-        figures = [drawing.figure(race, across) for across in drawing.panels(race)]
+        figures = [figure_of(race, across) for across in drawing.panels(race)]
         assert ["bars" if figure.axes[0].patches else "curves" for figure in figures] == kinds
         for figure in figures:
             assert len(figure.axes[0].patches) in (0, len(FEW))
@@ -301,19 +306,19 @@ class TestFigure:
     def test_the_title_has_the_rows_and_columns_of_the_kernel(self):
         race = races.race(("numba",), ((500, 500),), (23,))
         flat = replace(race.results[0], kernel_height=13)
-        (axes,) = drawing.figure(replace(race, results=(flat,)), "side").axes
+        (axes,) = figure_of(replace(race, results=(flat,)), "side").axes
         titles = [text.get_text() for text in axes.texts]
         assert "gaussian kernel, 13 x 23; picture of 500 x 500" in titles
 
     def test_the_fastest_bar_is_on_top(self):
         race = races.race(FEW, ((500, 500),), (3,))
-        (axes,) = drawing.figure(race, "side").axes
+        (axes,) = figure_of(race, "side").axes
         widths = [bar.get_width() for bar in axes.patches]
         assert widths == sorted(widths, reverse=True)
 
     def test_every_plan_is_marked_at_its_bar(self):
         race = races.race(FEW, ((500, 500),), (3,))
-        (axes,) = drawing.figure(race, "side").axes
+        (axes,) = figure_of(race, "side").axes
         marks = {(line.get_xdata()[0], sum(line.get_ydata()) / 2) for line in axes.lines}
         rows = {label.get_text(): row for row, label in enumerate(axes.get_yticklabels())}
         plans = [each for each in race.results if each.predicted]
@@ -323,14 +328,14 @@ class TestFigure:
     def test_a_race_of_one(self, seconds):
         race = races.race(("numba",), ((1, 1),), (3,))
         one = replace(race.results[0], seconds=seconds, verdict="" if seconds else "over budget")
-        assert drawing.figure(replace(race, results=(one,)), "size").axes
+        assert figure_of(replace(race, results=(one,)), "size").axes
 
     @pytest.mark.parametrize(
         "kernel", ["$x^2$", r"$\frac$", "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\udcff\n"]
     )
     def test_a_kernel_may_have_any_name(self, kernel):
         """Without a warning of letters that no font has, and without an attempt at formulas."""
-        assert "<svg" in drawing.svg(races.race(("numba",), kernel=kernel), "size")
+        assert "<svg" in drawing.svg(races.race(("numba",), kernel=kernel), "size", 7)
 
     @pytest.mark.parametrize("width", [7.0, 3.7])
     @pytest.mark.parametrize("sizes", [races.MEGAPIXELS, ((596, 1000),)])
@@ -339,7 +344,7 @@ class TestFigure:
         from matplotlib.text import Text
 
         race = races.race(sizes=sizes, sides=sides)
-        figure = drawing.figure(race, "side", width=width)
+        figure = figure_of(race, "side", width)
         figure.draw_without_rendering()
         page = figure.bbox
         # Of the words alone, without the lines that lead to them.
@@ -361,9 +366,7 @@ class TestFigure:
 
 def test_elements_can_share_a_page():
     race = races.race(FEW)
-    both = "".join(
-        drawing.svg(race, across, width=w) for across in ("size", "side") for w in (4, 7)
-    )
+    both = "".join(drawing.svg(race, across, w) for across in ("size", "side") for w in (4, 7))
     ids = re.findall(r'\bid="([^"]*)"', both)
     assert len(ids) == len(set(ids)) > 10
     assert set(re.findall(r"url\(#([^)]*)\)", both)) <= set(ids)

@@ -74,14 +74,8 @@ class Page(HTMLParser):
         self.open[-1].children.append(data)
 
 
-def written(race):
-    file = io.BytesIO()
-    report.write(race, file)
-    return file.getvalue().decode()
-
-
 def parsed(race):
-    return Page(written(race)).open[0]
+    return Page(report.page(race)).open[0]
 
 
 def decoded(source):
@@ -114,7 +108,7 @@ def race_of_all():
 
 @pytest.fixture(scope="module")
 def text():
-    return written(race_of_all())
+    return report.page(race_of_all())
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +252,7 @@ class TestTable:
             races.result("numba", 500, 500, 23, kernel_height=height, kernel_width=width)
             for height, width in ((13, 23), (23, 13))
         )
-        text = written(replace(races.race(), results=(wide, high))).replace("&nbsp;", " ")
+        text = report.page(replace(races.race(), results=(wide, high))).replace("&nbsp;", " ")
         page = Page(text).open[0]
         captions = [next(table.all("caption")).text for table in page.of_class("results")]
         assert sorted(each.rpartition(", ")[2] for each in captions) == [
@@ -420,7 +414,7 @@ class TestFile:
         race = races.race(*ONE)
         path = tmp_path / "report.html"
         report.write(race, path)
-        assert path.read_text("utf-8") == written(race)
+        assert path.read_text("utf-8") == report.page(race)
         with pytest.raises(FileExistsError):
             report.write(race, path)
         report.write(race, path, overwrite=True)
@@ -510,7 +504,7 @@ class TestBrowser:
             races.result("dot", 500, 500, 9, seconds=None, verdict="x" * 600, error=None),
         )
         path = tmp_path / "long.html"
-        path.write_text(written(replace(races.race(), results=results)), "utf-8")
+        path.write_text(report.page(replace(races.race(), results=results)), "utf-8")
         ask = look(width)
         browser.get(path.as_uri())
         heights = ask(

@@ -73,12 +73,11 @@ def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
         _figure(race, panels(race), 7.0).savefig(file, format=form, dpi=160, metadata=undated)
 
 
-def figure(race: Race, across: Across, *, width: float = 7.0) -> Figure:
-    """Return one panel: time against image size, or against kernel side.
+def svg(race: Race, across: Across, width: float) -> str:
+    """Return a panel as an ``<svg>`` element to stand in a page, with text that is text.
 
-    One curve a contender, on logarithmic axes; hollow points are extrapolated. Which results
-    they are says `convcli.racing.curves.results_across`. Where each curve would have but one
-    point, it is a bar chart.
+    Its ink is the page's ``currentColor`` and its ground ``var(--paper)``. Its ids begin with
+    `across` and `width`, so that several can stand in one page.
 
     Parameters
     ----------
@@ -87,18 +86,12 @@ def figure(race: Race, across: Across, *, width: float = 7.0) -> Figure:
     across : {"size", "side"}
         What lies along x.
     width : float
-        Width in inches; the height follows from what has to be written.
-    """
-    check()
-    with _defaults():
-        return _figure(race, [across], width)
+        In inches; the height follows from what has to be written.
 
-
-def svg(race: Race, across: Across, *, width: float = 7.0) -> str:
-    """Return a panel as an ``<svg>`` element to stand in a page, with text that is text.
-
-    Its ink is the page's ``currentColor`` and its ground ``var(--paper)``. Its ids begin with
-    `across` and `width`, so that several can stand in one page.
+    Raises
+    ------
+    ConvcliError
+        If matplotlib is missing.
     """
     check()
     file = io.StringIO()
@@ -150,7 +143,12 @@ def _defaults() -> Iterator[None]:
 
 
 def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
-    """Lay panels side by side, each as wide as this."""
+    """Lay panels side by side, each as wide as this.
+
+    Each has one curve a contender, on logarithmic axes, with hollow points where a time is
+    extrapolated; `convcli.racing.curves.results_across` says which results they are. Where each
+    curve would have but one point, it is a bar chart.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -12,7 +12,6 @@ from importlib.resources import files
 from itertools import combinations, groupby
 from pathlib import Path
 from string import Template
-from typing import BinaryIO
 
 import numpy as np
 
@@ -55,15 +54,15 @@ _Group = tuple[int, int, int, int]
 """Height, width and the kernel's height and width."""
 
 
-def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> None:
+def write(race: Race, path: Path, *, overwrite: bool = False) -> None:
     """Write a page that needs nothing else: no network, no script, no other file.
 
     Parameters
     ----------
     race : Race
         What was measured; one result at least.
-    target : Path or binary file
-        Where; a file appears under its name only when it is whole.
+    path : Path
+        The file, which appears under its name only when it is whole.
     overwrite : bool
         Whether an older file may be replaced.
 
@@ -74,15 +73,13 @@ def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> No
     OSError
         If the file system refuses.
     """
-    page = _page(race).encode()
-    if isinstance(target, Path):
-        with new_file(target, overwrite) as file:
-            file.write(page)
-    else:
-        target.write(page)
+    content = page(race).encode()
+    with new_file(path, overwrite) as file:
+        file.write(content)
 
 
-def _page(race: Race) -> str:
+def page(race: Race) -> str:
+    """Return the page as HTML; see `write`."""
     template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
     groups: dict[_Group, list[Result]] = defaultdict(list)
     for result in race.results:
@@ -173,7 +170,7 @@ def _curves(race: Race) -> str:
         label = _text(f"{heading}; the table has the numbers.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
-            + drawing.svg(race, across, width=width).replace(
+            + drawing.svg(race, across, width).replace(
                 "<svg", f'<svg role="img" aria-label="{label}"', 1
             )
             + "</div>"
