@@ -279,7 +279,7 @@ def test_what_the_signs_mean_is_said_where_they_are():
         "1 of 8 were not reached within the budget; --budget gives more",
     ]
     assert list(remarks(RESULTS[2:3])) == []
-    assert list(overviews(RESULTS, (1000, 2000, 9), fancy=False)) == []
+    assert list(overviews(RESULTS, (1000, 2000, 9, 9), fancy=False)) == []
 
 
 def test_a_terminal_sees_the_race(run, monkeypatch):

@@ -18,9 +18,6 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
-    digits,
-    duration,
-    is_extrapolated,
     place,
     results_across,
 )
@@ -132,19 +129,6 @@ class TestCurves:
         results.append(replace(results[0], contender="numba", seconds=None, verdict="wrong"))
         assert crossovers(results, "side") == []
 
-    @pytest.mark.parametrize(
-        ("seconds", "words"),
-        [
-            (2.5e-6, "2.5 µs"),
-            (0.0123456, "12.3 ms"),
-            (0.9999, "1 s"),
-            (59.96, "60 s"),
-            (5551.2, "5551 s"),
-        ],
-    )
-    def test_durations(self, seconds, words):
-        assert duration(seconds) == words
-
 
 class TestFiles:
     @pytest.mark.parametrize(
@@ -205,22 +189,6 @@ def is_dotted(line):
     return dashes is not None and dashes[0] < dashes[1]
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (0.0, "0"),
-        (1.23e-7, "1.23e-07"),
-        (0.5, "0.5"),
-        (217.0, "217"),
-        (999.7, "1,000"),
-        (65535.0, "65,535"),
-        (float("inf"), "inf"),
-    ],
-)
-def test_digits(number, words):
-    assert digits(number) == words
-
-
 class TestFigure:
     @pytest.mark.parametrize("across", ["size", "side"])
     def test_one_curve_a_contender_and_one_point_a_result(self, across):
@@ -258,7 +226,7 @@ class TestFigure:
         (axes,) = figure_of(race, across).axes
         points = [line for line in axes.lines if line.get_marker() in {"o", "^", "s"}]
         hollow = [line for line in points if line.get_markerfacecolor() == PAPER]
-        assert len(hollow) == sum(map(is_extrapolated, results)) > 0
+        assert len(hollow) == sum(each.is_extrapolated for each in results) > 0
 
     def test_axes_have_units(self):
         race = races.race(FEW)

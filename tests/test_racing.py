@@ -17,10 +17,10 @@ from convcli.kernels import gaussian_kernel
 from convcli.racing import contenders, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender, chosen
-from convcli.racing.curves import kernel_name
-from convcli.racing.files import as_csv, as_json, speed_beside
+from convcli.racing.files import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import Case, cases_of, middle_of, race
+from convcli.racing.results import speed_beside
 
 from .oracles import assert_same_picture, scipy_convolve
 
@@ -275,7 +275,7 @@ def test_a_kernel_is_named_by_its_rows_and_columns():
     kernel = kernel_from([[1, 2, 1]])
     (result,) = race(picture(20, 30), [Case(20, 30, kernel)], ["numpy dense"], 1, 20.0).results
     assert (result.side, result.kernel_height, result.kernel_width) == (3, 1, 3)
-    assert kernel_name(result) == "1 x 3"
+    assert result.kernel_name == "1 x 3"
 
 
 def test_a_race_without_peers_is_fine(monkeypatch):

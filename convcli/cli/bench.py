@@ -286,10 +286,10 @@ def _print(race: Race, middle: Case) -> None:
     if not console.is_terminal:  # nothing is cut or wrapped where there is no width
         console.width = 10_000
     height, width, kernel = middle
-    place = height, width, max(kernel.shape)
+    place = height, width, *kernel.shape
     for title, table in overviews(race.results, place, fancy):
         console.print(title, table, sep="\n")
-    results = [r for r in race.results if (r.height, r.width, r.side) == place]
+    results = [r for r in race.results if r.case == place]
     console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
     for line in remarks(race.results):
         console.print(line, soft_wrap=True)

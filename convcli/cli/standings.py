@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from convcli.racing.curves import digits, kernel_name
-from convcli.racing.files import BASES, speed_beside
+from convcli.racing.results import BASES, ranked, speed_beside
+from convcli.words import digits, duration, ratio
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,15 +38,14 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     fancy : bool
         Whether lines and blocks may be drawn; else all is ASCII.
     """
-    ranked = sorted(results, key=lambda result: (result.seconds is None, result.seconds or 0))
-    ranked = [result for result in ranked if result.verdict != "not installed"]
+    rows = [result for result in ranked(results) if result.verdict != "not installed"]
     columns = {
-        "contender": [result.contender for result in ranked],
-        "time": [_time(result) for result in ranked],
-        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
-        **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
-        "memory": [_memory(result) for result in ranked],
-        "error": ["" if r.error is None else digits(r.error) for r in ranked],
+        "contender": [result.contender for result in rows],
+        "time": [_time(result) for result in rows],
+        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in rows],
+        **{f"x {base}": [_ratio(base, result, results) for result in rows] for base in BASES},
+        "memory": [_memory(result) for result in rows],
+        "error": ["" if r.error is None else digits(r.error) for r in rows],
     }
     room = width - _width_of(columns) - _AROUND
     for name in _SPARED:
@@ -55,7 +55,7 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     if room >= _SHORTEST_BAR:
         length = min(room, _LONGEST_BAR)
         after = list(columns).index("spread" if "spread" in columns else "time") + 1
-        shown.insert(after, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+        shown.insert(after, ("", [_bar(r, rows, length, fancy) for r in rows]))
     table = _table(fancy)
     for name, _ in shown:
         left = name in ("contender", "")
@@ -70,17 +70,17 @@ def _width_of(columns: dict[str, list[str]]) -> int:
 
 
 def overviews(
-    results: Sequence[Result], middle: tuple[int, int, int], fancy: bool
+    results: Sequence[Result], middle: tuple[int, int, int, int], fancy: bool
 ) -> Iterator[tuple[str, Table]]:
     """Yield the times by kernel and by picture, each with its title, where there are several.
 
-    `middle` is height, width and the kernel's side of what all others share something with.
+    `middle` is the case that all others share something with, as `Result.case` has it.
     """
-    by_kernel = [r for r in results if (r.height, r.width) == middle[:2]]
-    by_picture = [r for r in results if r.side == middle[2]]
+    by_kernel = [r for r in results if r.case[:2] == middle[:2]]
+    by_picture = [r for r in results if r.case[2:] == middle[2:]]
     for title, along, column in (
-        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, _sides),
-        (f"kernel {_sides(by_picture[0])}, by picture", by_picture, _megapixels),
+        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, attrgetter("kernel_name")),
+        (f"kernel {by_picture[0].kernel_name}, by picture", by_picture, _megapixels),
     ):
         columns = dict.fromkeys(map(column, along))
         if len(columns) < 2:
@@ -98,7 +98,7 @@ def overviews(
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:
     """Yield what the signs of the tables mean, as far as they were needed."""
-    if any(r.seconds is not None and r.measured_pixels < r.height * r.width for r in results):
+    if any(r.seconds is not None and r.is_extrapolated for r in results):
         yield "~ measured on a smaller picture and scaled by its pixels"
     missing = dict.fromkeys(r.contender for r in results if r.verdict == "not installed")
     if missing:
@@ -131,11 +131,7 @@ def _table(fancy: bool) -> Table:
 
 def case_title(result: Result) -> str:
     """Name the picture and the kernel of a table."""
-    return f"{_picture(result)}, kernel {_sides(result)}"
-
-
-def _sides(result: Result) -> str:
-    return kernel_name(result)
+    return f"{_picture(result)}, kernel {result.kernel_name}"
 
 
 def _picture(result: Result) -> str:
@@ -149,15 +145,8 @@ def _megapixels(result: Result) -> str:
 def _time(result: Result) -> str:
     if result.seconds is None:
         return _VERDICTS.get(result.verdict, "failed")
-    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    sign = "~" if result.is_extrapolated else ""
     return sign + duration(result.seconds)
-
-
-def duration(seconds: float) -> str:
-    """Say a time in three digits: ``"12.3 ms"``."""
-    if seconds >= 1:
-        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
 
 
 def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) -> str:
@@ -171,17 +160,14 @@ def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) ->
 
 
 def _ratio(base: str, result: Result, results: Sequence[Result]) -> str:
-    ratio = speed_beside(base, result, results)
-    if ratio is None:
-        return ""
-    digits = float(f"{ratio:.2g}")
-    return f"{digits:,.0f}" if digits >= 10 else f"{digits:g}"
+    times = speed_beside(base, result, results)
+    return "" if times is None else ratio(times)
 
 
 def _memory(result: Result) -> str:
     if result.memory is None:
         return ""
-    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    sign = "~" if result.is_extrapolated else ""
     return f"{sign}{result.memory / 1e6:.1f} MB" if result.memory < 1e9 else (
         f"{sign}{result.memory / 1e9:.1f} GB"
     )  # fmt: skip

@@ -65,11 +65,6 @@ def seconds(result: Result) -> float:
     return result.seconds
 
 
-def is_extrapolated(result: Result) -> bool:
-    """Whether its time was measured on a smaller picture."""
-    return result.measured_pixels < result.height * result.width
-
-
 def crossovers(results: list[Result], across: Across) -> list[Crossover]:
     """Return where FFT and direct methods overtake each other, separable and dense apart.
 
@@ -115,23 +110,3 @@ def described(crossover: Crossover, across: Across) -> str:
         f"a side of {crossover.place:.0f} pixels"
     )  # fmt: skip
     return f"{crossover.faster} overtakes {crossover.slower} at {where}"
-
-
-def kernel_name(result: Result) -> str:
-    """Say the kernel's rows and columns, as ``convcli kernel`` does: ``"13 x 23"``."""
-    return f"{result.kernel_height} x {result.kernel_width}"
-
-
-def digits(number: float) -> str:
-    """Say a number in three digits, and a large one in all: never ``"2.2e+02"``."""
-    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
-
-
-def duration(time: float) -> str:
-    """Say a time in three digits at most: ``"1.23 ms"``."""
-    scale, unit = next(
-        ((scale, unit) for scale, unit in ((1.0, "s"), (1e-3, "ms")) if time >= scale * 0.9995),
-        (1e-6, "µs"),
-    )
-    value = time / scale
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from convcli.errors import ConvcliError, shown
-from convcli.racing.curves import Across, duration, is_extrapolated, place, seconds
+from convcli.racing.curves import Across, place, seconds
 from convcli.racing.looks import (
     DASHED,
     DOTTED,
@@ -25,7 +25,7 @@ from convcli.racing.looks import (
 )
 from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
-from convcli.words import listed
+from convcli.words import duration, listed
 from convcli.writing import new_file
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _draw_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
         dashes = DASHED if results[0].form == "dense" else "-"
         axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, linewidth=look.line_width)
         for at, time, result in zip(places, times, results, strict=True):
-            fill = PAPER if is_extrapolated(result) else hue
+            fill = PAPER if result.is_extrapolated else hue
             axes.plot(at, time, color=hue, markerfacecolor=fill, zorder=4, **dot_style(look))
     if text.predicted:
         places, times = list(text.predicted), list(text.predicted.values())
@@ -363,7 +363,7 @@ def _draw_bars(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
     results.sort(key=seconds, reverse=True)
     for row, result in enumerate(results):
         time, hue = seconds(result), hues[result.contender]
-        is_hollow = is_extrapolated(result)
+        is_hollow = result.is_extrapolated
         axes.barh(
             row,
             time,

@@ -15,16 +15,13 @@ from convcli.racing.curves import (
     Crossover,
     crossovers,
     described,
-    duration,
-    is_extrapolated,
-    kernel_name,
     place,
     results_across,
     seconds,
 )
 from convcli.racing.looks import DASHED, DOTTED, INK, LOOKS, PAPER, dot_style
 from convcli.racing.results import Race, Result
-from convcli.words import METHODS
+from convcli.words import METHODS, duration
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -123,7 +120,7 @@ class Panel:
         result = self.all[0]
         title = f"{_plain(self.race.kernel)} kernel"
         if self.across == "size" or self.is_bars:
-            title += f", {kernel_name(result)}"
+            title += f", {result.kernel_name}"
         if self.across == "side" or self.is_bars:
             title += f"; picture of {result.width} x {result.height}"
         return self._wrapped(title, "bold")
@@ -166,7 +163,7 @@ class Panel:
                     key.append(Line2D([], [], label=kind, color=INK, **style))
             if any(result.form == "dense" for result in shown_results):
                 key.append(Line2D([], [], label="dense", color=INK, linestyle=DASHED, lw=1))
-        if any(map(is_extrapolated, shown_results)):
+        if any(result.is_extrapolated for result in shown_results):
             name = "extrapolated"
             if self.is_bars:
                 key.append(Patch(label=name, facecolor=PAPER, edgecolor=INK, linestyle="--"))
