@@ -13,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convcli.colour import luminance
 from convcli.kernel import Kernel, Weights
 
 if TYPE_CHECKING:
@@ -134,16 +135,14 @@ def _heat_map(
     type_size = min(_LARGEST_TYPE, 72 * 0.9 * cell[0] / (_DIGIT * longest), 72 * 0.6 * cell[1])
     if type_size < _SMALLEST_TYPE:
         return image
-    shades = np.asarray(image.cmap(image.norm(values)))
+    is_light = luminance(np.asarray(image.cmap(image.norm(values))))[..., 0] > 0.5
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
-            # BT.601's luminance of the cell.
-            is_light = shades[i, j, :3] @ (0.299, 0.587, 0.114) > 0.5
             axes.text(
                 left + j + 0.5,
                 top + i + 0.5,
                 text,
-                color="black" if is_light else "white",
+                color="black" if is_light[i, j] else "white",
                 size=type_size,
                 ha="center",
                 va="center",
