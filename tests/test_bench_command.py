@@ -81,7 +81,7 @@ def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, opti
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("bench", *option)
     assert result.status == 2
-    assert result.message.endswith("not installed; pip install 'convcli[plot]'")
+    assert result.message.endswith("not installed; pip install matplotlib")
 
 
 def test_a_budget_too_small_for_one_round_says_so(run):

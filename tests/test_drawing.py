@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcli import ConvcliError
+from convcli import plotting
 from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
@@ -30,7 +30,7 @@ FEW = ("numpy", "numba", "numba dense", "fft dense", "definition", "scipy.ndimag
 
 
 def figure_of(race, across, width=7.0):
-    with drawing._defaults():
+    with plotting.settings(drawing._SETTINGS):
         return drawing._figure(race, [across], width)
 
 
@@ -138,20 +138,6 @@ class TestFiles:
         path = tmp_path / f"curves{suffix}"
         drawing.draw(races.race(FEW), path)
         assert path.read_bytes().startswith(begin)
-
-    def test_formats_are_those_that_are_tested(self):
-        assert drawing.FORMATS == (".png", ".svg", ".pdf")
-
-    @pytest.mark.parametrize("name", ["curves.gif", "curves", ".png"])
-    def test_an_unknown_format_is_refused(self, tmp_path, name):
-        with pytest.raises(ConvcliError, match=r"ends in \.png, \.svg or \.pdf"):
-            drawing.draw(races.race(FEW), tmp_path / name)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_it_says_what_is_missing(self, monkeypatch):
-        monkeypatch.setattr(drawing, "find_spec", lambda name: None)
-        with pytest.raises(ConvcliError, match=r"drawing needs matplotlib, .*convcli\[plot\]"):
-            drawing.svg(races.race(FEW), "size", 7)
 
     def test_nothing_is_replaced_unasked(self, tmp_path):
         path = tmp_path / "curves.svg"

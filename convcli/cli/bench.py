@@ -160,9 +160,9 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
                 f"{' or '.join(_SUFFIXES[option])}"
             )
         if option in ("--plot", "--report"):
-            from convcli.racing import drawing
+            from convcli import plotting
 
-            drawing.check(path if option == "--plot" else None)
+            plotting.check(path if option == "--plot" else None)
 
 
 def _is_same(path: Path, other: str | None) -> bool:

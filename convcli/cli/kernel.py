@@ -27,9 +27,6 @@ _PICTURE = 24
 # From so many on, 32 MB, a kernel is not expanded for a picture that nobody asked for.
 _MOST_PICTURED = 2**22
 
-# What --plot draws, by suffix.
-_DRAWINGS = (".png", ".svg", ".pdf")
-
 # The colours of weights: viridis, and ColorBrewer's RdBu where some are negative, both at equal
 # distances.
 _VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -66,12 +63,12 @@ def command(
     """
     from functools import partial
 
-    if plot is not None:
-        _check_plot(plot)
-
+    from convcli import plotting
     from convcli.errors import ConvcliError, shown
     from convcli.kernel_files import read_kernel, save_kernel
 
+    if plot is not None:
+        plotting.check(plot)
     for path in (output, plot):
         if path is not None and (path.exists() or path.is_symlink()):
             raise ConvcliError(f"{shown(path)} exists; name another file")
@@ -96,37 +93,12 @@ def _to_file(path: Path, write: Callable[[], None]) -> None:
         raise typer.Exit(1) from None
 
 
-def _check_plot(path: Path) -> None:
-    """Refuse what cannot be drawn, or not into this file, before anything else is done."""
-    from importlib.util import find_spec
-
-    from convcli.errors import ConvcliError, shown
-
-    if find_spec("matplotlib") is None:
-        raise ConvcliError(
-            "--plot needs the package matplotlib, which is not installed; pip install matplotlib"
-        )
-    if path.suffix.lower() not in _DRAWINGS:
-        raise ConvcliError(f"{shown(path)}: a kernel is drawn as {', '.join(_DRAWINGS)}")
-
-
 def _draw(kernel: Kernel, path: Path) -> None:
-    import logging
-
-    from convcli.errors import ConvcliError, reason_of
+    from convcli.kernel_drawing import draw_kernel
     from convcli.writing import new_file
 
-    # It warns of folders that it cannot write to, in lines of its own.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        from convcli.kernel_drawing import draw_kernel
-    except Exception as error:  # a package may raise what it likes
-        raise ConvcliError(
-            f"--plot needs the package matplotlib, which cannot be imported ({reason_of(error)})"
-        ) from None
-    spec = _number_format(kernel.weights)
     with new_file(path) as file:
-        draw_kernel(kernel, file, path.suffix.lower().removeprefix("."), spec)
+        draw_kernel(kernel, file, path.suffix.lower(), _number_format(kernel.weights))
 
 
 def _show(kernel: Kernel) -> None:

@@ -6,13 +6,11 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from convcli.errors import ConvcliError, shown
+from convcli import plotting
 from convcli.racing.curves import Across, place, seconds
 from convcli.racing.looks import (
     DASHED,
@@ -25,25 +23,29 @@ from convcli.racing.looks import (
 )
 from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
-from convcli.words import duration, listed
+from convcli.words import duration
 from convcli.writing import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg", ".pdf")
-"""What `draw` writes, by suffix."""
-
-
-def check(path: Path | None = None) -> None:
-    """Raise `ConvcliError` if matplotlib is not there, or the suffix not one of `FORMATS`."""
-    if path is not None and path.suffix.lower() not in FORMATS:
-        raise ConvcliError(f"{shown(path)}: the name of a plot ends in {listed(FORMATS)}")
-    if find_spec("matplotlib") is None:
-        raise ConvcliError(
-            "drawing needs matplotlib, which is not installed; pip install 'convcli[plot]'"
-        )
+_SETTINGS = {
+    "font.size": FONT,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.facecolor": PAPER,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": PAPER,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.14,
+    "grid.linewidth": 0.6,
+}
 
 
 def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
@@ -54,23 +56,17 @@ def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
     race : Race
         What was measured; one result at least.
     path : Path
-        The file; its suffix, one of `FORMATS`, says the format.
+        The file; its suffix, one of `convcli.plotting.FORMATS`, says the format.
     overwrite : bool
         Whether an older file may be replaced.
 
     Raises
     ------
-    ConvcliError
-        If the format is not known or matplotlib is missing.
     OSError
         If the file system refuses.
     """
-    check(path)
-    form = path.suffix.lower().removeprefix(".")
-    # No date, so that the same race gives the same file.
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[form]
-    with _defaults(), new_file(path, overwrite) as file:
-        _figure(race, panels(race), 7.0).savefig(file, format=form, dpi=160, metadata=undated)
+    with plotting.settings(_SETTINGS), new_file(path, overwrite) as file:
+        plotting.save(_figure(race, panels(race), 7.0), file, path.suffix.lower(), dpi=160)
 
 
 def svg(race: Race, across: Across, width: float) -> str:
@@ -87,18 +83,11 @@ def svg(race: Race, across: Across, width: float) -> str:
         What lies along x.
     width : float
         In inches; the height follows from what has to be written.
-
-    Raises
-    ------
-    ConvcliError
-        If matplotlib is missing.
     """
-    check()
-    file = io.StringIO()
-    with _defaults():
-        drawn = _figure(race, [across], width)
-        drawn.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    text = file.getvalue()
+    file = io.BytesIO()
+    with plotting.settings(_SETTINGS | {"savefig.transparent": True}):
+        plotting.save(_figure(race, [across], width), file, ".svg")
+    text = file.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     own = f"{across}-{width:g}-".replace(".", "_")
@@ -110,36 +99,6 @@ def panels(race: Race) -> list[Across]:
     """Return what is drawn of a race: both panels, or one where both would be the same bars."""
     is_one = all(Panel(race, across, 0).is_bars for across in ("size", "side"))
     return ["side"] if is_one else ["size", "side"]
-
-
-@contextmanager
-def _defaults() -> Iterator[None]:
-    """Draw by matplotlib's own defaults, whatever a matplotlibrc says, and leave them as found."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "font.size": FONT,
-                "svg.fonttype": "none",
-                "svg.hashsalt": "convcli",  # else ids are different each time
-                "text.color": INK,
-                "text.parse_math": False,  # a name may have dollar signs
-                "axes.labelcolor": INK,
-                "axes.edgecolor": INK,
-                "axes.facecolor": PAPER,
-                "axes.spines.top": False,
-                "axes.spines.right": False,
-                "figure.facecolor": PAPER,
-                "xtick.color": INK,
-                "ytick.color": INK,
-                "grid.color": INK,
-                "grid.alpha": 0.14,
-                "grid.linewidth": 0.6,
-            }
-        )
-        yield
 
 
 def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:

@@ -66,8 +66,6 @@ def write(race: Race, path: Path, *, overwrite: bool = False) -> None:
 
     Raises
     ------
-    ConvcliError
-        If matplotlib is missing.
     OSError
         If the file system refuses.
     """
