@@ -54,6 +54,18 @@ def results_across(race: Race, across: Across) -> list[Result]:
     return sorted(groups[longest[len(longest) // 2]], key=lambda each: place(each, across))
 
 
+def is_bars(race: Race, across: Across) -> bool:
+    """Whether each curve would have but one point, so that bars are drawn."""
+    return len({place(result, across) for result in results_across(race, across)}) == 1
+
+
+def heading(race: Race, across: Across) -> str:
+    """Say what is drawn: bars have no size or side that time is against."""
+    if is_bars(race, across):
+        return "Time of each contender"
+    return f"Time against {'image size' if across == 'size' else 'kernel side'}"
+
+
 def place(result: Result, across: Across) -> float:
     """Return where on x a result lies: megapixels, or pixels of the kernel's side."""
     return result.height * result.width / 1e6 if across == "size" else result.side

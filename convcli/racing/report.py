@@ -21,10 +21,10 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
+    heading,
     results_across,
     seconds,
 )
-from convcli.racing.panel import Panel
 from convcli.racing.results import BASES, Race, Result, ranked, speed_beside
 from convcli.types import Pixels
 from convcli.words import digits, duration, ratio
@@ -150,10 +150,10 @@ def _ratio(base: str, result: Result, results: list[Result]) -> str:
 def _curves(race: Race) -> str:
     sections = []
     for across in drawing.panels(race):
-        heading = Panel(race, across, 0).heading
+        words = heading(race, across)
         results = results_across(race, across)
         found = [f" {described(each, across)}." for each in crossovers(results, across)]
-        label = _text(f"{heading}; the table has the numbers.{''.join(found)}")
+        label = _text(f"{words}; the table has the numbers.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
             + drawing.svg(race, across, width).replace(
@@ -163,7 +163,7 @@ def _curves(race: Race) -> str:
             for name, width in (("wide", _WIDE), ("narrow", _NARROW))
         )
         sections.append(
-            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{heading}</h2>\n'
+            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{words}</h2>\n'
             f"<figure>{plots}</figure>\n</section>"
         )
     return '<div class="curves">\n' + "\n".join(sections) + "\n</div>"
