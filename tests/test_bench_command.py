@@ -15,7 +15,6 @@ import pytest
 from rich.console import Console
 
 from convcli.cli.standings import overviews, remarks, standings
-from convcli.racing import drawing, report
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
@@ -172,17 +171,30 @@ def test_who_is_wrong_is_named(run, monkeypatch):
     )
 
 
-def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
-    drawn = []
+def test_curves_and_pages_are_drawn_after_the_race(run, folder):
+    files = ("--plot", "c.SVG", "--report", "r.html")
+    for name in ("c.SVG", "r.html"):
+        (folder / name).write_text("mine")
+    argv = ("--sizes", "0.001", "--kernels", "3", "-f", *QUICK)
+    assert run("bench", *files, *argv).status == 0
+    assert (folder / "c.SVG").read_text().startswith("<?xml")
+    assert (folder / "r.html").read_text().startswith("<!DOCTYPE html>")
+    assert len(list(folder.iterdir())) == 2
 
-    def note(race, path, overwrite):
-        drawn.append((race.kernel, path.name, overwrite))
 
-    monkeypatch.setattr(drawing, "draw", note)
-    monkeypatch.setattr(report, "write", note)
-    argv = ("--plot", "c.SVG", "--report", "r.html", "--sizes", "0.001", "--kernels", "3", "-f")
-    assert run("bench", *argv, *QUICK).status == 0
-    assert drawn == [("gaussian", "c.SVG", True), ("gaussian", "r.html", True)]
+def test_what_cannot_be_written_is_named_and_the_rest_is_there(run, folder, monkeypatch):
+    """A file of that name came into being while the race went on."""
+
+    def race(*arguments, found=racing.race):
+        (folder / "a.csv").write_text("theirs")
+        return found(*arguments)
+
+    monkeypatch.setattr(racing, "race", race)
+    argv = ("--sizes", "0.001", "--kernels", "3", *QUICK)
+    result = run("bench", "--csv", "a.csv", "--json", "a.json", *argv)
+    assert (result.status, result.message) == (1, "convcli: 'a.csv': File exists")
+    assert (folder / "a.csv").read_text() == "theirs"
+    assert json.loads((folder / "a.json").read_bytes())["results"]
 
 
 def result_of(contender, seconds, measured=2_000_000, **more):

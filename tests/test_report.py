@@ -409,18 +409,6 @@ class TestPictures:
         assert decoded(pair.attributes["src"])[0, 0] in (127, 128)
 
 
-class TestFile:
-    def test_it_is_written_whole_and_not_over_another(self, tmp_path):
-        race = races.race(*ONE)
-        path = tmp_path / "report.html"
-        report.write(race, path)
-        assert path.read_text("utf-8") == report.page(race)
-        with pytest.raises(FileExistsError):
-            report.write(race, path)
-        report.write(race, path, overwrite=True)
-        assert list(tmp_path.iterdir()) == [path]
-
-
 # In a browser.
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)

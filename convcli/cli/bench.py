@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -298,29 +297,31 @@ def _print(race: Race, middle: Case) -> None:
 def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
     """Write one of the outputs, and say whether that went well."""
     from convcli.errors import reason_of, shown
-    from convcli.racing.files import as_csv, as_json
     from convcli.writing import new_file
 
+    if name == "-":
+        typer.echo(_content(option, race).decode(), nl=False)
+        return True
+    path = Path(name)
     try:
-        if option in ("--plot", "--report"):
-            _drawn(option)(race, Path(name), overwrite=overwrite)
-            return True
-        content = as_csv(race) if option == "--csv" else as_json(race)
-        if name == "-":
-            typer.echo(content.decode(), nl=False)
-            return True
-        with new_file(Path(name), overwrite) as file:
-            file.write(content)
+        with new_file(path, overwrite) as file:
+            if option == "--plot":
+                from convcli.racing.drawing import draw
+
+                draw(race, file, path.suffix.lower())
+            else:
+                file.write(_content(option, race))
     except OSError as error:
-        if name == "-":
-            raise
-        typer.echo(f"convcli: {shown(name)}: {reason_of(error)}", err=True)
+        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
         return False
     return True
 
 
-def _drawn(option: str) -> Callable[..., None]:
-    """Import what draws curves, or writes the page, when it is asked for: matplotlib is slow."""
-    module, name = {"--plot": ("drawing", "draw"), "--report": ("report", "write")}[option]
-    function: Callable[..., None] = getattr(import_module(f"convcli.racing.{module}"), name)
-    return function
+def _content(option: str, race: Race) -> bytes:
+    from convcli.racing.files import as_csv, as_json
+
+    if option == "--report":  # which imports matplotlib
+        from convcli.racing.report import page
+
+        return page(race).encode()
+    return as_csv(race) if option == "--csv" else as_json(race)

@@ -7,8 +7,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from convcli import plotting
 from convcli.racing.curves import Across, is_bars, place, seconds
@@ -24,7 +23,6 @@ from convcli.racing.looks import (
 from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
 from convcli.words import duration
-from convcli.writing import new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,25 +46,20 @@ _SETTINGS = {
 }
 
 
-def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
-    """Draw both panels side by side into a file; one alone where they would show the same.
+def draw(race: Race, file: BinaryIO, suffix: str) -> None:
+    """Draw both panels side by side; one alone where they would show the same.
 
     Parameters
     ----------
     race : Race
         What was measured; one result at least.
-    path : Path
-        The file; its suffix, one of `convcli.plotting.FORMATS`, says the format.
-    overwrite : bool
-        Whether an older file may be replaced.
-
-    Raises
-    ------
-    OSError
-        If the file system refuses.
+    file : binary file
+        What is written to.
+    suffix : str
+        The format, one of `convcli.plotting.FORMATS`.
     """
-    with plotting.settings(_SETTINGS), new_file(path, overwrite) as file:
-        plotting.save(_figure(race, panels(race), 7.0), file, path.suffix.lower(), dpi=160)
+    with plotting.settings(_SETTINGS):
+        plotting.save(_figure(race, panels(race), 7.0), file, suffix, dpi=160)
 
 
 def svg(race: Race, across: Across, width: float) -> str:

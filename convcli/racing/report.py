@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
 from itertools import combinations, groupby
-from pathlib import Path
 from string import Template
 
 import numpy as np
@@ -28,7 +27,6 @@ from convcli.racing.curves import (
 from convcli.racing.results import BASES, Race, Result, ranked, speed_beside
 from convcli.types import Pixels
 from convcli.words import digits, duration, ratio
-from convcli.writing import new_file
 
 # Inches of the plots, for desktops and for phones: there a point is a little more than a pixel.
 _WIDE, _NARROW = 6.0, 3.7
@@ -52,30 +50,19 @@ _Group = tuple[int, int, int, int]
 """As `Result.case`."""
 
 
-def write(race: Race, path: Path, *, overwrite: bool = False) -> None:
-    """Write a page that needs nothing else: no network, no script, no other file.
+def page(race: Race) -> str:
+    """Make a page that needs nothing else: no network, no script, no other file.
 
     Parameters
     ----------
     race : Race
         What was measured; one result at least.
-    path : Path
-        The file, which appears under its name only when it is whole.
-    overwrite : bool
-        Whether an older file may be replaced.
 
-    Raises
-    ------
-    OSError
-        If the file system refuses.
+    Returns
+    -------
+    str
+        HTML.
     """
-    content = page(race).encode()
-    with new_file(path, overwrite) as file:
-        file.write(content)
-
-
-def page(race: Race) -> str:
-    """Return the page as HTML; see `write`."""
     template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
     groups: dict[_Group, list[Result]] = defaultdict(list)
     for result in race.results:
