@@ -210,6 +210,7 @@ RESULTS = [
     result_of("dot", 4.0, 20_000),
     result_of("numba", 0.001, memory=3 * 10**9),
     result_of("liar", None, verdict="wrong", error=7.0, rounds=0),
+    result_of("eater", None, verdict="changes its input", rounds=0),
     result_of("broken", None, verdict="ValueError: no", error=None, memory=None, rounds=0),
     result_of("winograd", None, verdict="not for this kernel", error=None, rounds=0),
     result_of("absent", None, verdict="not installed", error=None, rounds=0),
@@ -239,6 +240,7 @@ def test_the_table_ranks_and_marks():
         ["dot", "~4 s", "25%", "#" * 15, "1", "260", "~10.0 MB", "0"],
         ["definition", "~1024 s", "25%", "#" * 24, "0.0039", "1", "", "0"],
         ["liar", "wrong", "", "", "", "", "10.0 MB", "7"],
+        ["eater", "wrong", "", "", "", "", "10.0 MB", "0"],
         ["broken", "failed", "", "", "", "", "", ""],
         ["winograd", "-", "", "", "", "", "10.0 MB", ""],
         ["late", "over budget", "", "", "", "", "10.0 MB", ""],
@@ -285,10 +287,11 @@ def test_what_the_signs_mean_is_said_where_they_are():
         "~ measured on a smaller picture and scaled by its pixels",
         "not installed: absent",
         "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, off by up to 7 levels",
+        "eater is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, changes its input",
         "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
         "- not for this kernel: winograd (Winograd's is for 3 x 3; numpy, numba, fft and tiled "
         "take columns and rows apart, and with -dense any kernel)",
-        "1 of 8 were not reached within the budget; --budget gives more",
+        "1 of 9 were not reached within the budget; --budget gives more",
     ]
     assert list(remarks(RESULTS[2:3])) == []
     assert list(overviews(RESULTS, (1000, 2000, 9, 9), fancy=False)) == []

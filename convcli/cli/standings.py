@@ -23,7 +23,13 @@ _AROUND = 3
 _SPARED = ("spread", "error", "memory", *(f"x {base}" for base in reversed(BASES)))
 
 # Others are what was raised; there is no room for that in a table.
-_VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
+_VERDICTS = {
+    "": "",
+    "wrong": "wrong",
+    "changes its input": "wrong",
+    "not for this kernel": "-",
+    "over budget": "over budget",
+}
 
 
 def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
@@ -104,9 +110,11 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
     if missing:
         yield f"not installed: {', '.join(missing)}"
     for r in results:
-        if r.verdict == "wrong":
+        if r.is_wrong:
             how = "of another shape or type"
-            if r.error is not None and math.isfinite(r.error):
+            if r.verdict != "wrong":
+                how = r.verdict
+            elif r.error is not None and math.isfinite(r.error):
                 how = f"off by up to {digits(r.error)} levels"
             yield f"{r.contender} is wrong: {case_title(r)}, {how}"
         elif r.verdict not in _VERDICTS and r.verdict != "not installed":

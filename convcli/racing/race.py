@@ -239,7 +239,7 @@ def _start(starters: list[list[_Entrant]], picture: Pixels) -> None:
             elif not contender.takes(kernel):
                 done[key] = "not for this kernel"
             else:
-                done[key] = _attempt(contender, np.ascontiguousarray(picture[:1, :1]), kernel)
+                done[key] = _attempt(contender, picture[:1, :1].copy(), kernel)
         entrant.verdict = done[key]
 
 
@@ -335,7 +335,7 @@ def _probed(contender: Contender, picture: Pixels, kernel: Kernel) -> _Estimate:
     ):
         if seconds[-1] > _LONG_PROBE:
             break
-        piece = np.ascontiguousarray(picture[:side, :side])
+        piece = picture[:side, :side].copy()
         spent = _seconds(contender, piece, kernel)
         if spent < _LONG_PROBE:
             # The better of two: of what one shares the processor with, it would bear the cost.
@@ -371,19 +371,23 @@ def _warm_up(entrant: _Entrant, oracle: Oracle) -> Pixels | None:
     """Run once, out of competition, to see if it is right and what memory it takes."""
     height, width, kernel = entrant.case
     rows, columns, _ = entrant.picture.shape
+    # A copy: who writes into it shall spoil nobody else's picture.
+    given = entrant.picture.copy()
     is_large = min(rows, columns) >= _KERNELS_A_SIDE * max(kernel.shape)
     try:
         if entrant.contender.memory_is_seen and (is_large or (rows, columns) == (height, width)):
-            entrant.memory, result = _traced(entrant.contender, entrant.picture, kernel)
+            entrant.memory, result = _traced(entrant.contender, given, kernel)
         else:
-            result = entrant.contender.work(entrant.picture, kernel)
+            result = entrant.contender.work(given, kernel)
     except Exception as error:
         entrant.verdict = reason_of(error)
         return None
     entrant.error, is_right = oracle.error(result)
-    if not is_right:
+    if not np.array_equal(given, entrant.picture):
+        entrant.verdict = "changes its input"
+    elif not is_right:
         entrant.verdict = "wrong"
-    return result if is_right else None
+    return None if entrant.verdict else result
 
 
 def _traced(contender: Contender, picture: Pixels, kernel: Kernel) -> tuple[int, Pixels]:

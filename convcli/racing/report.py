@@ -195,7 +195,7 @@ def _row(result: Result, results: list[Result], bounds: tuple[float, float]) -> 
     error = "&ndash;" if result.error is None else digits(result.error)
     part = 0.0
     if result.seconds is None:
-        kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
+        kind = "verdict wrong" if result.is_wrong else "verdict"
         verdict = f'<td class="{kind}" colspan="6">{_text(_verdict(result))}</td>'
         cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
     else:

@@ -46,8 +46,8 @@ class Result:
         Largest difference from the oracle in levels of the picture, both rounded; in the
         picture's own units where its samples are floats.
     verdict : str
-        "", or why there is no time: "wrong", "not for this kernel", "not installed",
-        "over budget", or what it raised.
+        "", or why there is no time: "wrong", "changes its input", "not for this kernel",
+        "not installed", "over budget", or what it raised.
     """
 
     contender: str
@@ -76,6 +76,11 @@ class Result:
     def is_extrapolated(self) -> bool:
         """Whether its time was measured on a smaller picture."""
         return self.measured_pixels < self.height * self.width
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it ran, but not as it should."""
+        return self.verdict in ("wrong", "changes its input")
 
     @property
     def kernel_name(self) -> str:
