@@ -272,7 +272,9 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
         (("dir", "a.png"), "'dir': Is a directory"),
         (("-", "a.png"), "standard input: is empty"),
         (("-", "-"), r"standard input \('-'\) is one picture, and two are compared"),
-        (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; name another file"),
+        (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; -f replaces it"),
+        (("a.png", "near.png", "-fo", "a.png"), "'a.png' is one of the two that are compared"),
+        (("a.png", "near.png", "-fo", "dir/../near.png"), "is one of the two that are compared"),
         (("a.png", "near.png", "-o", "d.psd"), "the suffix '.psd' is no format"),
         (("a.png", "near.png", "-o", "no/d.png"), "cannot write 'no/d.png': No such file"),
         (("a.png", "near.png", "--tolerance", "-1"), "tolerance must be at least 0, not -1"),
@@ -311,6 +313,12 @@ def test_the_differences_are_written(run, folder, suffix):
     shown = read(folder / f"d{suffix}").pixels.astype(int)
     assert shown[7, 7, 1] > 150
     assert shown[30, 40].max() < 50
+
+
+def test_differences_replace_others_where_that_is_asked_for(run, folder):
+    (folder / "d.png").write_text("older")
+    assert run("compare", "a.png", "near.png", "-o", "d.png", "-f").status == 1
+    assert read(folder / "d.png").pixels.shape == (48, 64, 3)
 
 
 def test_without_scikit_image_there_is_a_hint(run, folder, monkeypatch):

@@ -138,12 +138,14 @@ def test_it_saves_what_reads_back_the_same(tmp_path, capsys, suffix):
     )
 
 
-def test_it_does_not_overwrite(tmp_path):
+def test_it_does_not_overwrite_unasked(tmp_path):
     path = tmp_path / "kernel.csv"
     path.write_text("7\n")
-    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; name another file"):
+    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; -f replaces it"):
         app(["kernel", "sobel", "-o", str(path)], standalone_mode=False)
     assert path.read_text() == "7\n"
+    assert not app(["kernel", "1 2", "-o", str(path), "--overwrite"], standalone_mode=False)
+    assert path.read_text() == "1.0,2.0\n"
 
 
 @pytest.mark.parametrize(

@@ -154,10 +154,13 @@ def test_where_one_exists_neither_is_written(run, here, there):
     result = run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png")
     assert (result.status, result.message) == (
         2,
-        f"convcli: '{there}' exists; name another file",
+        f"convcli: '{there}' exists; -f replaces it",
     )
     assert [path.name for path in here.iterdir()] == [there]
     assert (here / there).read_text() == "mine"
+    assert run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png", "-f").status == 0
+    assert (here / "s.csv").read_text().startswith("0.25,")
+    assert (here / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_where_one_exists_neither_is_written(run, here, there):
     [
         (("sobel", "--plot", "k.gif"), 2, "'k.gif': the name of a plot ends in .png, .svg or .pdf"),
         (("sobel", "--plot", "k"), 2, "'k': the name of a plot ends in"),
-        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; name another file"),
+        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; -f replaces it"),
         (("sobel", "--plot", "no/k.png"), 1, "'no/k.png': No such file or directory"),
         (("box:100000", "--plot", "k.png"), 2, "dense form has 100000 x 100000 weights"),
         (("robinson", "--plot", "k.png"), 2, "'robinson' is no kernel"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convcli.cli.options import Overwrite
+
 if TYPE_CHECKING:
     from convcli.kernel import Kernel
     from convcli.racing.race import Case, OnChange
@@ -89,9 +91,7 @@ def command(
         str | None,
         typer.Option(metavar="FILE.html", help="Curves, tables and pictures on one page."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")
-    ] = False,
+    overwrite: Overwrite = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001
 ) -> None:
     """Race the methods, the classical ways and other packages.
@@ -132,6 +132,7 @@ def command(
 
 def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
     """Refuse what cannot be written before the race, which takes a while."""
+    from convcli.cli.files import check_new, is_same
     from convcli.errors import ConvcliError, shown
 
     if list(files.values()).count("-") > 1:
@@ -144,13 +145,12 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             if option in ("--plot", "--report"):
                 raise ConvcliError(f"{option} needs a file, not '-'")
             continue
-        others = [other for key, other in files.items() if key != option] + [source]
-        if any(_is_same(path, other) for other in others if other not in (None, "-")):
+        others = [other for key, other in files.items() if key != option]
+        if any(is_same(path, other) for other in (*others, source or "-")):
             raise ConvcliError(f"{shown(name)} is named twice")
         if path.is_dir() or not path.parent.is_dir():
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
-        if path.exists() and not overwrite:
-            raise ConvcliError(f"{shown(name)} exists; -f replaces it")
+        check_new(path, overwrite)
         if option in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[option] and (
             path.is_file() or not path.exists()
         ):  # fmt: skip
@@ -162,11 +162,6 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             from convcli import plotting
 
             plotting.check(path if option == "--plot" else None)
-
-
-def _is_same(path: Path, other: str | None) -> bool:
-    assert other is not None
-    return path.resolve() == Path(other).resolve()
 
 
 def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
@@ -212,7 +207,7 @@ def _cases(
 def _read(source: str) -> tuple[Pixels, str]:
     """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
     from convcli import image
-    from convcli.cli.reading import content_or_path, named
+    from convcli.cli.files import content_or_path, named
     from convcli.errors import ConvcliError, reason_of
 
     image.limit_pixels(None)

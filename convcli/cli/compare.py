@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convcli.cli.options import MaxPixels
-from convcli.cli.reading import content_or_path, named
+from convcli.cli.files import check_new, content_or_path, is_same, named
+from convcli.cli.options import MaxPixels, Overwrite
 from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def command(
         Path | None,
         typer.Option("-o", "--output", metavar="PATH", help="Write the differences, amplified."),
     ] = None,
+    overwrite: Overwrite = False,
     tolerance: Annotated[
         float,
         typer.Option(metavar="T", help="Differences of at most T levels count as none."),
@@ -57,14 +58,16 @@ def command(
         raise ConvcliError("standard input ('-') is one picture, and two are compared")
     if output is not None:
         format_of(output)
-        _check_new(output)
+        check_new(output, overwrite)
+        if is_same(output, one) or is_same(output, other):
+            raise ConvcliError(f"{shown(output)} is one of the two that are compared")
     # As in `convcli.cli.run`: decoders log what they raise.
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
     result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance}
     try:
-        notes, lines = _compare(a, b, (named(one), named(other)), output, result)
+        notes, lines = _compare(a, b, (named(one), named(other)), output, overwrite, result)
         for note in notes:
             typer.echo(f"convcli: {note}", err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
@@ -80,6 +83,7 @@ def _compare(
     b: Picture,
     names: tuple[str, str],
     output: Path | None,
+    overwrite: bool,
     result: dict[str, Any],
 ) -> tuple[list[str], list[str]]:
     """Compare what was read: fill the object that --json prints; return notes, and lines."""
@@ -114,7 +118,7 @@ def _compare(
     result |= _as_json(found)
     if output is not None:
         picture, factor = amplified(*pair, found)
-        _write(picture, output)
+        _write(picture, output, overwrite)
         result["factor"] = factor
         lines.append(f"wrote {shown(output)}: differences, {factor} times as large")
     return notes, lines
@@ -130,19 +134,14 @@ def _read(name: str) -> Picture:
         raise ConvcliError(f"{named(name)}: {reason_of(error)}") from error
 
 
-def _write(picture: Picture, path: Path) -> None:
+def _write(picture: Picture, path: Path, overwrite: bool) -> None:
     from convcli import image
     from convcli.formats import format_of
 
     try:
-        image.write(picture, path, format_of(path))
+        image.write(picture, path, format_of(path), overwrite=overwrite)
     except Exception as error:  # the disk is full, or the picture too large for the format
         raise ConvcliError(f"cannot write {shown(path)}: {reason_of(error)}") from error
-
-
-def _check_new(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise ConvcliError(f"{shown(path)} exists; name another file")
 
 
 def _size(picture: Picture) -> str:

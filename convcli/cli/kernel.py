@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convcli.cli.options import Overwrite
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -56,6 +58,7 @@ def command(
             help="Draw it as .png, .svg or .pdf: weights, factors and frequency response.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
@@ -64,40 +67,37 @@ def command(
     from functools import partial
 
     from convcli import plotting
-    from convcli.errors import ConvcliError, shown
+    from convcli.cli.files import check_new
     from convcli.kernel_files import read_kernel, save_kernel
 
     if plot is not None:
         plotting.check(plot)
-    for path in (output, plot):
-        if path is not None and (path.exists() or path.is_symlink()):
-            raise ConvcliError(f"{shown(path)} exists; name another file")
+    for path in filter(None, (output, plot)):
+        check_new(path, overwrite)
     chosen = read_kernel(kernel)
     if output is not None:
-        _to_file(output, partial(save_kernel, chosen, output))
+        _to_file(output, partial(save_kernel, chosen, output, overwrite))
     if plot is not None:
-        _to_file(plot, partial(_draw, chosen, plot))
+        _to_file(plot, partial(_draw, chosen, plot, overwrite))
     if output is None and plot is None:
         _show(chosen)
 
 
 def _to_file(path: Path, write: Callable[[], None]) -> None:
-    from convcli.errors import ConvcliError, reason_of, shown
+    from convcli.errors import reason_of, shown
 
     try:
         write()
-    except FileExistsError:
-        raise ConvcliError(f"{shown(path)} exists; name another file") from None
     except OSError as error:
         typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
 
 
-def _draw(kernel: Kernel, path: Path) -> None:
+def _draw(kernel: Kernel, path: Path, overwrite: bool) -> None:
     from convcli.kernel_drawing import draw_kernel
     from convcli.writing import new_file
 
-    with new_file(path) as file:
+    with new_file(path, overwrite) as file:
         draw_kernel(kernel, file, path.suffix.lower(), _number_format(kernel.weights))
 
 

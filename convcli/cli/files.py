@@ -1,11 +1,12 @@
-"""Where single pictures come from: a file, standard input, or a pipe that has a name."""
+"""The files that `compare`, `kernel` and `bench` are told: read once, and not replaced unasked."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from convcli.errors import shown
+from convcli.errors import ConvcliError, shown
 
 
 def content_or_path(name: str) -> bytes | Path:
@@ -23,3 +24,14 @@ def content_or_path(name: str) -> bytes | Path:
 def named(name: str) -> str:
     """Name where a picture came from, for a message."""
     return "standard input" if name == "-" else shown(name)
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Raise `ConvcliError` for what exists and was not to be replaced."""
+    if not overwrite and os.path.lexists(path):
+        raise ConvcliError(f"{shown(path)} exists; -f replaces it")
+
+
+def is_same(path: Path, name: str) -> bool:
+    """Whether two names are of one file, be it there or not; ``-`` is none."""
+    return name != "-" and path.resolve() == Path(name).resolve()
