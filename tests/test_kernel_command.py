@@ -62,6 +62,13 @@ def test_the_first_line_says_size_sum_and_rank(show, kernel, first):
     assert show(kernel)[0] == first
 
 
+@pytest.mark.parametrize("kernel", ["0 0; 0 0", "0", "0 0 0"])
+def test_zeros_have_rank_0_and_no_factors(show, kernel):
+    first, *table = show(kernel)
+    assert first.endswith("sum 0, rank 0")
+    assert table[-1].startswith("+-")
+
+
 @pytest.mark.parametrize("name", [*NAMED, "gaussian:1.5", "gaussian:3", "motion:25,30", "box:25"])
 def test_no_weight_is_cut_and_no_row_is_broken(show, name):
     kernel = named_kernel(name)

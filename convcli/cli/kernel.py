@@ -108,22 +108,24 @@ def _show(kernel: Kernel) -> None:
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
     total = 0 if kernel.is_derivative else kernel.sum()
-    # To find the rank of a larger kernel would take many seconds.
-    rank = f", rank {kernel.rank}" if kernel.cheap_factors else ""
+    # Zeros are a sum of no terms, though they are applied as one. To find the rank of a kernel
+    # that has no cheap factors would take many seconds.
+    factors = kernel.cheap_factors if kernel.l1_norm else ()
+    rank = "" if factors is None else f", rank {len(factors)}"
     console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")
     _print_picture(console, kernel)
     if max(height, width) <= _MOST_SHOWN:
         _print_table(console, kernel.weights)
     else:
         console.print(f"too large to show; save it with -o to see all {height * width} weights")
-    if not rank or min(height, width) == 1:
+    if not factors or min(height, width) == 1:
         return
-    if kernel.rank == 1:
-        column, row = kernel.factors[0]
+    if len(factors) == 1:
+        column, row = factors[0]
         console.print("separable: the column", _line(column), "times the row", _line(row))
-    elif kernel.rank * (height + width) < kernel.taps:
-        console.print(f"the sum of {kernel.rank} separable terms")
-        for column, row in kernel.factors:
+    elif len(factors) * (height + width) < kernel.taps:
+        console.print(f"the sum of {len(factors)} separable terms")
+        for column, row in factors:
             console.print(" ", _line(column), "times", _line(row))
 
 
