@@ -314,6 +314,13 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     assert "numpy dense" in result.err
 
 
+def test_no_word_is_broken_at_the_edge_of_a_terminal(terminal):
+    seen = terminal("bench", "--sizes", "0.001", "--kernels", "5", *QUICK, columns=50).text
+    lines = seen[seen.index("- not for this kernel") :].splitlines()
+    assert len(lines) > 2
+    assert all(len(line) <= 50 for line in lines)
+
+
 def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
     def interrupted(image, kernel):
         if kernel.shape == (3, 3) or image.shape[0] == 1:

@@ -250,7 +250,7 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
             if now - drawn < _REFRESH_SECONDS:
                 return
             drawn = now
-            table = standings(results, console.width, _is_fancy(console.encoding))
+            table = standings(results, console.width, not console.options.ascii_only)
             table.caption = f"{number + 1} of {len(cases)}"
             live.update(table, refresh=True)
 
@@ -265,10 +265,6 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _is_fancy(encoding: str) -> bool:
-    return encoding.lower().startswith("utf")
-
-
 def _print(race: Race, middle: Case) -> None:
     """Print the overviews, and the table of the case in the middle."""
     from rich.console import Console
@@ -276,7 +272,7 @@ def _print(race: Race, middle: Case) -> None:
     from convcli.cli.standings import case_title, overviews, remarks, standings
 
     console = Console(highlight=False, markup=False, emoji=False)
-    fancy = console.is_terminal and _is_fancy(console.encoding)
+    fancy = console.is_terminal and not console.options.ascii_only
     if not console.is_terminal:  # nothing is cut or wrapped where there is no width
         console.width = 10_000
     height, width, kernel = middle
@@ -286,7 +282,7 @@ def _print(race: Race, middle: Case) -> None:
     results = [r for r in race.results if r.case == place]
     console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
     for line in remarks(race.results):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
