@@ -245,6 +245,14 @@ def test_the_status_says_whether_they_are_equal(run, folder, argv, status, said)
     assert len(result.err.splitlines()) == ("opaque.png" in argv)
 
 
+def test_of_many_frames_that_differ_the_first_are_named(run, folder):
+    for name, level in (("long.gif", 10), ("other.gif", 14)):
+        first, *more = (Image.new("L", (8, 8), level * (n > 0) + 9 * n) for n in range(12))
+        first.save(folder / name, save_all=True, append_images=more)
+    text = run("compare", "long.gif", "other.gif").text
+    assert "12 and 12, after the first these differ: 2, 3, 4, 5, 6, 7, 8, 9 and 3 more\n" in text
+
+
 def test_a_wider_mode_is_said(run, folder):
     result = run("compare", "near.png", "opaque.png")
     assert result.message == "convcli: note: RGB and RGBA were compared as RGBA"

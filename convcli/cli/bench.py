@@ -134,6 +134,7 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
     """Refuse what cannot be written before the race, which takes a while."""
     from convcli.cli.files import check_new, is_same
     from convcli.errors import ConvcliError, shown
+    from convcli.words import listed
 
     if list(files.values()).count("-") > 1:
         raise ConvcliError("--csv and --json cannot both go to standard output")
@@ -155,8 +156,7 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             path.is_file() or not path.exists()
         ):  # fmt: skip
             raise ConvcliError(
-                f"{option} {shown(name)}: the file's name must end in "
-                f"{' or '.join(_SUFFIXES[option])}"
+                f"{option} {shown(name)}: the file's name must end in {listed(_SUFFIXES[option])}"
             )
         if option in ("--plot", "--report"):
             from convcli import plotting

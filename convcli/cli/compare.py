@@ -169,12 +169,13 @@ def _lines(
     facts.append(("PSNR", f"{psnr} dB (peak {found.peak:g})"))
     facts.append(("SSIM", found.no_ssim if found.ssim is None else f"{found.ssim:.4f}"))
     if frames != (1, 1):
-        after = ", ".join(map(str, differing[:_MOST_NAMED]))
-        after += f" and {len(differing) - _MOST_NAMED} more" * (len(differing) > _MOST_NAMED)
-        told = (
-            f"after the first these differ: {after}" if differing else "after the first all equal"
-        )
-        told = told if frames[0] == frames[1] else "which differ"
+        told = "after the first all equal"
+        if frames[0] != frames[1]:
+            told = "which differ"
+        elif differing:
+            told = f"after the first these differ: {', '.join(map(str, differing[:_MOST_NAMED]))}"
+            if len(differing) > _MOST_NAMED:
+                told += f" and {len(differing) - _MOST_NAMED} more"
         facts.append(("frames", f"{frames[0]} and {frames[1]}, {told}"))
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
