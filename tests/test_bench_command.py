@@ -107,6 +107,14 @@ def test_the_tables_are_plain_where_they_are_piped(run):
     assert sum(line.startswith("| numpy dense ") for line in text.splitlines()) == 3
 
 
+def test_pictures_of_as_many_pixels_have_a_column_each(run):
+    text = run("bench", "--sizes", "40x10,10x40,30x30", "--kernels", "3", *QUICK).text
+    (head,) = (line for line in text.splitlines() if "40 x 10" in line and "|" in line)
+    cells = [cell.strip() for cell in head.strip("|").split("|")]
+    assert cells[0] == "contender"
+    assert sorted(cells[1:]) == ["10 x 40", "30 x 30", "40 x 10"]
+
+
 def test_every_figure_can_be_kept(run, folder):
     argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
     printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")

@@ -84,16 +84,18 @@ def overviews(
     """
     by_kernel = [r for r in results if r.case[:2] == middle[:2]]
     by_picture = [r for r in results if r.case[2:] == middle[2:]]
-    for title, along, column in (
+    for title, along, named in (
         (f"{_picture(by_kernel[0])}, by kernel", by_kernel, attrgetter("kernel_name")),
         (f"kernel {by_picture[0].kernel_name}, by picture", by_picture, _megapixels),
     ):
-        columns = dict.fromkeys(map(column, along))
+        columns = {r.case: named(r) for r in along}
         if len(columns) < 2:
             continue
+        if len({*columns.values()}) < len(columns):  # as many pixels, but other sides
+            columns = {r.case: f"{r.width} x {r.height}" for r in along}
         table = _table(fancy)
         table.add_column("contender", no_wrap=True)
-        for name in columns:
+        for name in columns.values():
             table.add_column(name, justify="right", no_wrap=True)
         for contender in dict.fromkeys(r.contender for r in along):
             row = [r for r in along if r.contender == contender]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FONT = 8.0
 LINE = 11.5  # from one line of text to the next
 EDGE = 8.0  # around everything
-TIMES = 44.0  # left of the axes: "10000 s" and its tick
+TIMES = 44.0  # left of the axes, or right of bars: "10000 s" and its tick
 LEADER = 16.0  # from the axes' edge to the names of the curves
 _PLOT = 270.0  # the least height of the axes
 _NUMBERS = 22.0  # below the axes: the numbers along x
@@ -185,7 +185,7 @@ class Panel:
     @property
     def right(self) -> float:
         """What is right of the axes."""
-        return 44.0 if self.is_bars else self._names + LEADER + EDGE
+        return TIMES if self.is_bars else self._names + LEADER + EDGE
 
     @property
     def _names(self) -> float:
