@@ -21,6 +21,9 @@ from convcli.types import Floats, Pixels
 # longer than all sums.
 _BAND_SAMPLES = 2**20
 
+# Modes, and the same with an alpha.
+_ALPHA_ADDED = {"L": "LA", "RGB": "RGBA", "I;16": "LA;16", "RGB;16": "RGBA;16"}
+
 # Bars of the histogram besides the one of what is equal.
 _BARS = 8
 
@@ -51,7 +54,8 @@ class Comparison:
         Of both.
     peak : float
         What PSNR and SSIM take for the full range: 255, 65535, or for floats and 32-bit
-        integers 1, or the range of both pictures' samples where that is not within 0 to 1.
+        integers 1, or the range of both pictures' samples where one is not within 0 to 1 and
+        they are not all the same.
     largest, mean : float
         Of the absolute differences of samples; infinite where one is not a number.
     differing : int
@@ -86,21 +90,15 @@ def alike(one: Picture, other: Picture) -> tuple[Picture, Picture] | None:
     """Bring two pictures to one mode, that with the alpha, or return None if they cannot be."""
     if one.mode == other.mode:
         return one, other
-    for wider in WITH_ALPHA:
-        modes = (wider, _without_alpha(wider))
-        if one.mode in modes and other.mode in modes:
-            return _opaque(one, wider), _opaque(other, wider)
+    if _ALPHA_ADDED.get(one.mode) == other.mode:
+        return _opaque(one), other
+    if _ALPHA_ADDED.get(other.mode) == one.mode:
+        return one, _opaque(other)
     return None
 
 
-def _without_alpha(mode: str) -> str:
-    return {"LA": "L", "LA;16": "I;16"}.get(mode, mode.replace("A", ""))
-
-
-def _opaque(picture: Picture, mode: str) -> Picture:
-    """Give a picture an alpha that hides nothing, if it has none."""
-    if picture.mode == mode:
-        return picture
+def _opaque(picture: Picture) -> Picture:
+    """Give a picture an alpha that hides nothing."""
     full = full_scale(picture.pixels.dtype)
     colours = np.atleast_3d(picture.pixels)
     alpha = np.full((*colours.shape[:2], 1), full, colours.dtype)
@@ -174,18 +172,17 @@ def amplified(one: Picture, other: Picture, found: Comparison) -> tuple[Picture,
     """
     a, b = (np.atleast_3d(picture.pixels) for picture in (one, other))
     factor = max(1, int(found.peak / (_usual(found) or math.inf)))
-    has_alpha = one.mode in WITH_ALPHA
-    channels = 3 if one.mode.startswith("RGB") else 1
-    shown = np.empty((*a.shape[:2], channels), np.uint8)
+    in_colour = one.mode.startswith("RGB")
+    pixels = np.empty((*a.shape[:2], 3) if in_colour else a.shape[:2], np.uint8)
     for rows, difference in _differences(a, b):
-        part = difference[..., :channels]
-        if has_alpha or channels == 1:
-            rest = difference[..., channels - (channels == 1) :]
-            part = np.maximum(part, rest.max(axis=2, keepdims=True))
-        levels = np.minimum(part * (255 * factor / (found.peak or 1.0)), 255)
-        shown[rows] = np.rint(levels)
-    pixels = shown if channels == 3 else shown[..., 0]
-    return Picture(pixels, "RGB" if channels == 3 else "L", "PNG"), factor
+        if not in_colour:
+            part = difference.max(axis=2)
+        elif one.mode in WITH_ALPHA:
+            part = np.maximum(difference[..., :3], difference[..., 3:])
+        else:
+            part = difference
+        pixels[rows] = np.rint(np.minimum(part * (255 * factor / found.peak), 255))
+    return Picture(pixels, "RGB" if in_colour else "L", "PNG"), factor
 
 
 def _usual(found: Comparison) -> float:
@@ -241,21 +238,22 @@ def _peak(a: Pixels, b: Pixels) -> float:
     ]
     low = min((low for low, _ in limits), default=0.0)
     high = max((high for _, high in limits), default=1.0)
-    return 1.0 if low >= 0 and high <= 1 else high - low
+    # Where all samples are the same their range is 0, in which nothing can be measured.
+    return 1.0 if low >= 0 and high <= 1 else high - low or 1.0
 
 
 def _psnr(mean_square: float, peak: float) -> float:
     if mean_square == 0:
         return math.inf
     # Logarithms apart: the square of a large range is no number any more.
-    return 20 * math.log10(peak or 1.0) - 10 * math.log10(mean_square)
+    return 20 * math.log10(peak) - 10 * math.log10(mean_square)
 
 
 def _limits(mode: str, peak: float) -> list[float]:
     """Return where bars begin and the last one ends, each a constant times as far as the last."""
-    base = {"I;16": 4, "LA;16": 4, "RGB;16": 4, "RGBA;16": 4, "I": 16}.get(mode, 2)
     if mode == "F":
         return [math.ulp(0.0), *(peak * 10.0**n for n in range(1 - _BARS, 0)), math.inf]
+    base = 16 if mode == "I" else 4 if mode.endswith(";16") else 2
     return [float(base**n) for n in range(_BARS + 1)]
 
 

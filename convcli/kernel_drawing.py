@@ -7,12 +7,13 @@ import textwrap
 import warnings
 from typing import TYPE_CHECKING, BinaryIO
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convcli import plotting
+from convcli.colour import luminance
 from convcli.kernel import Kernel, Weights
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _FREQUENCIES = 512
 _FLOOR_DB = 80.0
 
 
-def draw_kernel(kernel: Kernel, file: BinaryIO, kind: str, number_format: str) -> None:
+def draw_kernel(kernel: Kernel, file: BinaryIO, suffix: str, number_format: str) -> None:
     """Draw a kernel: a heat map, its two factors if it is separable, its frequency response.
 
     Parameters
@@ -46,8 +47,8 @@ def draw_kernel(kernel: Kernel, file: BinaryIO, kind: str, number_format: str) -
         Of at most 2**24 weights.
     file : binary file
         What is written to.
-    kind : {"png", "svg", "pdf"}
-        The format.
+    suffix : str
+        The format, one of `convcli.plotting.FORMATS`.
     number_format : str
         How weights are printed, a format specification.
 
@@ -57,13 +58,9 @@ def draw_kernel(kernel: Kernel, file: BinaryIO, kind: str, number_format: str) -
         If it is too large to be expanded.
     """
     weights = kernel.weights
-    with mpl.rc_context({"text.parse_math": False, "svg.hashsalt": "convcli"}):
-        figure = _figure(kernel, weights, number_format)
-        # The same kernel gives the same file, whatever the day.
-        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph")  # a name that the font cannot write
-            figure.savefig(file, format=kind, dpi=150, metadata=undated)
+    with plotting.settings({}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name that the font cannot write
+        plotting.save(_figure(kernel, weights, number_format), file, suffix, dpi=150)
 
 
 def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
@@ -79,7 +76,6 @@ def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
     size = response_left + _PANEL + 1.1, max(_PANEL, height + beside) + 2 * _MARGIN
     bottom = (size[1] - height - beside) / 2 + beside
     figure = Figure(figsize=size)
-    figure.set_layout_engine("none")  # whatever a user has set for all figures
 
     def panel(x: float, y: float, wide: float, high: float) -> Axes:
         return figure.add_axes((x / size[0], y / size[1], wide / size[0], high / size[1]))
@@ -134,16 +130,14 @@ def _heat_map(
     type_size = min(_LARGEST_TYPE, 72 * 0.9 * cell[0] / (_DIGIT * longest), 72 * 0.6 * cell[1])
     if type_size < _SMALLEST_TYPE:
         return image
-    shades = np.asarray(image.cmap(image.norm(values)))
+    is_light = luminance(np.asarray(image.cmap(image.norm(values))))[..., 0] > 0.5
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
-            # BT.601's luminance of the cell.
-            is_light = shades[i, j, :3] @ (0.299, 0.587, 0.114) > 0.5
             axes.text(
                 left + j + 0.5,
                 top + i + 0.5,
                 text,
-                color="black" if is_light else "white",
+                color="black" if is_light[i, j] else "white",
                 size=type_size,
                 ha="center",
                 va="center",

@@ -48,14 +48,14 @@ def read_kernel(text: str) -> Kernel:
     )
 
 
-def save_kernel(kernel: Kernel, path: Path) -> None:
-    """Write the weights to a .npy, .csv, .txt or .json file that does not exist yet."""
+def save_kernel(kernel: Kernel, path: Path, overwrite: bool = False) -> None:
+    """Write the weights to a .npy, .csv, .txt or .json file."""
     from convcli.writing import new_file
 
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ConvcliError(f"{shown(path)}: a kernel is kept as {', '.join(SUFFIXES)}")
-    with new_file(path) as file:
+    with new_file(path, overwrite) as file:
         if suffix == ".npy":
             np.save(file, kernel.weights, allow_pickle=False)
         elif suffix == ".json":

@@ -30,7 +30,7 @@ from convcli.decimation import Decimations
 from convcli.errors import ConvcliError, reason_of
 from convcli.kernel import Kernel, whole_numbers
 from convcli.loops import LOOPS
-from convcli.words import METHODS, Method, listed
+from convcli.words import METHODS, Method, duration, listed
 
 Executor = Literal["threads", "processes"]
 Form = Literal["separable", "dense", "decimated"]
@@ -161,11 +161,6 @@ class Plan:
         if self.decimations:
             return self.decimations[0].radius, self.decimations[1].radius
         return self.kernel_shape[0] // 2, self.kernel_shape[1] // 2
-
-
-def duration(seconds: float) -> str:
-    """Return seconds in milliseconds below one."""
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
 def plan_for(

@@ -8,7 +8,6 @@ from convcli.racing.results import Race, Result
 
 CONTENDERS = {
     # name: (kind, form, seconds of a tap of a megapixel, power of the side, seconds at least)
-    "auto": ("method", "separable", 2e-4, 1, 1e-3),
     "numpy": ("method", "separable", 3e-3, 1, 1e-3),
     "numpy dense": ("method", "dense", 3e-3, 2, 1e-3),
     "numba": ("method", "separable", 2e-4, 1, 1e-3),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +15,6 @@ import pytest
 from rich.console import Console
 
 from convcli.cli.standings import overviews, remarks, standings
-from convcli.racing import drawing, report
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
@@ -79,7 +80,7 @@ def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, opti
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("bench", *option)
     assert result.status == 2
-    assert result.message.endswith("not installed; pip install 'convcli[plot]'")
+    assert result.message.endswith("not installed; pip install matplotlib")
 
 
 @pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
@@ -115,6 +116,14 @@ def test_the_tables_are_plain_where_they_are_piped(run):
     assert sum(line.startswith("| numpy dense ") for line in text.splitlines()) == 3
 
 
+def test_pictures_of_as_many_pixels_have_a_column_each(run):
+    text = run("bench", "--sizes", "40x10,10x40,30x30", "--kernels", "3", *QUICK).text
+    (head,) = (line for line in text.splitlines() if "40 x 10" in line and "|" in line)
+    cells = [cell.strip() for cell in head.strip("|").split("|")]
+    assert cells[0] == "contender"
+    assert sorted(cells[1:]) == ["10 x 40", "30 x 30", "40 x 10"]
+
+
 def test_every_figure_can_be_kept(run, folder):
     argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
     printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")
@@ -146,6 +155,18 @@ def test_it_races_on_ones_own_picture(run, picture_file):
     assert {(r["height"], r["width"]) for r in json.loads(piped.out)["results"]} == {(27, 37)}
 
 
+def test_a_pipe_with_a_name_is_read_once(run, folder, picture_file):
+    """As a shell's ``<(...)`` makes one; opened again, it would wait for ever."""
+    content = picture_file("photo.png").read_bytes()
+    os.mkfifo("fifo")
+    writer = threading.Thread(target=Path("fifo").write_bytes, args=(content,), daemon=True)
+    writer.start()
+    argv = ("--kernels", "3", "--json", "-", *QUICK)
+    results = json.loads(run("bench", "fifo", *argv).out)["results"]
+    assert {(r["height"], r["width"]) for r in results} == {(48, 64)}
+    writer.join()
+
+
 @pytest.mark.parametrize("name", ["absent.png", "text.png"])
 def test_what_is_no_picture_is_named(run, folder, name):
     (folder / "text.png").write_text("not a picture")
@@ -167,17 +188,30 @@ def test_who_is_wrong_is_named(run, monkeypatch):
     )
 
 
-def test_curves_and_pages_are_drawn_after_the_race(run, folder, monkeypatch):
-    drawn = []
+def test_curves_and_pages_are_drawn_after_the_race(run, folder):
+    files = ("--plot", "c.SVG", "--report", "r.html")
+    for name in ("c.SVG", "r.html"):
+        (folder / name).write_text("mine")
+    argv = ("--sizes", "0.001", "--kernels", "3", "-f", *QUICK)
+    assert run("bench", *files, *argv).status == 0
+    assert (folder / "c.SVG").read_text().startswith("<?xml")
+    assert (folder / "r.html").read_text().startswith("<!DOCTYPE html>")
+    assert len(list(folder.iterdir())) == 2
 
-    def note(race, path, overwrite):
-        drawn.append((race.kernel, path.name, overwrite))
 
-    monkeypatch.setattr(drawing, "draw", note)
-    monkeypatch.setattr(report, "write", note)
-    argv = ("--plot", "c.SVG", "--report", "r.html", "--sizes", "0.001", "--kernels", "3", "-f")
-    assert run("bench", *argv, *QUICK).status == 0
-    assert drawn == [("gaussian", "c.SVG", True), ("gaussian", "r.html", True)]
+def test_what_cannot_be_written_is_named_and_the_rest_is_there(run, folder, monkeypatch):
+    """A file of that name came into being while the race went on."""
+
+    def race(*arguments, found=racing.race):
+        (folder / "a.csv").write_text("theirs")
+        return found(*arguments)
+
+    monkeypatch.setattr(racing, "race", race)
+    argv = ("--sizes", "0.001", "--kernels", "3", *QUICK)
+    result = run("bench", "--csv", "a.csv", "--json", "a.json", *argv)
+    assert (result.status, result.message) == (1, "convcli: 'a.csv': File exists")
+    assert (folder / "a.csv").read_text() == "theirs"
+    assert json.loads((folder / "a.json").read_bytes())["results"]
 
 
 def result_of(contender, seconds, measured=2_000_000, **more):
@@ -193,6 +227,7 @@ RESULTS = [
     result_of("dot", 4.0, 20_000),
     result_of("numba", 0.001, memory=3 * 10**9),
     result_of("liar", None, verdict="wrong", error=7.0, rounds=0),
+    result_of("eater", None, verdict="changes its input", rounds=0),
     result_of("broken", None, verdict="ValueError: no", error=None, memory=None, rounds=0),
     result_of("winograd", None, verdict="not for this kernel", error=None, rounds=0),
     result_of("absent", None, verdict="not installed", error=None, rounds=0),
@@ -222,6 +257,7 @@ def test_the_table_ranks_and_marks():
         ["dot", "~4 s", "25%", "#" * 15, "1", "260", "~10.0 MB", "0"],
         ["definition", "~1024 s", "25%", "#" * 24, "0.0039", "1", "", "0"],
         ["liar", "wrong", "", "", "", "", "10.0 MB", "7"],
+        ["eater", "wrong", "", "", "", "", "10.0 MB", "0"],
         ["broken", "failed", "", "", "", "", "", ""],
         ["winograd", "-", "", "", "", "", "10.0 MB", ""],
         ["late", "over budget", "", "", "", "", "10.0 MB", ""],
@@ -268,13 +304,14 @@ def test_what_the_signs_mean_is_said_where_they_are():
         "~ measured on a smaller picture and scaled by its pixels",
         "not installed: absent",
         "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, off by up to 7 levels",
+        "eater is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, changes its input",
         "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
         "- not for this kernel: winograd (Winograd's is for 3 x 3; numpy, numba, fft and tiled "
         "take columns and rows apart, and with -dense any kernel)",
-        "1 of 8 were not reached within the budget; --budget gives more",
+        "1 of 9 were not reached within the budget; --budget gives more",
     ]
     assert list(remarks(RESULTS[2:3])) == []
-    assert list(overviews(RESULTS, (1000, 2000, 9), fancy=False)) == []
+    assert list(overviews(RESULTS, (1000, 2000, 9, 9), fancy=False)) == []
 
 
 def test_a_terminal_sees_the_race(run, monkeypatch):
@@ -292,6 +329,13 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     assert "everybody gets ready" in result.err
     assert "1 of 1" in result.err
     assert "numpy dense" in result.err
+
+
+def test_no_word_is_broken_at_the_edge_of_a_terminal(terminal):
+    seen = terminal("bench", "--sizes", "0.001", "--kernels", "5", *QUICK, columns=50).text
+    lines = seen[seen.index("- not for this kernel") :].splitlines()
+    assert len(lines) > 2
+    assert all(len(line) <= 50 for line in lines)
 
 
 def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):

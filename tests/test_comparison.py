@@ -113,6 +113,20 @@ def test_floats_have_the_range_of_their_samples():
     assert compare(picture(ramp), near).histogram[-1].high == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("level", [5.0, -3.0, 0.25, 0.0, -1e38, 1e-45])
+def test_floats_that_are_all_the_same_have_a_histogram(level):
+    one, other = (picture(np.full((12, 13), level, np.float32)) for _ in range(2))
+    found = compare(one, other)
+    assert [(bar.low, bar.high, bar.count) for bar in found.histogram] == [(0, 0, 156)]
+    assert (found.peak, found.psnr) == (1, math.inf)
+    other.pixels[0, 0] = np.nan
+    bars = compare(one, other).histogram
+    assert [bar.count for bar in bars if bar.count] == [155, 1]
+    assert math.isinf(bars[-1].high)
+    # From the second on each begins where the one before ends.
+    assert all(bar.low < bar.high for bar in bars[1:])
+
+
 def test_what_is_not_a_number_equals_its_like_alone():
     one = np.ones((12, 12), np.float32)
     one[0, 0], one[0, 1] = np.nan, np.inf
@@ -231,9 +245,31 @@ def test_the_status_says_whether_they_are_equal(run, folder, argv, status, said)
     assert len(result.err.splitlines()) == ("opaque.png" in argv)
 
 
+def test_of_many_frames_that_differ_the_first_are_named(run, folder):
+    for name, level in (("long.gif", 10), ("other.gif", 14)):
+        first, *more = (Image.new("L", (8, 8), level * (n > 0) + 9 * n) for n in range(12))
+        first.save(folder / name, save_all=True, append_images=more)
+    text = run("compare", "long.gif", "other.gif").text
+    assert "12 and 12, after the first these differ: 2, 3, 4, 5, 6, 7, 8, 9 and 3 more\n" in text
+
+
 def test_a_wider_mode_is_said(run, folder):
     result = run("compare", "near.png", "opaque.png")
     assert result.message == "convcli: note: RGB and RGBA were compared as RGBA"
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ("small.png", "sizes differ: 64 x 48 and 64 x 20"),
+        ("grey.png", "modes differ: RGB and L"),
+    ],
+)
+def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
+    result = run("compare", "a.png", other, "-o", "d.png", "--json")
+    assert (result.status, json.loads(result.out)["reason"]) == (1, reason)
+    assert result.message == f"convcli: note: 'd.png' was not written, as {reason}"
+    assert not (folder / "d.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -244,7 +280,9 @@ def test_a_wider_mode_is_said(run, folder):
         (("dir", "a.png"), "'dir': Is a directory"),
         (("-", "a.png"), "standard input: is empty"),
         (("-", "-"), r"standard input \('-'\) is one picture, and two are compared"),
-        (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; name another file"),
+        (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; -f replaces it"),
+        (("a.png", "near.png", "-fo", "a.png"), "'a.png' is one of the two that are compared"),
+        (("a.png", "near.png", "-fo", "dir/../near.png"), "is one of the two that are compared"),
         (("a.png", "near.png", "-o", "d.psd"), "the suffix '.psd' is no format"),
         (("a.png", "near.png", "-o", "no/d.png"), "cannot write 'no/d.png': No such file"),
         (("a.png", "near.png", "--tolerance", "-1"), "tolerance must be at least 0, not -1"),
@@ -283,6 +321,12 @@ def test_the_differences_are_written(run, folder, suffix):
     shown = read(folder / f"d{suffix}").pixels.astype(int)
     assert shown[7, 7, 1] > 150
     assert shown[30, 40].max() < 50
+
+
+def test_differences_replace_others_where_that_is_asked_for(run, folder):
+    (folder / "d.png").write_text("older")
+    assert run("compare", "a.png", "near.png", "-o", "d.png", "-f").status == 1
+    assert read(folder / "d.png").pixels.shape == (48, 64, 3)
 
 
 def test_without_scikit_image_there_is_a_hint(run, folder, monkeypatch):

@@ -82,7 +82,7 @@ def test_each_stage_is_predicted_and_measured(run, folder):
     result = run("blur", "a.png", "--sigma", 1, "--explain", "-m", "numpy")
     stages = {word: rest for depth, word, rest in branches(result.err) if depth == 2}
     for name in ("read", "filter", "write"):
-        assert re.match(r"[\d.]+ m?s +[\d.]+ m?s( |$)", stages[name]), stages
+        assert re.match(r"[\d.]+ [mu]?s +[\d.]+ [mu]?s( |$)", stages[name]), stages
     assert stages["read"].endswith("while the program was loaded")
     assert "#" in stages["filter"] + stages["write"]
 

@@ -62,6 +62,13 @@ def test_the_first_line_says_size_sum_and_rank(show, kernel, first):
     assert show(kernel)[0] == first
 
 
+@pytest.mark.parametrize("kernel", ["0 0; 0 0", "0", "0 0 0"])
+def test_zeros_have_rank_0_and_no_factors(show, kernel):
+    first, *table = show(kernel)
+    assert first.endswith("sum 0, rank 0")
+    assert table[-1].startswith("+-")
+
+
 @pytest.mark.parametrize("name", [*NAMED, "gaussian:1.5", "gaussian:3", "motion:25,30", "box:25"])
 def test_no_weight_is_cut_and_no_row_is_broken(show, name):
     kernel = named_kernel(name)
@@ -138,12 +145,14 @@ def test_it_saves_what_reads_back_the_same(tmp_path, capsys, suffix):
     )
 
 
-def test_it_does_not_overwrite(tmp_path):
+def test_it_does_not_overwrite_unasked(tmp_path):
     path = tmp_path / "kernel.csv"
     path.write_text("7\n")
-    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; name another file"):
+    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; -f replaces it"):
         app(["kernel", "sobel", "-o", str(path)], standalone_mode=False)
     assert path.read_text() == "7\n"
+    assert not app(["kernel", "1 2", "-o", str(path), "--overwrite"], standalone_mode=False)
+    assert path.read_text() == "1.0,2.0\n"
 
 
 @pytest.mark.parametrize(

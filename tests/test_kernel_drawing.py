@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,8 +109,16 @@ def test_the_pixel_under_the_kernel_is_0():
 )
 def test_every_kernel_can_be_drawn(kernel):
     file = io.BytesIO()
-    draw_kernel(kernel, file, "png", ".3e")
+    draw_kernel(kernel, file, ".png", ".3e")
     assert Image.open(file).size[0] > 400
+
+
+def test_a_users_settings_of_matplotlib_change_nothing():
+    plain, odd = io.BytesIO(), io.BytesIO()
+    draw_kernel(gaussian_kernel(1), plain, ".png", ".3f")
+    with matplotlib.rc_context({"figure.autolayout": True, "axes.edgecolor": "red"}):
+        draw_kernel(gaussian_kernel(1), odd, ".png", ".3f")
+    assert plain.getvalue() == odd.getvalue()
 
 
 # --- the command
@@ -146,18 +154,21 @@ def test_where_one_exists_neither_is_written(run, here, there):
     result = run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png")
     assert (result.status, result.message) == (
         2,
-        f"convcli: '{there}' exists; name another file",
+        f"convcli: '{there}' exists; -f replaces it",
     )
     assert [path.name for path in here.iterdir()] == [there]
     assert (here / there).read_text() == "mine"
+    assert run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png", "-f").status == 0
+    assert (here / "s.csv").read_text().startswith("0.25,")
+    assert (here / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (("sobel", "--plot", "k.gif"), 2, "'k.gif': a kernel is drawn as .png, .svg, .pdf"),
-        (("sobel", "--plot", "k"), 2, "'k': a kernel is drawn as"),
-        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; name another file"),
+        (("sobel", "--plot", "k.gif"), 2, "'k.gif': the name of a plot ends in .png, .svg or .pdf"),
+        (("sobel", "--plot", "k"), 2, "'k': the name of a plot ends in"),
+        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; -f replaces it"),
         (("sobel", "--plot", "no/k.png"), 1, "'no/k.png': No such file or directory"),
         (("box:100000", "--plot", "k.png"), 2, "dense form has 100000 x 100000 weights"),
         (("robinson", "--plot", "k.png"), 2, "'robinson' is no kernel"),
@@ -172,20 +183,15 @@ def test_what_is_not_drawn_leaves_nothing(run, here, argv, status, message):
 
 
 def test_without_matplotlib_it_says_so_before_anything_else(run, here, monkeypatch):
-    def find_spec(name, *rest, found=importlib.util.find_spec):
-        return None if name == "matplotlib" else found(name, *rest)
-
-    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-    result = run("kernel", "robinson", "--plot", "k.gif", "-o", "k.csv")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run("kernel", "robinson", "--plot", "k.png", "-o", "k.csv")
     assert result.status == 2
-    assert "--plot needs the package matplotlib, which is not installed; pip install" in (
-        result.message
-    )
+    assert "drawing needs matplotlib, which is not installed; pip install" in result.message
     assert not list(here.iterdir())
 
 
 def test_a_matplotlib_that_is_broken_is_one_line(run, here, monkeypatch):
-    monkeypatch.setitem(sys.modules, "convcli.kernel_drawing", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = run("kernel", "sobel", "--plot", "k.png")
     assert result.status == 2
     assert "matplotlib, which cannot be imported" in result.message

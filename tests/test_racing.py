@@ -17,10 +17,10 @@ from convcli.kernels import gaussian_kernel
 from convcli.racing import contenders, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender, chosen
-from convcli.racing.curves import kernel_name
-from convcli.racing.files import as_csv, as_json, speed_beside
+from convcli.racing.files import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import Case, cases_of, middle_of, race
+from convcli.racing.results import speed_beside
 
 from .oracles import assert_same_picture, scipy_convolve
 
@@ -271,11 +271,31 @@ def test_nobodys_fault_ends_the_race(monkeypatch):
     assert list(found.images) == ["picture", "numpy dense"]
 
 
+def test_who_writes_into_its_input_is_wrong_and_spoils_nobodys(monkeypatch):
+    def in_place(image, kernel):
+        result = CONTENDERS["numpy dense"].work(image, kernel)
+        image += 1
+        return result
+
+    # The quicker goes first; and a picture of one row is cut without a copy.
+    monkeypatch.setitem(CONTENDERS, "in place", Contender("peer", "dense", in_place))
+    for height, width in ((40, 50), (1, 60)):
+        image = picture(height, width)
+        given = image.copy()
+        case = Case(height, width, KERNELS["gaussian 3"])
+        found = race(image, [case], ["in place", "numpy dense"], 1, 20.0)
+        assert [r.verdict for r in found.results] == ["changes its input", ""]
+        assert found.results[0].is_wrong
+        assert found.results[0].seconds is None
+        assert np.array_equal(image, given)
+        assert list(found.images) == ["picture", "numpy dense"]
+
+
 def test_a_kernel_is_named_by_its_rows_and_columns():
     kernel = kernel_from([[1, 2, 1]])
     (result,) = race(picture(20, 30), [Case(20, 30, kernel)], ["numpy dense"], 1, 20.0).results
     assert (result.side, result.kernel_height, result.kernel_width) == (3, 1, 3)
-    assert kernel_name(result) == "1 x 3"
+    assert result.kernel_name == "1 x 3"
 
 
 def test_a_race_without_peers_is_fine(monkeypatch):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from convcli.cli.options import Overwrite
 
 if TYPE_CHECKING:
     from convcli.kernel import Kernel
@@ -90,9 +91,7 @@ def command(
         str | None,
         typer.Option(metavar="FILE.html", help="Curves, tables and pictures on one page."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")
-    ] = False,
+    overwrite: Overwrite = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001
 ) -> None:
     """Race the methods, the classical ways and other packages.
@@ -133,7 +132,9 @@ def command(
 
 def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
     """Refuse what cannot be written before the race, which takes a while."""
+    from convcli.cli.files import check_new, is_same
     from convcli.errors import ConvcliError, shown
+    from convcli.words import listed
 
     if list(files.values()).count("-") > 1:
         raise ConvcliError("--csv and --json cannot both go to standard output")
@@ -145,29 +146,22 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
             if option in ("--plot", "--report"):
                 raise ConvcliError(f"{option} needs a file, not '-'")
             continue
-        others = [other for key, other in files.items() if key != option] + [source]
-        if any(_is_same(path, other) for other in others if other not in (None, "-")):
+        others = [other for key, other in files.items() if key != option]
+        if any(is_same(path, other) for other in (*others, source or "-")):
             raise ConvcliError(f"{shown(name)} is named twice")
         if path.is_dir() or not path.parent.is_dir():
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
-        if path.exists() and not overwrite:
-            raise ConvcliError(f"{shown(name)} exists; -f replaces it")
+        check_new(path, overwrite)
         if option in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[option] and (
             path.is_file() or not path.exists()
         ):  # fmt: skip
             raise ConvcliError(
-                f"{option} {shown(name)}: the file's name must end in "
-                f"{' or '.join(_SUFFIXES[option])}"
+                f"{option} {shown(name)}: the file's name must end in {listed(_SUFFIXES[option])}"
             )
         if option in ("--plot", "--report"):
-            from convcli.racing import drawing
+            from convcli import plotting
 
-            drawing.check(path if option == "--plot" else None)
-
-
-def _is_same(path: Path, other: str | None) -> bool:
-    assert other is not None
-    return path.resolve() == Path(other).resolve()
+            plotting.check(path if option == "--plot" else None)
 
 
 def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
@@ -213,12 +207,13 @@ def _cases(
 def _read(source: str) -> tuple[Pixels, str]:
     """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
     from convcli import image
-    from convcli.errors import ConvcliError, reason_of, shown
+    from convcli.cli.files import content_or_path, named
+    from convcli.errors import ConvcliError, reason_of
 
     image.limit_pixels(None)
-    name = "standard input" if source == "-" else shown(source)
+    name = named(source)
     try:
-        picture = image.read(sys.stdin.buffer.read() if source == "-" else Path(source))
+        picture = image.read(content_or_path(source))
     except (ConvcliError, OSError) as error:
         typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
@@ -255,7 +250,7 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
             if now - drawn < _REFRESH_SECONDS:
                 return
             drawn = now
-            table = standings(results, console.width, _is_fancy(console.encoding))
+            table = standings(results, console.width, not console.options.ascii_only)
             table.caption = f"{number + 1} of {len(cases)}"
             live.update(table, refresh=True)
 
@@ -270,10 +265,6 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _is_fancy(encoding: str) -> bool:
-    return encoding.lower().startswith("utf")
-
-
 def _print(race: Race, middle: Case) -> None:
     """Print the overviews, and the table of the case in the middle."""
     from rich.console import Console
@@ -281,45 +272,47 @@ def _print(race: Race, middle: Case) -> None:
     from convcli.cli.standings import case_title, overviews, remarks, standings
 
     console = Console(highlight=False, markup=False, emoji=False)
-    fancy = console.is_terminal and _is_fancy(console.encoding)
+    fancy = console.is_terminal and not console.options.ascii_only
     if not console.is_terminal:  # nothing is cut or wrapped where there is no width
         console.width = 10_000
     height, width, kernel = middle
-    place = height, width, max(kernel.shape)
+    place = height, width, *kernel.shape
     for title, table in overviews(race.results, place, fancy):
         console.print(title, table, sep="\n")
-    results = [r for r in race.results if (r.height, r.width, r.side) == place]
+    results = [r for r in race.results if r.case == place]
     console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
     for line in remarks(race.results):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
     """Write one of the outputs, and say whether that went well."""
     from convcli.errors import reason_of, shown
-    from convcli.racing.files import as_csv, as_json
     from convcli.writing import new_file
 
+    if name == "-":
+        typer.echo(_content(option, race).decode(), nl=False)
+        return True
+    path = Path(name)
     try:
-        if option in ("--plot", "--report"):
-            _drawn(option)(race, Path(name), overwrite=overwrite)
-            return True
-        content = as_csv(race) if option == "--csv" else as_json(race)
-        if name == "-":
-            typer.echo(content.decode(), nl=False)
-            return True
-        with new_file(Path(name), overwrite) as file:
-            file.write(content)
+        with new_file(path, overwrite) as file:
+            if option == "--plot":
+                from convcli.racing.drawing import draw
+
+                draw(race, file, path.suffix.lower())
+            else:
+                file.write(_content(option, race))
     except OSError as error:
-        if name == "-":
-            raise
-        typer.echo(f"convcli: {shown(name)}: {reason_of(error)}", err=True)
+        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
         return False
     return True
 
 
-def _drawn(option: str) -> Callable[..., None]:
-    """Import what draws curves, or writes the page, when it is asked for: matplotlib is slow."""
-    module, name = {"--plot": ("drawing", "draw"), "--report": ("report", "write")}[option]
-    function: Callable[..., None] = getattr(import_module(f"convcli.racing.{module}"), name)
-    return function
+def _content(option: str, race: Race) -> bytes:
+    from convcli.racing.files import as_csv, as_json
+
+    if option == "--report":  # which imports matplotlib
+        from convcli.racing.report import page
+
+        return page(race).encode()
+    return as_csv(race) if option == "--csv" else as_json(race)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.colour import luminance
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -18,8 +20,6 @@ _UPPER_HALF = "\N{UPPER HALF BLOCK}"
 
 # From dark to light, for terminals without colours or without blocks.
 _SHADES = " .:-=+*#%@"
-# Rec. ITU-R BT.601, as in `convcli.colour`.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def has_blocks(console: Console) -> bool:
@@ -66,10 +66,10 @@ def _rgb(colour: list[int]) -> str:
 
 def _shades(colours: Colours) -> list[str]:
     """Draw by characters that are the lighter, the more of their cell they fill."""
-    luminance = colours @ np.array(_LUMA)
+    grey = luminance(colours.astype(np.float64))[..., 0]
     lines = []
-    for top in range(0, len(luminance), 2):
-        levels = luminance[top : top + 2].mean(axis=0) / 256 * len(_SHADES)
+    for top in range(0, len(grey), 2):
+        levels = grey[top : top + 2].mean(axis=0) / 256 * len(_SHADES)
         lines.append("".join(_SHADES[int(level)] for level in levels))
     return lines
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convcli.cli.options import MaxPixels
+from convcli.cli.files import check_new, content_or_path, is_same, named
+from convcli.cli.options import MaxPixels, Overwrite
 from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command(
         Path | None,
         typer.Option("-o", "--output", metavar="PATH", help="Write the differences, amplified."),
     ] = None,
+    overwrite: Overwrite = False,
     tolerance: Annotated[
         float,
         typer.Option(metavar="T", help="Differences of at most T levels count as none."),
@@ -56,14 +58,16 @@ def command(
         raise ConvcliError("standard input ('-') is one picture, and two are compared")
     if output is not None:
         format_of(output)
-        _check_new(output)
+        check_new(output, overwrite)
+        if is_same(output, one) or is_same(output, other):
+            raise ConvcliError(f"{shown(output)} is one of the two that are compared")
     # As in `convcli.cli.run`: decoders log what they raise.
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
     result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance}
     try:
-        notes, lines = _compare(a, b, (_name(one), _name(other)), output, result)
+        notes, lines = _compare(a, b, (named(one), named(other)), output, overwrite, result)
         for note in notes:
             typer.echo(f"convcli: {note}", err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
@@ -79,6 +83,7 @@ def _compare(
     b: Picture,
     names: tuple[str, str],
     output: Path | None,
+    overwrite: bool,
     result: dict[str, Any],
 ) -> tuple[list[str], list[str]]:
     """Compare what was read: fill the object that --json prints; return notes, and lines."""
@@ -96,6 +101,8 @@ def _compare(
         what = f"modes differ: {a.mode} and {b.mode}"
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
         result.update(equal=False, reason=reason)
+        if output is not None:
+            notes.append(f"note: {shown(output)} was not written, as {reason}")
         return notes, [reason]
     if a.mode != b.mode:
         notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
@@ -111,7 +118,7 @@ def _compare(
     result |= _as_json(found)
     if output is not None:
         picture, factor = amplified(*pair, found)
-        _write(picture, output)
+        _write(picture, output, overwrite)
         result["factor"] = factor
         lines.append(f"wrote {shown(output)}: differences, {factor} times as large")
     return notes, lines
@@ -121,33 +128,20 @@ def _read(name: str) -> Picture:
     """Read a picture; what cannot be read is no answer, so that it ends the program."""
     from convcli import image
 
-    path = Path(name)
     try:
-        # A pipe, as `<(convcli blur ...)` makes one, can be read but once.
-        if name == "-":
-            return image.read(sys.stdin.buffer.read())
-        return image.read(path.read_bytes() if path.is_fifo() else path)
+        return image.read(content_or_path(name))
     except Exception as error:  # decoders raise what they like
-        raise ConvcliError(f"{_name(name)}: {reason_of(error)}") from error
+        raise ConvcliError(f"{named(name)}: {reason_of(error)}") from error
 
 
-def _write(picture: Picture, path: Path) -> None:
+def _write(picture: Picture, path: Path, overwrite: bool) -> None:
     from convcli import image
     from convcli.formats import format_of
 
     try:
-        image.write(picture, path, format_of(path))
+        image.write(picture, path, format_of(path), overwrite=overwrite)
     except Exception as error:  # the disk is full, or the picture too large for the format
         raise ConvcliError(f"cannot write {shown(path)}: {reason_of(error)}") from error
-
-
-def _check_new(path: Path) -> None:
-    if path.exists() or path.is_symlink():
-        raise ConvcliError(f"{shown(path)} exists; name another file")
-
-
-def _name(name: str) -> str:
-    return "standard input" if name == "-" else shown(name)
 
 
 def _size(picture: Picture) -> str:
@@ -175,12 +169,13 @@ def _lines(
     facts.append(("PSNR", f"{psnr} dB (peak {found.peak:g})"))
     facts.append(("SSIM", found.no_ssim if found.ssim is None else f"{found.ssim:.4f}"))
     if frames != (1, 1):
-        after = ", ".join(map(str, differing[:_MOST_NAMED]))
-        after += f" and {len(differing) - _MOST_NAMED} more" * (len(differing) > _MOST_NAMED)
-        told = (
-            f"after the first these differ: {after}" if differing else "after the first all equal"
-        )
-        told = told if frames[0] == frames[1] else "which differ"
+        told = "after the first all equal"
+        if frames[0] != frames[1]:
+            told = "which differ"
+        elif differing:
+            told = f"after the first these differ: {', '.join(map(str, differing[:_MOST_NAMED]))}"
+            if len(differing) > _MOST_NAMED:
+                told += f" and {len(differing) - _MOST_NAMED} more"
         facts.append(("frames", f"{frames[0]} and {frames[1]}, {told}"))
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]

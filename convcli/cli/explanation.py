@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from convcli.planning import duration
+from convcli.words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console

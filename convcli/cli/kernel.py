@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convcli.cli.options import Overwrite
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -26,9 +28,6 @@ _DIGITS = 4
 _PICTURE = 24
 # From so many on, 32 MB, a kernel is not expanded for a picture that nobody asked for.
 _MOST_PICTURED = 2**22
-
-# What --plot draws, by suffix.
-_DRAWINGS = (".png", ".svg", ".pdf")
 
 # The colours of weights: viridis, and ColorBrewer's RdBu where some are negative, both at equal
 # distances.
@@ -59,6 +58,7 @@ def command(
             help="Draw it as .png, .svg or .pdf: weights, factors and frequency response.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
@@ -66,67 +66,39 @@ def command(
     """
     from functools import partial
 
-    if plot is not None:
-        _check_plot(plot)
-
-    from convcli.errors import ConvcliError, shown
+    from convcli import plotting
+    from convcli.cli.files import check_new
     from convcli.kernel_files import read_kernel, save_kernel
 
-    for path in (output, plot):
-        if path is not None and (path.exists() or path.is_symlink()):
-            raise ConvcliError(f"{shown(path)} exists; name another file")
+    if plot is not None:
+        plotting.check(plot)
+    for path in filter(None, (output, plot)):
+        check_new(path, overwrite)
     chosen = read_kernel(kernel)
     if output is not None:
-        _to_file(output, partial(save_kernel, chosen, output))
+        _to_file(output, partial(save_kernel, chosen, output, overwrite))
     if plot is not None:
-        _to_file(plot, partial(_draw, chosen, plot))
+        _to_file(plot, partial(_draw, chosen, plot, overwrite))
     if output is None and plot is None:
         _show(chosen)
 
 
 def _to_file(path: Path, write: Callable[[], None]) -> None:
-    from convcli.errors import ConvcliError, reason_of, shown
+    from convcli.errors import reason_of, shown
 
     try:
         write()
-    except FileExistsError:
-        raise ConvcliError(f"{shown(path)} exists; name another file") from None
     except OSError as error:
         typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
 
 
-def _check_plot(path: Path) -> None:
-    """Refuse what cannot be drawn, or not into this file, before anything else is done."""
-    from importlib.util import find_spec
-
-    from convcli.errors import ConvcliError, shown
-
-    if find_spec("matplotlib") is None:
-        raise ConvcliError(
-            "--plot needs the package matplotlib, which is not installed; pip install matplotlib"
-        )
-    if path.suffix.lower() not in _DRAWINGS:
-        raise ConvcliError(f"{shown(path)}: a kernel is drawn as {', '.join(_DRAWINGS)}")
-
-
-def _draw(kernel: Kernel, path: Path) -> None:
-    import logging
-
-    from convcli.errors import ConvcliError, reason_of
+def _draw(kernel: Kernel, path: Path, overwrite: bool) -> None:
+    from convcli.kernel_drawing import draw_kernel
     from convcli.writing import new_file
 
-    # It warns of folders that it cannot write to, in lines of its own.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    try:
-        from convcli.kernel_drawing import draw_kernel
-    except Exception as error:  # a package may raise what it likes
-        raise ConvcliError(
-            f"--plot needs the package matplotlib, which cannot be imported ({reason_of(error)})"
-        ) from None
-    spec = _number_format(kernel.weights)
-    with new_file(path) as file:
-        draw_kernel(kernel, file, path.suffix.lower().removeprefix("."), spec)
+    with new_file(path, overwrite) as file:
+        draw_kernel(kernel, file, path.suffix.lower(), _number_format(kernel.weights))
 
 
 def _show(kernel: Kernel) -> None:
@@ -136,22 +108,24 @@ def _show(kernel: Kernel) -> None:
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
     total = 0 if kernel.is_derivative else kernel.sum()
-    # To find the rank of a larger kernel would take many seconds.
-    rank = f", rank {kernel.rank}" if kernel.cheap_factors else ""
+    # Zeros are a sum of no terms, though they are applied as one. To find the rank of a kernel
+    # that has no cheap factors would take many seconds.
+    factors = kernel.cheap_factors if kernel.l1_norm else ()
+    rank = "" if factors is None else f", rank {len(factors)}"
     console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")
     _print_picture(console, kernel)
     if max(height, width) <= _MOST_SHOWN:
         _print_table(console, kernel.weights)
     else:
         console.print(f"too large to show; save it with -o to see all {height * width} weights")
-    if not rank or min(height, width) == 1:
+    if not factors or min(height, width) == 1:
         return
-    if kernel.rank == 1:
-        column, row = kernel.factors[0]
+    if len(factors) == 1:
+        column, row = factors[0]
         console.print("separable: the column", _line(column), "times the row", _line(row))
-    elif kernel.rank * (height + width) < kernel.taps:
-        console.print(f"the sum of {kernel.rank} separable terms")
-        for column, row in kernel.factors:
+    elif len(factors) * (height + width) < kernel.taps:
+        console.print(f"the sum of {len(factors)} separable terms")
+        for column, row in factors:
             console.print(" ", _line(column), "times", _line(row))
 
 

@@ -21,6 +21,8 @@ MaxPixels = Annotated[
     ),
 ]
 
+Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")]
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -94,9 +96,7 @@ class Shared:
         str | None,
         typer.Option(metavar="I/N", help="Do the I-th of N equal parts of the inputs."),
     ] = None
-    overwrite: Annotated[
-        bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")
-    ] = False
+    overwrite: Overwrite = False
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Replace the inputs by the results.")
     ] = False

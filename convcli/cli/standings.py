@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from convcli.racing.curves import digits, kernel_name
-from convcli.racing.files import BASES, speed_beside
+from convcli.racing.results import BASES, ranked, speed_beside
+from convcli.words import digits, duration, ratio
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,7 +23,13 @@ _AROUND = 3
 _SPARED = ("spread", "error", "memory", *(f"x {base}" for base in reversed(BASES)))
 
 # Others are what was raised; there is no room for that in a table.
-_VERDICTS = {"": "", "wrong": "wrong", "not for this kernel": "-", "over budget": "over budget"}
+_VERDICTS = {
+    "": "",
+    "wrong": "wrong",
+    "changes its input": "wrong",
+    "not for this kernel": "-",
+    "over budget": "over budget",
+}
 
 
 def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
@@ -37,15 +44,14 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     fancy : bool
         Whether lines and blocks may be drawn; else all is ASCII.
     """
-    ranked = sorted(results, key=lambda result: (result.seconds is None, result.seconds or 0))
-    ranked = [result for result in ranked if result.verdict != "not installed"]
+    rows = [result for result in ranked(results) if result.verdict != "not installed"]
     columns = {
-        "contender": [result.contender for result in ranked],
-        "time": [_time(result) for result in ranked],
-        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in ranked],
-        **{f"x {base}": [_ratio(base, result, results) for result in ranked] for base in BASES},
-        "memory": [_memory(result) for result in ranked],
-        "error": ["" if r.error is None else digits(r.error) for r in ranked],
+        "contender": [result.contender for result in rows],
+        "time": [_time(result) for result in rows],
+        "spread": [f"{r.spread:.0%}" if r.rounds > 1 else "" for r in rows],
+        **{f"x {base}": [_ratio(base, result, results) for result in rows] for base in BASES},
+        "memory": [_memory(result) for result in rows],
+        "error": ["" if r.error is None else digits(r.error) for r in rows],
     }
     room = width - _width_of(columns) - _AROUND
     for name in _SPARED:
@@ -55,7 +61,7 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     if room >= _SHORTEST_BAR:
         length = min(room, _LONGEST_BAR)
         after = list(columns).index("spread" if "spread" in columns else "time") + 1
-        shown.insert(after, ("", [_bar(r, ranked, length, fancy) for r in ranked]))
+        shown.insert(after, ("", [_bar(r, rows, length, fancy) for r in rows]))
     table = _table(fancy)
     for name, _ in shown:
         left = name in ("contender", "")
@@ -70,24 +76,26 @@ def _width_of(columns: dict[str, list[str]]) -> int:
 
 
 def overviews(
-    results: Sequence[Result], middle: tuple[int, int, int], fancy: bool
+    results: Sequence[Result], middle: tuple[int, int, int, int], fancy: bool
 ) -> Iterator[tuple[str, Table]]:
     """Yield the times by kernel and by picture, each with its title, where there are several.
 
-    `middle` is height, width and the kernel's side of what all others share something with.
+    `middle` is the case that all others share something with, as `Result.case` has it.
     """
-    by_kernel = [r for r in results if (r.height, r.width) == middle[:2]]
-    by_picture = [r for r in results if r.side == middle[2]]
-    for title, along, column in (
-        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, _sides),
-        (f"kernel {_sides(by_picture[0])}, by picture", by_picture, _megapixels),
+    by_kernel = [r for r in results if r.case[:2] == middle[:2]]
+    by_picture = [r for r in results if r.case[2:] == middle[2:]]
+    for title, along, named in (
+        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, attrgetter("kernel_name")),
+        (f"kernel {by_picture[0].kernel_name}, by picture", by_picture, _megapixels),
     ):
-        columns = dict.fromkeys(map(column, along))
+        columns = {r.case: named(r) for r in along}
         if len(columns) < 2:
             continue
+        if len({*columns.values()}) < len(columns):  # as many pixels, but other sides
+            columns = {r.case: f"{r.width} x {r.height}" for r in along}
         table = _table(fancy)
         table.add_column("contender", no_wrap=True)
-        for name in columns:
+        for name in columns.values():
             table.add_column(name, justify="right", no_wrap=True)
         for contender in dict.fromkeys(r.contender for r in along):
             row = [r for r in along if r.contender == contender]
@@ -98,15 +106,17 @@ def overviews(
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:
     """Yield what the signs of the tables mean, as far as they were needed."""
-    if any(r.seconds is not None and r.measured_pixels < r.height * r.width for r in results):
+    if any(r.seconds is not None and r.is_extrapolated for r in results):
         yield "~ measured on a smaller picture and scaled by its pixels"
     missing = dict.fromkeys(r.contender for r in results if r.verdict == "not installed")
     if missing:
         yield f"not installed: {', '.join(missing)}"
     for r in results:
-        if r.verdict == "wrong":
+        if r.is_wrong:
             how = "of another shape or type"
-            if r.error is not None and math.isfinite(r.error):
+            if r.verdict != "wrong":
+                how = r.verdict
+            elif r.error is not None and math.isfinite(r.error):
                 how = f"off by up to {digits(r.error)} levels"
             yield f"{r.contender} is wrong: {case_title(r)}, {how}"
         elif r.verdict not in _VERDICTS and r.verdict != "not installed":
@@ -131,11 +141,7 @@ def _table(fancy: bool) -> Table:
 
 def case_title(result: Result) -> str:
     """Name the picture and the kernel of a table."""
-    return f"{_picture(result)}, kernel {_sides(result)}"
-
-
-def _sides(result: Result) -> str:
-    return kernel_name(result)
+    return f"{_picture(result)}, kernel {result.kernel_name}"
 
 
 def _picture(result: Result) -> str:
@@ -149,15 +155,8 @@ def _megapixels(result: Result) -> str:
 def _time(result: Result) -> str:
     if result.seconds is None:
         return _VERDICTS.get(result.verdict, "failed")
-    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    sign = "~" if result.is_extrapolated else ""
     return sign + duration(result.seconds)
-
-
-def duration(seconds: float) -> str:
-    """Say a time in three digits: ``"12.3 ms"``."""
-    if seconds >= 1:
-        return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
-    return f"{seconds * 1e3:.3g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.3g} us"
 
 
 def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) -> str:
@@ -171,17 +170,14 @@ def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) ->
 
 
 def _ratio(base: str, result: Result, results: Sequence[Result]) -> str:
-    ratio = speed_beside(base, result, results)
-    if ratio is None:
-        return ""
-    digits = float(f"{ratio:.2g}")
-    return f"{digits:,.0f}" if digits >= 10 else f"{digits:g}"
+    times = speed_beside(base, result, results)
+    return "" if times is None else ratio(times)
 
 
 def _memory(result: Result) -> str:
     if result.memory is None:
         return ""
-    sign = "~" if result.measured_pixels < result.height * result.width else ""
+    sign = "~" if result.is_extrapolated else ""
     return f"{sign}{result.memory / 1e6:.1f} MB" if result.memory < 1e9 else (
         f"{sign}{result.memory / 1e9:.1f} GB"
     )  # fmt: skip

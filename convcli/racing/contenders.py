@@ -8,6 +8,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from numpy.typing import DTypeLike
+
 from convcli import execute
 from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
@@ -60,8 +62,8 @@ class Contender(NamedTuple):
 _WARM = 10**9
 
 
-def _plan(word: Method, form: Form, shape: Sequence[int], dtype: object, kernel: Kernel) -> Plan:
-    return plan_for(shape, dtype, kernel.flipped, word, pictures=_WARM, form=form)  # type: ignore[arg-type]
+def _plan(word: Method, form: Form, shape: Sequence[int], dtype: DTypeLike, kernel: Kernel) -> Plan:
+    return plan_for(shape, dtype, kernel.flipped, word, pictures=_WARM, form=form)
 
 
 def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:

@@ -54,6 +54,18 @@ def results_across(race: Race, across: Across) -> list[Result]:
     return sorted(groups[longest[len(longest) // 2]], key=lambda each: place(each, across))
 
 
+def is_bars(race: Race, across: Across) -> bool:
+    """Whether each curve would have but one point, so that bars are drawn."""
+    return len({place(result, across) for result in results_across(race, across)}) == 1
+
+
+def heading(race: Race, across: Across) -> str:
+    """Say what is drawn: bars have no size or side that time is against."""
+    if is_bars(race, across):
+        return "Time of each contender"
+    return f"Time against {'image size' if across == 'size' else 'kernel side'}"
+
+
 def place(result: Result, across: Across) -> float:
     """Return where on x a result lies: megapixels, or pixels of the kernel's side."""
     return result.height * result.width / 1e6 if across == "size" else result.side
@@ -65,24 +77,17 @@ def seconds(result: Result) -> float:
     return result.seconds
 
 
-def is_extrapolated(result: Result) -> bool:
-    """Whether its time was measured on a smaller picture."""
-    return result.measured_pixels < result.height * result.width
-
-
 def crossovers(results: list[Result], across: Across) -> list[Crossover]:
     """Return where FFT and direct methods overtake each other, separable and dense apart.
 
-    Those of the peers do not count, nor ``auto``, which is one of the others.
+    Those of the peers do not count.
     """
     found: list[Crossover] = []
     for form in ("separable", "dense"):
         direct: dict[float, Result] = {}
         fft: dict[float, Result] = {}
         for result in results:
-            if result.form != form or result.kind == "peer" or result.contender == "auto":
-                continue
-            if result.seconds is None:
+            if result.form != form or result.kind == "peer" or result.seconds is None:
                 continue
             fastest = fft if result.contender.startswith("fft") else direct
             at = place(result, across)
@@ -117,23 +122,3 @@ def described(crossover: Crossover, across: Across) -> str:
         f"a side of {crossover.place:.0f} pixels"
     )  # fmt: skip
     return f"{crossover.faster} overtakes {crossover.slower} at {where}"
-
-
-def kernel_name(result: Result) -> str:
-    """Say the kernel's rows and columns, as ``convcli kernel`` does: ``"13 x 23"``."""
-    return f"{result.kernel_height} x {result.kernel_width}"
-
-
-def digits(number: float) -> str:
-    """Say a number in three digits, and a large one in all: never ``"2.2e+02"``."""
-    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
-
-
-def duration(time: float) -> str:
-    """Say a time in three digits at most: ``"1.23 ms"``."""
-    scale, unit = next(
-        ((scale, unit) for scale, unit in ((1.0, "s"), (1e-3, "ms")) if time >= scale * 0.9995),
-        (1e-6, "µs"),
-    )
-    value = time / scale
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"

@@ -6,15 +6,11 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from convcli.errors import ConvcliError, reason_of, shown
-from convcli.racing.curves import Across, duration, is_extrapolated, place, seconds
+from convcli import plotting
+from convcli.racing.curves import Across, is_bars, place, seconds
 from convcli.racing.looks import (
     DASHED,
     DOTTED,
@@ -26,69 +22,51 @@ from convcli.racing.looks import (
 )
 from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
-from convcli.words import listed
-from convcli.writing import new_file
+from convcli.words import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg", ".pdf")
-"""What `draw` writes, by suffix."""
-
-# auto runs another method, over whose curve its own would lie: it is a pale band around that.
-_BAND: dict[str, Any] = {"linewidth": 8.0, "alpha": 0.2, "solid_capstyle": "round"}
-
-
-def check(path: Path | None = None) -> None:
-    """Raise `ConvcliError` if matplotlib cannot be imported, or the suffix not one of `FORMATS`."""
-    if path is not None and path.suffix.lower() not in FORMATS:
-        raise ConvcliError(f"{shown(path)}: the name of a plot ends in {listed(FORMATS)}")
-    if find_spec("matplotlib") is None:
-        raise ConvcliError(
-            "drawing needs matplotlib, which is not installed; pip install 'convcli[plot]'"
-        )
-    try:
-        import_module("matplotlib.figure")
-    except Exception as error:  # a package may raise what it likes
-        raise ConvcliError(
-            f"drawing needs matplotlib, which cannot be imported ({reason_of(error)})"
-        ) from error
+_SETTINGS = {
+    "font.size": FONT,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.facecolor": PAPER,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.facecolor": PAPER,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.14,
+    "grid.linewidth": 0.6,
+}
 
 
-def draw(race: Race, path: Path, *, overwrite: bool = False) -> None:
-    """Draw both panels side by side into a file; one alone where they would show the same.
+def draw(race: Race, file: BinaryIO, suffix: str) -> None:
+    """Draw both panels side by side; one alone where they would show the same.
 
     Parameters
     ----------
     race : Race
         What was measured; one result at least.
-    path : Path
-        The file; its suffix, one of `FORMATS`, says the format.
-    overwrite : bool
-        Whether an older file may be replaced.
-
-    Raises
-    ------
-    ConvcliError
-        If the format is not known or matplotlib is missing.
-    OSError
-        If the file system refuses.
+    file : binary file
+        What is written to.
+    suffix : str
+        The format, one of `convcli.plotting.FORMATS`.
     """
-    check(path)
-    form = path.suffix.lower().removeprefix(".")
-    # No date, so that the same race gives the same file.
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[form]
-    with _defaults(), new_file(path, overwrite) as file:
-        _figure(race, panels(race), 7.0).savefig(file, format=form, dpi=160, metadata=undated)
+    with plotting.settings(_SETTINGS):
+        plotting.save(_figure(race, panels(race), 7.0), file, suffix, dpi=160)
 
 
-def figure(race: Race, across: Across, *, width: float = 7.0) -> Figure:
-    """Return one panel: time against image size, or against kernel side.
+def svg(race: Race, across: Across, width: float) -> str:
+    """Return a panel as an ``<svg>`` element to stand in a page, with text that is text.
 
-    One curve a contender, on logarithmic axes; hollow points are extrapolated. Which results
-    they are says `convcli.racing.curves.results_across`. Where each curve would have but one
-    point, it is a bar chart.
+    Its ink is the page's ``currentColor`` and its ground ``var(--paper)``. Its ids begin with
+    `across` and `width`, so that several can stand in one page.
 
     Parameters
     ----------
@@ -97,25 +75,12 @@ def figure(race: Race, across: Across, *, width: float = 7.0) -> Figure:
     across : {"size", "side"}
         What lies along x.
     width : float
-        Width in inches; the height follows from what has to be written.
+        In inches; the height follows from what has to be written.
     """
-    check()
-    with _defaults():
-        return _figure(race, [across], width)
-
-
-def svg(race: Race, across: Across, *, width: float = 7.0) -> str:
-    """Return a panel as an ``<svg>`` element to stand in a page, with text that is text.
-
-    Its ink is the page's ``currentColor`` and its ground ``var(--paper)``. Its ids begin with
-    `across` and `width`, so that several can stand in one page.
-    """
-    check()
-    file = io.StringIO()
-    with _defaults():
-        drawn = _figure(race, [across], width)
-        drawn.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
-    text = file.getvalue()
+    file = io.BytesIO()
+    with plotting.settings(_SETTINGS | {"savefig.transparent": True}):
+        plotting.save(_figure(race, [across], width), file, ".svg")
+    text = file.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     own = f"{across}-{width:g}-".replace(".", "_")
@@ -125,68 +90,43 @@ def svg(race: Race, across: Across, *, width: float = 7.0) -> str:
 
 def panels(race: Race) -> list[Across]:
     """Return what is drawn of a race: both panels, or one where both would be the same bars."""
-    is_one = all(Panel(race, across, 0).is_bars for across in ("size", "side"))
+    is_one = all(is_bars(race, across) for across in ("size", "side"))
     return ["side"] if is_one else ["size", "side"]
 
 
-@contextmanager
-def _defaults() -> Iterator[None]:
-    """Draw by matplotlib's own defaults, whatever a matplotlibrc says, and leave them as found."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "font.size": FONT,
-                "svg.fonttype": "none",
-                "svg.hashsalt": "convcli",  # else ids are different each time
-                "text.color": INK,
-                "text.parse_math": False,  # a name may have dollar signs
-                "axes.labelcolor": INK,
-                "axes.edgecolor": INK,
-                "axes.facecolor": PAPER,
-                "axes.spines.top": False,
-                "axes.spines.right": False,
-                "figure.facecolor": PAPER,
-                "xtick.color": INK,
-                "ytick.color": INK,
-                "grid.color": INK,
-                "grid.alpha": 0.14,
-                "grid.linewidth": 0.6,
-            }
-        )
-        yield
-
-
 def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
-    """Lay panels side by side, each as wide as this."""
+    """Lay panels side by side, each as wide as this.
+
+    Each has one curve a contender, on logarithmic axes, with hollow points where a time is
+    extrapolated; `convcli.racing.curves.results_across` says which results they are. Where each
+    curve would have but one point, it is a bar chart.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    texts = [Panel(race, across, inches * 72) for across in acrosses]
+    row = [Panel(race, across, inches * 72) for across in acrosses]
     hues = hues_of(race)
     width = inches * 72 * len(acrosses)
-    above, below = max(text.above for text in texts), max(text.below for text in texts)
-    height = above + max(text.plot[1] for text in texts) + below
+    top, bottom = max(panel.top for panel in row), max(panel.bottom for panel in row)
+    height = top + max(panel.plot[1] for panel in row) + bottom
     drawn = Figure(figsize=(width / 72, height / 72))
     FigureCanvasAgg(drawn)  # no window, whatever the environment asks for
-    for number, text in enumerate(texts):
-        left = number * inches * 72 + text.left
-        across, up = text.plot
-        bottom = height - above - up
-        axes = drawn.add_axes((left / width, bottom / height, across / width, up / height))
-        if text.is_bars:
-            _draw_bars(axes, text, hues)
+    for number, panel in enumerate(row):
+        left = number * inches * 72 + panel.left
+        wide, high = panel.plot
+        lower = height - top - high
+        axes = drawn.add_axes((left / width, lower / height, wide / width, high / height))
+        if panel.is_bars:
+            _draw_bars(axes, panel, hues)
         else:
-            _draw_curves(axes, text, hues)
-        _write(axes, text)
+            _draw_curves(axes, panel, hues)
+        _write(axes, panel)
     return drawn
 
 
-def _write(axes: Axes, text: Panel) -> None:
+def _write(axes: Axes, panel: Panel) -> None:
     """Write the title above, and the key and the notes below."""
-    left = EDGE - text.left
+    left = EDGE - panel.left
 
     def line(words: str, corner: int, up: float, **style: Any) -> None:
         axes.annotate(
@@ -200,18 +140,18 @@ def _write(axes: Axes, text: Panel) -> None:
             **style,
         )
 
-    up = text.above - EDGE
-    for words in text.title:
+    up = panel.top - EDGE
+    for words in panel.title:
         line(words, 1, up, weight="bold")
         up -= LINE
     line("time of the best round", 1, up)
-    up = -text.under
-    if text.key:
+    up = -panel.axis_labels
+    if panel.key:
         axes.legend(
-            handles=text.key,
+            handles=panel.key,
             loc="upper left",
-            bbox_to_anchor=(left / text.plot[0], up / text.plot[1]),
-            ncols=text.columns,
+            bbox_to_anchor=(left / panel.plot[0], up / panel.plot[1]),
+            ncols=panel.columns,
             frameon=False,
             borderaxespad=0,
             borderpad=0,
@@ -219,35 +159,32 @@ def _write(axes: Axes, text: Panel) -> None:
             columnspacing=1.2,
             labelspacing=0.4,
         )
-        up -= LINE * 1.3 * math.ceil(len(text.key) / text.columns)
-    for words in text.notes:
+        up -= LINE * 1.3 * math.ceil(len(panel.key) / panel.columns)
+    for words in panel.notes:
         line(words, 0, up)
         up -= LINE
 
 
-def _draw_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
-    for name, results in text.curves.items():
+def _draw_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
+    for name, results in panel.curves.items():
         look, hue = LOOKS[results[0].kind], hues[name]
-        places = [place(result, text.across) for result in results]
+        places = [place(result, panel.across) for result in results]
         times = [seconds(result) for result in results]
-        if name == "auto":
-            axes.plot(places, times, color=hue, zorder=2, **_BAND)
-            continue
         dashes = DASHED if results[0].form == "dense" else "-"
         axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, linewidth=look.line_width)
         for at, time, result in zip(places, times, results, strict=True):
-            fill = PAPER if is_extrapolated(result) else hue
+            fill = PAPER if result.is_extrapolated else hue
             axes.plot(at, time, color=hue, markerfacecolor=fill, zorder=4, **dot_style(look))
-    if text.predicted:
-        places, times = list(text.predicted), list(text.predicted.values())
+    if panel.predicted:
+        places, times = list(panel.predicted), list(panel.predicted.values())
         axes.plot(places, times, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5)
-    _scale_times(axes, "y", text)
-    _scale_places(axes, text)
-    for number, crossover in enumerate(text.crossovers, 1):
+    _scale_times(axes, "y", panel)
+    _scale_places(axes, panel)
+    for number, crossover in enumerate(panel.crossovers, 1):
         spot = crossover.place, crossover.seconds
         axes.plot(*spot, marker="o", markersize=11, color=INK, fillstyle="none", zorder=6)
         _mark(axes, str(number), spot, -8)
-    _name_curves(axes, text, hues)
+    _name_curves(axes, panel, hues)
 
 
 def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> None:
@@ -265,12 +202,12 @@ def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> Non
     )
 
 
-def _scale_times(axes: Axes, which: Literal["x", "y"], text: Panel) -> None:
+def _scale_times(axes: Axes, which: Literal["x", "y"], panel: Panel) -> None:
     """Give an axis powers of ten of a second, and steps between where these are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis = axes.yaxis if which == "y" else axes.xaxis
-    low, high = text.times
+    low, high = panel.times
     if which == "y":
         axes.set_yscale("log")
         axes.set_ylim(low, high)
@@ -279,58 +216,58 @@ def _scale_times(axes: Axes, which: Literal["x", "y"], text: Panel) -> None:
         axes.set_xlim(low, high)
     few, fewer = high / low < 60, high / low < 6
     steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if fewer else (1, 2, 5) if few else (1,)
-    numbers = text.plot[1] / LINE if which == "y" else text.plot[0] / TIMES
+    numbers = panel.plot[1] / LINE if which == "y" else panel.plot[0] / TIMES
     axis.set_major_locator(LogLocator(subs=steps, numticks=max(2, int(numbers))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     axis.set_minor_formatter(NullFormatter())
     axis.grid(which="major")
 
 
-def _scale_places(axes: Axes, text: Panel) -> None:
+def _scale_places(axes: Axes, panel: Panel) -> None:
     """Mark the places that were measured, as far as their numbers have room."""
     from matplotlib.ticker import NullLocator
 
-    first, last = text.places[0], text.places[-1]
+    first, last = panel.places[0], panel.places[-1]
     margin = (last / first) ** MARGIN
     axes.set_xscale("log")
     axes.set_xlim(first / margin, last * margin)
-    point = math.log(last * margin**2 / first) / text.plot[0]
+    point = math.log(last * margin**2 / first) / panel.plot[0]
     kept: list[float] = []
-    for at in text.places:
+    for at in panel.places:
         room = width_of(f"{at:.3g}") + 4
         if not kept or math.log(at / kept[-1]) >= room * point:
             kept.append(at)
     axes.set_xticks(kept, [f"{at:.3g}" for at in kept])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("image size (megapixels)" if text.across == "size" else "kernel side (pixels)")
+    axes.set_xlabel("image size (megapixels)" if panel.across == "size" else "kernel side (pixels)")
     axes.xaxis.grid(which="major")
 
 
-def _name_curves(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
+def _name_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
     """Name the curves at their ends, moved up or down where two would overlap."""
     ends: dict[float, list[Result]] = defaultdict(list)
-    for curve in text.curves.values():
-        ends[place(curve[-1], text.across)].append(curve[-1])
-    low, high = (math.log(bound) for bound in text.times)
-    height = text.plot[1]
+    for curve in panel.curves.values():
+        ends[place(curve[-1], panel.across)].append(curve[-1])
+    low, high = (math.log(bound) for bound in panel.times)
+    height = panel.plot[1]
     for at, group in ends.items():
         group.sort(key=seconds)
         ups = [(math.log(seconds(end)) - low) / (high - low) * height for end in group]
         moves = [to - up for up, to in zip(ups, spread_out(ups, LINE, height), strict=True)]
         for end, move in zip(group, moves, strict=True):
-            if end.contender in text.short:
-                _mark(axes, text.short[end.contender], (at, seconds(end)), move)
+            if end.contender in panel.letters:
+                _mark(axes, panel.letters[end.contender], (at, seconds(end)), move)
             else:
-                _name(axes, end, text, move, hues[end.contender])
+                _name(axes, end, panel, move, hues[end.contender])
 
 
-def _name(axes: Axes, end: Result, text: Panel, up: float, hue: str) -> None:
+def _name(axes: Axes, end: Result, panel: Panel, up: float, hue: str) -> None:
     """Write a curve's name right of the axes, with a line to its end."""
     look = LOOKS[end.kind]
     axes.annotate(
         end.contender,
-        (text.places[-1], seconds(end)),
-        (text.plot[0] * MARGIN / (1 + 2 * MARGIN) + LEADER, up),
+        (panel.places[-1], seconds(end)),
+        (panel.plot[0] * MARGIN / (1 + 2 * MARGIN) + LEADER, up),
         textcoords="offset points",
         va="center",
         weight=look.weight,
@@ -340,7 +277,6 @@ def _name(axes: Axes, end: Result, text: Panel, up: float, hue: str) -> None:
         arrowprops={
             "arrowstyle": "-",
             "color": hue,
-            "alpha": _BAND["alpha"] * 2 if end.contender == "auto" else 1,
             "linewidth": look.line_width * 0.7,
             "linestyle": DASHED if end.form == "dense" else "-",
             "shrinkA": 0,
@@ -373,13 +309,13 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _draw_bars(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
+def _draw_bars(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
     """Draw one bar a contender, the fastest on top."""
-    results = [result for curve in text.curves.values() for result in curve]
+    results = [result for curve in panel.curves.values() for result in curve]
     results.sort(key=seconds, reverse=True)
     for row, result in enumerate(results):
         time, hue = seconds(result), hues[result.contender]
-        is_hollow = is_extrapolated(result)
+        is_hollow = result.is_extrapolated
         axes.barh(
             row,
             time,
@@ -411,4 +347,4 @@ def _draw_bars(axes: Axes, text: Panel, hues: dict[str, str]) -> None:
         label.set(weight=look.weight, style=look.style)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, max(len(results), 1) - 0.4)
-    _scale_times(axes, "x", text)
+    _scale_times(axes, "x", panel)

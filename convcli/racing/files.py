@@ -6,28 +6,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from convcli.racing.results import Race, Result
-
-BASES = ("dot", "definition")
-"""What everybody's speed is shown as a multiple of, as the texts do."""
-
-
-def speed_beside(base: str, result: Result, results: Sequence[Result]) -> float | None:
-    """Return how many times as fast as a contender a result is, for the same picture and kernel.
-
-    None where one of them has no time.
-    """
-    case = result.height, result.width, result.side
-    for other in results:
-        if other.contender == base and (other.height, other.width, other.side) == case:
-            if other.seconds is None or not result.seconds:
-                return None
-            return other.seconds / result.seconds
-    return None
+from convcli.racing.results import BASES, Race, speed_beside
 
 
 def rows(race: Race) -> list[dict[str, Any]]:

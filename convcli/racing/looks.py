@@ -52,12 +52,11 @@ def dot_style(look: Look) -> dict[str, Any]:
 
 
 def hues_of(race: Race) -> dict[str, str]:
-    """Give each contender a colour, by its number among those of its kind; auto has the ink."""
-    hues = {"auto": INK}
+    """Give each contender a colour, by its number among those of its kind."""
+    hues = {}
     numbers: dict[str, dict[str, int]] = defaultdict(dict)
     for result in race.results:
-        if result.contender != "auto":
-            known = numbers[result.kind]
-            number = known.setdefault(result.contender.removesuffix(" dense"), len(known))
-            hues[result.contender] = HUES[number % len(HUES)]
+        known = numbers[result.kind]
+        number = known.setdefault(result.contender.removesuffix(" dense"), len(known))
+        hues[result.contender] = HUES[number % len(HUES)]
     return hues

@@ -15,16 +15,14 @@ from convcli.racing.curves import (
     Crossover,
     crossovers,
     described,
-    duration,
-    is_extrapolated,
-    kernel_name,
+    is_bars,
     place,
     results_across,
     seconds,
 )
 from convcli.racing.looks import DASHED, DOTTED, INK, LOOKS, PAPER, dot_style
 from convcli.racing.results import Race, Result
-from convcli.words import METHODS
+from convcli.words import METHODS, duration
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 FONT = 8.0
 LINE = 11.5  # from one line of text to the next
 EDGE = 8.0  # around everything
-TIMES = 44.0  # left of the axes: "10000 s" and its tick
+TIMES = 44.0  # left of the axes, or right of bars: "10000 s" and its tick
 LEADER = 16.0  # from the axes' edge to the names of the curves
 _PLOT = 270.0  # the least height of the axes
 _NUMBERS = 22.0  # below the axes: the numbers along x
@@ -52,7 +50,7 @@ class Panel:
     width: float  # points
 
     @cached_property
-    def all(self) -> list[Result]:
+    def results(self) -> list[Result]:
         """The results, with a time or without."""
         return results_across(self.race, self.across)
 
@@ -60,7 +58,7 @@ class Panel:
     def curves(self) -> dict[str, list[Result]]:
         """The results that have a time, by contender."""
         curves: dict[str, list[Result]] = defaultdict(list)
-        for result in self.all:
+        for result in self.results:
             if result.seconds is not None:
                 curves[result.contender].append(result)
         return curves
@@ -68,18 +66,18 @@ class Panel:
     @cached_property
     def places(self) -> list[float]:
         """What was measured along x, rising."""
-        return sorted({place(result, self.across) for result in self.all})
+        return sorted({place(result, self.across) for result in self.results})
 
     @cached_property
     def is_bars(self) -> bool:
-        """Whether a curve would have but one point."""
-        return len(self.places) == 1
+        """Whether it has bars for curves."""
+        return is_bars(self.race, self.across)
 
     @cached_property
     def predicted(self) -> dict[float, float]:
         """The least seconds that plans expected, by place: ``auto`` takes the cheapest."""
         least: dict[float, float] = {}
-        for result in self.all:
+        for result in self.results:
             if result.predicted:
                 at = place(result, self.across)
                 least[at] = min(result.predicted, least.get(at, math.inf))
@@ -89,17 +87,17 @@ class Panel:
     def times(self) -> tuple[float, float]:
         """Seconds from the bottom to the top of the axis."""
         times = [seconds(result) for curve in self.curves.values() for result in curve]
-        plans = [result.predicted for result in self.all if result.predicted]
+        plans = [result.predicted for result in self.results if result.predicted]
         times += plans if self.is_bars else self.predicted.values()
         return (min(times) / 1.6, max(times) * 1.6) if times else (1e-3, 1.0)
 
     @cached_property
     def crossovers(self) -> list[Crossover]:
         """Where FFT and direct methods overtake each other."""
-        return [] if self.is_bars else crossovers(self.all, self.across)
+        return [] if self.is_bars else crossovers(self.results, self.across)
 
     @cached_property
-    def short(self) -> dict[str, str]:
+    def letters(self) -> dict[str, str]:
         """Letters for the curves that end before the last place, where no name has room."""
         if self.is_bars:
             return {}
@@ -111,19 +109,12 @@ class Panel:
         return {name: chr(ord("a") + number % 26) for number, name in enumerate(ending)}
 
     @cached_property
-    def heading(self) -> str:
-        """What a page writes above it: bars have no size or side that time is against."""
-        if self.is_bars:
-            return "Time of each contender"
-        return f"Time against {'image size' if self.across == 'size' else 'kernel side'}"
-
-    @cached_property
     def title(self) -> list[str]:
         """What is the same for all points."""
-        result = self.all[0]
+        result = self.results[0]
         title = f"{_plain(self.race.kernel)} kernel"
         if self.across == "size" or self.is_bars:
-            title += f", {kernel_name(result)}"
+            title += f", {result.kernel_name}"
         if self.across == "side" or self.is_bars:
             title += f"; picture of {result.width} x {result.height}"
         return self._wrapped(title, "bold")
@@ -134,13 +125,13 @@ class Panel:
         texts = [
             f"{letter}: {name}, {duration(seconds(self.curves[name][-1]))}"
             f" at {place(self.curves[name][-1], self.across):.3g}"
-            for name, letter in self.short.items()
+            for name, letter in self.letters.items()
         ]
         for number, crossover in enumerate(self.crossovers, 1):
             texts.append(f"{number}: {described(crossover, self.across)}")
         missing = {
             result.contender: f"{_plain(result.contender)} ({_plain(result.verdict)})"
-            for result in self.all
+            for result in self.results
             if result.contender not in self.curves
         }
         if missing:
@@ -166,7 +157,7 @@ class Panel:
                     key.append(Line2D([], [], label=kind, color=INK, **style))
             if any(result.form == "dense" for result in shown_results):
                 key.append(Line2D([], [], label="dense", color=INK, linestyle=DASHED, lw=1))
-        if any(map(is_extrapolated, shown_results)):
+        if any(result.is_extrapolated for result in shown_results):
             name = "extrapolated"
             if self.is_bars:
                 key.append(Patch(label=name, facecolor=PAPER, edgecolor=INK, linestyle="--"))
@@ -174,7 +165,7 @@ class Panel:
                 hollow = {**dot_style(LOOKS["method"]), "markerfacecolor": PAPER}
                 key.append(Line2D([], [], label=name, color=INK, linestyle="none", **hollow))
         if self.predicted:
-            is_auto = {*METHODS} - {"auto"} <= {result.contender for result in self.all}
+            is_auto = {*METHODS} - {"auto"} <= {result.contender for result in self.results}
             name = "predicted"
             if not self.is_bars:
                 name = "predicted for auto" if is_auto else "least predicted"
@@ -194,21 +185,21 @@ class Panel:
     @property
     def right(self) -> float:
         """What is right of the axes."""
-        return 44.0 if self.is_bars else self._names + LEADER + EDGE
+        return TIMES if self.is_bars else self._names + LEADER + EDGE
 
     @property
     def _names(self) -> float:
         looks = {
             name: LOOKS[curve[0].kind]
             for name, curve in self.curves.items()
-            if name not in self.short
+            if name not in self.letters
         }
         widths = (width_of(name, weight=at.weight, style=at.style) for name, at in looks.items())
         return max(widths, default=0.0) + 2
 
     @property
-    def above(self) -> float:
-        """The title's room."""
+    def top(self) -> float:
+        """What is above the axes: the title."""
         return EDGE + LINE * (len(self.title) + 1.6)
 
     @property
@@ -218,15 +209,15 @@ class Panel:
         return width, names * LINE * 1.2 if self.is_bars else max(_PLOT, names * LINE)
 
     @property
-    def under(self) -> float:
-        """The room of the numbers along x."""
+    def axis_labels(self) -> float:
+        """The room below the axes of the numbers along x, and of what they are."""
         return _NUMBERS if self.is_bars else _PLACES
 
     @property
-    def below(self) -> float:
-        """That room, and the key's and the notes'."""
+    def bottom(self) -> float:
+        """What is below the axes: those, the key and the notes."""
         rows = math.ceil(len(self.key) / self.columns)
-        return self.under + LINE * (1.3 * rows + len(self.notes)) + EDGE
+        return self.axis_labels + LINE * (1.3 * rows + len(self.notes)) + EDGE
 
 
 def width_of(text: str, **style: str) -> float:

@@ -113,11 +113,15 @@ class _Entrant:
     error: float | None = None
     times: list[float] = field(default_factory=list)
 
+    @property
+    def pixels(self) -> int:
+        """Of the picture that it gets."""
+        return int(self.picture.shape[0] * self.picture.shape[1])
+
     def result(self) -> Result:
         """Say what is known; no time without a right result."""
         height, width, kernel = self.case
-        pixels = self.picture.shape[0] * self.picture.shape[1]
-        scale = height * width / max(pixels, 1)
+        scale = height * width / max(self.pixels, 1)
         best = min(self.times, default=0.0)
         shown = bool(self.times) and not self.verdict
         return Result(
@@ -132,7 +136,7 @@ class _Entrant:
             seconds=best * scale if shown else None,
             spread=max(self.times) / best - 1 if shown and best else 0.0,
             rounds=len(self.times) if shown else 0,
-            measured_pixels=pixels,
+            measured_pixels=self.pixels,
             predicted=self.predicted,
             memory=None if self.memory is None else round(self.memory * scale),
             error=self.error,
@@ -239,7 +243,7 @@ def _start(starters: list[list[_Entrant]], picture: Pixels) -> None:
             elif not contender.takes(kernel):
                 done[key] = "not for this kernel"
             else:
-                done[key] = _attempt(contender, np.ascontiguousarray(picture[:1, :1]), kernel)
+                done[key] = _attempt(contender, picture[:1, :1].copy(), kernel)
         entrant.verdict = done[key]
 
 
@@ -267,14 +271,23 @@ def _run(
         else:
             _estimate(entrant, picture)
     _share_out(picture, entrants, share - (time.perf_counter() - start), rounds)
+    images = _first_round(picture, entrants, deadline, changed)
+    _later_rounds(entrants, rounds, start + share, deadline, changed)
+    for entrant in _racing(entrants):
+        if not entrant.times:
+            entrant.verdict = "over budget"
+    changed()
+    return {e.name: images[e.name] for e in entrants if e.name in images and not e.verdict}
+
+
+def _first_round(
+    picture: Pixels, entrants: list[_Entrant], deadline: float, changed: Callable[[], None]
+) -> dict[str, Pixels]:
+    """Check everybody and time who is right; return what they made of the whole picture."""
     images: dict[str, Pixels] = {}
     oracles: dict[tuple[int, ...], Oracle] = {}
     # The quickest first: should the budget end, most of them have run.
-    in_order = sorted(
-        _racing(entrants),
-        key=lambda e: e.estimate.seconds(e.picture.shape[0] * e.picture.shape[1]),
-    )
-    for entrant in in_order:
+    for entrant in sorted(_racing(entrants), key=lambda e: e.estimate.seconds(e.pixels)):
         if time.perf_counter() > deadline:
             entrant.verdict = "over budget"
             continue
@@ -286,24 +299,30 @@ def _run(
         if result is not None and shape == picture.shape:
             images[entrant.name] = result
         if not entrant.verdict:
-            _time(entrant)  # the first round: who was checked has a time, whatever happens
+            _time(entrant)  # at once: who was checked has a time, whatever happens
         changed()
+    return images
+
+
+def _later_rounds(
+    entrants: list[_Entrant],
+    rounds: int,
+    end: float,
+    deadline: float,
+    changed: Callable[[], None],
+) -> None:
+    """Time everybody again, round by round, as far as that can be done until `end`."""
     for number in range(1, rounds):
-        order = sorted(_racing(in_order), key=lambda e: min(e.times, default=0.0))
+        order = sorted(_racing(entrants), key=lambda e: min(e.times, default=0.0))
         for place, entrant in enumerate(order):
             now = time.perf_counter()
             if now > deadline:
-                break
+                return
             # Those who take long wait, if there is no time for all of them again.
-            left = (start + share - now) / (rounds - number) / (len(order) - place)
+            left = (end - now) / (rounds - number) / (len(order) - place)
             if entrant.times and min(entrant.times) <= left:
                 _time(entrant)
                 changed()
-    for entrant in _racing(entrants):
-        if not entrant.times:
-            entrant.verdict = "over budget"
-    changed()
-    return {e.name: images[e.name] for e in entrants if e.name in images and not e.verdict}
 
 
 def _racing(entrants: list[_Entrant]) -> list[_Entrant]:
@@ -335,7 +354,7 @@ def _probed(contender: Contender, picture: Pixels, kernel: Kernel) -> _Estimate:
     ):
         if seconds[-1] > _LONG_PROBE:
             break
-        piece = np.ascontiguousarray(picture[:side, :side])
+        piece = picture[:side, :side].copy()
         spent = _seconds(contender, piece, kernel)
         if spent < _LONG_PROBE:
             # The better of two: of what one shares the processor with, it would bear the cost.
@@ -371,19 +390,23 @@ def _warm_up(entrant: _Entrant, oracle: Oracle) -> Pixels | None:
     """Run once, out of competition, to see if it is right and what memory it takes."""
     height, width, kernel = entrant.case
     rows, columns, _ = entrant.picture.shape
+    # A copy: who writes into it shall spoil nobody else's picture.
+    given = entrant.picture.copy()
     is_large = min(rows, columns) >= _KERNELS_A_SIDE * max(kernel.shape)
     try:
         if entrant.contender.memory_is_seen and (is_large or (rows, columns) == (height, width)):
-            entrant.memory, result = _traced(entrant.contender, entrant.picture, kernel)
+            entrant.memory, result = _traced(entrant.contender, given, kernel)
         else:
-            result = entrant.contender.work(entrant.picture, kernel)
+            result = entrant.contender.work(given, kernel)
     except Exception as error:
         entrant.verdict = reason_of(error)
         return None
     entrant.error, is_right = oracle.error(result)
-    if not is_right:
+    if not np.array_equal(given, entrant.picture):
+        entrant.verdict = "changes its input"
+    elif not is_right:
         entrant.verdict = "wrong"
-    return result if is_right else None
+    return None if entrant.verdict else result
 
 
 def _traced(contender: Contender, picture: Pixels, kernel: Kernel) -> tuple[int, Pixels]:

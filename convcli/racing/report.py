@@ -10,9 +10,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
 from itertools import combinations, groupby
-from pathlib import Path
 from string import Template
-from typing import BinaryIO
 
 import numpy as np
 
@@ -22,16 +20,13 @@ from convcli.racing import drawing
 from convcli.racing.curves import (
     crossovers,
     described,
-    digits,
-    duration,
-    is_extrapolated,
+    heading,
     results_across,
     seconds,
 )
-from convcli.racing.panel import Panel
-from convcli.racing.results import Race, Result
+from convcli.racing.results import BASES, Race, Result, ranked, speed_beside
 from convcli.types import Pixels
-from convcli.writing import new_file
+from convcli.words import digits, duration, ratio
 
 # Inches of the plots, for desktops and for phones: there a point is a little more than a pixel.
 _WIDE, _NARROW = 6.0, 3.7
@@ -52,41 +47,26 @@ _LONGEST_VERDICT = 80
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 _Group = tuple[int, int, int, int]
-"""Height, width and the kernel's height and width."""
+"""As `Result.case`."""
 
 
-def write(race: Race, target: Path | BinaryIO, *, overwrite: bool = False) -> None:
-    """Write a page that needs nothing else: no network, no script, no other file.
+def page(race: Race) -> str:
+    """Make a page that needs nothing else: no network, no script, no other file.
 
     Parameters
     ----------
     race : Race
         What was measured; one result at least.
-    target : Path or binary file
-        Where; a file appears under its name only when it is whole.
-    overwrite : bool
-        Whether an older file may be replaced.
 
-    Raises
-    ------
-    ConvcliError
-        If matplotlib is missing.
-    OSError
-        If the file system refuses.
+    Returns
+    -------
+    str
+        HTML.
     """
-    page = _page(race).encode()
-    if isinstance(target, Path):
-        with new_file(target, overwrite) as file:
-            file.write(page)
-    else:
-        target.write(page)
-
-
-def _page(race: Race) -> str:
     template = Template(files("convcli.racing").joinpath("report.html").read_text("utf-8"))
     groups: dict[_Group, list[Result]] = defaultdict(list)
     for result in race.results:
-        groups[_group(result)].append(result)
+        groups[result.case].append(result)
     main = _main_group(race, groups)
     return template.substitute(
         title=f"Race of the methods: {_text(race.kernel)} kernel",
@@ -115,12 +95,8 @@ def _main_group(race: Race, groups: Iterable[_Group]) -> _Group:
     """Return the picture and kernel where both panels of the curves meet, if they do."""
     along_size = results_across(race, "size")[0]
     along_side = results_across(race, "side")[0]
-    meeting = (*_group(along_side)[:2], *_group(along_size)[2:])
+    meeting = (*along_side.case[:2], *along_size.case[2:])
     return meeting if meeting in groups else next(iter(groups))
-
-
-def _group(result: Result) -> _Group:
-    return result.height, result.width, result.kernel_height, result.kernel_width
 
 
 def _size(group: _Group) -> str:
@@ -134,54 +110,47 @@ def _named(group: _Group) -> str:
 
 def _lead(results: list[Result]) -> str:
     """Say who won, and by how much."""
-    timed = [result for result in results if result.seconds is not None]
-    if not timed:
+    best = ranked(results)[0]
+    if best.seconds is None:
         return '<p class="lead">No contender has a time here.</p>'
-    # auto is one of the others.
-    best = min(timed, key=lambda each: (each.contender == "auto", seconds(each)))
     ratios = [
-        f"{_ratio(best, base)} times as fast as <code>{name}</code>"
-        for name in ("dot", "definition")
-        if (base := _timed(results, name)) is not None and base is not best
+        f"{_ratio(base, best, results)} times as fast as <code>{base}</code>"
+        for base in BASES
+        if base != best.contender and speed_beside(base, best, results) is not None
     ]
     return (
         f'<p class="lead"><strong>{_text(best.contender)}</strong> takes '
-        f"<strong>{duration(seconds(best))}</strong> for {_named(_group(best))}"
+        f"<strong>{duration(best.seconds)}</strong> for {_named(best.case)}"
         f"{', ' if ratios else ''}{' and '.join(ratios)}.</p>"
     )
 
 
-def _timed(results: list[Result], name: str) -> Result | None:
-    found = [each for each in results if each.contender == name and each.seconds is not None]
-    return found[0] if found else None
-
-
-def _ratio(result: Result, base: Result | None) -> str:
-    """Say how many times as fast a result is, in two digits."""
-    if base is None:
+def _ratio(base: str, result: Result, results: list[Result]) -> str:
+    """Say how many times as fast as another contender a result is."""
+    times = speed_beside(base, result, results)
+    if times is None:
         return "&ndash;"
-    ratio = float(f"{seconds(base) / seconds(result):.2g}")
-    sign = "≈&nbsp;" if is_extrapolated(result) or is_extrapolated(base) else ""
-    return f"{sign}{ratio:,.0f}" if ratio >= 10 else f"{sign}{ratio:g}"
+    is_rough = any(each.is_extrapolated for each in results if each.contender == base)
+    return f"{'≈&nbsp;' if is_rough or result.is_extrapolated else ''}{ratio(times)}"
 
 
 def _curves(race: Race) -> str:
     sections = []
     for across in drawing.panels(race):
-        heading = Panel(race, across, 0).heading
+        words = heading(race, across)
         results = results_across(race, across)
         found = [f" {described(each, across)}." for each in crossovers(results, across)]
-        label = _text(f"{heading}; the table has the numbers.{''.join(found)}")
+        label = _text(f"{words}; the table has the numbers.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
-            + drawing.svg(race, across, width=width).replace(
+            + drawing.svg(race, across, width).replace(
                 "<svg", f'<svg role="img" aria-label="{label}"', 1
             )
             + "</div>"
             for name, width in (("wide", _WIDE), ("narrow", _NARROW))
         )
         sections.append(
-            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{heading}</h2>\n'
+            f'<section aria-labelledby="{across}">\n<h2 id="{across}">{words}</h2>\n'
             f"<figure>{plots}</figure>\n</section>"
         )
     return '<div class="curves">\n' + "\n".join(sections) + "\n</div>"
@@ -194,8 +163,7 @@ _COLUMNS = (
     "spread",
     "MP/s",
     "memory",
-    "&times; dot",
-    "&times; definition",
+    *(f"&times; {base}" for base in BASES),
     "error",
 )
 
@@ -204,10 +172,8 @@ def _table(group: _Group, results: list[Result]) -> str:
     """Return the results for one picture and one kernel, the fastest first."""
     timed = [seconds(result) for result in results if result.seconds is not None]
     bounds = (min(timed), max(timed)) if timed else (1.0, 1.0)
-    bases = [_timed(results, name) for name in ("dot", "definition")]
-    results = sorted(results, key=lambda each: (each.seconds is None, each.seconds or 0))
     head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
-    rows = "\n".join(_row(result, bases, bounds) for result in results)
+    rows = "\n".join(_row(result, results, bounds) for result in ranked(results))
     return (
         f'<table class="results">\n<caption>{_named(group)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n"
@@ -223,20 +189,20 @@ def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
         yield f"<details>\n<summary>{size}</summary>\n{tables}</details>"
 
 
-def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]) -> str:
+def _row(result: Result, results: list[Result], bounds: tuple[float, float]) -> str:
     name = f'<th scope="row">{_text(result.contender)}</th>'
     form = _cell("form", _text(result.form))
     error = "&ndash;" if result.error is None else digits(result.error)
     part = 0.0
     if result.seconds is None:
-        kind = "verdict wrong" if result.verdict == "wrong" else "verdict"
+        kind = "verdict wrong" if result.is_wrong else "verdict"
         verdict = f'<td class="{kind}" colspan="6">{_text(_verdict(result))}</td>'
         cells = form + verdict + ("<td></td>" if result.error is None else _cell("error", error))
     else:
         fastest, slowest = bounds
         part = 0.03 + 0.97 * math.log(result.seconds / fastest) / (math.log(slowest / fastest) or 1)
         time = duration(result.seconds)
-        sign = "≈&nbsp;" if is_extrapolated(result) else ""
+        sign = "≈&nbsp;" if result.is_extrapolated else ""
         if sign:
             time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
         speed = result.height * result.width / 1e6 / result.seconds
@@ -247,8 +213,7 @@ def _row(result: Result, bases: list[Result | None], bounds: tuple[float, float]
             + _cell("spread", f"{result.spread:.0%}")
             + _cell("MP/s", digits(speed))
             + _cell("memory", memory)
-            + _cell("&times; dot", _ratio(result, bases[0]))
-            + _cell("&times; definition", _ratio(result, bases[1]))
+            + "".join(_cell(f"&times; {base}", _ratio(base, result, results)) for base in BASES)
             + _cell("error", error)
         )
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
@@ -309,7 +274,7 @@ def _missing(race: Race) -> str:
     """Say who has no picture, by why not."""
     names: dict[str, list[str]] = defaultdict(list)
     for result in race.results:
-        if _group(result) == _images_group(race) and result.contender not in race.images:
+        if result.case == _images_group(race) and result.contender not in race.images:
             reason = _verdict(result) or "measured on a smaller picture"
             names[reason].append(result.contender)
     return "; ".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convcli.types import Pixels
@@ -45,8 +46,8 @@ class Result:
         Largest difference from the oracle in levels of the picture, both rounded; in the
         picture's own units where its samples are floats.
     verdict : str
-        "", or why there is no time: "wrong", "not for this kernel", "not installed",
-        "over budget", or what it raised.
+        "", or why there is no time: "wrong", "changes its input", "not for this kernel",
+        "not installed", "over budget", or what it raised.
     """
 
     contender: str
@@ -65,6 +66,48 @@ class Result:
     memory: int | None
     error: float | None
     verdict: str
+
+    @property
+    def case(self) -> tuple[int, int, int, int]:
+        """The picture's height and width, and the kernel's."""
+        return self.height, self.width, self.kernel_height, self.kernel_width
+
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether its time was measured on a smaller picture."""
+        return self.measured_pixels < self.height * self.width
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it ran, but not as it should."""
+        return self.verdict in ("wrong", "changes its input")
+
+    @property
+    def kernel_name(self) -> str:
+        """The kernel's rows and columns, as ``convcli kernel`` says them: ``"13 x 23"``."""
+        return f"{self.kernel_height} x {self.kernel_width}"
+
+
+def ranked(results: Sequence[Result]) -> list[Result]:
+    """Sort results, the fastest first, and those without a time last."""
+    return sorted(results, key=lambda each: (each.seconds is None, each.seconds or 0))
+
+
+BASES = ("dot", "definition")
+"""What everybody's speed is shown as a multiple of, as the texts do."""
+
+
+def speed_beside(base: str, result: Result, results: Sequence[Result]) -> float | None:
+    """Return how many times as fast as a contender a result is, for the same picture and kernel.
+
+    None where one of them has no time.
+    """
+    for other in results:
+        if other.contender == base and other.case == result.case:
+            if other.seconds is None or not result.seconds:
+                return None
+            return other.seconds / result.seconds
+    return None
 
 
 @dataclass(frozen=True)
