@@ -35,14 +35,21 @@ _RANK_TOLERANCE = 5e-9
 class Kernel:
     """A kernel: `weights` ``(kh, kw)`` in float64, equal to the sum of its `factors`.
 
-    Make one with `kernel_from` or a function of this module. A separable kernel, such as
+    Make one with `kernel_from` or a function of `convcli.kernels`. A separable kernel, such as
     a Gaussian, is kept as its factors and expanded only where somebody asks for `weights`.
+    All its arrays are read-only: the named kernels share theirs.
     """
 
     name: str
     shape: tuple[int, int]
     given_weights: Weights | None = None
     given_factors: tuple[Factor, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.given_weights is not None:
+            _fixed(self.given_weights)
+        for column, row in self.given_factors or ():
+            _fixed(column), _fixed(row)
 
     @cached_property
     def weights(self) -> Weights:
@@ -55,12 +62,14 @@ class Kernel:
                 f"weights; at most {_MOST_WEIGHTS} fit"
             )
         columns, rows = zip(*self.given_factors or (), strict=True)
-        return np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows)))
+        return _fixed(np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows))))
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
         """The fewest column-times-row terms whose sum is the kernel; their count is the rank."""
-        return self.given_factors if self.given_factors is not None else _factorise(self.weights)
+        if self.given_factors is not None:
+            return self.given_factors
+        return tuple((_fixed(column), _fixed(row)) for column, row in _factorise(self.weights))
 
     @property
     def cheap_factors(self) -> tuple[Factor, ...] | None:
@@ -205,6 +214,12 @@ def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
             f"kernel {name!r}: its weights are too large; their sum must be < {_LARGEST_SUM:g}"
         )
     return Kernel(name, array.shape, array)
+
+
+def _fixed(array: Weights) -> Weights:
+    """Make an array read-only."""
+    array.setflags(write=False)
+    return array
 
 
 def _check_size(name: str, shape: tuple[int, ...], dense: bool = True) -> None:

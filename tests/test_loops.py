@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+import convcli
 from convcli import ConvcliError, borders, decimation, inner_loops, planning
 from convcli.decimation import decimations
 from convcli.loops import LOOPS, by_sparse_sums, direct_numba, load, winograd
@@ -322,6 +323,25 @@ def test_the_tables_are_laid_out_for_the_compiled_loops():
     """`direct_numba` repeats two numbers, because importing them would import numba."""
     assert (direct_numba._ROWS, direct_numba._TAPS) == (inner_loops.ROWS, inner_loops.TAPS)
     assert decimation._MULTIPLE == planning._FOUR == inner_loops.ROWS
+
+
+@pytest.mark.parametrize("accumulator", ["float32", "float64"])
+@pytest.mark.parametrize("entry", ["correlate", "separable", "separable_long", "magnitude"])
+def test_compiled_loops_get_no_read_only_array(entry, accumulator, monkeypatch):
+    """To numba that is another type, for which it would compile a loop once more."""
+    given = []
+    monkeypatch.setattr(direct_numba, f"_{entry}", lambda *arguments: given.extend(arguments))
+    image, options = np.zeros((300, 400), np.uint8), {"exact": accumulator == "float64"}
+    if entry == "magnitude":
+        convcli.edge(image, method="numba", **options)
+    elif entry == "correlate":
+        convcli.convolve(image, weights_for((3, 3), "float64"), method="numba", **options)
+    else:
+        sigma = 12 if entry == "separable_long" else 3
+        convcli.convolve(image, convcli.gaussian_kernel(sigma), method="numba", **options)
+    arrays = [argument for argument in given if isinstance(argument, np.ndarray)]
+    assert accumulator in {array.dtype.name for array in arrays}
+    assert all(array.flags.writeable for array in arrays)
 
 
 @dataclass
