@@ -127,11 +127,9 @@ def apply(
     exact = options.get("exact", False) or foreign
     if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
-    # Light and weighted colours are floats before they come to the loop.
-    floats = pixels.dtype == np.uint8 and not colour.is_plain
     plan = plan_for(
         pixels.shape,
-        np.float32 if floats else pixels.dtype,
+        pixels.dtype,
         turned,
         options.get("method", "auto"),
         options.get("workers"),
@@ -140,6 +138,7 @@ def apply(
         form="separable" if combine is magnitude else None,  # loops may then make it one pass
         decimations=decimations,
         besides=cost_besides(colour, combine is not None and combine is not magnitude),
+        as_floats=foreign or not colour.is_plain,
     )
     recipe = Recipe(
         kernels=turned,

@@ -180,6 +180,7 @@ def plan_for(
     form: Form | None = None,
     decimations: Decimations | None = None,
     besides: float = 0.0,
+    as_floats: bool = False,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
 
@@ -205,6 +206,9 @@ def plan_for(
         Blur by way of these grids, whatever the method, so that all give the same picture.
     besides : float
         What `cost_besides` says.
+    as_floats : bool
+        The samples come to the loop as floats of the accumulator's kind, as light, weighted
+        colours and what has a constant beside it do.
 
     Returns
     -------
@@ -219,6 +223,8 @@ def plan_for(
     cores = worker_count(workers)
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
     samples = math.prod(size)
+    if as_floats and np.dtype(dtype) == np.uint8:
+        dtype = np.float32
     size_bytes = samples * np.dtype(dtype).itemsize
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
 
@@ -229,23 +235,29 @@ def plan_for(
         for word in PRESETS
         if _installed(word)
     }
+
+    def wait(plan: dict[str, Any]) -> float:
+        return loading(plan, plan["accumulator"] if as_floats else dtype, several)
+
     predicted: dict[Method, float] = {
         word: seconds
-        + loading(plan, dtype, several) / pictures
+        + wait(plan) / pictures
         + picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
         for word, (plan, seconds) in plans.items()
     }
     if method == "auto":
         chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
-        if chosen != "numba" and "numba" in plans:
-            waiting = loading(plans["numba"][0], dtype, several) / pictures
-            if predicted["numba"] - waiting < predicted[chosen]:
-                reason += "; loading numba's loops would take longer than it could save"
+        if (
+            "numba" in plans
+            and chosen != "numba"
+            and predicted["numba"] - wait(plans["numba"][0]) / pictures < predicted[chosen]
+        ):
+            reason += "; loading numba's loops would take longer than it could save"
     else:
         chosen, reason = method, "as asked"
     plan, _ = plans[chosen]
-    seconds = loading(plan, dtype, several)
+    seconds = wait(plan)
     if plan["loop"] == "direct_numba" and seconds >= COMPILING:
         if method != "numba" and _import_problem("numba"):
             # It would be imported now. numpy takes its place, now that it is known to be broken.
@@ -260,6 +272,7 @@ def plan_for(
                 form=form,
                 decimations=decimations,
                 besides=besides,
+                as_floats=as_floats,
             )
         often = ", once" if seconds < COMPILING_EACH_TIME else "; there is no place to keep them"
         reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"

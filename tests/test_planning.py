@@ -15,10 +15,13 @@ from convcli import costs, planning
 from convcli.errors import ConvcliError
 from convcli.kernel import kernel_from
 from convcli.kernels import box_kernel, gaussian_kernel, log_kernel
+from convcli.loops import direct_numba
 from convcli.planning import PRESETS, plan_for
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
+ENTRIES = ("correlate", "separable", "separable_long", "magnitude", "thin", "blur_rows",
+           "interpolate")  # fmt: skip
 
 
 def plan_of(work, **options):
@@ -293,6 +296,46 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     plan_for((900, 900), "uint8", sobel, "numba", form="separable")
     assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
             ("magnitude", "uint8")} <= set(asked)  # fmt: skip
+
+
+LOOKED_UP = {
+    "blur": {},
+    "light": {"linear": True},
+    "float64 light": {"linear": True, "exact": True},
+    "weighted": {"alpha": "weight"},
+    "kept alpha": {"alpha": "keep"},
+    "a constant that is no sample": {"border": "constant", "border_value": 0.5},
+    "a sample": {"border": "constant", "border_value": 1},
+}
+WORK = {
+    "blur": partial(convcli.blur, sigma=2),
+    "wide blur": partial(convcli.blur, sigma=12),
+    "edge": convcli.edge,
+    "angle": partial(convcli.edge, show="angle"),
+    "dense": partial(convcli.convolve, kernel=np.eye(3) + 1),
+    "far apart": partial(convcli.convolve, kernel=gaussian_kernel(2).dilated(4)),
+}
+
+
+@pytest.mark.parametrize("options", LOOKED_UP.values(), ids=LOOKED_UP)
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_the_loop_that_is_asked_for_is_the_one_that_runs(work, dtype, options, monkeypatch):
+    """Another one would be said to be compiled first, each time; auto would import numba."""
+    image = np.random.default_rng(0).random((300, 400, 4))
+    image = (image * (255 if dtype.startswith("u") else 1)).astype(dtype)
+    asked, ran = [], []
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: asked.append(what) or True)
+    for name in ENTRIES:
+
+        def entry(samples, *_, name=name):
+            ran.append((name, samples.dtype.name))
+
+        monkeypatch.setattr(direct_numba, f"_{name}", entry)
+    with np.errstate(all="ignore"):  # nothing is computed
+        work(image, method="numba", workers=1, **options)
+    assert asked
+    assert set(asked) == {ran[0]}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])

@@ -46,8 +46,10 @@ def entry_of(form: str, kernels: Sequence[Kernel]) -> str:
     """Name the compiled loop that kernels run in, or the first of those."""
     if form == "separable" and len(kernels) > 1:
         return "magnitude"
-    length = "separable" if kernels[0].shape[1] < _LONG_ROW else "separable_long"
-    return {"decimated": "thin", "dense": "correlate", "separable": length}[form]
+    if form == "separable":
+        row = kernels[0].factors[0][1]
+        return "separable" if np.count_nonzero(row) < _LONG_ROW else "separable_long"
+    return {"decimated": "thin", "dense": "correlate"}[form]
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
