@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Decimation:
         """The wide weights for sums over pixels of which only the grid's are not 0."""
         return np.append(0.0, self.wide[::-1].T)
 
-    @property
+    @cached_property
     def error(self) -> float:
         """L1 norm of the difference from the true Gaussian, for the worst place.
 
@@ -72,7 +72,7 @@ class Decimation:
         r = self.narrow.size // 2
         places = self.wide.shape[1]
         worst = 0.0
-        for place in range(self.step):
+        for place in range(self.step // 2 + 1):  # those beyond are mirror images
             response = np.zeros(2 * reach + 1)
             for index, weight in enumerate(self.wide[place]):
                 centre = reach + (index - (places // 2 - 1)) * self.step
