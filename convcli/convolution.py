@@ -173,7 +173,7 @@ def plan(
         raise ConvcliError(
             f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"
         )
-    return plan_for(shape, dtype, kernel_from(kernel), method, workers)
+    return plan_for(shape, _dtype_of(dtype, "dtype"), kernel_from(kernel), method, workers)
 
 
 def _three_axes(array: Pixels) -> Pixels:
@@ -191,12 +191,16 @@ def _three_axes(array: Pixels) -> Pixels:
 
 def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
     """Check `out_dtype`; without one the result has the dtype that was given."""
+    return _dtype_of(given if wanted is None else wanted, "out_dtype")
+
+
+def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(given if wanted is None else wanted).newbyteorder("=")
+        dtype: np.dtype[Any] = np.dtype(wanted).newbyteorder("=")
     except TypeError:
-        raise ConvcliError(f"out_dtype is {wanted!r}; it must be {listed(_DTYPES)}") from None
+        raise ConvcliError(f"{name} is {wanted!r}; it must be {listed(_DTYPES)}") from None
     if dtype.name not in _DTYPES:
-        raise ConvcliError(f"out_dtype is {dtype.name}; it must be {listed(_DTYPES)}")
+        raise ConvcliError(f"{name} is {dtype.name}; it must be {listed(_DTYPES)}")
     return dtype
 
 

@@ -314,10 +314,16 @@ def test_one_pixel_of_alpha_changes_nothing_far_away(border, kernel):
 
 @pytest.mark.parametrize(
     "arguments",
-    [((0, 5), "uint8", [[1]]), ((5,), "uint8", [[1]]), ((5, 5), "uint8", [[1]], "cuda")],
+    [
+        ((0, 5), "uint8", [[1]]),
+        ((5,), "uint8", [[1]]),
+        ((5, 5), "int32", [[1]]),
+        ((5, 5), "pixels", [[1]]),
+        ((5, 5), "uint8", [[1]], "cuda"),
+    ],
 )
 def test_planning_the_impossible_is_refused(arguments):
-    with pytest.raises(convcli.ConvcliError):
+    with pytest.raises(convcli.ConvcliError, match=r"shape is|dtype is|unknown method"):
         convcli.plan(*arguments)
 
 
