@@ -56,11 +56,6 @@ class Decimation:
         """How far samples reach, in pixels."""
         return self.narrow.size // 2 + int(self.wide.shape[1] // 2) * self.step
 
-    @property
-    def wide_in_pixels(self) -> Floats:
-        """The wide weights for sums over pixels of which only the grid's are not 0."""
-        return np.append(0.0, self.wide[::-1].T)
-
     @cached_property
     def error(self) -> float:
         """L1 norm of the difference from the true Gaussian, for the worst place.

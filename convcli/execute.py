@@ -195,6 +195,7 @@ def _fill(fill: Callable[[Pixels], None], tile: Pixels) -> None:
 def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
     """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
     along_y, along_x = decimations
+    assert loop.gaussian_blurrer, "plans give this to loops that have one"
     blur = loop.gaussian_blurrer(decimations, np.dtype(plan.accumulator))
     reach = along_y.radius
     beside = (0, 0, along_x.radius, along_x.radius)
