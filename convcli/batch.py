@@ -20,7 +20,8 @@ from convcli.costs import reading_cost, writing_cost
 from convcli.errors import reason_of, shown
 from convcli.image import Grey, Picture
 from convcli.jobs import Job
-from convcli.planning import Plan, worker_count
+from convcli.methods import worker_count
+from convcli.planning import Plan
 from convcli.types import OnProgress, Options, Pixels
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]

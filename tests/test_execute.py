@@ -15,7 +15,8 @@ import pytest
 import convcli
 from convcli import convolution, execute, padded, processes
 from convcli.loops import LOOPS
-from convcli.planning import PRESETS, plan_for
+from convcli.methods import PRESETS
+from convcli.planning import plan_for
 from convcli.words import BORDERS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)

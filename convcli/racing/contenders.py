@@ -13,7 +13,8 @@ from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel
 from convcli.loops import load
-from convcli.planning import PRESETS, Form, Plan, plan_for
+from convcli.methods import PRESETS
+from convcli.planning import Form, Plan, plan_for
 from convcli.racing import peers
 from convcli.recipe import Recipe, halo_of
 from convcli.types import Pixels
