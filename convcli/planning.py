@@ -247,8 +247,14 @@ def plan_for(
         chosen = min(predicted, key=predicted.__getitem__) if method == "auto" else method
         route, wait = routes[chosen], waits[chosen]
         compiles = route.loop == "direct_numba" and wait >= COMPILING
-        # numba would be imported now. If it is broken, numpy takes its place from here on.
-        if not compiles or method == "numba" or not import_problem("numba"):
+        # What is needed now is imported: if it is broken, it is done without from here on.
+        if compiles and method != "numba":
+            needed = "numba"
+        elif route.loop == "overlap_add" and route.accumulator == "float32":
+            needed = "scipy.fft"
+        else:
+            break
+        if not import_problem(needed):
             break
 
     reason = "as asked"
