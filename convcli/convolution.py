@@ -19,7 +19,7 @@ from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
 from convcli.recipe import Combine, Recipe, halo_of, magnitude
-from convcli.types import Floats, Options, Pixels
+from convcli.types import DEFAULTS, Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
@@ -109,32 +109,30 @@ def apply(
         How to blur by way of a coarser grid instead, which is done where 8-bit levels become
         8-bit levels and nothing else is done to them.
     """
-    if unknown := set(options) - set(Options.__annotations__):
-        raise TypeError(
-            f"unknown option {min(unknown)!r}; known are {', '.join(Options.__annotations__)}"
-        )
+    if unknown := set(options) - set(DEFAULTS):
+        raise TypeError(f"unknown option {min(unknown)!r}; known are {', '.join(DEFAULTS)}")
+    asked: Options = {**DEFAULTS, **options}
     array = np.asarray(image)
     pixels = _three_axes(array)
-    border = options.get("border", "reflect")
+    border, border_value = asked["border"], asked["border_value"]
     borders.check(border)
-    border_value = options.get("border_value", 0.0)
     borders.check_value(border_value)
     # A constant that is no sample may be so large that float32 sums lose the samples.
     foreign = borders.window_dtype(pixels.dtype, border, border_value) != pixels.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
-    dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
-    colour = _colour(pixels, kernels, grey, keep_alpha, encode, options)
-    exact = options.get("exact", False) or foreign
+    dtype = out_dtype(asked["out_dtype"], pixels.dtype)
+    colour = _colour(pixels, kernels, grey, keep_alpha, encode, asked)
+    exact = asked["exact"] or foreign
     if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
     plan = plan_for(
         pixels.shape,
         pixels.dtype,
         turned,
-        options.get("method", "auto"),
-        options.get("workers"),
+        asked["method"],
+        asked["workers"],
         exact=exact,
-        pictures=options.get("pictures", 1),
+        pictures=asked["pictures"],
         form="separable" if combine is magnitude else None,  # loops may then make it one pass
         decimations=decimations,
         besides=cost_besides(colour, combine is not None and combine is not magnitude),
@@ -150,10 +148,9 @@ def apply(
         out_dtype=dtype,
         decimations=decimations,
     )
-    if on_plan := options.get("on_plan"):
-        on_plan(plan)
-    scratch = options.get("scratch", False)
-    out = execute.run(plan, recipe, pixels, options.get("on_progress"), scratch)
+    if asked["on_plan"]:
+        asked["on_plan"](plan)
+    out = execute.run(plan, recipe, pixels, asked["on_progress"], asked["scratch"])
     return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
 
 
@@ -210,10 +207,10 @@ def _colour(
     grey: bool,
     keep_alpha: bool,
     encode: bool,
-    options: Options,
+    asked: Options,
 ) -> Colour:
     """Turn the options about colour into what happens to this picture's samples."""
-    word = options.get("alpha", "straight")
+    word = asked["alpha"]
     if word not in ALPHAS:
         raise ConvcliError(f"unknown alpha {word!r}; it must be {listed(ALPHAS)}")
     full = full_scale(pixels.dtype)
@@ -223,14 +220,14 @@ def _colour(
     # Inside an opaque picture every weight is 1, and beyond its edge too, unless what lies
     # there is a constant; and a sum of 1 leaves alpha as it is.
     unit = abs(total - 1) <= 1e-9 or total == 0 or keep_alpha or grey
-    opaque = unit and options.get("border") != "constant"
+    opaque = unit and asked["border"] != "constant"
     if weight and opaque and (pixels[..., -1] == full).all():
         weight = False
     # A derivative has no weight to divide by; the picture keeps the alpha it had.
     keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
     return Colour(
         full=full,
-        linear=options.get("linear", False),
+        linear=asked["linear"],
         encode=encode,
         grey=grey and pixels.shape[2] > 1,
         alpha=has_alpha,

@@ -73,3 +73,19 @@ class Options(TypedDict, total=False):
     scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Plan], None] | None
+
+
+DEFAULTS: Options = {
+    "border": "reflect",
+    "border_value": 0.0,
+    "method": "auto",
+    "workers": None,
+    "alpha": "straight",
+    "linear": False,
+    "exact": False,
+    "out_dtype": None,
+    "pictures": 1,
+    "scratch": False,
+    "on_progress": None,
+    "on_plan": None,
+}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import convcli
+from convcli.types import DEFAULTS, Options
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
 
@@ -310,6 +311,10 @@ def test_one_pixel_of_alpha_changes_nothing_far_away(border, kernel):
     )
     if border == "constant":
         np.testing.assert_array_equal(whole[:4], convcli.convolve(pierced, kernel, **options)[:4])
+
+
+def test_every_option_has_a_default():
+    assert set(DEFAULTS) == set(Options.__annotations__)
 
 
 @pytest.mark.parametrize(
