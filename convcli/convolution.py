@@ -18,7 +18,7 @@ from convcli.errors import ConvcliError
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
-from convcli.recipe import Combine, Recipe, halo_of, magnitude
+from convcli.recipe import Combine, Recipe, halo_of
 from convcli.types import DEFAULTS, Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
@@ -125,19 +125,6 @@ def apply(
     exact = asked["exact"] or foreign
     if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
-    plan = plan_for(
-        pixels.shape,
-        pixels.dtype,
-        turned,
-        asked["method"],
-        asked["workers"],
-        exact=exact,
-        pictures=asked["pictures"],
-        form="separable" if combine is magnitude else None,  # loops may then make it one pass
-        decimations=decimations,
-        besides=cost_besides(colour, combine is not None and combine is not magnitude),
-        as_floats=foreign or not colour.is_plain,
-    )
     recipe = Recipe(
         kernels=turned,
         halo=halo_of(kernels[0].shape, correlate),
@@ -147,6 +134,19 @@ def apply(
         combine=combine,
         out_dtype=dtype,
         decimations=decimations,
+    )
+    plan = plan_for(
+        pixels.shape,
+        pixels.dtype,
+        turned,
+        asked["method"],
+        asked["workers"],
+        exact=exact,
+        pictures=asked["pictures"],
+        decimations=decimations,
+        besides=cost_besides(colour, combine is not None and not recipe.is_magnitude),
+        is_magnitude=recipe.is_magnitude,
+        as_floats=foreign or not colour.is_plain,
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)

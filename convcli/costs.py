@@ -9,7 +9,7 @@ from typing import NamedTuple
 from convcli import machine_code
 from convcli.colour import Colour
 from convcli.kernel import Kernel
-from convcli.loops.direct_numba import CHUNK
+from convcli.layout import CHUNK
 
 # How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
 # pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from convcli.layout import ROWS
 from convcli.types import Floats
 
 # The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: what
@@ -19,11 +20,9 @@ _STEPS_IN_SIGMA = 1.6
 # Both Gaussians are cut here: 7e-6 of their weight lies beyond.
 _CUT = 4.5
 
-# Four rows are made in one sweep over what they have in common, so steps are multiples.
-_MULTIPLE = 4
-
-LEAST_SIGMA = _STEPS_IN_SIGMA * _MULTIPLE
-"""Narrower Gaussians are not decimated: direct sums of 51 taps are as fast."""
+LEAST_SIGMA = _STEPS_IN_SIGMA * ROWS
+"""Narrower Gaussians are not decimated: direct sums of 51 taps are as fast. Steps are multiples of
+the rows that are made in one sweep."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def decimations(sigma: tuple[float, float]) -> Decimations | None:
 
 @cache
 def _decimation(sigma: float) -> Decimation:
-    step = _MULTIPLE * int(sigma / LEAST_SIGMA)
+    step = ROWS * int(sigma / LEAST_SIGMA)
     narrow, wide = float(step), math.sqrt(sigma**2 - step**2)
     r = math.ceil(_CUT * narrow)
     before = int(_CUT * wide / step)

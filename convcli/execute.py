@@ -15,7 +15,7 @@ from convcli.decimation import Decimations
 from convcli.kernel import Factor, Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Factors, Loop, load
 from convcli.planning import Plan
-from convcli.recipe import Combine, Recipe, magnitude
+from convcli.recipe import Combine, Recipe
 from convcli.rounding import store
 from convcli.types import Floats, OnProgress, Pixels
 
@@ -162,7 +162,7 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
     passes, combine = [convolver(loop, kernel, plan) for kernel in recipe.kernels], recipe.combine
-    if combine is magnitude and plan.form == "separable" and loop.magnitude_correlator:
+    if recipe.is_magnitude and plan.form == "separable" and loop.magnitude_correlator:
         passes, combine = [_magnitude(loop.magnitude_correlator, recipe.kernels, plan)], None
     # The usual case: the loop reads the picture's samples and rounds into the result.
     fill, (tile_rows, tile_columns) = passes[0], plan.tile

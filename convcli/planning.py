@@ -22,8 +22,8 @@ from convcli.costs import (
 )
 from convcli.decimation import Decimations
 from convcli.kernel import Kernel, whole_numbers
+from convcli.layout import LONG_ROW, ROWS
 from convcli.loops import LOOPS
-from convcli.loops.direct_numba import entry_of
 from convcli.methods import (
     PRESETS,
     Executor,
@@ -32,7 +32,7 @@ from convcli.methods import (
     is_installed,
     worker_count,
 )
-from convcli.tiles import LINES, cut, tile_size
+from convcli.tiles import cut, tile_size
 from convcli.words import Method
 
 Form = Literal["separable", "dense", "decimated"]
@@ -49,6 +49,7 @@ class Task(NamedTuple):
     pictures: int
     form: Form | None
     decimations: Decimations | None
+    is_magnitude: bool
     as_floats: bool
 
 
@@ -189,6 +190,7 @@ def plan_for(
     form: Form | None = None,
     decimations: Decimations | None = None,
     besides: float = 0.0,
+    is_magnitude: bool = False,
     as_floats: bool = False,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
@@ -215,6 +217,8 @@ def plan_for(
         Blur by way of these grids, whatever the method, so that all give the same picture.
     besides : float
         What `cost_besides` says.
+    is_magnitude : bool
+        The magnitude of two separable kernels is asked for: loops may make that in one pass.
     as_floats : bool
         The samples come to the loop as floats of the accumulator's kind, as light, weighted
         colours and what has a constant beside it do.
@@ -235,8 +239,9 @@ def plan_for(
     if as_floats and samples == np.uint8:
         samples = np.dtype(np.float32)
     task = Task(
-        size, samples, several, worker_count(workers), exact, pictures, form, decimations, as_floats
-    )
+        size, samples, several, worker_count(workers), exact, pictures,
+        "separable" if is_magnitude else form, decimations, is_magnitude, as_floats,
+    )  # fmt: skip
     while True:
         routes = {word: _route(word, task) for word in PRESETS if _is_there(word)}
         waits = {word: _wait(route, task) for word, route in routes.items()}
@@ -285,7 +290,19 @@ def _is_there(word: Method) -> bool:
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until a route's loop is loaded."""
     dtype = route.accumulator if task.as_floats else task.dtype.name
-    return loading(route.loop, route.accumulator, entry_of(route.form, task.kernels), dtype)
+    return loading(route.loop, route.accumulator, _entry_of(route.form, task), dtype)
+
+
+def _entry_of(form: Form, task: Task) -> str:
+    """Name the compiled loop that kernels run in, or the first of those."""
+    if form == "decimated":
+        return "thin"
+    if form == "dense":
+        return "correlate"
+    if task.is_magnitude:
+        return "magnitude"
+    row = task.kernels[0].factors[0][1]
+    return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
 
 
 def _seconds(route: Route, task: Task, besides: float) -> float:
@@ -388,9 +405,9 @@ def _decimated_route(word: Method, task: Task, decimations: Decimations) -> Rout
         loop = "direct_numpy"  # a dozen weights to the grid and back: nothing to transform
     along_y, _ = decimations
     height, width, channels = task.size
-    unit = LINES * along_y.step  # regions begin on the grid
+    unit = ROWS * along_y.step  # regions begin on the grid
     each = -(-height // task.cores)
-    rows = min(_DECIMATED_STEPS // LINES, -(-each // unit)) * unit
+    rows = min(_DECIMATED_STEPS // ROWS, -(-each // unit)) * unit
     regions = -(-height // rows)
     workers = min(task.cores, regions)
     samples = (height + 2 * along_y.radius * regions) * width * channels

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-LINES = 4
-"""What is cut begins at multiples of it: so many lines are summed together by the compiled loops,
-and sums are made in the same order however many pieces there are."""
+from convcli.layout import ROWS
 
 # A tile is 64 rows, or more where the picture is narrow. numpy keeps three arrays of a tile's
 # size, which should fit the second-level cache: 64 rows of 1536 float32 samples are 400 kB.
@@ -39,7 +37,7 @@ def tile_size(
         pieces = -(-height // rows)
         if pieces < cores:
             columns = min(columns, max(-(-width * pieces // cores), kernel[1], _LEAST_COLUMNS))
-    rows, columns = (-(-n // LINES) * LINES for n in (rows, columns))
+    rows, columns = (-(-n // ROWS) * ROWS for n in (rows, columns))
     return min(rows, height), min(columns, width)
 
 
@@ -72,8 +70,8 @@ def cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tup
     on top; the axis on which the largest such window is smaller divides best.
     """
     height, width, _ = size
-    tall = min(-(-height // (pieces * LINES)) * LINES, height)
-    wide = min(-(-width // (pieces * LINES)) * LINES, width)
+    tall = min(-(-height // (pieces * ROWS)) * ROWS, height)
+    wide = min(-(-width // (pieces * ROWS)) * ROWS, width)
     by_rows = (tall + kernel[0] - 1) * (width + kernel[1] - 1)
     by_columns = (height + kernel[0] - 1) * (wide + kernel[1] - 1)
     return (tall, width) if by_rows <= by_columns else (height, wide)

@@ -144,10 +144,10 @@ def test_a_library_is_known_in_one_room(library):
 
 # Each room may import those before it in this list, never those after.
 ORDER = [
-    "errors", "words", "formats", "types", "padded", "rounding", "checks", "decimation", "kernel",
-    "kernels", "memory", "writing", "kernel_files", "kernel_drawing", "inner_loops", "elf",
-    "machine_code", "borders", "colour", "recipe", "loops", "costs", "methods", "tiles", "planning",
-    "execute", "processes", "convolution",
+    "errors", "words", "formats", "types", "padded", "layout", "rounding", "checks", "decimation",
+    "kernel", "kernels", "memory", "writing", "kernel_files", "kernel_drawing", "inner_loops",
+    "elf", "machine_code", "borders", "colour", "recipe", "loops", "costs", "methods", "tiles",
+    "planning", "execute", "processes", "convolution",
     "filters", "png", "image", "comparison", "places", "walking", "clashes", "jobs", "batch",
     "ahead", "racing", "cli",
 ]  # fmt: skip

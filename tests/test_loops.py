@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import ConvcliError, borders, decimation, inner_loops, tiles
+from convcli import ConvcliError, borders
 from convcli.decimation import decimations
 from convcli.loops import LOOPS, direct_numba, load, winograd
 from convcli.loops import overlap_add as fft
@@ -309,12 +309,6 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, b
         loop.magnitude_correlator(*kernels, divisor)(window, levels)
         near = np.clip(wanted, 0, np.iinfo(dtype).max)
         assert np.abs(levels - near).max() <= 0.5001
-
-
-def test_the_tables_are_laid_out_for_the_compiled_loops():
-    """`direct_numba` repeats two numbers, because importing them would import numba."""
-    assert (direct_numba._ROWS, direct_numba._TAPS) == (inner_loops.ROWS, inner_loops.TAPS)
-    assert decimation._MULTIPLE == tiles.LINES == inner_loops.ROWS
 
 
 @pytest.mark.parametrize("accumulator", ["float32", "float64"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import costs, methods, planning, tiles
+from convcli import convolution, costs, methods, planning, tiles
 from convcli.errors import ConvcliError
 from convcli.kernel import kernel_from
 from convcli.kernels import box_kernel, gaussian_kernel, log_kernel
@@ -289,7 +289,7 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     plan_for((900, 900), "uint8", gaussian_kernel(3), "numba")
     plan_for((900, 900), "float32", gaussian_kernel(12), "numba")
     plan_for((900, 900), "uint16", DENSE, "numba", form="dense")
-    plan_for((900, 900), "uint8", sobel, "numba", form="separable")
+    plan_for((900, 900), "uint8", sobel, "numba", is_magnitude=True)
     assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
             ("magnitude", "uint8")} <= set(asked)  # fmt: skip
 
@@ -309,6 +309,9 @@ WORK = {
     "edge": convcli.edge,
     "angle": partial(convcli.edge, show="angle"),
     "dense": partial(convcli.convolve, kernel=np.eye(3) + 1),
+    "two kernels": partial(
+        convolution.apply, kernels=[gaussian_kernel(3)] * 2, combine=lambda _centre, a, b: a + b
+    ),
     "far apart": partial(convcli.convolve, kernel=gaussian_kernel(2).dilated(4)),
 }
 
