@@ -150,7 +150,7 @@ def apply(
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    out = execute.run(plan, recipe, pixels, asked["on_progress"], asked["scratch"])
+    out = execute.filter_picture(plan, recipe, pixels, asked["on_progress"], asked["scratch"])
     return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
 
 

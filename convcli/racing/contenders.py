@@ -75,7 +75,7 @@ def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
         combine=None,
         out_dtype=picture.dtype,
     )
-    return execute.run(plan, recipe, picture, None)
+    return execute.filter_picture(plan, recipe, picture, None)
 
 
 def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pixels:
