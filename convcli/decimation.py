@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convcli.layout import ROWS
 from convcli.types import Floats
@@ -102,6 +104,6 @@ def _decimation(sigma: float) -> Decimation:
     )
 
 
-def _gaussian(x: Floats, sigma: float) -> Floats:
+def _gaussian(x: NDArray[Any], sigma: float) -> Floats:
     weights = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(weights / weights.sum())
