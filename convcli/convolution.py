@@ -108,6 +108,18 @@ def apply(
     decimations : (Decimation, Decimation), optional
         How to blur by way of a coarser grid instead, which is done where 8-bit levels become
         8-bit levels and nothing else is done to them.
+
+    Returns
+    -------
+    ndarray
+        As `convolve`'s; under `grey` ``(H, W)``, or ``(H, W, 2)`` with an alpha that is kept.
+
+    Raises
+    ------
+    ConvcliError
+        For an image or option that cannot be worked with.
+    TypeError
+        For an option that there is none of.
     """
     if unknown := set(options) - set(DEFAULTS):
         raise TypeError(f"unknown option {min(unknown)!r}; known are {', '.join(DEFAULTS)}")
@@ -163,8 +175,30 @@ def plan(
 ) -> Plan:
     """Say what `convolve` would run for an image of this shape and dtype, and why.
 
-    Printing the result shows the method, the loop, the form, the strips, the predicted time
-    and what the other methods were predicted to take.
+    Parameters
+    ----------
+    shape : (H, W) or (H, W, C)
+        Size of the image in pixels.
+    dtype : {"uint8", "uint16", "float32", "float64"}
+        Its samples.
+    kernel : array_like (kh, kw), or Kernel
+        What it would be convolved with.
+    method : {"auto", "numpy", "numba", "fft", "tiled"}
+        Who would convolve; "auto" takes the one that is predicted to be fastest.
+    workers : int, optional
+        Cores to use. Default: every core that this process may use.
+
+    Returns
+    -------
+    Plan
+        Printing it shows the method, the loop, the form, the strips, the predicted time and
+        what the other methods were predicted to take.
+
+    Raises
+    ------
+    ConvcliError
+        For a shape, dtype, kernel, method or number of workers that cannot be worked with, or a
+        method that is not installed.
     """
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ConvcliError(

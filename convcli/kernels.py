@@ -61,12 +61,18 @@ def gaussian_kernel(
     truncate : float
         The kernel is cut at ``int(truncate * sigma + 0.5)`` pixels, scipy.ndimage's rule.
     radius : int, optional
-        Cut at this many pixels instead.
+        Cut at this many pixels instead, at least 0.
+
+    Returns
+    -------
+    Kernel
+        ``(2 ry + 1, 2 rx + 1)`` weights that sum to 1, kept as a column and a row.
 
     Raises
     ------
     ConvcliError
-        If sigma or truncate is not finite and above 0.
+        If sigma or truncate is not finite and above 0, radius is below 0 or no whole number, or
+        the kernel would be longer than 200,001 weights.
     """
     sigma_x, sigma_y = sigmas(sigma)
     row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
@@ -120,7 +126,13 @@ def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
 
 
 def sobel_kernels() -> tuple[Kernel, Kernel]:
-    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height."""
+    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height.
+
+    Returns
+    -------
+    (Kernel, Kernel)
+        3 x 3 each, of whole numbers over 4; `edge_kernels` says which way they point.
+    """
     return edge_kernels("sobel")
 
 
