@@ -394,7 +394,8 @@ def _loop_of(word: Method) -> tuple[str, Executor]:
     return "direct_numpy" if missing else loop, executor
 
 
-# Rows of a region in steps of the grid: its halo is about 22 of them.
+# Rows of a region in steps of the grid: its halo is about 22 of them. 24 MP and a sigma of 8 took
+# 42 ms by 32 steps, 26.9 by 64, 26.0 by 128, 27.2 by 256, which take twice the memory.
 _DECIMATED_STEPS = 128
 
 
