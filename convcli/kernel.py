@@ -52,7 +52,8 @@ class Kernel:
         if self.given_weights is not None:
             _fixed(self.given_weights)
         for column, row in self.given_factors or ():
-            _fixed(column), _fixed(row)
+            _fixed(column)
+            _fixed(row)
 
     @cached_property
     def weights(self) -> Weights:

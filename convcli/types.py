@@ -91,3 +91,4 @@ DEFAULTS: Options = {
     "on_progress": None,
     "on_plan": None,
 }
+"""What holds for an option that is not given."""
