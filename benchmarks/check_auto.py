@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 import convcli
-from convcli import planning
+from convcli import methods
 from convcli.kernel import kernel_from
 from convcli.kernels import box_kernel, motion_kernel
 from convcli.loops import overlap_add
@@ -64,13 +64,13 @@ INSTALLED = {
 }
 """Who there is, by what is installed."""
 
-_scipy_fft, _has_scipy = overlap_add._scipy_fft, planning._has_scipy
+_scipy_fft = overlap_add._scipy_fft
 
 
 def allow_scipy(allowed: bool) -> None:
     """Let the plans and transforms that follow use scipy, or behave as without it."""
     overlap_add._scipy_fft = _scipy_fft if allowed else lambda: None  # type: ignore[assignment]
-    planning._has_scipy = _has_scipy if allowed else lambda: False  # type: ignore[assignment]
+    methods._broken = set() if allowed else {"scipy"}
 
 
 class _PlanKnownError(Exception):

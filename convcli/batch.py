@@ -14,7 +14,7 @@ from convcli import memory
 from convcli.attempt import Filter, Outcome, Status, outcome_of
 from convcli.errors import reason_of
 from convcli.jobs import Job
-from convcli.planning import worker_count
+from convcli.methods import worker_count
 from convcli.types import OnProgress, Options
 
 # What will not be otherwise for the next picture: the disk or the share of it is full, or it

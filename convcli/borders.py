@@ -49,7 +49,7 @@ def _constant(i: Index, n: int) -> Index:
     return np.where((i >= 0) & (i < n), i, -1)
 
 
-SOURCES: dict[Border, Callable[[Index, int], Index]] = {
+INDEX_OF: dict[Border, Callable[[Index, int], Index]] = {
     "reflect": _reflect,
     "mirror": _mirror,
     "nearest": _nearest,
@@ -61,7 +61,7 @@ SOURCES: dict[Border, Callable[[Index, int], Index]] = {
 
 def check(border: Border) -> None:
     """Raise `ConvcliError` for a border that is not in the table."""
-    if border not in SOURCES:
+    if border not in INDEX_OF:
         raise ConvcliError(f"unknown border {border!r}; it must be {listed(BORDERS)}")
 
 
@@ -89,13 +89,13 @@ def window_dtype(dtype: np.dtype[Any], border: Border, value: float) -> np.dtype
 
 def first_needed(top: int, height: int, halo: Halo, border: Border) -> int:
     """Say which row of a picture is the first that windows of the rows from `top` on need."""
-    rows = SOURCES[border](np.arange(top - halo[0], height + halo[1]), height)
+    rows = INDEX_OF[border](np.arange(top - halo[0], height + halo[1]), height)
     return int(rows[rows >= 0].min())
 
 
 def lines(rows: Span, above: int, below: int, border: Border, height: int) -> Index:
     """Say which rows of a picture stand where a window has its rows; -1 is the constant."""
-    return SOURCES[border](np.arange(rows[0] - above, rows[1] + below), height)
+    return INDEX_OF[border](np.arange(rows[0] - above, rows[1] + below), height)
 
 
 def window(
@@ -122,7 +122,7 @@ def window(
     height, width, channels = pixels.shape
     above, below, left, right = halo
     y = lines(rows, above, below, border, height)
-    x = SOURCES[border](np.arange(columns[0] - left, columns[1] + right), width)
+    x = INDEX_OF[border](np.arange(columns[0] - left, columns[1] + right), width)
     out = np.empty((y.size, x.size, channels), window_dtype(pixels.dtype, border, value))
 
     # The columns inside the picture are one run and are copied as runs; only the few

@@ -105,7 +105,7 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
     alpha = filtered[..., -1:] / colour.kernel_sum
     seen = alpha > colour.full * ROUNDING
     scale = np.divide(colour.full, alpha, out=np.zeros_like(alpha), where=seen)
-    result = filtered * scale
+    result: Floats = filtered * scale
     result[..., -1:] = alpha
     return result
 

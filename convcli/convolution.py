@@ -19,8 +19,8 @@ from convcli.folding import folded
 from convcli.kernel import Kernel, kernel_from
 from convcli.padded import buffer_of
 from convcli.planning import Plan, plan_for
-from convcli.recipe import Combine, Recipe, halo_of, magnitude
-from convcli.types import Floats, Options, Pixels
+from convcli.recipe import Combine, Recipe, halo_of
+from convcli.types import DEFAULTS, Floats, Options, Pixels
 from convcli.words import ALPHAS, Method, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
@@ -109,42 +109,38 @@ def apply(
     decimations : (Decimation, Decimation), optional
         How to blur by way of a coarser grid instead, which is done where 8-bit levels become
         8-bit levels and nothing else is done to them.
+
+    Returns
+    -------
+    ndarray
+        As `convolve`'s; under `grey` ``(H, W)``, or ``(H, W, 2)`` with an alpha that is kept.
+
+    Raises
+    ------
+    ConvcliError
+        For an image or option that cannot be worked with.
+    TypeError
+        For an option that there is none of.
     """
-    if unknown := set(options) - set(Options.__annotations__):
-        raise TypeError(
-            f"unknown option {min(unknown)!r}; known are {', '.join(Options.__annotations__)}"
-        )
+    if unknown := set(options) - set(DEFAULTS):
+        raise TypeError(f"unknown option {min(unknown)!r}; known are {', '.join(DEFAULTS)}")
+    asked: Options = {**DEFAULTS, **options}
     array = np.asarray(image)
     pixels = _three_axes(array)
-    border = options.get("border", "reflect")
+    border, border_value = asked["border"], asked["border_value"]
     borders.check(border)
-    border_value = options.get("border_value", 0.0)
     borders.check_value(border_value)
     # A constant that is no sample may be so large that float32 sums lose the samples.
     foreign = borders.window_dtype(pixels.dtype, border, border_value) != pixels.dtype
     turned = tuple(k if correlate else k.flipped for k in kernels)
-    dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
-    colour = _colour(pixels, kernels, grey, keep_alpha, encode, options)
-    exact = options.get("exact", False) or foreign
+    dtype = out_dtype(asked["out_dtype"], pixels.dtype)
+    colour = _colour(pixels, kernels, grey, keep_alpha, encode, asked)
+    exact = asked["exact"] or foreign
     if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
         decimations = None
     halo = halo_of(kernels[0].shape, correlate)
     if decimations is None:
         turned, halo = folded(turned, halo, pixels.shape[:2], border)
-    # Light and weighted colours are floats before they come to the loop.
-    floats = pixels.dtype == np.uint8 and not colour.is_plain
-    plan = plan_for(
-        pixels.shape,
-        np.float32 if floats else pixels.dtype,
-        turned,
-        options.get("method", "auto"),
-        options.get("workers"),
-        exact=exact,
-        pictures=options.get("pictures", 1),
-        form="separable" if combine is magnitude else None,  # loops may then make it one pass
-        decimations=decimations,
-        besides=cost_besides(colour, combine is not None and combine is not magnitude),
-    )
     recipe = Recipe(
         kernels=turned,
         halo=halo,
@@ -155,10 +151,22 @@ def apply(
         out_dtype=dtype,
         decimations=decimations,
     )
-    if on_plan := options.get("on_plan"):
-        on_plan(plan)
-    scratch = options.get("scratch", False)
-    out = execute.run(plan, recipe, pixels, options.get("on_progress"), scratch)
+    plan = plan_for(
+        pixels.shape,
+        pixels.dtype,
+        turned,
+        asked["method"],
+        asked["workers"],
+        exact=exact,
+        pictures=asked["pictures"],
+        decimations=decimations,
+        besides=cost_besides(colour, combine is not None and not recipe.is_magnitude),
+        is_magnitude=recipe.is_magnitude,
+        as_floats=foreign or not colour.is_plain,
+    )
+    if asked["on_plan"]:
+        asked["on_plan"](plan)
+    out = execute.filter_picture(plan, recipe, pixels, asked["on_progress"], asked["scratch"])
     return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
 
 
@@ -171,16 +179,39 @@ def plan(
 ) -> Plan:
     """Say what `convolve` would run for an image of this shape and dtype, and why.
 
-    Printing the result shows the method, the loop, the form, the strips, the predicted time
-    and what the other methods were predicted to take.
+    Parameters
+    ----------
+    shape : (H, W) or (H, W, C)
+        Size of the image in pixels.
+    dtype : {"uint8", "uint16", "float32", "float64"}
+        Its samples.
+    kernel : array_like (kh, kw), or Kernel
+        What it would be convolved with.
+    method : {"auto", "numpy", "numba", "fft", "tiled"}
+        Who would convolve; "auto" takes the one that is predicted to be fastest.
+    workers : int, optional
+        Cores to use. Default: every core that this process may use.
+
+    Returns
+    -------
+    Plan
+        Printing it shows the method, the loop, the form, the strips, the predicted time and
+        what the other methods were predicted to take.
+
+    Raises
+    ------
+    ConvcliError
+        For a shape, dtype, kernel, method or number of workers that cannot be worked with, or a
+        method that is not installed.
     """
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ConvcliError(
             f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"
         )
+    samples = _dtype_of(dtype, "dtype")
     whole = kernel_from(kernel).flipped
     kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
-    return plan_for(shape, dtype, kernels[0], method, workers)
+    return plan_for(shape, samples, kernels[0], method, workers)
 
 
 def _three_axes(array: Pixels) -> Pixels:
@@ -198,12 +229,16 @@ def _three_axes(array: Pixels) -> Pixels:
 
 def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
     """Check `out_dtype`; without one the result has the dtype that was given."""
+    return _dtype_of(given if wanted is None else wanted, "out_dtype")
+
+
+def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
     try:
-        dtype = np.dtype(given if wanted is None else wanted).newbyteorder("=")
+        dtype: np.dtype[Any] = np.dtype(wanted).newbyteorder("=")
     except TypeError:
-        raise ConvcliError(f"out_dtype is {wanted!r}; it must be {listed(_DTYPES)}") from None
+        raise ConvcliError(f"{name} is {wanted!r}; it must be {listed(_DTYPES)}") from None
     if dtype.name not in _DTYPES:
-        raise ConvcliError(f"out_dtype is {dtype.name}; it must be {listed(_DTYPES)}")
+        raise ConvcliError(f"{name} is {dtype.name}; it must be {listed(_DTYPES)}")
     return dtype
 
 
@@ -213,10 +248,10 @@ def _colour(
     grey: bool,
     keep_alpha: bool,
     encode: bool,
-    options: Options,
+    asked: Options,
 ) -> Colour:
     """Turn the options about colour into what happens to this picture's samples."""
-    word = options.get("alpha", "straight")
+    word = asked["alpha"]
     if word not in ALPHAS:
         raise ConvcliError(f"unknown alpha {word!r}; it must be {listed(ALPHAS)}")
     full = full_scale(pixels.dtype)
@@ -226,14 +261,14 @@ def _colour(
     # Inside an opaque picture every weight is 1, and beyond its edge too, unless what lies
     # there is a constant; and a sum of 1 leaves alpha as it is.
     unit = abs(total - 1) <= 1e-9 or total == 0 or keep_alpha or grey
-    opaque = unit and options.get("border") != "constant"
+    opaque = unit and asked["border"] != "constant"
     if weight and opaque and (pixels[..., -1] == full).all():
         weight = False
     # A derivative has no weight to divide by; the picture keeps the alpha it had.
     keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
     return Colour(
         full=full,
-        linear=options.get("linear", False),
+        linear=asked["linear"],
         encode=encode,
         grey=grey and pixels.shape[2] > 1,
         alpha=has_alpha,

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import DTypeLike
+from typing import NamedTuple
 
 from convcli import machine_code
 from convcli.colour import Colour
 from convcli.kernel import Kernel
-from convcli.loops.direct_numba import CHUNK, entry_of
+from convcli.layout import CHUNK
 
 # How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
 # pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least
@@ -154,16 +151,15 @@ def importing_scipy() -> float:
     return 0.0 if "scipy.fft" in sys.modules else COSTS["overlap_add"].start_up
 
 
-def loading(plan: dict[str, Any], dtype: DTypeLike, kernels: tuple[Kernel, ...]) -> float:
-    """Predict the seconds that a plan's loop takes to load."""
-    if plan["loop"] == "overlap_add":
-        return importing_scipy() if plan["accumulator"] == "float32" else 0.0
-    if plan["loop"] != "direct_numba":
-        return COSTS[plan["loop"]].start_up
-    entry = entry_of(plan["form"], kernels)
-    if machine_code.is_loaded(entry, np.dtype(dtype).name):
+def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
+    """Predict the seconds that a loop takes to load; a compiled one is an entry and a dtype."""
+    if loop == "overlap_add":
+        return importing_scipy() if accumulator == "float32" else 0.0
+    if loop != "direct_numba":
+        return COSTS[loop].start_up
+    if machine_code.is_loaded(entry, dtype):
         return 0.0
-    if machine_code.is_kept(entry, np.dtype(dtype).name):
+    if machine_code.is_kept(entry, dtype):
         return COSTS["direct_numba"].start_up
     return COMPILING if machine_code.can_be_kept() else COMPILING_EACH_TIME
 

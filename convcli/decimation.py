@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from convcli.layout import ROWS
 from convcli.types import Floats
 
 # The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: what
@@ -19,11 +22,9 @@ _STEPS_IN_SIGMA = 1.6
 # Both Gaussians are cut here: 7e-6 of their weight lies beyond.
 _CUT = 4.5
 
-# Four rows are made in one sweep over what they have in common, so steps are multiples.
-_MULTIPLE = 4
-
-LEAST_SIGMA = _STEPS_IN_SIGMA * _MULTIPLE
-"""Narrower Gaussians are not decimated: direct sums of 51 taps are as fast."""
+LEAST_SIGMA = _STEPS_IN_SIGMA * ROWS
+"""Narrower Gaussians are not decimated: direct sums of 51 taps are as fast. Steps are multiples of
+the rows that are made in one sweep."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,7 @@ class Decimation:
         """How far samples reach, in pixels."""
         return self.narrow.size // 2 + int(self.wide.shape[1] // 2) * self.step
 
-    @property
-    def wide_in_pixels(self) -> Floats:
-        """The wide weights for sums over pixels of which only the grid's are not 0."""
-        return np.append(0.0, self.wide[::-1].T)
-
-    @property
+    @cached_property
     def error(self) -> float:
         """L1 norm of the difference from the true Gaussian, for the worst place.
 
@@ -72,7 +68,7 @@ class Decimation:
         r = self.narrow.size // 2
         places = self.wide.shape[1]
         worst = 0.0
-        for place in range(self.step):
+        for place in range(self.step // 2 + 1):  # those beyond are mirror images
             response = np.zeros(2 * reach + 1)
             for index, weight in enumerate(self.wide[place]):
                 centre = reach + (index - (places // 2 - 1)) * self.step
@@ -95,7 +91,7 @@ def decimations(sigma: tuple[float, float]) -> Decimations | None:
 
 @cache
 def _decimation(sigma: float) -> Decimation:
-    step = _MULTIPLE * int(sigma / LEAST_SIGMA)
+    step = ROWS * int(sigma / LEAST_SIGMA)
     narrow, wide = float(step), math.sqrt(sigma**2 - step**2)
     r = math.ceil(_CUT * narrow)
     before = int(_CUT * wide / step)
@@ -108,6 +104,6 @@ def _decimation(sigma: float) -> Decimation:
     )
 
 
-def _gaussian(x: Floats, sigma: float) -> Floats:
+def _gaussian(x: NDArray[Any], sigma: float) -> Floats:
     weights = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(weights / weights.sum())

@@ -15,7 +15,7 @@ from convcli.decimation import Decimations
 from convcli.kernel import Factor, Kernel, Weights, whole_numbers
 from convcli.loops import Correlate, Factors, Loop, load
 from convcli.planning import Plan
-from convcli.recipe import Combine, Recipe, magnitude
+from convcli.recipe import Combine, Recipe
 from convcli.rounding import store
 from convcli.types import Floats, OnProgress, Pixels
 
@@ -34,7 +34,7 @@ RegionFilter = Callable[[Pixels, Pixels, Region], None]
 """``filter_region(source, out, region)``: fill one region of `out`."""
 
 
-def run(
+def filter_picture(
     plan: Plan,
     recipe: Recipe,
     source: Pixels,
@@ -91,7 +91,7 @@ def run_in_threads(
 
     What takes long leaves the main thread free to take signals.
     """
-    filter_region = region_filter(plan, recipe, source.shape[2])
+    filter_region = prepare(plan, recipe, source.shape[2])
     out = np.empty(shape, recipe.out_dtype)
     reach = recipe.decimations[0].radius if recipe.decimations else None
     halo = recipe.halo if reach is None else (reach, reach, 0, 0)
@@ -156,13 +156,13 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
             yield (top, min(top + size[0], rows[1])), (left, min(left + size[1], columns[1]))
 
 
-def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
+def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
     loop = load(plan.loop)
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
     passes, combine = [convolver(loop, kernel, plan) for kernel in recipe.kernels], recipe.combine
-    if combine is magnitude and plan.form == "separable" and loop.magnitude_correlator:
+    if recipe.is_magnitude and plan.form == "separable" and loop.magnitude_correlator:
         passes, combine = [_magnitude(loop.magnitude_correlator, recipe.kernels, plan)], None
     # The usual case: the loop reads the picture's samples and rounds into the result.
     fill, (tile_rows, tile_columns) = passes[0], plan.tile
@@ -177,12 +177,12 @@ def region_filter(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
             )
-            _fill(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
+            _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
 
 
-def _fill(fill: Callable[[Pixels], None], tile: Pixels) -> None:
+def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
     """Let a loop, whose results are contiguous, fill a piece of the picture."""
     if tile.flags.c_contiguous:  # it is as wide as the picture
         fill(tile)
@@ -195,6 +195,7 @@ def _fill(fill: Callable[[Pixels], None], tile: Pixels) -> None:
 def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
     """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
     along_y, along_x = decimations
+    assert loop.gaussian_blurrer, "plans give this to loops that have one"
     blur = loop.gaussian_blurrer(decimations, np.dtype(plan.accumulator))
     reach = along_y.radius
     beside = (0, 0, along_x.radius, along_x.radius)
@@ -210,7 +211,9 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
         def widen(thinned: Pixels) -> Pixels:
             return borders.window(thinned, (0, len(thinned)), columns, beside, *how)
 
-        _fill(partial(blur, picture, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]])
+        _into_tile(
+            partial(blur, picture, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]]
+        )
 
     return filter_region
 

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numba.extending import overload
 
+from convcli.layout import ROWS, TAPS
 from convcli.rounding import STEPS_IN_LEVEL, STEPS_OF_WHOLE_NUMBERS, store
 from convcli.types import Floats, Pixels
 
@@ -29,10 +30,6 @@ NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": T
 
 _entry = numba.njit(**HOW)
 _part = numba.njit(**HOW, **NO_WRAPPERS)
-
-# Output rows that share the loads of their window, and taps that share one of their sums.
-ROWS = 4
-TAPS = 8
 
 
 @_entry

@@ -61,12 +61,18 @@ def gaussian_kernel(
     truncate : float
         The kernel is cut at ``int(truncate * sigma + 0.5)`` pixels, scipy.ndimage's rule.
     radius : int, optional
-        Cut at this many pixels instead.
+        Cut at this many pixels instead, at least 0.
+
+    Returns
+    -------
+    Kernel
+        ``(2 ry + 1, 2 rx + 1)`` weights that sum to 1, kept as a column and a row.
 
     Raises
     ------
     ConvcliError
-        If sigma or truncate is not finite and above 0.
+        If sigma or truncate is not finite and above 0, radius is below 0 or no whole number, or
+        the kernel would be longer than 200,001 weights.
     """
     sigma_x, sigma_y = sigmas(sigma)
     row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
@@ -80,8 +86,9 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
     .. math:: g''(x)\,g(y) + g(x)\,g''(y), \quad g''(x) = (x^2/\sigma^4 - 1/\sigma^2)\,g(x)
 
     Cutting leaves the samples of g'' with a small sum; that much of g is taken off, so
-    that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 nothing beside
-    the centre would be left, and so nothing at all.
+    that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 next to nothing
+    beside the centre would be left, and so next to nothing at all: the weights' sizes add up
+    to 0.02 there, and to 4e-6 at 0.15.
     """
     sigma = positive(sigma, "sigma")
     if sigma < 0.2:
@@ -120,7 +127,13 @@ def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
 
 
 def sobel_kernels() -> tuple[Kernel, Kernel]:
-    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height."""
+    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height.
+
+    Returns
+    -------
+    (Kernel, Kernel)
+        3 x 3 each, of whole numbers over 4; `edge_kernels` says which way they point.
+    """
     return edge_kernels("sobel")
 
 
@@ -148,6 +161,11 @@ def emboss_kernel() -> Kernel:
     return kernel_from([[2, 1, 0], [1, 1, -1], [0, -1, -2]], "emboss")
 
 
+# Pixels on a side of a kernel that is kept whole: 4001 x 4001 weights are just below the 2**24 that
+# fit (see `convcli.kernel`).
+_WIDEST = 4000
+
+
 def disc_kernel(radius: float = 3.0) -> Kernel:
     """Mean over a disc of `radius` pixels, the blur of a lens out of focus.
 
@@ -155,8 +173,8 @@ def disc_kernel(radius: float = 3.0) -> Kernel:
     clipped to 0 .. 1.
     """
     radius = positive(radius, "disc radius")
-    if radius > 2000:
-        raise ConvcliError(f"disc radius must be at most 2000 pixels, not {radius:g}")
+    if 2 * radius > _WIDEST:
+        raise ConvcliError(f"disc radius must be at most {_WIDEST // 2} pixels, not {radius:g}")
     half = math.ceil(radius - 0.5)
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     weights = np.clip(radius + 0.5 - np.hypot(x, y), 0.0, 1.0)
@@ -173,8 +191,8 @@ def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
     length = positive(length, "motion length")
     if not math.isfinite(angle):
         raise ConvcliError(f"motion angle must be a finite number of degrees, not {angle:g}")
-    if length > 4000:
-        raise ConvcliError(f"motion length must be at most 4000 pixels, not {length:g}")
+    if length > _WIDEST:
+        raise ConvcliError(f"motion length must be at most {_WIDEST} pixels, not {length:g}")
     reach = max(length - 1.0, 0.0) / 2
     turn = math.radians(angle)
     along_x, along_y = math.cos(turn), -math.sin(turn)  # rows count downwards

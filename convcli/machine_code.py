@@ -162,7 +162,7 @@ def _is_private(status: os.stat_result) -> bool:
 @cache
 def _versions() -> str | None:
     """Return a short hash of numba's and llvmlite's versions and of what the code is made from."""
-    sources = (_LOOPS, "convcli.rounding", "convcli.elf", __name__)
+    sources = (_LOOPS, "convcli.layout", "convcli.rounding", "convcli.elf", __name__)
     found = [find_spec(name) for name in ("numba", "llvmlite", *sources)]
     origins = [Path(spec.origin) for spec in found if spec and spec.origin]
     if len(origins) < len(found):

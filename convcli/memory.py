@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from convcli.errors import ConvcliError
@@ -54,10 +55,6 @@ def _of_container() -> int | None:
 
 def _of_process() -> int | None:
     """Return what the limit on address space leaves."""
-    try:
-        import resource  # not on Windows
-    except ImportError:
-        return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     taken = _fields(_STATUS).get("VmSize")
     return None if most == resource.RLIM_INFINITY or taken is None else most - taken

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from convcli import machine_code
-from convcli.checks import count
 from convcli.costs import (
     COMPILING,
     COMPILING_EACH_TIME,
@@ -27,34 +21,50 @@ from convcli.costs import (
     separable_cost,
 )
 from convcli.decimation import Decimations
-from convcli.errors import ConvcliError, reason_of
 from convcli.kernel import Kernel, whole_numbers
+from convcli.layout import LONG_ROW, ROWS
 from convcli.loops import LOOPS
-from convcli.words import METHODS, Method, duration, listed
+from convcli.methods import (
+    PRESETS,
+    Executor,
+    check_method,
+    import_problem,
+    is_installed,
+    worker_count,
+)
+from convcli.tiles import cut, tile_size
+from convcli.words import Method, duration
 
-Executor = Literal["threads", "processes"]
 Form = Literal["separable", "dense", "decimated"]
 
 
-class Preset(NamedTuple):
-    """What a word of --method stands for."""
+class Task(NamedTuple):
+    """What there is to do, as far as a plan depends on it; see `plan_for`."""
+
+    size: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    kernels: tuple[Kernel, ...]
+    cores: int
+    exact: bool
+    pictures: int
+    form: Form | None
+    decimations: Decimations | None
+    is_magnitude: bool
+    as_floats: bool
+
+
+class Route(NamedTuple):
+    """How one method would do it; see `Plan`. Its seconds are those of the loop alone."""
 
     loop: str
+    form: Form
+    rank: int
     executor: Executor
-    package: str | None = None
-
-
-PRESETS: dict[Method, Preset] = {
-    "numpy": Preset("direct_numpy", "threads"),
-    "numba": Preset("direct_numba", "threads", "numba"),
-    "fft": Preset("overlap_add", "threads"),
-    "tiled": Preset("direct_numba", "processes", "pathos"),
-}
-
-
-# Lines that the compiled loops sum together: regions begin at multiples of it, so that sums are
-# made in the same order however many regions there are.
-_FOUR = 4
+    workers: int
+    regions: tuple[int, int]
+    tile: tuple[int, int]
+    accumulator: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -175,6 +185,8 @@ def plan_for(
     form: Form | None = None,
     decimations: Decimations | None = None,
     besides: float = 0.0,
+    is_magnitude: bool = False,
+    as_floats: bool = False,
 ) -> Plan:
     """Choose how to convolve a picture, from sizes alone.
 
@@ -200,6 +212,11 @@ def plan_for(
         Blur by way of these grids, whatever the method, so that all give the same picture.
     besides : float
         What `cost_besides` says.
+    is_magnitude : bool
+        The magnitude of two separable kernels is asked for: loops may make that in one pass.
+    as_floats : bool
+        The samples come to the loop as floats of the accumulator's kind, as light, weighted
+        colours and what has a constant beside it do.
 
     Returns
     -------
@@ -211,62 +228,84 @@ def plan_for(
         For an unknown method, fewer than one worker, or a method that is not installed.
     """
     check_method(method)
-    cores = worker_count(workers)
     size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
-    samples = math.prod(size)
-    size_bytes = samples * np.dtype(dtype).itemsize
     several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
+    samples = np.dtype(dtype)
+    if as_floats and samples == np.uint8:
+        samples = np.dtype(np.float32)
+    task = Task(
+        size, samples, several, worker_count(workers), exact, pictures,
+        "separable" if is_magnitude else form, decimations, is_magnitude, as_floats,
+    )  # fmt: skip
+    while True:
+        routes = {word: _route(word, task) for word in PRESETS if _is_there(word)}
+        waits = {word: _wait(route, task) for word, route in routes.items()}
+        predicted = {
+            word: waits[word] / pictures + _seconds(route, task, besides)
+            for word, route in routes.items()
+        }
+        chosen = min(predicted, key=predicted.__getitem__) if method == "auto" else method
+        route, wait = routes[chosen], waits[chosen]
+        compiles = route.loop == "direct_numba" and wait >= COMPILING
+        # What is needed now is imported: if it is broken, it is done without from here on.
+        if compiles and method != "numba":
+            needed = "numba"
+        elif route.loop == "overlap_add" and route.accumulator == "float32":
+            needed = "scipy.fft"
+        else:
+            break
+        if not import_problem(needed):
+            break
 
-    plans: dict[Method, tuple[dict[str, Any], float]] = {
-        word: _decimated_plan(word, size, decimations, cores)
-        if decimations
-        else _preset_plan(word, size, dtype, several, cores, exact, pictures, form)
-        for word in PRESETS
-        if _installed(word)
-    }
-    predicted: dict[Method, float] = {
-        word: seconds
-        + loading(plan, dtype, several) / pictures
-        + picture_cost(plan["executor"], plan["workers"], size_bytes, samples * besides)
-        for word, (plan, seconds) in plans.items()
-    }
+    reason = "as asked"
     if method == "auto":
-        chosen = min(predicted, key=lambda word: predicted[word])
         reason = "chosen by auto, predicted to be the fastest"
-        if chosen != "numba" and "numba" in plans:
-            waiting = loading(plans["numba"][0], dtype, several) / pictures
-            if predicted["numba"] - waiting < predicted[chosen]:
-                reason += "; loading numba's loops would take longer than it could save"
-    else:
-        chosen, reason = method, "as asked"
-    plan, _ = plans[chosen]
-    seconds = loading(plan, dtype, several)
-    if plan["loop"] == "direct_numba" and seconds >= COMPILING:
-        if method != "numba" and _import_problem("numba"):
-            # It would be imported now. numpy takes its place, now that it is known to be broken.
-            return plan_for(
-                shape,
-                dtype,
-                kernels,
-                method,
-                workers,
-                exact=exact,
-                pictures=pictures,
-                form=form,
-                decimations=decimations,
-                besides=besides,
-            )
-        often = ", once" if seconds < COMPILING_EACH_TIME else "; there is no place to keep them"
+        loaded = {word: predicted[word] - waits[word] / pictures for word in routes}
+        if chosen != "numba" and loaded.get("numba", math.inf) < predicted[chosen]:
+            reason += "; loading numba's loops would take longer than it could save"
+    if compiles:
+        often = ", once" if wait < COMPILING_EACH_TIME else "; there is no place to keep them"
         reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"
     return Plan(
         method=chosen,
-        seconds=predicted[chosen],
         predicted=predicted,
         reason=reason,
         kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
         kernel_shape=several[0].shape,
         decimations=decimations,
-        **plan,
+        **route._replace(seconds=predicted[chosen])._asdict(),
+    )
+
+
+def _is_there(word: Method) -> bool:
+    package = PRESETS[word].package
+    return package is None or is_installed(package)
+
+
+def _wait(route: Route, task: Task) -> float:
+    """Predict the seconds until a route's loop is loaded."""
+    dtype = route.accumulator if task.as_floats else task.dtype.name
+    return loading(route.loop, route.accumulator, _entry_of(route.form, task), dtype)
+
+
+def _entry_of(form: Form, task: Task) -> str:
+    """Name the compiled loop that kernels run in, or the first of those."""
+    if form == "decimated":
+        return "thin"
+    if form == "dense":
+        return "correlate"
+    if task.is_magnitude:
+        return "magnitude"
+    row = task.kernels[0].factors[0][1]
+    return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
+
+
+def _seconds(route: Route, task: Task, besides: float) -> float:
+    """Predict the seconds that a picture takes, its loop loaded."""
+    samples = math.prod(task.size)
+    size_bytes = samples * task.dtype.itemsize
+    return route.seconds + picture_cost(
+        route.executor, route.workers, size_bytes, samples * besides
     )
 
 
@@ -297,115 +336,45 @@ def _taps_in_a_row(kernel: Kernel, form: Form) -> int:
     return kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
 
 
-# Workers for each core. More than one are of no use, but harmless; of 10,000 that were asked for,
-# `tiled` started 750 processes for 6 megapixels on 2 cores, and took 26 s; 2 take 0.6 s.
-_MOST_A_CORE = 16
-
-
-def worker_count(workers: int | None) -> int:
-    """Return how many cores to use: those asked for, within reason, or all this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-        os.cpu_count() or 1
-    )  # fmt: skip
-    return cores if workers is None else min(count(workers, "workers"), _MOST_A_CORE * cores)
-
-
-_broken: set[str] = set()  # packages that are there, and could not be imported
-
-
-@cache
-def _installed(word: Method) -> bool:
-    package = PRESETS[word].package
-    return package is None or (package not in _broken and find_spec(package) is not None)
-
-
-def _import_problem(package: str) -> str:
-    """Import a package that is needed now, and say why it cannot be."""
-    try:
-        import_module(package)
-    except Exception as error:  # a package may raise what it likes
-        _broken.add(package)
-        _installed.cache_clear()
-        return f"cannot be imported ({reason_of(error)})"
-    return ""
-
-
-def check_import(method: Method) -> None:
-    """Raise `ConvcliError` if the package of a method is broken, where it is certainly needed."""
-    package = PRESETS[method].package if method != "auto" else None
-    needed = package == "pathos" or (package == "numba" and not machine_code.is_any_kept())
-    if package and needed and (problem := _import_problem(package)):
-        raise ConvcliError(
-            f"method {method!r} needs the package {package}, which {problem}; choose another method"
-        )
-
-
-def check_method(method: Method) -> None:
-    """Raise `ConvcliError` for a word that is unknown, or whose package is not installed."""
-    if method not in METHODS:
-        raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
-    if method != "auto" and not _installed(method):
-        package = PRESETS[method].package
-        raise ConvcliError(
-            f"method {method!r} needs the package {package}, which is not installed; "
-            f"pip install {package}, or choose another method"
-        )
-
-
-def _preset_plan(
-    word: Method,
-    size: tuple[int, int, int],
-    dtype: DTypeLike,
-    kernels: tuple[Kernel, ...],
-    cores: int,
-    exact: bool,
-    pictures: int,
-    form: Form | None,
-) -> tuple[dict[str, Any], float]:
+def _route(word: Method, task: Task) -> Route:
     """Complete a preset for a picture, and predict its seconds."""
+    if task.decimations:
+        return _decimated_route(word, task, task.decimations)
     loop, executor = _loop_of(word)
-    kernel = kernels[0]
-    tile = _tile_size(loop, size, kernel.shape, cores)
-    factors = kernel.cheap_factors
-    if form is None:
-        # Whatever the number of workers: each form has rounding of its own.
-        whole = _tile_size(loop, size, kernel.shape, 1)
-        dense = dense_cost(loop, size, kernels, whole)
-        fewer = factors and separable_cost(loop, size, kernels, whole) < dense
-        form = "separable" if fewer else "dense"
+    size, kernels, cores = task.size, task.kernels, task.cores
+    shape = kernels[0].shape
+    form = task.form or _cheaper_form(loop, task)
+    tile = tile_size(loop, size, shape, cores)
     cost_of = separable_cost if form == "separable" else dense_cost
     nanoseconds = cost_of(loop, size, kernels, tile)
-    accumulator = "float64" if exact else accumulator_for(dtype, kernels, form)
-
-    workers = cores
     if executor == "processes":
-        regions = _cut(size, kernel.shape, cores)
+        regions, workers = cut(size, shape, cores), cores
         tile = (min(tile[0], regions[0]), min(tile[1], regions[1]))
     else:
-        regions = tile
-        workers = min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
-    cost = COSTS[loop]
+        regions, workers = tile, min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
     speed = _speed(loop, workers)
     if loop == "overlap_add":
-        accumulator = "float64"
-        saved = nanoseconds * (cost.float64 - 1) * 1e-9 / speed
-        if np.dtype(dtype) == np.uint8 and not exact and form == "dense" and _has_scipy():
-            worth_it = importing_scipy() / pictures < saved
-            if worth_it and _float32_transforms_serve(kernels):
-                accumulator = "float32"
+        saved = nanoseconds * (COSTS[loop].float64 - 1) * 1e-9 / speed
+        accumulator = "float32" if form == "dense" and _in_float32(task, saved) else "float64"
+    else:
+        accumulator = "float64" if task.exact else accumulator_for(task.dtype, kernels, form)
     if accumulator == "float64":
-        nanoseconds *= cost.float64
-    plan: dict[str, Any] = {
-        "loop": loop,
-        "form": form,
-        "rank": len(factors or ()),
-        "executor": executor,
-        "workers": workers,
-        "regions": regions,
-        "tile": tile,
-        "accumulator": accumulator,
-    }
-    return plan, nanoseconds * 1e-9 / speed
+        nanoseconds *= COSTS[loop].float64
+    rank = len(kernels[0].cheap_factors or ())
+    seconds = nanoseconds * 1e-9 / speed
+    return Route(loop, form, rank, executor, workers, regions, tile, accumulator, seconds)
+
+
+def _cheaper_form(loop: str, task: Task) -> Form:
+    """Choose for the picture as one: each form rounds in its own way, whatever the workers."""
+    kernel = task.kernels[0]
+    if kernel.cheap_factors is None:
+        return "dense"
+    whole = tile_size(loop, task.size, kernel.shape, 1)
+    separable, dense = (
+        f(loop, task.size, task.kernels, whole) for f in (separable_cost, dense_cost)
+    )
+    return "separable" if separable < dense else "dense"
 
 
 def _speed(loop: str, workers: int) -> float:
@@ -416,130 +385,45 @@ def _speed(loop: str, workers: int) -> float:
 def _loop_of(word: Method) -> tuple[str, Executor]:
     """Return a preset's loop and executor; without numba its place is taken by numpy."""
     loop, executor, _ = PRESETS[word]
-    missing = loop == "direct_numba" and not _installed("numba")
+    missing = loop == "direct_numba" and not is_installed("numba")
     return "direct_numpy" if missing else loop, executor
 
 
-# Rows of a region in steps of the grid: its halo is about 22 of them.
+# Rows of a region in steps of the grid: its halo is about 22 of them. 24 MP and a sigma of 8 took
+# 42 ms by 32 steps, 26.9 by 64, 26.0 by 128, 27.2 by 256, which take twice the memory.
 _DECIMATED_STEPS = 128
 
 
-def _decimated_plan(
-    word: Method,
-    size: tuple[int, int, int],
-    decimations: Decimations,
-    cores: int,
-) -> tuple[dict[str, Any], float]:
+def _decimated_route(word: Method, task: Task, decimations: Decimations) -> Route:
     """Complete a preset for a wide Gaussian, and predict its seconds."""
     loop, executor = _loop_of(word)
     if loop == "overlap_add":
         loop = "direct_numpy"  # a dozen weights to the grid and back: nothing to transform
     along_y, _ = decimations
-    height, width, channels = size
-    # Regions begin on the grid, and four of its lines are summed together (`_FOUR`).
-    unit = _FOUR * along_y.step
-    each = -(-height // cores)
-    rows = min(_DECIMATED_STEPS // _FOUR, -(-each // unit)) * unit
+    height, width, channels = task.size
+    unit = ROWS * along_y.step  # regions begin on the grid
+    each = -(-height // task.cores)
+    rows = min(_DECIMATED_STEPS // ROWS, -(-each // unit)) * unit
     regions = -(-height // rows)
-    workers = min(cores, regions)
+    workers = min(task.cores, regions)
     samples = (height + 2 * along_y.radius * regions) * width * channels
-    plan: dict[str, Any] = {
-        "loop": loop,
-        "form": "decimated",
-        "rank": 1,
-        "executor": executor,
-        "workers": workers,
-        "regions": (min(rows, height), width),
-        "tile": (min(rows, height), width),
-        "accumulator": "float32",
-    }
-    return plan, samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
+    seconds = samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
+    tile = (min(rows, height), width)
+    return Route(loop, "decimated", 1, executor, workers, tile, tile, "float32", seconds)
 
 
 # A separable kernel must be expanded to know, which takes 5 ms for so many weights.
 _MOST_EXPANDED = 2**20
 
 
-def _float32_transforms_serve(kernels: tuple[Kernel, ...]) -> bool:
-    """Whether overlap-add may transform 8-bit samples in float32 with these kernels, dense."""
-    if math.prod(kernels[0].shape) > _MOST_EXPANDED:
+def _in_float32(task: Task, saved: float) -> bool:
+    """Whether overlap-add transforms in float32: where it may, and saves more than scipy takes."""
+    if task.dtype != np.uint8 or task.exact or not is_installed("scipy"):
+        return False
+    if importing_scipy() / task.pictures >= saved:
+        return False
+    if math.prod(task.kernels[0].shape) > _MOST_EXPANDED:
         return False
     from convcli.loops.overlap_add import float32_serves
 
-    return all(float32_serves(*whole_numbers(kernel.weights)) for kernel in kernels)
-
-
-@cache
-def _has_scipy() -> bool:
-    return find_spec("scipy") is not None
-
-
-# A tile is 64 rows, or more where the picture is narrow. numpy keeps three arrays of a tile's
-# size, which should fit the second-level cache: 64 rows of 1536 float32 samples are 400 kB.
-# numba keeps only pieces of rows, so its tiles are strips of the picture's whole width, and taller:
-# 24 MP with 9 taps took 7.1 ms by 64 rows, 5.8 by 256.
-_TILE_ROWS = 64
-_STRIP_ROWS = 256
-_TILE_SAMPLES = 1536
-_LEAST_COLUMNS = 256
-# A strip's window takes as many rows as the kernel has: of one row of 89 million pixels and a
-# kernel of 17 that were 3.4 GB.
-_LONGEST_ROW = 1 << 20
-
-
-def _tile_size(
-    loop: str, size: tuple[int, int, int], kernel: tuple[int, int], cores: int
-) -> tuple[int, int]:
-    """Choose the rows and columns that go through a loop at a time."""
-    height, width, channels = size
-    if loop == "overlap_add":
-        rows, columns = _tile_of_blocks(size, kernel, cores)
-    else:
-        # Three times as long as the kernel, or most of a window would be halo.
-        longest = _TILE_SAMPLES if loop == "direct_numpy" else _LONGEST_ROW
-        columns = min(max(longest // channels, kernel[1]), width)
-        least = _STRIP_ROWS if loop == "direct_numba" else _TILE_ROWS
-        rows = max(least, 3 * kernel[0], _TILE_ROWS * _TILE_SAMPLES // (columns * channels))
-        # Every core gets some: of the rows, or where there are too few of the columns.
-        rows = min(rows, max(-(-height // cores), min(height, _TILE_ROWS)))
-        pieces = -(-height // rows)
-        if pieces < cores:
-            columns = min(columns, max(-(-width * pieces // cores), kernel[1], _LEAST_COLUMNS))
-    rows, columns = (-(-n // _FOUR) * _FOUR for n in (rows, columns))
-    return min(rows, height), min(columns, width)
-
-
-def _tile_of_blocks(
-    size: tuple[int, int, int], kernel: tuple[int, int], cores: int
-) -> tuple[int, int]:
-    """Cut a picture for overlap-add into equal pieces, some for every core, with the least halo.
-
-    Two megapixels keep several cores busy to the end and memory low. Pieces of 16 times the
-    kernel on each axis have a halo of an eighth, and may be twice as large for that; below
-    twice the kernel the halo would be most of the work.
-    """
-    height, width, _ = size
-    pixels, taps = height * width, math.prod(kernel)
-    area = max(2**21, min(256 * taps, 2**22), 4 * taps)
-    pieces = cores * -(-pixels // (cores * area))
-    pieces = max(1, min(pieces, pixels // max(128**2, 4 * taps)))
-    cuts = [
-        (-(-height // rows), -(-width // (pieces // rows)))
-        for rows in range(1, pieces + 1)
-        if pieces % rows == 0
-    ]
-    return min(cuts, key=lambda cut: (cut[0] + kernel[0] - 1) * (cut[1] + kernel[1] - 1))
-
-
-def _cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tuple[int, int]:
-    """Cut a picture into pieces for processes, along the axis that wastes least.
-
-    A piece is as long as the picture's length over `pieces`, rounded up, and its halo comes
-    on top; the axis on which the largest such window is smaller divides best.
-    """
-    height, width, _ = size
-    tall = min(-(-height // (pieces * _FOUR)) * _FOUR, height)
-    wide = min(-(-width // (pieces * _FOUR)) * _FOUR, width)
-    by_rows = (tall + kernel[0] - 1) * (width + kernel[1] - 1)
-    by_columns = (height + kernel[0] - 1) * (wide + kernel[1] - 1)
-    return (tall, width) if by_rows <= by_columns else (height, wide)
+    return all(float32_serves(*whole_numbers(kernel.weights)) for kernel in task.kernels)

@@ -19,7 +19,7 @@ from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.execute import Region, RegionFilter, region_filter
+from convcli.execute import Region, RegionFilter, prepare
 from convcli.planning import Plan
 from convcli.recipe import Recipe
 from convcli.types import OnProgress, Pixels
@@ -57,7 +57,7 @@ def run_in_processes(
     ConvcliError
         If a worker dies or fails, or there is no room for the pictures.
     """
-    filter_region = region_filter(plan, recipe, source.shape[2])
+    filter_region = prepare(plan, recipe, source.shape[2])
     # Compile (or load) the loops here, so that forked workers have them already.
     filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
     pixels = _shared(source.nbytes)
@@ -223,7 +223,7 @@ def _attach(
     # What fails is returned; what a pool says when its parent was killed is of no use.
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     try:
-        filter_region = region_filter(plan, recipe, source_shape[2])
+        filter_region = prepare(plan, recipe, source_shape[2])
         pixels = _view(source, source_shape, source_dtype)
         _prepared = filter_region, pixels, _view(out, out_shape, recipe.out_dtype)
     except BaseException as error:

@@ -60,6 +60,11 @@ class Recipe:
     decimations: Decimations | None = None
 
     @property
+    def is_magnitude(self) -> bool:
+        """Whether it is the magnitude of two derivatives, which loops may make in one pass."""
+        return self.combine is magnitude
+
+    @property
     def is_plain_sum(self) -> bool:
         """Whether a loop's sum is the result itself, so that it may round it."""
         return self.combine is None and self.colour.is_plain

@@ -13,11 +13,13 @@ from convcli.words import Alpha, Border, Method
 if TYPE_CHECKING:
     from convcli.planning import Plan
 
-Pixels = NDArray[np.uint8 | np.uint16 | np.float32 | np.float64] | NDArray[Any]
-"""A picture, ``(H, W)`` or ``(H, W, C)``; inside convcli always ``(H, W, C)``."""
+# Which dtypes are taken is checked when a picture comes in; to the type checker they are any.
+Pixels = NDArray[Any]
+"""A picture of uint8, uint16, float32 or float64: ``(H, W)`` or ``(H, W, C)`` as it is read and
+given back, ``(H, W, C)`` from `convcli.convolution.apply` down to the loops."""
 
-Floats = NDArray[np.float32] | NDArray[np.float64] | NDArray[Any]
-"""An accumulator: float32 or float64."""
+Floats = NDArray[np.floating[Any]]
+"""Weights and sums: float32 or float64."""
 
 OnProgress = Callable[[int, int], None]
 """Called with (regions done, regions in all), from the thread that asked for the work."""
@@ -73,3 +75,20 @@ class Options(TypedDict, total=False):
     scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Plan], None] | None
+
+
+DEFAULTS: Options = {
+    "border": "reflect",
+    "border_value": 0.0,
+    "method": "auto",
+    "workers": None,
+    "alpha": "straight",
+    "linear": False,
+    "exact": False,
+    "out_dtype": None,
+    "pictures": 1,
+    "scratch": False,
+    "on_progress": None,
+    "on_plan": None,
+}
+"""What holds for an option that is not given."""

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from convcli import planning
+from convcli import methods
 from convcli.cli.program import main
 from convcli.loops import overlap_add
 from tests.terminals import seen
@@ -149,6 +149,6 @@ def transforms(request, monkeypatch):
     if request.param == "scipy":
         pytest.importorskip("scipy.fft")
     else:
-        monkeypatch.setattr(planning, "_has_scipy", lambda: False)
+        monkeypatch.setattr(methods, "_broken", {"scipy"})
         monkeypatch.setattr(overlap_add, "_scipy_fft", lambda: None)
     return request.param

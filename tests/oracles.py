@@ -1,4 +1,4 @@
-"""Two independent meanings of a convolution: four nested loops, and scipy.ndimage in float64."""
+"""Independent meanings of a convolution: four nested loops, scipy.ndimage, and sparse sums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
+
+from convcli.decimation import Decimations
 
 # Who calls which border what; numpy.pad is the judge of the loops, scipy of everything.
 NUMPY_PAD = {
@@ -48,6 +50,26 @@ def scipy_convolve(
     function = scipy.ndimage.correlate if correlate else scipy.ndimage.convolve
     weights = kernel if image.ndim == 2 else kernel[:, :, np.newaxis]
     return function(image.astype(np.float64), weights.astype(float), mode=border, cval=value)
+
+
+def sparse_sums(decimations: Decimations, image: NDArray[Any], border: str) -> NDArray[np.float64]:
+    """Blur (H, W, C) by way of a coarser grid: all but its points are zeroed in between.
+
+    First the narrow sums; what is left of them is summed by the wide weights, in pixels.
+    """
+    reach = [axis.radius for axis in decimations]
+    result = np.pad(image.astype(float), [(n, n) for n in reach] + [(0, 0)], NUMPY_PAD[border])
+    for along, axis in enumerate(decimations):
+        narrow = scipy.ndimage.correlate1d(result, axis.narrow, axis=along, mode="constant")
+        sparse = np.zeros_like(narrow)
+        grid = [slice(None)] * 3
+        grid[along] = slice(axis.radius % axis.step, None, axis.step)
+        sparse[tuple(grid)] = narrow[tuple(grid)]
+        # What a pixel takes from each pixel around it, from the farthest on: first the last place
+        # between two grid points, which is nearest to the next one.
+        wide = np.append(0.0, axis.wide[::-1].T)
+        result = scipy.ndimage.correlate1d(sparse, wide, axis=along, mode="constant")
+    return result[reach[0] : -reach[0], reach[1] : -reach[1]]
 
 
 def rounded(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:

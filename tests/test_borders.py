@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.borders import SOURCES, check, first_needed, window, window_dtype
+from convcli.borders import INDEX_OF, check, first_needed, window, window_dtype
 from convcli.words import BORDERS
 from tests.oracles import NUMPY_PAD
 
@@ -107,7 +107,7 @@ def test_a_constant_matters_to_its_own_border_alone(border):
 
 
 def test_every_word_has_a_row_in_the_table():
-    assert set(SOURCES) == set(BORDERS) == set(NUMPY_PAD)
+    assert set(INDEX_OF) == set(BORDERS) == set(NUMPY_PAD)
 
 
 def test_an_unknown_border_is_named():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import convcli
+from convcli.types import DEFAULTS, Options
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
 
@@ -312,12 +313,22 @@ def test_one_pixel_of_alpha_changes_nothing_far_away(border, kernel):
         np.testing.assert_array_equal(whole[:4], convcli.convolve(pierced, kernel, **options)[:4])
 
 
+def test_every_option_has_a_default():
+    assert set(DEFAULTS) == set(Options.__annotations__)
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [((0, 5), "uint8", [[1]]), ((5,), "uint8", [[1]]), ((5, 5), "uint8", [[1]], "cuda")],
+    [
+        ((0, 5), "uint8", [[1]]),
+        ((5,), "uint8", [[1]]),
+        ((5, 5), "int32", [[1]]),
+        ((5, 5), "pixels", [[1]]),
+        ((5, 5), "uint8", [[1]], "cuda"),
+    ],
 )
 def test_planning_the_impossible_is_refused(arguments):
-    with pytest.raises(convcli.ConvcliError):
+    with pytest.raises(convcli.ConvcliError, match=r"shape is|dtype is|unknown method"):
         convcli.plan(*arguments)
 
 

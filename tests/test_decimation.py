@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage import data
 
 import convcli
+from convcli import decimation
 from convcli.decimation import LEAST_SIGMA, decimations
 
 SIGMAS = [LEAST_SIGMA, 8, 11.3, 20, 47.7]
@@ -168,3 +169,14 @@ def test_the_kernel_cut_at_4_sigma_gives_nearly_the_same(name, sigma):
     blurred = convcli.blur(image, sigma, method="numba")
     assert np.abs(blurred - cut).max() <= 1
     assert (blurred != cut).mean() <= 0.01
+
+
+def test_the_error_of_a_sigma_is_computed_once(monkeypatch):
+    """It takes 1 s for a sigma of 3000, and both axes and every picture may ask for it."""
+    calls = []
+    gaussian = decimation._gaussian
+    monkeypatch.setattr(decimation, "_gaussian", lambda *a: calls.append(a) or gaussian(*a))
+    errors = {axis.error for _ in range(2) for axis in decimations((321.5, 321.5))}
+    assert len(errors) == 1
+    step = decimations((321.5, 321.5))[0].step
+    assert len(calls) <= 1 + step + step // 2 + 1

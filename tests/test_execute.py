@@ -15,7 +15,8 @@ import pytest
 import convcli
 from convcli import convolution, execute, padded, processes
 from convcli.loops import LOOPS
-from convcli.planning import PRESETS, plan_for
+from convcli.methods import PRESETS
+from convcli.planning import plan_for
 from convcli.words import BORDERS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
@@ -80,7 +81,7 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
         return filter_region
 
-    monkeypatch.setattr(execute, "region_filter", failing)
+    monkeypatch.setattr(execute, "prepare", failing)
     monkeypatch.setattr(
         convolution, "plan_for",
         lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200), executor="threads", workers=2),
@@ -92,7 +93,7 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
 def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     done = []
-    real = execute.region_filter
+    real = execute.prepare
 
     def counting(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -107,7 +108,7 @@ def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     def stop(_done, _total):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execute, "region_filter", counting)
+    monkeypatch.setattr(execute, "prepare", counting)
     monkeypatch.setattr(
         convolution, "plan_for", lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200))
     )
@@ -200,7 +201,7 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
 def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
     monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
-    real = execute.region_filter
+    real = execute.prepare
 
     def late(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -213,7 +214,7 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
 
     image = padded_image(3000, 50)
     wanted = convcli.blur(np.ascontiguousarray(image), sigma, method="numba")
-    monkeypatch.setattr(execute, "region_filter", late)
+    monkeypatch.setattr(execute, "prepare", late)
     got = convcli.blur(image, sigma, method="numba", scratch=True)
     np.testing.assert_array_equal(got, wanted)
     assert not padded.buffer_of(image)[:500].any()  # something was given back

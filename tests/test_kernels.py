@@ -266,6 +266,22 @@ SEVERAL = [
 ]
 
 
+@pytest.mark.parametrize("kernel", [*map(named_kernel, NAMED), *SEVERAL], ids=lambda k: k.name)
+def test_nothing_of_a_kernel_can_be_written_to(kernel):
+    """A named kernel's vectors serve the whole process, and weights and factors must agree."""
+    others = [kernel.flipped, kernel.scaled(2), kernel.dilated(2)]
+    for each in (kernel, *others, *(other.flipped for other in others)):
+        for array in (each.weights, np.asarray(each), *sum(each.factors, ())):
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
+def test_a_kernel_leaves_the_array_it_was_made_from_as_it_was():
+    weights = np.ones((3, 3))
+    kernel_from(weights)
+    weights[0, 0] = 2
+
+
 @pytest.mark.parametrize("kernel", SEVERAL, ids=lambda kernel: kernel.name)
 class TestChanged:
     def test_flipped_turns_both_axes(self, kernel):

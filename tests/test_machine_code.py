@@ -74,6 +74,29 @@ def test_two_runs_at_once_keep_one_whole_object(tmp_path):
     assert run(tmp_path)[0] == ["21", "False"]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (np.full((40, 50), 7, np.uint16), ["--linear"]),
+        (np.full((40, 50, 3), 7, np.uint8), ["--linear", "--exact"]),
+        (np.full((40, 50, 4), 7, np.uint8), ["--alpha", "weight", "--exact"]),
+        (np.full((40, 50), 7, np.uint8), ["--border", "constant", "--border-value", "0.5"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_second_run_of_the_program_finds_what_the_first_compiled(
+    pixels, options, tmp_path, monkeypatch, program, picture_file
+):
+    """Under the dtype that the loop gets: light and weighted colours are floats."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = str(picture_file("a.png", pixels))
+    command = ["blur", path, "--sigma", "1", "-m", "numba", "--explain", "-f", *options]
+    first, second = program(*command), program(*command)
+    assert (first.status, second.status) == (0, 0)
+    assert "compiled first" in first.err
+    assert "compiled first" not in second.err
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF half", b"x" * 5000], ids=len)
 def test_a_damaged_object_is_compiled_anew(damage, tmp_path):
     run(tmp_path)

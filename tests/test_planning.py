@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import costs, planning
+from convcli import convolution, costs, methods, planning, tiles
 from convcli.errors import ConvcliError
 from convcli.kernel import kernel_from
 from convcli.kernels import box_kernel, gaussian_kernel, log_kernel
-from convcli.planning import PRESETS, plan_for
+from convcli.loops import direct_numba
+from convcli.methods import PRESETS
+from convcli.planning import plan_for
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
+ENTRIES = ("correlate", "separable", "separable_long", "magnitude", "thin", "blur_rows",
+           "interpolate")  # fmt: skip
 
 
 def plan_of(work, **options):
@@ -48,8 +52,8 @@ def test_separable_where_that_is_cheaper(method):
         assert plan_for((100, 100), "uint8", DENSE, method, form=form).form == form
 
 
-def slow_numba(plan, dtype, kernels):
-    return 0.3 * (plan["loop"] == "direct_numba")
+def slow_numba(loop, *_):
+    return 0.3 * (loop == "direct_numba")
 
 
 def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones(monkeypatch):
@@ -164,7 +168,7 @@ def test_wide_boxes_are_for_compiled_loops_and_not_for_transforms(monkeypatch):
 @pytest.mark.parametrize("side", [(1, 1), (31, 31), (127, 3), (900, 901)], ids=str)
 @pytest.mark.parametrize("cores", [1, 2, 7])
 def test_tiles_of_blocks_are_pieces_of_the_picture(size, side, cores):
-    rows, columns = planning._tile_of_blocks(size, side, cores)
+    rows, columns = tiles.tile_of_blocks(size, side, cores)
     assert 1 <= rows <= size[0]
     assert 1 <= columns <= size[1]
     if size[0] > 1000:
@@ -188,18 +192,16 @@ def test_tiles_are_cut_along_the_axis_that_divides_best(size, kernel, regions):
 
 @pytest.mark.parametrize("missing", ["numba", "pathos"])
 def test_what_is_not_installed_is_left_out_or_named(missing, monkeypatch):
-    found = planning.find_spec
-    monkeypatch.setattr(
-        planning, "find_spec", lambda name: None if name == missing else found(name)
-    )
-    planning._installed.cache_clear()
+    found = methods.find_spec
+    monkeypatch.setattr(methods, "find_spec", lambda name: None if name == missing else found(name))
+    methods._is_found.cache_clear()
     try:
         method = {"numba": "numba", "pathos": "tiled"}[missing]
         with pytest.raises(ConvcliError, match=f"needs the package {missing}.*pip install"):
             plan_for((9, 9), "uint8", DENSE, method)
         assert method not in plan_for((9, 9), "uint8", DENSE).predicted
     finally:
-        planning._installed.cache_clear()
+        methods._is_found.cache_clear()
 
 
 @pytest.mark.parametrize("method", ["auto", "tiled"])
@@ -207,21 +209,18 @@ def test_numba_that_is_broken_is_done_without(method, monkeypatch):
     def broken(_name):
         raise RuntimeError("needs another numpy")
 
-    monkeypatch.setattr(planning, "_broken", set())
-    monkeypatch.setattr(planning, "import_module", broken)
+    monkeypatch.setattr(methods, "_broken", set())
+    monkeypatch.setattr(methods, "import_module", broken)
     monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: False)
     monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
     monkeypatch.setattr(costs.machine_code, "is_any_kept", lambda: False)
-    try:
-        # So many pictures that compiling would be worth while.
-        plan = plan_for((4000, 6000), "uint8", gaussian_kernel(3.0), method, pictures=1000)
-        assert plan.loop in ("direct_numpy", "overlap_add")
-        assert "numba" not in plan.predicted
-        planning._broken.clear()
-        with pytest.raises(ConvcliError, match=r"which cannot be imported .*another numpy"):
-            planning.check_import("numba")
-    finally:
-        planning._installed.cache_clear()
+    # So many pictures that compiling would be worth while.
+    plan = plan_for((4000, 6000), "uint8", gaussian_kernel(3.0), method, pictures=1000)
+    assert plan.loop in ("direct_numpy", "overlap_add")
+    assert "numba" not in plan.predicted
+    methods._broken.clear()
+    with pytest.raises(ConvcliError, match=r"which cannot be imported .*another numpy"):
+        methods.check_import("numba")
 
 
 def test_printing_a_plan_says_what_why_and_what_else():
@@ -234,14 +233,14 @@ def test_printing_a_plan_says_what_why_and_what_else():
 
 
 def test_workers_default_to_every_core_of_this_process():
-    assert planning.worker_count(None) >= 1
-    assert planning.worker_count(7) == 7
+    assert methods.worker_count(None) >= 1
+    assert methods.worker_count(7) == 7
 
 
 @pytest.mark.parametrize("method", WORDS)
 def test_ten_thousand_workers_are_not_started(method):
-    most = 16 * planning.worker_count(None)
-    assert planning.worker_count(10_000) == most
+    most = 16 * methods.worker_count(None)
+    assert methods.worker_count(10_000) == most
     plan = plan_for((4000, 6000, 3), "uint8", DENSE, method, 10_000)
     assert plan.workers <= most
 
@@ -298,9 +297,52 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     plan_for((900, 900), "uint8", gaussian_kernel(3), "numba")
     plan_for((900, 900), "float32", gaussian_kernel(12), "numba")
     plan_for((900, 900), "uint16", DENSE, "numba", form="dense")
-    plan_for((900, 900), "uint8", sobel, "numba", form="separable")
+    plan_for((900, 900), "uint8", sobel, "numba", is_magnitude=True)
     assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
             ("magnitude", "uint8")} <= set(asked)  # fmt: skip
+
+
+LOOKED_UP = {
+    "blur": {},
+    "light": {"linear": True},
+    "float64 light": {"linear": True, "exact": True},
+    "weighted": {"alpha": "weight"},
+    "kept alpha": {"alpha": "keep"},
+    "a constant that is no sample": {"border": "constant", "border_value": 0.5},
+    "a sample": {"border": "constant", "border_value": 1},
+}
+WORK = {
+    "blur": partial(convcli.blur, sigma=2),
+    "wide blur": partial(convcli.blur, sigma=12),
+    "edge": convcli.edge,
+    "angle": partial(convcli.edge, show="angle"),
+    "dense": partial(convcli.convolve, kernel=np.eye(3) + 1),
+    "two kernels": partial(
+        convolution.apply, kernels=[gaussian_kernel(3)] * 2, combine=lambda _centre, a, b: a + b
+    ),
+    "far apart": partial(convcli.convolve, kernel=gaussian_kernel(2).dilated(4)),
+}
+
+
+@pytest.mark.parametrize("options", LOOKED_UP.values(), ids=LOOKED_UP)
+@pytest.mark.parametrize("work", WORK.values(), ids=WORK)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_the_loop_that_is_asked_for_is_the_one_that_runs(work, dtype, options, monkeypatch):
+    """Another one would be said to be compiled first, each time; auto would import numba."""
+    image = np.random.default_rng(0).random((300, 400, 4))
+    image = (image * (255 if dtype.startswith("u") else 1)).astype(dtype)
+    asked, ran = [], []
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: asked.append(what) or True)
+    for name in ENTRIES:
+
+        def entry(samples, *_, name=name):
+            ran.append((name, samples.dtype.name))
+
+        monkeypatch.setattr(direct_numba, f"_{name}", entry)
+    with np.errstate(all="ignore"):  # nothing is computed
+        work(image, method="numba", workers=1, **options)
+    assert asked
+    assert set(asked) == {ran[0]}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -321,7 +363,7 @@ def test_narrow_pictures_and_wide_kernels_are_summed_exactly_enough(dtype):
 
 
 def test_more_workers_than_cores_are_not_believed_in():
-    few = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", planning.worker_count(None))
+    few = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", methods.worker_count(None))
     many = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", 1000)
     assert many.seconds >= few.seconds
 
@@ -336,5 +378,5 @@ def test_very_long_rows_are_cut(channels):
 def test_where_long_rows_are_cut_makes_no_difference(monkeypatch):
     image = np.random.default_rng(0).integers(0, 256, (40, 900, 3), dtype=np.uint8)
     whole = convcli.blur(image, 2.0, method="numba")
-    monkeypatch.setattr(planning, "_LONGEST_ROW", 300)
+    monkeypatch.setattr(tiles, "_LONGEST_ROW", 300)
     np.testing.assert_array_equal(convcli.blur(image, 2.0, method="numba"), whole)

@@ -16,7 +16,7 @@ from multiprocess import active_children, heap
 
 import convcli
 from convcli import processes
-from convcli.execute import region_filter
+from convcli.execute import prepare
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(3, 3))
@@ -134,10 +134,10 @@ def test_whatever_a_worker_raises_is_said(error, reason, where, monkeypatch):
     def prepared(*arguments):
         if where == "while it starts":
             fail()
-        filter_region = region_filter(*arguments)
+        filter_region = prepare(*arguments)
         return lambda *region: fail() or filter_region(*region)
 
-    monkeypatch.setattr(processes, "region_filter", prepared)
+    monkeypatch.setattr(processes, "prepare", prepared)
     with pytest.raises(convcli.ConvcliError, match=f"worker process failed: {reason}"):
         convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
 

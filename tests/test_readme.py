@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,14 @@ def test_every_method_and_border_is_explained(word):
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
 def test_links_lead_somewhere(path):
     assert (README.parent / path).exists()
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`([\w/]+\.\w+)`", section("How it works"))))
+)
+def test_what_it_says_of_the_code_is_there(name):
+    if name.endswith(".py"):
+        assert list((README.parent / "convcli").rglob(name))
+    else:
+        module, function = name.split(".")
+        assert hasattr(import_module(f"convcli.{module}"), function)

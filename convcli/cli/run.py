@@ -66,7 +66,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     from convcli.attempt import Filter
     from convcli.borders import check_value
     from convcli.cli.preview import Preview
-    from convcli.planning import check_import, check_method, worker_count
+    from convcli.methods import check_import, check_method, worker_count
     from convcli.types import Options
 
     check_method(shared.method)

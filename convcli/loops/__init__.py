@@ -16,7 +16,7 @@ out
 It may have another, ``separable_correlator(column, row, divisor)``, for both passes of a
 separable kernel in one go; `two_pass` serves the loops that have none. And a third,
 ``gaussian_blurrer(decimations, accumulator)``, for wide Gaussians of 8-bit samples on a coarser
-grid, which returns ``blur(picture, lines, widen, out)``; `by_sparse_sums` serves the others::
+grid, which returns ``blur(picture, lines, widen, out)``::
 
     lines          which rows of the picture make up the window, halo and border included
     widen(rows)    puts the halo on the left and right beside any rows as long as the picture's
@@ -34,7 +34,6 @@ and may run on any piece of a picture, in any thread or process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from typing import NamedTuple
 
@@ -42,7 +41,6 @@ import numpy as np
 
 from convcli.borders import Index
 from convcli.decimation import Decimations
-from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
 Correlate = Callable[[Pixels, Pixels], None]
@@ -57,7 +55,7 @@ class Loop(NamedTuple):
 
     correlator: Callable[[Floats, float], Correlate]
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
-    gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur]
+    gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float], Correlate] | None
     kernel_shape: tuple[int, int] | None
 
@@ -88,12 +86,10 @@ def load(name: str) -> Loop:
         passes = module.correlator(column, 1.0), module.correlator(row, divisor)
         return two_pass(*passes, row.size, column.dtype)
 
-    separable = getattr(module, "separable_correlator", by_passes)
-    by_sums = partial(by_sparse_sums, separable)
     return Loop(
         module.correlator,
-        separable,
-        getattr(module, "gaussian_blurrer", by_sums),
+        getattr(module, "separable_correlator", by_passes),
+        getattr(module, "gaussian_blurrer", None),
         getattr(module, "magnitude_correlator", None),
         getattr(module, "kernel_shape", None),
     )
@@ -127,34 +123,3 @@ def two_pass(
         along_x(between, out)
 
     return correlate
-
-
-def by_sparse_sums(
-    separable: Callable[[Floats, Floats, float], Correlate],
-    decimations: Decimations,
-    accumulator: np.dtype[np.floating],
-) -> Blur:
-    """Decimate by definition: the narrow sums, all but the grid's points zeroed, the wide sums."""
-    along_y, along_x = decimations
-
-    def both(column: Floats, row: Floats) -> Correlate:
-        column, row = column.astype(accumulator), row.astype(accumulator)
-        return separable(column[:, np.newaxis], row[np.newaxis, :], 1.0)
-
-    narrow = both(along_y.narrow, along_x.narrow)
-    wide = both(along_y.wide_in_pixels, along_x.wide_in_pixels)
-
-    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
-        window = widen(picture[lines])
-        reach = [2 * (a.narrow.size // 2) for a in decimations]
-        shape = window.shape[0] - reach[0], window.shape[1] - reach[1], out.shape[2]
-        narrowed = np.empty(shape, accumulator)
-        narrow(window, narrowed)
-        sparse = np.zeros_like(narrowed)
-        grid = np.s_[:: along_y.step, :: along_x.step]
-        sparse[grid] = narrowed[grid]
-        total = np.empty(out.shape, accumulator)
-        wide(sparse, total)
-        store(total, out)
-
-    return blur

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from convcli.borders import Index
 from convcli.decimation import Decimations
-from convcli.kernel import Kernel
+from convcli.layout import CHUNK, LONG_ROW, ROWS, TAPS
 from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
 from convcli.machine_code import function
 from convcli.recipe import magnitude
@@ -24,30 +23,11 @@ _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
 
-# Samples of a row that are worked on at a time: what is kept of them, a row of sums here,
-# four rows of columns and one of sums there, fits the first-level cache (48 kB).
-CHUNK = 2048
-
-# From here on the sums of a row, too, are made four at a time. On Zen 5 a blur with 25 taps
-# gains nothing from it, one with 65 a fifth.
-_LONG_ROW = 40
 # Less of a longer piece is halo, which counts for more there: 161 taps, 80 ms by 2048, 76 by this.
 _LONG_CHUNK = 4096
 
 # The same for sums of a dozen rows of floats: 512 samples of each are 26 kB.
 _NARROW_CHUNK = 512
-
-# As in `convcli.inner_loops`, which is not imported for them: it imports numba.
-_ROWS = 4
-_TAPS = 8
-
-
-def entry_of(form: str, kernels: Sequence[Kernel]) -> str:
-    """Name the compiled loop that kernels run in, or the first of those."""
-    if form == "separable" and len(kernels) > 1:
-        return "magnitude"
-    length = "separable" if kernels[0].shape[1] < _LONG_ROW else "separable_long"
-    return {"decimated": "thin", "dense": "correlate", "separable": length}[form]
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
@@ -87,8 +67,8 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
         columns = np.arange(len(table)) * stride
-        if values.size < _LONG_ROW:
-            four = _scratch((_ROWS, CHUNK + reach), scale.dtype)
+        if values.size < LONG_ROW:
+            four = _scratch((ROWS, CHUNK + reach), scale.dtype)
             total = _scratch((CHUNK,), scale.dtype)
             rows = where * channels
             _separable(
@@ -96,13 +76,13 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
                 _rows(out),
             )  # fmt: skip
             return
-        four = _scratch((_ROWS, max(_LONG_CHUNK, _ROWS * channels) + reach), scale.dtype)
-        phases = _scratch((_ROWS, four.shape[1] // _ROWS + len(row_table) * channels), scale.dtype)
+        four = _scratch((ROWS, max(_LONG_CHUNK, ROWS * channels) + reach), scale.dtype)
+        phases = _scratch((ROWS, four.shape[1] // ROWS + len(row_table) * channels), scale.dtype)
         phases[...] = 0  # what no pixel fills is multiplied by zeros, and must not be a NaN
         length = phases.shape[1]
-        sums = _scratch((_ROWS, four.shape[1] // _ROWS + channels), scale.dtype)
+        sums = _scratch((ROWS, four.shape[1] // ROWS + channels), scale.dtype)
         taps = np.arange(len(row_table))
-        rows = taps % _ROWS * length + taps // _ROWS * channels
+        rows = taps % ROWS * length + taps // ROWS * channels
         _separable_long(
             window.reshape(-1), stride, columns, table, channels, rows, row_table, scale, four,
             phases.reshape(-1), length, sums, _rows(out),
@@ -152,7 +132,7 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, channels = out.shape
         points = (height - 1) // step_y + along_y.wide.shape[1]
-        thinned = np.empty((-(-points // _ROWS) * _ROWS, *picture.shape[1:]), accumulator)
+        thinned = np.empty((-(-points // ROWS) * ROWS, *picture.shape[1:]), accumulator)
         # The halo is one step longer above, and on the left, than what the first output needs.
         # Below it the table holds zeros, and any line will do.
         starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
@@ -172,7 +152,7 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
             _rows(rows), channels, step_x, offsets, narrow, back_offsets, wide, phases, length,
             total, back_phases, width * channels,
         )  # fmt: skip
-        four = _scratch((_ROWS, _NARROW_CHUNK), accumulator)
+        four = _scratch((ROWS, _NARROW_CHUNK), accumulator)
         stride = rows.shape[1] * channels
         _interpolate(
             rows.reshape(-1), stride, np.arange(back.shape[1]) * stride, step_y, back,
@@ -200,17 +180,17 @@ def _rows(out: Pixels) -> Pixels:
 def _four_places(wide: Floats) -> Floats:
     """Lay the weights of four places between grid points beside each other, zeros below."""
     step, points = wide.shape
-    rows = 4 + -(-max(points - 4, 0) // _TAPS) * _TAPS
-    tables = np.zeros((step // _ROWS, rows, _ROWS), wide.dtype)
-    tables[:, :points] = wide.reshape(-1, _ROWS, points).transpose(0, 2, 1)
+    rows = 4 + -(-max(points - 4, 0) // TAPS) * TAPS
+    tables = np.zeros((step // ROWS, rows, ROWS), wide.dtype)
+    tables[:, :points] = wide.reshape(-1, ROWS, points).transpose(0, 2, 1)
     return tables
 
 
 def _shifted(taps: Floats, step: int = 1) -> Floats:
     """Lay taps out for outputs 0, 1, 2, 3, `step` lines apart, zeros around them."""
     # Four rows, and then eight at a time.
-    rows = 4 + -(-(taps.size + (_ROWS - 1) * step - 4) // _TAPS) * _TAPS
-    table = np.zeros((rows, _ROWS), taps.dtype)
-    for output in range(_ROWS):
+    rows = 4 + -(-(taps.size + (ROWS - 1) * step - 4) // TAPS) * TAPS
+    table = np.zeros((rows, ROWS), taps.dtype)
+    for output in range(ROWS):
         table[output * step : output * step + taps.size, output] = taps
     return table

@@ -149,7 +149,7 @@ def _scipy_fft() -> Any:
     """Import scipy's transforms when they are first needed; None where they are not there."""
     try:
         import scipy.fft
-    except ImportError:
+    except Exception:  # a package that is broken may raise what it likes
         return None
     return scipy.fft
 

@@ -15,7 +15,8 @@ from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
 from convcli.kernel import Kernel
 from convcli.loops import load
-from convcli.planning import PRESETS, Form, Plan, plan_for
+from convcli.methods import PRESETS
+from convcli.planning import Form, Plan, plan_for
 from convcli.racing import peers
 from convcli.recipe import Recipe, halo_of
 from convcli.types import Pixels
@@ -76,7 +77,7 @@ def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
         combine=None,
         out_dtype=picture.dtype,
     )
-    return execute.run(plan, recipe, picture, None)
+    return execute.filter_picture(plan, recipe, picture, None)
 
 
 def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pixels:

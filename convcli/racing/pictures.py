@@ -33,8 +33,8 @@ def made(height: int, width: int) -> Pixels:
 
 def sized(picture: Pixels, height: int, width: int) -> Pixels:
     """Cut a picture to a size, from its upper left; where it is too small it is mirrored on."""
-    rows = borders.SOURCES["reflect"](np.arange(height), picture.shape[0])
-    columns = borders.SOURCES["reflect"](np.arange(width), picture.shape[1])
+    rows = borders.INDEX_OF["reflect"](np.arange(height), picture.shape[0])
+    columns = borders.INDEX_OF["reflect"](np.arange(width), picture.shape[1])
     return np.ascontiguousarray(picture[rows][:, columns])
 
 
