@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -549,6 +550,42 @@ def test_a_resolution_that_is_no_number_is_left_out(pixels, stated):
     image = Image.fromarray(pixels)
     image.info["dpi"] = (stated, stated)  # as Pillow reads it off a TIFF of any type
     assert metadata.metadata_of(image, image, "RGB") == ({}, [])
+
+
+def test_a_jpeg_is_encoded_into_memory_with_a_number(pixels, monkeypatch):
+    """Without a number Pillow keeps every other thread from running meanwhile."""
+    numbers, save = [], Image.Image.save
+    monkeypatch.setattr(
+        Image.Image, "save", lambda self, file, *a, **b: numbers.append(file.fileno()) or save(
+            self, file, *a, **b
+        ),
+    )  # fmt: skip
+    content = written(Picture(pixels, "RGB", "PNG"), "JPEG")
+    assert len(numbers) == 1
+    assert opened(content).size == (64, 48)
+
+
+def test_a_jpeg_is_the_same_where_memory_has_no_numbers(pixels, monkeypatch):
+    expected = written(Picture(pixels, "RGB", "PNG"), "JPEG")
+    monkeypatch.delattr(os, "memfd_create")
+    assert written(Picture(pixels, "RGB", "PNG"), "JPEG") == expected
+
+
+@pytest.mark.parametrize("begun", [b"", b"x", b"begun"])
+def test_a_jpeg_for_whose_end_there_was_no_memory_is_encoded_again(
+    pixels, tmp_path, monkeypatch, begun
+):
+    """Pillow takes a write that was cut short for a whole one."""
+    expected = written(Picture(pixels, "RGB", "PNG"), "JPEG")
+    save = Image.Image.save
+
+    def cut(self, file, *arguments, **settings):
+        monkeypatch.setattr(Image.Image, "save", save)
+        file.write(begun)
+
+    monkeypatch.setattr(Image.Image, "save", cut)
+    write(Picture(pixels, "RGB", "PNG"), tmp_path / "a.jpg", "JPEG")
+    assert (tmp_path / "a.jpg").read_bytes() == expected
 
 
 @pytest.mark.parametrize("to_file", [True, False])
