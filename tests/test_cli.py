@@ -23,6 +23,7 @@ from convcli import image
 from convcli.cli.progress import Bar
 from convcli.image import read
 from convcli.kernel import kernel_from
+from tests.signals import attended
 from tests.terminals import seen, visible
 
 COMMANDS = {
@@ -802,15 +803,14 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, ste
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background jobs ignore Ctrl-C, and so may this process.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+        preexec_fn=attended,
     )
     with process:
         try:
             assert process.stdout.readline() == "begun\n"
             start = time.monotonic()
             process.send_signal(number)
-            said = process.stderr.read()
+            _, said = process.communicate(timeout=60)
         finally:
             process.kill()  # or a failure would wait for it to filter for hours
     assert process.returncode == -number

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.signals import attended
 from tests.terminals import seen
 
 BLUR = ("blur", "--sigma", "1", "-m", "numpy")
@@ -46,8 +47,7 @@ def start(*argv, patch="", **settings):
     return subprocess.Popen(
         [sys.executable, "-c", RUN.replace("{patch}", patch), *map(str, argv)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | settings,
-        # A shell's background jobs ignore Ctrl-C, and so may this process.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+        preexec_fn=attended,
     )
 
 
