@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -102,7 +102,7 @@ def outcome_of(job: Job, filter_: Filter, options: Options, take: Callable[[int]
         height, width = picture.pixels.shape[:2]
         if filter_.look:
             filter_.look(picture)
-        result = replace(work.filtered(picture, 0), later=work.later(picture.later))
+        result = replace(work.filtered(picture, 0), later=work.later())
         del picture  # encoding needs its memory
         if filter_.look:
             filter_.look(result)
@@ -111,6 +111,8 @@ def outcome_of(job: Job, filter_: Filter, options: Options, take: Callable[[int]
         raise  # nobody reads standard output any more, and nothing else is of use
     except Exception as error:  # decoders raise what they like; one bad file is one outcome
         return Outcome(job, "failed", work.doing + reason_of(error), error)
+    finally:
+        work.close()
     return Outcome(
         job,
         "written" if filter_.write else "shown",
@@ -137,6 +139,7 @@ class _Work:
         self.pixels, self.frames = 0, 1
         self.doing = ""  # with which the reason begins, should it fail
         self.is_ahead = job in filter_.begun
+        self.following: Iterator[Picture] = iter(())
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the picture, or wait for it, if that was begun."""
@@ -147,6 +150,7 @@ class _Work:
             source = self.job.source or sys.stdin.buffer.read()
             with self.clock.at("read"):
                 picture = self.filter_.read(source, self.job.format, on_decode=take)
+        self.following = iter(picture.later)
         if self.filter_.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
@@ -163,14 +167,13 @@ class _Work:
         with self.clock.at("filter"):
             return frame.with_pixels(self.filter_.verb(frame.pixels, **options))
 
-    def later(self, frames: Iterable[Picture]) -> Iterator[Picture]:
+    def later(self) -> Iterator[Picture]:
         """Filter the frames after the first, while what was written of them is encoded."""
         writing = self.doing
-        following = iter(frames)
         for number in range(1, self.frames):
             self.doing = f"in frame {number + 1} of {self.frames}: "
             with self.clock.at("read"):
-                frame = next(following)
+                frame = next(self.following)
             yield self.filtered(frame, number)
             self.doing = writing
 
@@ -191,6 +194,11 @@ class _Work:
             return self.filter_.write(
                 result, target or sys.stdout.buffer, format_name, workers=workers
             )
+
+    def close(self) -> None:
+        """Close the file, which frames that nobody asked for would keep open."""
+        if isinstance(self.following, Generator):
+            self.following.close()
 
     def stages(self) -> tuple[Stage, ...]:
         """Return what each stage was predicted to take, and took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
@@ -204,6 +205,10 @@ def plan(
         For a shape, dtype, kernel, method or number of workers that cannot be worked with, or a
         method that is not installed.
     """
+    try:
+        shape = tuple(map(operator.index, shape))
+    except TypeError:
+        raise ConvcliError(f"shape is {shape!r}; it must be whole numbers") from None
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ConvcliError(
             f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"

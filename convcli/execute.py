@@ -69,13 +69,18 @@ def _window_bytes(plan: Plan, recipe: Recipe, source: Pixels) -> int:
     A window has the picture's samples, and between two passes sums of its columns.
     """
     height, width, channels = source.shape
-    above, below, left, right = recipe.halo
-    if recipe.decimations:  # which reach less far
-        above, left = (along.radius for along in recipe.decimations)
-        below, right = above, left
-    rows, columns = min(plan.tile[0], height), min(plan.tile[1], width) + left + right
-    sample = source.itemsize * (rows + above + below) + np.dtype(plan.accumulator).itemsize * rows
-    return int(sample * columns * channels)
+    rows, columns = min(plan.tile[0], height), min(plan.tile[1], width)
+    sums = np.dtype(plan.accumulator).itemsize
+    if recipe.decimations:  # sums of the grid's rows alone
+        along_y, along_x = recipe.decimations
+        points = rows // along_y.step + along_y.wide.shape[1]
+        window = rows + 2 * along_y.radius if recipe.border == "constant" else 0
+        samples = sums * points * (columns + 2 * along_x.radius) + source.itemsize * window * width
+    else:
+        above, below, left, right = recipe.halo
+        window = source.itemsize * (rows + above + below)
+        samples = (window + sums * rows) * (columns + left + right)
+    return int(samples * channels)
 
 
 def run_in_threads(

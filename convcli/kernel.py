@@ -40,7 +40,7 @@ class Kernel:
 
     Make one with `kernel_from` or a function of `convcli.kernels`. A separable kernel, such as
     a Gaussian, is kept as its factors and expanded only where somebody asks for `weights`.
-    All its arrays are read-only: the named kernels share theirs.
+    All its arrays are made read-only: the named kernels share theirs.
     """
 
     name: str
@@ -94,6 +94,10 @@ class Kernel:
 
     def sum(self) -> float:
         """Sum of the weights: 1 keeps brightness, 0 marks a derivative."""
+        return self._sum
+
+    @cached_property
+    def _sum(self) -> float:
         if self.given_weights is not None:
             return math.fsum(self.given_weights.ravel())
         return math.fsum(math.fsum(c) * math.fsum(r) for c, r in self.factors)

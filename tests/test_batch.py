@@ -364,6 +364,37 @@ def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
         list(run(jobs[:1], Filter(interrupted, {}), 1))
 
 
+@pytest.fixture
+def pages(tmp_path, photo):
+    """A job of a TIFF of five pages with metadata, which are filtered while it is written."""
+    first, *others = (Image.fromarray(photo[top : top + 30, :40]) for top in range(5))
+    first.save(tmp_path / "in.tif", save_all=True, append_images=others, dpi=(300, 300))
+    return Job(tmp_path / "in.tif", tmp_path / "out.tif", "TIFF")
+
+
+def on_page_2(error):
+    begun = []
+
+    def verb(pixels, **_):
+        begun.append(1)
+        if len(begun) == 2:
+            raise error
+        return pixels
+
+    return verb
+
+
+def test_what_a_filter_raises_in_a_later_page_is_not_the_metadatas_fault(pages):
+    (outcome,) = run([pages], Filter(on_page_2(RuntimeError("no threads")), {}), 1)
+    assert outcome.reason == "in frame 2 of 5: RuntimeError: no threads"
+
+
+def test_ctrl_c_in_a_later_page_is_not_its_failure(pages):
+    outcomes = run([pages], Filter(on_page_2(batch._StoppedError()), {}), 1)
+    (outcome,) = outcomes
+    assert isinstance(outcome.error, batch._StoppedError)
+
+
 def test_a_reader_that_went_away_is_not_the_pictures_failure(jobs):
     def gone(pixels, **options):
         raise BrokenPipeError

@@ -57,6 +57,7 @@ def folder(tmp_path, monkeypatch):
         (["--csv", "there.png", "-f"], "--csv 'there.png': the file's name must end in .csv"),
         (["--report", "a.pdf"], "--report 'a.pdf': the file's name must end in .html or .htm"),
         (["there.csv", "-f", "--csv", "there.csv"], "is named twice"),
+        (["-k", "there.csv", "-f", "--csv", "there.csv"], "is named twice"),
         (["--plot", "a.gif"], "'a.gif': the name of a plot ends in .png, .svg or .pdf"),
         (["--plot", "-"], "--plot needs a file"),
         (["--report", "there.html"], "exists; -f replaces it"),

@@ -211,6 +211,7 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
     picture_file("opaque.png", np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)]))
     (tmp_path / "text.png").write_text("no picture\n")
     (tmp_path / "dir").mkdir()
+    (tmp_path / "dangling.png").symlink_to("gone.png")
     for name, levels in (("two.gif", [40]), ("three.gif", [40, 80]), ("other.gif", [44])):
         first = Image.new("L", (8, 8))
         more = [Image.new("L", (8, 8), level) for level in levels]
@@ -281,6 +282,7 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
         (("-", "a.png"), "standard input: is empty"),
         (("-", "-"), r"standard input \('-'\) is one picture, and two are compared"),
         (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; -f replaces it"),
+        (("a.png", "near.png", "-o", "dangling.png"), "'dangling.png' exists; -f replaces it"),
         (("a.png", "near.png", "-fo", "a.png"), "'a.png' is one of the two that are compared"),
         (("a.png", "near.png", "-fo", "dir/../near.png"), "is one of the two that are compared"),
         (("a.png", "near.png", "-o", "d.psd"), "the suffix '.psd' is no format"),

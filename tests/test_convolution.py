@@ -322,6 +322,7 @@ def test_every_option_has_a_default():
     [
         ((0, 5), "uint8", [[1]]),
         ((5,), "uint8", [[1]]),
+        ((5.5, 5), "uint8", [[1]]),
         ((5, 5), "int32", [[1]]),
         ((5, 5), "pixels", [[1]]),
         ((5, 5), "uint8", [[1]], "cuda"),
@@ -330,6 +331,11 @@ def test_every_option_has_a_default():
 def test_planning_the_impossible_is_refused(arguments):
     with pytest.raises(convcli.ConvcliError, match=r"shape is|dtype is|unknown method"):
         convcli.plan(*arguments)
+
+
+def test_a_shape_may_be_of_numpys_numbers():
+    shape = np.array([1000, 800])
+    assert convcli.plan(shape, "uint8", [[1]]) == convcli.plan((1000, 800), "uint8", [[1]])
 
 
 @pytest.mark.parametrize("method", THREADED)

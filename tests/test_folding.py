@@ -49,6 +49,12 @@ def test_others_stay_as_they_are():
     assert folded(kernels, halo, (4, 3), "reflect") == (kernels, halo)
 
 
+def test_a_blur_by_way_of_a_grid_is_called_as_it_was_asked_for():
+    plans = []
+    convcli.blur(np.zeros((5, 5), np.uint8), 50.0, on_plan=plans.append)
+    assert plans[0].kernel == "gaussian 401 x 401"
+
+
 def test_a_plan_tells_of_it():
     plan = convcli.plan((48, 64), "uint8", gaussian_kernel(5000))
     assert "gaussian 40001 x 40001 folded to 97 x 129" in str(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import struct
 import warnings
@@ -856,7 +857,12 @@ def test_a_damaged_png_is_refused(encoded):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is PostScript, wh"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is SVG, which is not read; convert it to"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is HEIC, which is not read; convert it to one"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1miafheix", "is HEIC, which is not read"),
+        (b"<?xml version='1.0'?>\n<!-- drawn -->\n<svg width='9'/>", "is SVG, which is not read"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "is camera raw, which is not read"),
+        (b"FUJIFILMCCD-RAW 0201FF383501", "is camera raw, which is not read"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is JPEG 2000, which is not read"),
+        (b"%PDF-1.7\n", "is PDF, which is not read"),
         (b"\xff\x0a\xfa\x7f", "is JPEG XL, which is not read"),
         (b"8BPS\0\1" + bytes(20), "is PSD, which is not read"),
         (b"\x89PNG\r\n\x1a\n", "is truncated"),
@@ -1047,12 +1053,18 @@ def raw_below_a_preview():
     return content.getvalue()
 
 
+def small_tiff(before, after=b"", more=()):
+    """A grey TIFF of 4 x 2 pixels, with something between its header and its tags."""
+    tags = [(256, 4, 1, 4), (257, 4, 1, 2), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1),
+            (273, 4, 1, 8 if not after else 8 + len(before) + 6 + 12 * 9), (277, 4, 1, 1),
+            (278, 4, 1, 2), (279, 4, 1, 8), *more]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    head = b"II*\0" + struct.pack("<I", 8 + len(before)) + before
+    return head + struct.pack("<H", len(tags)) + entries + bytes(4) + after
+
+
 def raw_of_canon():
-    """A grey TIFF of 4 x 2 pixels, with Canon's mark after its header."""
-    tags = {256: 4, 257: 2, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: 2, 279: 8}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-    head = b"II*\0" + struct.pack("<I", 24) + b"CR\2\0" + bytes(4 + 8)
-    return head + struct.pack("<H", len(tags)) + entries + bytes(4)
+    return small_tiff(b"CR\2\0" + bytes(4), after=bytes(8))
 
 
 @pytest.mark.parametrize("made", [raw_below_a_preview, raw_of_canon])
@@ -1064,6 +1076,29 @@ def test_the_preview_in_camera_raw_is_not_taken_for_the_picture(tmp_path, made):
     for source in (path, path.read_bytes()):
         with pytest.raises(ConvcliError, match="is camera raw, of which only the preview"):
             read(source)
+
+
+def pyramid(**settings):
+    content = io.BytesIO()
+    with tifffile.TiffWriter(content) as file:
+        file.write(np.zeros((60, 80, 3), np.uint8), photometric="rgb", **settings)
+        if "subifds" in settings:
+            file.write(np.zeros((30, 40, 3), np.uint8), photometric="rgb", subfiletype=1)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        small_tiff(b"CRabcdef"),  # its samples
+        pyramid(subifds=1),
+        pyramid(subfiletype=1),
+        *(small_tiff(bytes(8), more=[(254, kind, 1, 1)]) for kind in (1, 2, 7)),
+    ],
+    ids=itertools.count(),
+)
+def test_what_only_resembles_camera_raw_is_read(content):
+    assert read(content).mode in ("L", "RGB")
 
 
 @pytest.mark.parametrize("lossless", [True, False])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import convcli
 from convcli import ConvcliError, memory
 
 MB = 1_000_000
@@ -63,6 +65,15 @@ def test_a_limit_on_address_space_counts():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True True\n"
+
+
+def test_a_wide_blur_by_way_of_a_grid_needs_the_grids_rows_alone(told):
+    """Its halo is 32,802 rows and columns on each side, which are never there at once."""
+    (told / "meminfo").write_text("MemAvailable: 4000 kB\n")
+    image = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
+    assert convcli.blur(image, 5000.0).std() < 1
+    with pytest.raises(ConvcliError, match=r"needs about 7\.4 MB"):  # with a window of all rows
+        convcli.blur(image, 5000.0, border="constant")
 
 
 def test_a_picture_that_does_not_fit_is_refused_before_it_is_decoded(picture_file, told):

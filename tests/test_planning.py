@@ -118,6 +118,17 @@ def test_transforms_are_float32_where_they_may_and_can_be(
     assert plan.accumulator == (accumulator if transforms == "scipy" else "float64")
 
 
+def test_levels_that_come_as_floats_are_not_transformed_in_float32(monkeypatch):
+    monkeypatch.setattr(planning, "importing_scipy", lambda: 0.0)
+    pytest.importorskip("scipy.fft")
+    kernel = DENSE.scaled(1 / DENSE.l1_norm)
+    sums = [
+        plan_for((2000, 2000), "uint8", kernel, "fft", as_floats=light).accumulator
+        for light in (False, True)
+    ]
+    assert sums == ["float32", "float64"]
+
+
 def test_scipy_is_imported_only_where_it_saves_more_than_that_takes(monkeypatch):
     monkeypatch.delitem(sys.modules, "scipy.fft", raising=False)
     kernel = DENSE.scaled(1 / DENSE.l1_norm)

@@ -106,7 +106,7 @@ def command(
     positive(budget, "--budget")
     outputs = {"--csv": csv, "--json": json, "--plot": plot, "--report": report}
     files = {option: name for option, name in outputs.items() if name is not None}
-    _check_outputs(files, input, overwrite)
+    _check_outputs(files, (input, kernel), overwrite)
 
     from convcli.errors import ConvcliError
     from convcli.racing.contenders import chosen
@@ -130,7 +130,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -> None:
+def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwrite: bool) -> None:
     """Refuse what cannot be written before the race, which takes a while."""
     from convcli.cli.files import check_new, is_same
     from convcli.errors import ConvcliError, shown
@@ -147,7 +147,7 @@ def _check_outputs(files: dict[str, str], source: str | None, overwrite: bool) -
                 raise ConvcliError(f"{option} needs a file, not '-'")
             continue
         others = [other for key, other in files.items() if key != option]
-        if any(is_same(path, other) for other in (*others, source or "-")):
+        if any(is_same(path, other) for other in (*others, *filter(None, inputs))):
             raise ConvcliError(f"{shown(name)} is named twice")
         if path.is_dir() or not path.parent.is_dir():
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")

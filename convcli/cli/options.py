@@ -58,7 +58,11 @@ class Shared:
     workers: Annotated[
         int | None,
         typer.Option(
-            "-w", "--workers", metavar="N", help="Cores to use in all.  [default: every core]"
+            "-w",
+            "--workers",
+            metavar="N",
+            help="Cores to use in all, at most 16 times as many as there are.  "
+            "[default: every core]",
         ),
     ] = None
     border: Annotated[

@@ -36,6 +36,10 @@ _WHITE_IS_ZERO, _SIGNED = 0, 2
 # smaller version of the picture, which stands in a page below that page.
 _SMALLER = 1
 
+# How a CR2 begins: a TIFF whose first page is described at byte 16, and between the two Canon's
+# mark and version. (Any other TIFF may have samples there.)
+_CANON = b"II*\0\x10\0\0\0CR\2\0"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -75,14 +79,14 @@ def format_of(image: Image.Image) -> str:
 def is_preview(image: Image.Image, begins: bytes) -> bool:
     """Say whether this is camera raw, of which there is but a preview that can be read.
 
-    `begins` are the first bytes of the file: Canon's have a mark of their own.
+    `begins` are the first bytes of the file, of which Canon's are always the same.
     """
     if image.format != "TIFF":
         return False
     tags = image.tag_v2  # type: ignore[attr-defined]
-    return begins[8:10] == b"CR" or bool(
-        tags.get(Tag.NewSubfileType, 0) & _SMALLER and Tag.SubIFDs in tags
-    )
+    kind = tags.get(Tag.NewSubfileType)
+    is_smaller = isinstance(kind, int) and bool(kind & _SMALLER)
+    return begins.startswith(_CANON) or (is_smaller and Tag.SubIFDs in tags)
 
 
 def decoded(image: Image.Image, wanted: Wanted) -> Picture:

@@ -104,7 +104,7 @@ def write(
     except (ConvcliError, OSError, MemoryError):
         raise
     except Exception as error:  # encoders stumble over metadata that decoders took
-        if strip or not picture.metadata:
+        if strip or not picture.metadata or picture.frames > 1:  # which are filtered meanwhile
             raise
         raise ConvcliError(
             f"{reason_of(error)}; --strip, which leaves its metadata out, may help"

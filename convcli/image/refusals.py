@@ -17,17 +17,19 @@ from convcli.formats import FORMATS
 # Bytes below which a decoder that gives up is taken to have run out of memory.
 _SCARCE = 50_000_000
 
+_BEGINNING = 512
+
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
 # How pictures begin that people have and that are never opened, each by its own specification;
-# HEIC's brands are those of ISO/IEC 23008-12.
+# HEIC's brands are those of ISO/IEC 23008-12, of which AVIF shares the others.
 _NOT_READ = {
-    "HEIC": rb"....ftyp(?:hei[cxms]|hev[cx])",
+    "HEIC": rb"....ftyp(?:....){0,12}?(?:hei[cxms]|hev[cx])",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "camera raw": rb"....ftypcrx |FUJIFILMCCD-RAW",
     "PSD": rb"8BPS",
-    "SVG": rb"\s*<svg",
+    "SVG": rb"\s*(?:<[?!].*)?<svg",
     "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",
     "PDF": rb"%PDF",
 }
@@ -41,15 +43,15 @@ def refusals(source: Path | bytes) -> Iterator[None]:
     except ConvcliError:
         raise
     except UnidentifiedImageError:
-        looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
-        if looks_like:
-            raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         known = ", ".join(FORMATS)
         for name, begins in _NOT_READ.items():
             if re.match(begins, beginning(source), re.DOTALL):
                 raise ConvcliError(
                     f"is {name}, which is not read; convert it to one of {known} first"
                 ) from None
+        looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
+        if looks_like:
+            raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         raise ConvcliError(f"is not a picture in a known format ({known})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConvcliError(
@@ -75,8 +77,8 @@ def _begins_as(source: Path | bytes, format_name: str) -> bool:
 
 
 def beginning(source: Path | bytes) -> bytes:
-    """Return the first bytes of a file, enough for its signature."""
+    """Return the first bytes of a file, enough for its signature, and for what precedes an SVG."""
     if isinstance(source, bytes):
-        return source[:16]
+        return source[:_BEGINNING]
     with source.open("rb") as file:
-        return file.read(16)
+        return file.read(_BEGINNING)

@@ -68,6 +68,7 @@ def _plan(word: Method, form: Form, shape: Sequence[int], dtype: DTypeLike, kern
 
 
 def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
+    """Carry a plan out with the kernel as it is: to fold it would be another race."""
     recipe = Recipe(
         kernels=(kernel.flipped,),
         halo=halo_of(kernel.shape, correlate=False),
