@@ -33,6 +33,11 @@ def check_clashes(jobs: list[Job]) -> None:
         if other is not job:
             assert other.source_name is not None
             assert other.target_name is not None
+            if real(other.source_name) == real(job.source_name):
+                raise ConvcliError(
+                    f"{shown(other.source_name)} and {shown(job.source_name)} are one file; "
+                    "name it once"
+                )
             why = "" if real(other.target_name) == place else ", on a disk that ignores case"
             raise ConvcliError(
                 f"{shown(other.source_name)} and {shown(job.source_name)} would both be written to "

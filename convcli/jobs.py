@@ -181,6 +181,13 @@ def _check_folder(output: str) -> None:
         )
 
 
+def _check_parents(target: Path) -> None:
+    """Refuse an output in what is a file: folders are made, but not in place of those."""
+    there = next((folder for folder in target.parents if os.path.lexists(folder)), None)
+    if there and not os.path.isdir(there):
+        raise ConvcliError(f"-o {shown(target)}: {shown(there)} is not a folder")
+
+
 def _piped(request: Request, format_name: str | None) -> Job:
     """Make the job of standard input, which goes to standard output unless -o says otherwise."""
     if request.existing == "in place":
@@ -196,6 +203,7 @@ def _piped(request: Request, format_name: str | None) -> Job:
             "name a file with -o"
         )
     target = Path(request.output)
+    _check_parents(target)
     jobs = [Job(None, request.output, _named_format(target, format_name))]
     _check_existing(jobs, request.existing)
     return jobs[0]
@@ -222,6 +230,7 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
     else:
         target = Path(request.output)
         format_name = _named_format(target, format_name)
+        _check_parents(target)
     problem = ""
     if within is not None:
         place = real(str(target))

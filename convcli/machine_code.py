@@ -281,7 +281,7 @@ def _compile(name: str, signature: Signature) -> bytes:
 
 @cache
 def _say_why_it_takes_long(kept: bool) -> None:
-    later = "later runs need not" if kept else "there is no place to keep them for later runs"
+    later = "later runs of their kind need not" if kept else "there is no place to keep them"
     _log.info("compiling the loops for this processor; %s", later)
 
 

@@ -22,7 +22,7 @@ from convcli.costs import (
 )
 from convcli.decimation import Decimations
 from convcli.kernel import Kernel, whole_numbers
-from convcli.layout import LONG_ROW, ROWS
+from convcli.layout import LONG_ROW, ROWS, TAPS
 from convcli.loops import LOOPS
 from convcli.methods import (
     PRESETS,
@@ -320,20 +320,21 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     they are summed in float64, as float64 samples are. For the others float32 serves as long
     as its rounding stays small against a full sample: each sum errs by about 2**-24 of the
     weights' L1 norm, n of them by about the square root of n as much (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2.8). That takes in every blur, and edges; a kernel
-    with large weights of both signs is summed in float64.
+    Stability of Numerical Algorithms, 2.8). Equal terms, as a disc has them in an even part of a
+    picture, all round to one side: measured, n of them err by up to n / 4 as much, where loops
+    add up `TAPS` before they come to the sum. That takes in every blur, and edges; a kernel with
+    large weights of both signs, or of 2,500 and more, is summed in float64.
     """
     if np.dtype(dtype) not in (np.uint8, np.float32):
         return "float64"
-    error = max(
-        kernel.l1_norm * (4 + math.sqrt(_taps_in_a_row(kernel, form))) for kernel in kernels
-    )
+    error = max(kernel.l1_norm * _roundings(kernel, form) for kernel in kernels)
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
 
 
-def _taps_in_a_row(kernel: Kernel, form: Form) -> int:
-    """Count the products that are summed for a sample."""
-    return kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
+def _roundings(kernel: Kernel, form: Form) -> float:
+    """Say how many times as much as one sum those of a sample err, at random or to one side."""
+    taps = kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
+    return 4 + max(math.sqrt(taps), taps / TAPS / 4)
 
 
 def _route(word: Method, task: Task) -> Route:

@@ -308,7 +308,7 @@ def test_what_the_signs_mean_is_said_where_they_are():
         "eater is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, changes its input",
         "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
         "- not for this kernel: winograd (Winograd's is for 3 x 3; numpy, numba, fft and tiled "
-        "take columns and rows apart, and with -dense any kernel)",
+        "take columns and rows apart, where those are fewer weights, and with -dense any kernel)",
         "1 of 9 were not reached within the budget; --budget gives more",
     ]
     assert list(remarks(RESULTS[2:3])) == []
@@ -380,7 +380,9 @@ def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folde
 def test_where_nobody_can_race_it_says_why(run):
     result = run("bench", "--methods", "winograd", "--kernels", "5", "--sizes", "0.001")
     assert (result.status, result.out) == (2, b"")
-    assert result.message == "convcli: nobody can race: winograd is not for this kernel"
+    assert result.message == (
+        "convcli: nobody can race: winograd is not for this kernel; numpy-dense takes any kernel"
+    )
 
 
 def test_a_picture_of_ones_own_is_raced_in_three_sizes(run, picture_file, photo):

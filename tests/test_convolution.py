@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage import data
 
 import convcli
+from convcli.kernels import disc_kernel
 from convcli.types import DEFAULTS, Options
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
@@ -331,6 +333,30 @@ def test_every_option_has_a_default():
 def test_planning_the_impossible_is_refused(arguments):
     with pytest.raises(convcli.ConvcliError, match=r"shape is|dtype is|unknown method"):
         convcli.plan(*arguments)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("radius", [12, 25, 27, 40])
+@pytest.mark.parametrize("level", [0.7, 254.9, None])
+def test_equal_terms_do_not_round_to_one_side(method, radius, level):
+    """A disc's weights are equal but at its rim, and so are the samples of a white wall."""
+    image = data.camera()[:50, :60].astype(np.float32)
+    if level:
+        image[:] = level
+    disc = disc_kernel(radius)
+    exact = convcli.convolve(image, disc, exact=True, out_dtype="float64")
+    ours = convcli.convolve(image, disc, method=method, out_dtype="float64")
+    assert np.abs(ours - exact).max() <= 5e-6 * image.max()
+
+
+@pytest.mark.parametrize("radius", [12, 25, 27, 42])
+def test_discs_round_a_checkerboard_alike(radius):
+    board = (np.indices((40, 60)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    disc = disc_kernel(radius)
+    exact = convcli.convolve(board, disc, exact=True)
+    for method in THREADED:
+        ours = convcli.convolve(board, disc, method=method)
+        assert np.count_nonzero(ours != exact) <= 0.005 * board.size
 
 
 def test_a_shape_may_be_of_numpys_numbers():

@@ -1037,7 +1037,7 @@ def test_a_fault_of_our_own_is_not_taken_for_a_damaged_picture(picture_file, mon
 
 def test_a_kind_that_cannot_be_read_is_not_called_unknown(tmp_path):
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.eye(4))  # floats of 64 bits
+    tifffile.imwrite(path, np.eye(4, dtype=np.uint8), photometric=32803)  # a colour filter array
     for source in (path, path.read_bytes()):
         with pytest.raises(
             ConvcliError, match="looks like TIFF, but is truncated, damaged or of a"

@@ -120,6 +120,26 @@ def test_raw_planes_of_16_bits_are_read_or_refused(samples, byteorder, there, mo
             read(content)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "channels", "said"),
+    [
+        ("float64", 1, "64-bit floats, 1 a pixel"),
+        ("float16", 1, "16-bit floats, 1 a pixel"),
+        ("float32", 3, "32-bit floats, 3 a pixel"),
+        ("uint64", 1, "64-bit whole numbers, 1 a pixel"),
+        ("complex64", 1, "64-bit complex floats, 1 a pixel"),
+    ],
+)
+@pytest.mark.parametrize(("bigtiff", "byteorder"), [(False, "<"), (False, ">"), (True, "<")])
+def test_samples_that_are_not_read_are_named(dtype, channels, said, bigtiff, byteorder):
+    samples = np.ones((9, 7, channels), dtype).squeeze()
+    content = io.BytesIO()
+    form = "rgb" if channels == 3 else "minisblack"
+    tifffile.imwrite(content, samples, photometric=form, bigtiff=bigtiff, byteorder=byteorder)
+    with pytest.raises(convcli.ConvcliError, match=f"is a TIFF of {said}, which is not read"):
+        read(content.getvalue())
+
+
 def test_a_deep_tiff_that_xmp_turns_is_turned(samples):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:D tiff:Orientation="6"/></x:xmpmeta>'
     got = read(tiff(samples[:20, :30, :3], extratags=[(700, 1, len(xmp), xmp, True)]))

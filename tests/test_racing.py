@@ -93,6 +93,9 @@ def test_the_oracle_allows_what_every_method_owes():
     far = right.copy()
     far[3, 3] -= 2
     assert judge.error(far) == (2.0, False)
+    few = Oracle(right[:3, :3])
+    assert few.error(near[:3, 3:6]) == (1.0, True)  # one of nine
+    assert few.error(near[:3, 2:5]) == (1.0, False)
     floats = Oracle(right.astype(np.float32))
     assert floats.error(floats.right + np.float32(0.0009))[1]
     assert not floats.error(floats.right + np.float32(0.002))[1]

@@ -136,6 +136,11 @@ def _request(shared: Shared, name: str) -> Request:
         chosen.append(("--in-place", "in place"))
     if shared.skip_existing:
         chosen.append(("--skip-existing", "skip"))
+    if {"in place", "skip"} == {word for _, word in chosen}:
+        raise ConvcliError(
+            "--in-place tells nobody which pictures were done, so --skip-existing cannot go on "
+            "from there; write to another folder with -o, where it can"
+        )
     if len(chosen) > 1:
         raise ConvcliError(f"{chosen[0][0]} and {chosen[1][0]} exclude each other")
     if not shared.writes:
@@ -182,7 +187,8 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
         _check_preview(shared, jobs)
     piped = shared.writes and any(job.target is None and not job.problem for job in jobs)
     if (piped or shared.json) and not sys.stdout:
-        raise ConvcliError("standard output is closed; name a file with -o")
+        way = "name a file with -o" if piped else "leave --json out"
+        raise ConvcliError(f"standard output is closed; {way}")
     if piped and not shared.dry_run:
         if shared.json:
             raise ConvcliError("--json and the picture cannot both go to standard output")
@@ -300,7 +306,7 @@ def _report(outcome: Outcome, shared: Shared, bar: Bar, alone: bool) -> None:
 
 
 def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
-    """Print an object on one line; a name that is not text is escaped."""
+    """Print an object on one line."""
     import json
 
     names = {
@@ -331,7 +337,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
 
 
 def _plain(path: os.PathLike[str] | None) -> str:
-    return "-" if path is None else os.fsencode(path).decode("utf-8", "backslashreplace")
+    """Return a path, with lone surrogates for bytes that are no text, as Python names them."""
+    return "-" if path is None else os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def _name(job: Job) -> str:

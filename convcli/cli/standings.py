@@ -125,7 +125,8 @@ def remarks(results: Sequence[Result]) -> Iterator[str]:
     if unfit:
         yield (
             f"- not for this kernel: {', '.join(unfit)} (Winograd's is for 3 x 3; numpy, numba, "
-            "fft and tiled take columns and rows apart, and with -dense any kernel)"
+            "fft and tiled take columns and rows apart, where those are fewer weights, and with "
+            "-dense any kernel)"
         )
     late = sum(r.verdict == "over budget" for r in results)
     if late:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
@@ -50,6 +52,11 @@ def refusals(source: Path | bytes) -> Iterator[None]:
                     f"is {name}, which is not read; convert it to one of {known} first"
                 ) from None
         looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
+        if looks_like == "TIFF" and (samples := _samples_of_tiff(source)):
+            raise ConvcliError(
+                f"is a TIFF of {samples}, which is not read; whole numbers are of 8, 16 or 32 "
+                "bits, floats of 32 and one a pixel"
+            ) from None
         if looks_like:
             raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         raise ConvcliError(f"is not a picture in a known format ({known})") from None
@@ -68,6 +75,26 @@ def refusals(source: Path | bytes) -> Iterator[None]:
         given = error.args[0] if error.args else ""
         said = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
         raise ConvcliError(f"{_UNREADABLE}{said and ': '}{said}") from error
+
+
+def _samples_of_tiff(source: Path | bytes) -> str:
+    """Say what samples a TIFF has, if its tags can be read: Pillow knows it by these."""
+    from PIL import TiffImagePlugin
+
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        try:
+            header = file.read(8)
+            is_big = header[2:3] == b"\x2b"  # 43
+            tags = TiffImagePlugin.ImageFileDirectory_v2(header + file.read(8 if is_big else 0))
+            file.seek(tags.next)
+            tags.load(file)
+            bits, (kind, *_) = tags[Tag.BitsPerSample], tags.get(Tag.SampleFormat, (1,))
+        except Exception:  # it is damaged, in one of many ways
+            return ""
+    words = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floats", 6: "complex floats"}
+    if kind not in words or (kind == 1 and set(bits) <= {1, 8, 16}):
+        return ""
+    return f"{max(bits)}-bit {words[kind]}, {len(bits)} a pixel"
 
 
 def _begins_as(source: Path | bytes, format_name: str) -> bool:

@@ -10,6 +10,11 @@ from convcli.loops import Blur, Correlate, Widen
 from convcli.rounding import store
 from convcli.types import Floats, Pixels
 
+# Terms that are summed before their sum is added to the total. Equal terms, as a disc has them in
+# an even part of a picture, round to the same side again and again: 5,025 of them in one row were
+# off by 6e-5 of their sum in float32, and by 3e-6 so.
+_BLOCK = 32
+
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare the taps that are not 0; see `convcli.loops` for the contract."""
@@ -23,10 +28,14 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         run = width * channels
         total = np.zeros((height, run), weights.dtype)
         term = np.empty_like(total)
-        for i, j, weight in taps:
-            shifted = samples[i : i + height, j * channels : j * channels + run]
-            np.multiply(shifted, weight, out=term)
-            total += term
+        for first in range(0, len(taps), _BLOCK):
+            part = np.zeros_like(total) if first else total
+            for i, j, weight in taps[first : first + _BLOCK]:
+                shifted = samples[i : i + height, j * channels : j * channels + run]
+                np.multiply(shifted, weight, out=term)
+                part += term
+            if first:
+                total += part
         store(total.reshape(out.shape), out, divisor)
 
     return correlate

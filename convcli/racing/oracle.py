@@ -48,8 +48,9 @@ class Oracle(NamedTuple):
         difference = np.abs(result.astype(np.float64) - right)
         largest = float(difference.max())
         if right.dtype.kind == "u":
-            off = int(np.count_nonzero(difference)) / difference.size
-            return largest, largest <= _MOST_LEVELS and off <= _MOST_OFF
+            # One always may: a sample that comes to half a level is nobody's fault.
+            most = max(1.0, _MOST_OFF * difference.size)
+            return largest, largest <= _MOST_LEVELS and int(np.count_nonzero(difference)) <= most
         scale = max(1.0, float(np.abs(right).max()))
         return largest, largest <= _MOST_ERROR * scale
 

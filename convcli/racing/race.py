@@ -218,6 +218,7 @@ def race(
         raise ConvcliError(
             "nobody can race: "
             + "; ".join(f"{name} is {verdict}" for name, verdict in verdicts.items())
+            + "; numpy-dense takes any kernel"
         )
     return Race(
         machine=machine(),
