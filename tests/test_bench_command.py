@@ -315,8 +315,9 @@ def test_what_the_signs_mean_is_said_where_they_are():
     assert list(overviews(RESULTS, (1000, 2000, 9, 9), fancy=False)) == []
 
 
-def test_a_terminal_sees_the_race(run, monkeypatch):
-    """Standard error is redrawn there, and nothing of that is left on standard output."""
+@pytest.fixture
+def redrawn(monkeypatch):
+    """Standard error is a terminal, and redrawn at every change."""
     monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(
@@ -324,6 +325,11 @@ def test_a_terminal_sees_the_race(run, monkeypatch):
     )
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.usefixtures("redrawn")
+def test_a_terminal_sees_the_race(run):
+    """Standard error is redrawn there, and nothing of that is left on standard output."""
     result = run("bench", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK)
     assert result.status == 0
     json.loads(result.out)
@@ -339,6 +345,7 @@ def test_no_word_is_broken_at_the_edge_of_a_terminal(terminal):
     assert all(len(line) <= 50 for line in lines)
 
 
+@pytest.mark.usefixtures("redrawn")
 def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
     def interrupted(image, kernel):
         if kernel.shape == (3, 3) or image.shape[0] == 1:
@@ -346,13 +353,6 @@ def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
         raise SystemExit(9)  # as the handler of signals does, with 128 more, and the process dies
 
     monkeypatch.setitem(CONTENDERS, "last", Contender("peer", "dense", interrupted))
-    monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
-    terminal = SimpleNamespace(isatty=lambda: True)
-    monkeypatch.setattr(
-        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
-    )
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
     argv = ("--sizes", "0.001", "--kernels", "3,5", "--methods", "numpy,last")
     result = run("bench", *argv)
     assert (result.status, result.out) == (9, b"")
