@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 
 import imagecodecs
@@ -138,6 +139,15 @@ def test_samples_that_are_not_read_are_named(dtype, channels, said, bigtiff, byt
     tifffile.imwrite(content, samples, photometric=form, bigtiff=bigtiff, byteorder=byteorder)
     with pytest.raises(convcli.ConvcliError, match=f"is a TIFF of {said}, which is not read"):
         read(content.getvalue())
+
+
+def test_bits_that_are_no_number_are_damage():
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.ones((9, 7)), byteorder="<")
+    text = struct.pack("<HHI", 258, 2, 1) + b"@"
+    damaged = content.getvalue().replace(struct.pack("<HHIB", 258, 3, 1, 64), text)
+    with pytest.raises(convcli.ConvcliError, match="looks like TIFF, but is truncated, damaged"):
+        read(damaged)
 
 
 def test_a_deep_tiff_that_xmp_turns_is_turned(samples):

@@ -88,11 +88,12 @@ def _samples_of_tiff(source: Path | bytes) -> str:
             tags = TiffImagePlugin.ImageFileDirectory_v2(header + file.read(8 if is_big else 0))
             file.seek(tags.next)
             tags.load(file)
-            bits, (kind, *_) = tags[Tag.BitsPerSample], tags.get(Tag.SampleFormat, (1,))
+            bits = [int(each) for each in tags[Tag.BitsPerSample]]
+            kind = int(tags.get(Tag.SampleFormat, (1,))[0])
         except Exception:  # it is damaged, in one of many ways
             return ""
     words = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floats", 6: "complex floats"}
-    if kind not in words or (kind == 1 and set(bits) <= {1, 8, 16}):
+    if not bits or kind not in words or (kind == 1 and set(bits) <= {1, 8, 16}):
         return ""
     return f"{max(bits)}-bit {words[kind]}, {len(bits)} a pixel"
 
