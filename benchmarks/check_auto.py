@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 import convcli
-from convcli import methods
-from convcli.kernel import kernel_from
-from convcli.kernels import box_kernel, motion_kernel
+from convcli.kernels.kernel import kernel_from
+from convcli.kernels.named import box_kernel, motion_kernel
 from convcli.loops import overlap_add
-from convcli.planning import Plan
+from convcli.planning import methods
+from convcli.planning.choice import Plan
 from convcli.types import Pixels
 from convcli.words import Method
 

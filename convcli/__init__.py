@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
-    from convcli.convolution import convolve, plan
-    from convcli.filters import blur, edge, sharpen
-    from convcli.kernels import gaussian_kernel, sobel_kernels
+    from convcli.filtering.convolution import convolve, plan
+    from convcli.filtering.filters import blur, edge, sharpen
+    from convcli.kernels.named import gaussian_kernel, sobel_kernels
 
 __version__ = "0.1.0"
 
@@ -29,13 +29,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "blur": "filters",
-    "edge": "filters",
-    "sharpen": "filters",
-    "convolve": "convolution",
-    "plan": "convolution",
-    "gaussian_kernel": "kernels",
-    "sobel_kernels": "kernels",
+    "blur": "filtering.filters",
+    "edge": "filtering.filters",
+    "sharpen": "filtering.filters",
+    "convolve": "filtering.convolution",
+    "plan": "filtering.convolution",
+    "gaussian_kernel": "kernels.named",
+    "sobel_kernels": "kernels.named",
 }
 
 

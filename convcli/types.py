@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from convcli.words import Alpha, Border, Method
 
 if TYPE_CHECKING:
-    from convcli.planning import Plan
+    from convcli.planning.choice import Plan
 
 # Which dtypes are taken is checked when a picture comes in; to the type checker they are any.
 Pixels = NDArray[Any]
 """A picture of uint8, uint16, float32 or float64: ``(H, W)`` or ``(H, W, C)`` as it is read and
-given back, ``(H, W, C)`` from `convcli.convolution.apply` down to the loops."""
+given back, ``(H, W, C)`` from `convcli.filtering.convolution.apply` down to the loops."""
 
 Floats = NDArray[np.floating[Any]]
 """Weights and sums: float32 or float64."""

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import convcli
-from convcli.kernels import disc_kernel, emboss_kernel, motion_kernel
+from convcli.kernels.named import disc_kernel, emboss_kernel, motion_kernel
 from convcli.types import Pixels
 
 HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ from drawing import COLOURS, scene, show, write
 from matplotlib.patches import Rectangle
 
 import convcli
-from convcli import borders
+from convcli.pixels import borders
 from convcli.types import Pixels
 from convcli.words import BORDERS, Border
 

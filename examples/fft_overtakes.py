@@ -8,7 +8,7 @@ import numpy as np
 from drawing import GREY, curves, milliseconds, scene, write
 
 import convcli
-from convcli.kernel import kernel_from
+from convcli.kernels.kernel import kernel_from
 from convcli.types import Floats
 from convcli.words import Method
 

@@ -6,7 +6,7 @@ from drawing import COLOURS, scene, show, write
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from convcli.kernels import edge_kernels
+from convcli.kernels.named import edge_kernels
 from convcli.types import Floats
 
 PLACE, SIZE, PATCH = (339, 811), 8, 19  # a corner of a window; which patch is marked

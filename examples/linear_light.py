@@ -5,7 +5,7 @@ import numpy as np
 from drawing import scene, show, write
 
 import convcli
-from convcli.kernels import box_kernel, disc_kernel
+from convcli.kernels.named import box_kernel, disc_kernel
 from convcli.types import Pixels
 
 PIECE = np.s_[300:452, 440:740]  # lamps on the jetty, the lighthouse's foot

@@ -7,9 +7,9 @@ import numpy as np
 from drawing import COLOURS, curves, milliseconds, scene, write
 from matplotlib.figure import Figure
 
-from convcli.kernel import Kernel
-from convcli.kernels import gaussian_kernel, named_kernel
-from convcli.loops import load
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.named import gaussian_kernel, named_kernel
+from convcli.loops.contract import load
 
 SHOWN = ("gaussian:3", "box:9", "sobel", "log:2", "disc:6", "motion:15,30")
 RADII = (1, 2, 4, 8, 16, 32)

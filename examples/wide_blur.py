@@ -8,7 +8,7 @@ from drawing import COLOURS, GREY, curves, milliseconds, scene, write
 from numpy.typing import NDArray
 
 import convcli
-from convcli.decimation import Decimation, decimations
+from convcli.loops.decimation import Decimation, decimations
 from convcli.types import Floats
 
 SIGMAS, SHOWN = (1, 2, 3, 5, 8, 15, 30, 60, 120), 15

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from convcli import methods
 from convcli.cli.program import main
 from convcli.loops import overlap_add
+from convcli.planning import methods
 from tests.terminals import seen
 
 

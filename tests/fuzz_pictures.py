@@ -19,7 +19,7 @@ from PIL import Image
 
 import convcli
 from convcli import ConvcliError, image
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 
 # Pictures of many pixels would be slow, and teach nothing more.
 MOST_PIXELS = 1 << 16

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from convcli.decimation import Decimations
+from convcli.loops.decimation import Decimations
 
 # Who calls which border what; numpy.pad is the judge of the loops, scipy of everything.
 NUMPY_PAD = {

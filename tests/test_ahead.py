@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convcli import image
-from convcli.ahead import begin
+from convcli.batch.ahead import begin
 
 
 def test_a_picture_comes_back_as_it_was_read(picture_file):

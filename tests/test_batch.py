@@ -16,10 +16,11 @@ import pytest
 from PIL import Image, ImageCms
 
 import convcli
-from convcli import batch, image, memory
-from convcli.attempt import Filter
-from convcli.batch import run
-from convcli.jobs import Job
+from convcli import image, memory
+from convcli.batch import run as batch
+from convcli.batch.attempt import Filter
+from convcli.batch.run import run
+from convcli.files.jobs import Job
 
 PATIENCE = 10  # seconds that nothing here takes, unless it hangs
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from convcli.cli.standings import overviews, remarks, standings
+from convcli.cli.screen.standings import overviews, remarks, standings
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
@@ -318,10 +318,10 @@ def test_what_the_signs_mean_is_said_where_they_are():
 @pytest.fixture
 def redrawn(monkeypatch):
     """Standard error is a terminal, and redrawn at every change."""
-    monkeypatch.setattr("convcli.cli.bench._REFRESH_SECONDS", 0)
+    monkeypatch.setattr("convcli.cli.commands.bench._REFRESH_SECONDS", 0)
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(
-        "convcli.cli.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
+        "convcli.cli.commands.bench.sys", SimpleNamespace(stderr=terminal, stdout=sys.stdout)
     )
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.borders import INDEX_OF, check, first_needed, window, window_dtype
+from convcli.pixels.borders import INDEX_OF, check, first_needed, window, window_dtype
 from convcli.words import BORDERS
 from tests.oracles import NUMPY_PAD
 

@@ -20,9 +20,9 @@ from PIL import Image
 
 import convcli
 from convcli import image
-from convcli.cli.progress import Bar
+from convcli.cli.screen.progress import Bar
 from convcli.image import read
-from convcli.kernel import kernel_from
+from convcli.kernels.kernel import kernel_from
 from tests.signals import attended
 from tests.terminals import seen, visible
 
@@ -777,7 +777,7 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 
 SLOW = r"""
 import os, sys, time
-import convcli.filters
+import convcli.filtering.filters
 from convcli.cli.program import main
 
 def slow(pixels, **options):
@@ -787,7 +787,7 @@ def slow(pixels, **options):
         time.sleep({step})
     return pixels
 
-convcli.filters.blur = slow
+convcli.filtering.filters.blur = slow
 sys.argv = ["convcli", *sys.argv[1:]]
 main()
 """
@@ -831,7 +831,7 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, ste
 
 EAGER = """
 import sys, threading
-import convcli.cli.progress as progress
+import convcli.cli.screen.progress as progress
 from convcli.cli.program import main
 
 progress._PATIENCE_SECONDS = {patience}
@@ -909,7 +909,7 @@ def test_quiet_shows_no_bar(folder):
 
 
 def test_a_pipe_shows_no_bar(run, folder, monkeypatch):
-    monkeypatch.setattr("convcli.cli.progress._PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("convcli.cli.screen.progress._PATIENCE_SECONDS", 0)
     result = run(*BLUR, "a.png", "b.jpg", "-o", "out/")
     assert result.err == "2 written, 0 failed, 0 skipped\n"
 

@@ -9,8 +9,8 @@ from PIL import Image
 from skimage import data
 
 import convcli
-from convcli.colour import full_scale, luminance
-from convcli.kernels import named_kernel
+from convcli.kernels.named import named_kernel
+from convcli.pixels.colour import full_scale, luminance
 from tests.oracles import assert_same_picture, rounded
 
 DTYPES = ["uint8", "uint16", "float32", "float64"]

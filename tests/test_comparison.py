@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from convcli import comparison
-from convcli.comparison import alike, amplified, compare
-from convcli.formats import FORMATS
-from convcli.image import Picture, read
+from convcli.files.formats import FORMATS
+from convcli.image import Picture, comparison, read
+from convcli.image.comparison import alike, amplified, compare
 from convcli.image.picture import MODES, WITH_ALPHA
 
 

@@ -10,8 +10,8 @@ from scipy import ndimage
 from skimage import data
 
 import convcli
-from convcli import decimation
-from convcli.decimation import LEAST_SIGMA, decimations
+from convcli.loops import decimation
+from convcli.loops.decimation import LEAST_SIGMA, decimations
 
 SIGMAS = [LEAST_SIGMA, 8, 11.3, 20, 47.7]
 METHODS = ["numpy", "numba", "fft"]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import convcli
-from convcli.kernels import edge_kernels
+from convcli.kernels.named import edge_kernels
 from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
 from tests.test_examples import STORIES, story
 from tests.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture

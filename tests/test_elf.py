@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from convcli import elf, inner_loops, machine_code
+from convcli.loops.compiled import elf, inner_loops, machine_code
 
 SIGNATURE = (("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 1), ("float32", 0),
              ("float32", 1), ("uint8", 2))  # fmt: skip

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import convcli
-from convcli.decimation import decimations
+from convcli.loops.decimation import decimations
 from convcli.words import BORDERS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import convolution, execute, padded, processes
-from convcli.loops import LOOPS
-from convcli.methods import PRESETS
-from convcli.planning import plan_for
+from convcli.filtering import convolution
+from convcli.loops.contract import LOOPS
+from convcli.pixels import padded
+from convcli.planning.choice import plan_for
+from convcli.planning.methods import PRESETS
+from convcli.running import execute, processes
 from convcli.words import BORDERS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)

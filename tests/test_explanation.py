@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import attempt, batch
-from convcli.attempt import Filter
-from convcli.costs import reading_cost, writing_cost
-from convcli.decimation import decimations
-from convcli.formats import FORMATS
-from convcli.jobs import Job
-from convcli.kernels import log_kernel, named_kernel
-from convcli.planning import plan_for
+from convcli.batch import attempt
+from convcli.batch import run as batch
+from convcli.batch.attempt import Filter
+from convcli.files.formats import FORMATS
+from convcli.files.jobs import Job
+from convcli.kernels.named import log_kernel, named_kernel
+from convcli.loops.decimation import decimations
+from convcli.planning.choice import plan_for
+from convcli.planning.costs import reading_cost, writing_cost
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_a_batch_that_is_killed_leaves_whole_files_and_nothing_else(folder):
 
 
 WORKER = """
-import convcli.processes as processes, convcli.planning as planning, os, signal, time
+import convcli.running.processes as processes, convcli.planning.choice as planning, os, signal, time
 def filtered(region, fill=processes._fill_region):
     {action}
     return fill(region)
@@ -168,7 +168,7 @@ def test_nothing_is_left_when_all_are_killed(folder):
 
 
 STUCK = """
-import convcli.filters as filters, time
+import convcli.filtering.filters as filters, time
 def stuck(pixels, **options):
     print("begun", flush=True)
     time.sleep(30)
@@ -178,7 +178,7 @@ filters.blur = stuck
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_it_at_once(folder, second):
-    patient = "import convcli.batch as batch, convcli.cli.program as whole\n"
+    patient = "import convcli.batch.run as batch, convcli.cli.program as whole\n"
     patient += "batch._PATIENCE_SECONDS = whole._PATIENCE_SECONDS = 30\n"
     process = start(*BLUR, "-r", "in", "-o", "out", patch=patient + STUCK)
     assert process.stdout.readline() == "begun\n"
@@ -313,7 +313,7 @@ def test_a_small_shared_memory_is_no_sigbus(with_disk, picture_file, photo, kilo
 @pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EROFS"])
 def test_a_disk_without_room_stops_a_batch(folder, number):
     patch = (
-        "import convcli.writing as writing, errno, os\n"
+        "import convcli.files.writing as writing, errno, os\n"
         "count = iter(range(100))\n"
         "def fsync(file, sync=os.fsync):\n"
         f"    if next(count) >= 2: raise OSError(errno.{number}, os.strerror(errno.{number}))\n"
@@ -475,7 +475,7 @@ def test_a_closed_stream_is_not_given_to_a_picture(folder):
     """Else the output would be descriptor 2, and what C libraries say would be written into it."""
     for streams in ("2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
         patch = (
-            "import os, convcli.writing as writing\n"
+            "import os, convcli.files.writing as writing\n"
             "fsync = os.fsync\n"
             "os.fsync = lambda file: (os.write(2, b'chatter'), fsync(file))\n"
         )
@@ -487,7 +487,7 @@ def test_a_closed_stream_is_not_given_to_a_picture(folder):
 
 CHATTER = """
 import os
-import convcli.batch as batch
+import convcli.batch.run as batch
 outcome = batch.outcome_of
 batch.outcome_of = lambda *a: (os.write(2, b"TIFFFillStrip: Read error\\n"), outcome(*a))[1]
 """
@@ -504,7 +504,7 @@ def test_what_c_libraries_say_is_shown_with_debug_alone(folder, debug):
 @pytest.mark.parametrize("settings", [{"COLUMNS": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}])
 def test_a_bar_on_an_odd_terminal(folder, settings):
     ours, theirs = pty.openpty()
-    patch = "import convcli.cli.progress as p; p._PATIENCE_SECONDS = 0"
+    patch = "import convcli.cli.screen.progress as p; p._PATIENCE_SECONDS = 0"
     env = os.environ | {"TERM": "xterm", "COLUMNS": "80"} | settings
     process = start(*BLUR, "-r", "in", "-o", "out", "in/x", patch=patch, stderr=theirs, env=env)
     os.close(theirs)

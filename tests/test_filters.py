@@ -11,9 +11,9 @@ from skimage import data
 
 import convcli
 from convcli import ConvcliError
-from convcli.colour import full_scale
-from convcli.filters import convolve_every
-from convcli.kernel import kernel_from
+from convcli.filtering.filters import convolve_every
+from convcli.kernels.kernel import kernel_from
+from convcli.pixels.colour import full_scale
 from convcli.types import Options
 from convcli.words import METHODS, OPERATORS
 from tests.oracles import assert_same_picture, scipy_convolve

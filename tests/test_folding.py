@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import convolution
-from convcli.folding import folded
-from convcli.kernel import Kernel, kernel_from
-from convcli.kernels import gaussian_kernel
-from convcli.recipe import halo_of
+from convcli.filtering import convolution
+from convcli.kernels.folding import folded
+from convcli.kernels.kernel import Kernel, kernel_from
+from convcli.kernels.named import gaussian_kernel
+from convcli.running.recipe import halo_of
 from convcli.words import BORDERS
 
 SIZES = [(1, 1), (1, 5), (4, 1), (3, 2), (6, 7)]

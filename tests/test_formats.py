@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convcli import ConvcliError
-from convcli.formats import FORMATS, check_size, format_named, format_of, is_picture, mode_for
+from convcli.files.formats import FORMATS, check_size, format_named, format_of, is_picture, mode_for
 
 DEEP = ("A;16", "RGB;16")  # not Pillow's
 HELD = [(name, mode) for name, row in FORMATS.items() for mode in (*row.modes, *row.widened)]

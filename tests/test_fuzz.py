@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 from tests import fuzz_pictures
 
 SEEDS = fuzz_pictures.seeds()

@@ -19,9 +19,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 import convcli
 from convcli import ConvcliError, memory
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 from convcli.image import Picture, buffers, decoding, deep, limit_pixels, metadata, read, write
-from convcli.padded import buffer_of
+from convcli.pixels.padded import buffer_of
 
 # What Pillow can write, and the mode in which it is filtered and written again.
 READ_AS = {

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 from scipy import ndimage
 
 import convcli
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 from convcli.image import Picture, deep, read, write
 
 CHANNELS = {"LA;16": 2, "RGB;16": 3, "RGBA;16": 4}

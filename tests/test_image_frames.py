@@ -13,7 +13,7 @@ from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 
 import convcli
 from convcli import ConvcliError, memory
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 from convcli.image import Picture, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
@@ -63,7 +63,7 @@ def cut_out(opaque):
 
 
 def filtered(picture, function):
-    """Do to a picture and its frames what `convcli.batch` does."""
+    """Do to a picture and its frames what `convcli.batch.run` does."""
     first = picture.with_pixels(function(picture.pixels))
     later = (frame.with_pixels(function(frame.pixels)) for frame in picture.later)
     return Picture(**(vars(first) | {"later": later}))

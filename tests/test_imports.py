@@ -72,7 +72,12 @@ def test_decoding_begins_without_numpy(picture_file):
     loaded = set(done.stdout.split())
     assert "PIL.JpegImagePlugin" in loaded
     # Nor any other decoder.
-    assert not loaded & {"numpy", "convcli.planning", "PIL.PngImagePlugin", "PIL.TiffImagePlugin"}
+    assert not loaded & {
+        "numpy",
+        "convcli.planning",
+        "PIL.PngImagePlugin",
+        "PIL.TiffImagePlugin",
+    }
 
 
 @pytest.mark.parametrize(("suffix", "plugin"), [("jpg", "Jpeg"), ("png", "Png"), ("webp", "WebP")])
@@ -205,8 +210,8 @@ def test_an_fft_needs_no_scipy(way):
     """And the plan says so."""
     show = (
         "\nimport hashlib; print(hashlib.sha256(result).hexdigest(),"
-        "convcli.planning.plan_for(image.shape, 'uint8', convcli.kernel.kernel_from(kernel), 'fft',"
-        "pictures=10_000).accumulator)"
+        "convcli.planning.choice.plan_for(image.shape, 'uint8',"
+        "convcli.kernels.kernel.kernel_from(kernel), 'fft', pictures=10_000).accumulator)"
     )
     without, alone = (
         subprocess.run(

@@ -13,8 +13,9 @@ from itertools import chain
 
 import pytest
 
-from convcli import ConvcliError, places
-from convcli.jobs import Request, jobs_for
+from convcli import ConvcliError
+from convcli.files import places
+from convcli.files.jobs import Request, jobs_for
 
 TREE = [
     "a.png", "b.jpg", "c.PNG", "photo", "notes.txt", "a.blur.png",

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.cli import app
-from convcli.cli.kernel import _number_format
-from convcli.kernel_files import SUFFIXES, read_kernel
-from convcli.kernels import NAMED, named_kernel
+from convcli.cli.app import app
+from convcli.cli.commands.kernel import _number_format
+from convcli.kernels.files import SUFFIXES, read_kernel
+from convcli.kernels.named import NAMED, named_kernel
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.kernel import kernel_from
-from convcli.kernel_drawing import _figure, draw_kernel, frequency_response
-from convcli.kernels import gaussian_kernel, named_kernel
+from convcli.kernels.drawing import _figure, draw_kernel, frequency_response
+from convcli.kernels.kernel import kernel_from
+from convcli.kernels.named import gaussian_kernel, named_kernel
 
 
 def panels(kernel):

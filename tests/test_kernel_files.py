@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from convcli import ConvcliError
-from convcli.kernel import kernel_from
-from convcli.kernel_files import SUFFIXES, read_kernel, save_kernel
-from convcli.kernels import NAMED, log_kernel
+from convcli.kernels.files import SUFFIXES, read_kernel, save_kernel
+from convcli.kernels.kernel import kernel_from
+from convcli.kernels.named import NAMED, log_kernel
 
 TWO_ROWS = [[1.0, -2.5, 0.0], [0.001, 4.0, -1.0]]
 

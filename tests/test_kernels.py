@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from skimage import data
 
 from convcli import ConvcliError
-from convcli.kernel import Kernel, kernel_from, whole_numbers
-from convcli.kernels import (
+from convcli.kernels.kernel import Kernel, kernel_from, whole_numbers
+from convcli.kernels.named import (
     NAMED,
     box_kernel,
     disc_kernel,

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import ConvcliError, borders
-from convcli.decimation import decimations
-from convcli.loops import LOOPS, direct_numba, load, winograd
-from convcli.loops import overlap_add as fft
+from convcli import ConvcliError
+from convcli.loops import direct_numba, winograd
+from convcli.loops.contract import LOOPS, load
+from convcli.loops.contract import overlap_add as fft
+from convcli.loops.decimation import decimations
 from convcli.loops.definition import correlator as definition
+from convcli.pixels import borders
 from tests.oracles import assert_same_picture, sparse_sums
 
 KERNEL_SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 3), (4, 7), (9, 3), (17, 23)]

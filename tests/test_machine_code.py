@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from convcli import inner_loops, machine_code
+from convcli.loops.compiled import inner_loops, machine_code
 
 RUN = (
     "import logging, sys, numpy, convcli;"

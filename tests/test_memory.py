@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import ConvcliError, execute, memory
+from convcli import ConvcliError, memory
+from convcli.running import execute
 
 MB = 1_000_000
 

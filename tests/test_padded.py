@@ -7,8 +7,8 @@ import mmap
 import numpy as np
 import pytest
 
-from convcli import padded
-from convcli.padded import buffer_of, give_back
+from convcli.pixels import padded
+from convcli.pixels.padded import buffer_of, give_back
 
 SHAPE = (5, 7, 4)
 SIZE = 5 * 7 * 4

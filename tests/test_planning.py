@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import convolution, costs, methods, planning, tiles
 from convcli.errors import ConvcliError
-from convcli.kernel import kernel_from
-from convcli.kernels import box_kernel, gaussian_kernel, log_kernel
+from convcli.filtering import convolution
+from convcli.kernels.kernel import kernel_from
+from convcli.kernels.named import box_kernel, gaussian_kernel, log_kernel
 from convcli.loops import direct_numba
-from convcli.methods import PRESETS
-from convcli.planning import plan_for
+from convcli.planning import choice as planning
+from convcli.planning import costs, methods, tiles
+from convcli.planning.choice import plan_for
+from convcli.planning.methods import PRESETS
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)

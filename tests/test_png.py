@@ -18,10 +18,11 @@ from PIL import Image
 from skimage import data
 
 import convcli
-from convcli import batch, image, png
-from convcli.attempt import Filter
-from convcli.image import Picture
-from convcli.jobs import Job
+from convcli import image
+from convcli.batch import run as batch
+from convcli.batch.attempt import Filter
+from convcli.files.jobs import Job
+from convcli.image import Picture, png
 
 # Channels and dtype of the modes that a PNG holds.
 MODES = {

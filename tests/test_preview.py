@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from convcli.cli.blocks import reduced, text_of
-from convcli.cli.preview import Preview, thumbnail
+from convcli.cli.screen.blocks import reduced, text_of
+from convcli.cli.screen.preview import Preview, thumbnail
 from convcli.image import Picture, read
 from convcli.image.picture import MODES
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import convcli
-from convcli import convolution
-from convcli.planning import plan_for
+from convcli.filtering import convolution
+from convcli.planning.choice import plan_for
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, scipy_convolve
 

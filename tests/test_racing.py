@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.kernel import kernel_from
-from convcli.kernels import gaussian_kernel
+from convcli.kernels.kernel import kernel_from
+from convcli.kernels.named import gaussian_kernel
 from convcli.racing import contenders, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender, chosen
-from convcli.racing.files import as_csv, as_json
+from convcli.racing.export import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import Case, cases_of, middle_of, race
 from convcli.racing.results import speed_beside

@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-from convcli import writing
-from convcli.writing import new_file, remove_unfinished
+from convcli.files import writing
+from convcli.files.writing import new_file, remove_unfinished
 
 
 @pytest.fixture(params=["without a name", "named"], autouse=True)
@@ -68,7 +68,8 @@ SAVE = """
 import io, resource, sys
 from pathlib import Path
 import numpy
-from convcli import image, writing
+from convcli import image
+from convcli.files import writing
 from convcli.image import Picture
 if sys.argv[2] == "named":
     writing._open_without_name = lambda *_: None

@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from convcli.cli import app
+from convcli.cli.app import app
 from convcli.errors import ConvcliError, inert, reason_of
 
 # Typer keeps the base class of its usage errors private; it is the parent of this public one.
@@ -121,7 +121,7 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def _die(number: int) -> None:
     """Die of the signal, so that a shell's loop around this stops too."""
-    from convcli.writing import remove_unfinished
+    from convcli.files.writing import remove_unfinished
 
     remove_unfinished()
     os.kill(os.getpid(), number)

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from convcli import image
-from convcli.ahead import begin
-from convcli.cli.notices import notices
+from convcli.batch.ahead import begin
 from convcli.cli.options import Shared
+from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError, inert, shown
-from convcli.formats import LOSSY
+from convcli.files.formats import LOSSY
+from convcli.files.jobs import Existing, Job, Request, jobs_for
 from convcli.image import Grey, Picture
-from convcli.jobs import Existing, Job, Request, jobs_for
 from convcli.words import listed
 
 # What needs numpy is imported when the first picture is being decoded.
 if TYPE_CHECKING:
-    from convcli.attempt import Filter, Outcome
-    from convcli.cli.progress import Bar
+    from convcli.batch.attempt import Filter, Outcome
+    from convcli.cli.screen.progress import Bar
     from convcli.types import Pixels
 
 # What a batch ends with, whether or not there is any of it.
 _ALWAYS = ("written", "failed", "skipped")
 
 Verb = Callable[..., "Pixels"]
-"""A function of `convcli.filters` with its own arguments bound: ``verb(pixels, **options)``."""
+"""``verb(pixels, **options)``: one of `convcli.filtering.filters` with its own arguments bound."""
 
 
 def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
@@ -63,10 +63,10 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     read = partial(image.read, grey=grey, luma=luma)
     begun = {} if shared.dry_run else _begun(jobs, read)
 
-    from convcli.attempt import Filter
-    from convcli.borders import check_value
-    from convcli.cli.preview import Preview
-    from convcli.methods import check_import, check_method, worker_count
+    from convcli.batch.attempt import Filter
+    from convcli.cli.screen.preview import Preview
+    from convcli.pixels.borders import check_value
+    from convcli.planning.methods import check_import, check_method, worker_count
     from convcli.types import Options
 
     check_method(shared.method)
@@ -224,7 +224,7 @@ def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
 
 def _run(jobs: list[Job], filter_: Filter, shared: Shared) -> int:
     """Do the jobs, say what became of them, and return how many are not done."""
-    from convcli import batch
+    from convcli.batch import run as batch
 
     counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
     end = ""
@@ -268,7 +268,7 @@ def _say_sum(jobs: list[Job], counts: dict[str, int], end: str) -> None:
 
 
 def _bar(jobs: list[Job], shared: Shared) -> Bar:
-    from convcli.cli.progress import Bar
+    from convcli.cli.screen.progress import Bar
 
     # JSON on the same terminal would be written into the bar.
     mixed = shared.json and sys.stdout.isatty()
@@ -285,7 +285,7 @@ def _report(outcome: Outcome, shared: Shared, bar: Bar, alone: bool) -> None:
             for line in "".join(traceback.format_exception(outcome.error)).splitlines():
                 say(inert(line))
     if outcome.plan is not None and shared.explain:
-        from convcli.cli.explanation import explanation
+        from convcli.cli.screen.explanation import explanation
 
         bar.show(partial(explanation, outcome, _name(job), shared.border))
     if shared.quiet:

@@ -11,7 +11,7 @@ from PIL import Image
 from convcli.errors import ConvcliError
 
 # numpy is imported where pixels become an array: 35 ms that pass while the decoder is at work
-# in another thread (see `convcli.ahead`).
+# in another thread (see `convcli.batch.ahead`).
 if TYPE_CHECKING:
     import numpy as np
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
-from convcli.formats import mode_for
+from convcli.files.formats import mode_for
 from convcli.image import deep
 from convcli.image.buffers import copy_of, image_over, memory_for, view_of
 from convcli.image.metadata import metadata_of

@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 from convcli.image.metadata import BLOCKS, RESOLUTION, exif_of
 
 if TYPE_CHECKING:

@@ -18,12 +18,12 @@ from PIL import Image
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.formats import LOSSY, check_frames, check_size, mode_for
+from convcli.files.formats import LOSSY, check_frames, check_size, mode_for
+from convcli.files.writing import new_file
 from convcli.image import deep
 from convcli.image.buffers import image_over, signed_lab
 from convcli.image.metadata import BLOCKS, exif_of, settings_for, with_tag
 from convcli.image.picture import WITH_ALPHA, Picture
-from convcli.writing import new_file
 
 # Formats whose encoders take four bytes a pixel for RGB and leave the fourth out.
 _ENCODED_PADDED = ("JPEG", "WEBP")
@@ -66,11 +66,11 @@ def write(
     target : Path or binary file
         Where; a file appears under its name only when it is whole.
     format_name : str
-        A key of `convcli.formats.FORMATS`.
+        A key of `convcli.files.formats.FORMATS`.
     quality : int, optional
         For JPEG, WebP and AVIF; a picture that came from a JPEG keeps its own without it.
     png_level : int, optional
-        For PNG, as for `convcli.png.image_data`.
+        For PNG, as for `convcli.image.png.image_data`.
     workers : int
         Threads for encoding, where the format can use them: PNG.
     strip : bool
@@ -223,7 +223,7 @@ def _write_png(
     # Nothing but PNG needs these.
     from PIL import PngImagePlugin
 
-    from convcli import png
+    from convcli.image import png
 
     height, width = picture.pixels.shape[:2]
     pixel = Image.new("L" if picture.pixels.ndim == 2 else picture.mode.removesuffix(";16"), (1, 1))
@@ -383,7 +383,7 @@ def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
     """Make a Pillow image of the pixels, in a mode that the format holds."""
     import numpy as np
 
-    from convcli.padded import buffer_of
+    from convcli.pixels.padded import buffer_of
 
     pixels = picture.pixels
     size = (pixels.shape[1], pixels.shape[0])

@@ -11,7 +11,7 @@ from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 
 # The tags that say something about the photograph. A TIFF's other tags say how its samples were
 # stored.

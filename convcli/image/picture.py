@@ -40,7 +40,7 @@ class Picture:
     ----------
     pixels : ndarray, (H, W) or (H, W, C)
         Samples as `MODES` has them. RGB may be a view of four bytes a pixel (see
-        `convcli.padded`).
+        `convcli.pixels.padded`).
     mode : str
         A key of `MODES`.
     format : str

@@ -14,7 +14,7 @@ from PIL import Image
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.formats import FORMATS, check_frames
+from convcli.files.formats import FORMATS, check_frames
 from convcli.image import deep
 from convcli.image.decoding import Wanted, decoded, format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture

@@ -14,7 +14,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.formats import FORMATS
+from convcli.files.formats import FORMATS
 
 # Bytes below which a decoder that gives up is taken to have run out of memory.
 _SCARCE = 50_000_000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops import Correlate
-from convcli.rounding import store
+from convcli.loops.contract import Correlate
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Prepare a correlation by the definition; see `convcli.loops` for the contract."""
+    """Prepare a correlation by the definition; see `convcli.loops.contract` for the contract."""
 
     def correlate(window: Pixels, out: Pixels) -> None:
         total = np.zeros(out.shape)

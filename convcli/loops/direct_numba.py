@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from convcli.borders import Index
-from convcli.decimation import Decimations
-from convcli.layout import CHUNK, LONG_ROW, ROWS, TAPS
-from convcli.loops import Blur, Correlate, Factors, Widen, two_pass
-from convcli.machine_code import function
-from convcli.recipe import magnitude
-from convcli.rounding import store
+from convcli.loops.compiled.machine_code import function
+from convcli.loops.contract import Blur, Correlate, Factors, Widen, two_pass
+from convcli.loops.decimation import Decimations
+from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS
+from convcli.pixels.borders import Index
+from convcli.pixels.rounding import store
+from convcli.running.recipe import magnitude
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
@@ -31,7 +31,7 @@ _NARROW_CHUNK = 512
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """List the taps that are not 0; see `convcli.loops` for the contract."""
+    """List the taps that are not 0; see `convcli.loops.contract` for the contract."""
     if not weights.any():
         return _nothing
     where = np.argwhere(weights)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.borders import Index
-from convcli.decimation import Decimation, Decimations
-from convcli.loops import Blur, Correlate, Widen
-from convcli.rounding import store
+from convcli.loops.contract import Blur, Correlate, Widen
+from convcli.loops.decimation import Decimation, Decimations
+from convcli.pixels.borders import Index
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 # Terms that are summed before their sum is added to the total. Equal terms, as a disc has them in
@@ -17,7 +17,7 @@ _BLOCK = 32
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Prepare the taps that are not 0; see `convcli.loops` for the contract."""
+    """Prepare the taps that are not 0; see `convcli.loops.contract` for the contract."""
     taps = [(int(i), int(j), weights[i, j]) for i, j in np.argwhere(weights)]
 
     def correlate(window: Pixels, out: Pixels) -> None:

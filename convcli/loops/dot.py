@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops import Correlate, guarded
-from convcli.rounding import store
+from convcli.loops.contract import Correlate, guarded
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Lay the weights out as one vector; see `convcli.loops` for the contract.
+    """Lay the weights out as one vector; see `convcli.loops.contract` for the contract.
 
     A call of numpy takes about a microsecond, whatever the kernel: what is left of Python's time
     is paid once a pixel instead of once a weight.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops import Correlate, guarded
+from convcli.loops.contract import Correlate, guarded
 from convcli.loops.overlap_add import fast_length
-from convcli.rounding import store
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Turn the kernel over; see `convcli.loops` for the contract.
+    """Turn the kernel over; see `convcli.loops.contract` for the contract.
 
     The convolution theorem: a product of spectra is a circular convolution. Where it wraps round,
     in the first kh - 1 rows and kw - 1 columns, there is no valid result anyway, so that the

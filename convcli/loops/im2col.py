@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from numpy.lib.stride_tricks import sliding_window_view
 
-from convcli.loops import Correlate, guarded
-from convcli.rounding import store
+from convcli.loops.contract import Correlate, guarded
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Lay the weights out as a row; see `convcli.loops` for the contract.
+    """Lay the weights out as a row; see `convcli.loops.contract` for the contract.
 
     Chellapilla, Puri and Simard 2006 (High performance convolutional neural networks for document
     processing). The matrix has a row for each weight: it is kh * kw times as large as the picture,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.loops import Correlate, guarded
-from convcli.rounding import store
+from convcli.loops.contract import Correlate, guarded
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 # Transforms of up to 640 x 640 were fastest here (1.6 MB in float32, 3 MB in float64); kernels
@@ -46,7 +46,7 @@ Transform = Callable[[Floats, NDArray[Any]], Floats]
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Prepare the kernel; see `convcli.loops` for the contract.
+    """Prepare the kernel; see `convcli.loops.contract` for the contract.
 
     Overlap-add (Stockham 1966; Oppenheim and Schafer, Discrete-Time Signal Processing 8.7.3):
     a block of L samples convolved with a kernel of k gives L + k - 1, which a circular
@@ -159,8 +159,8 @@ def float32_serves(weights: Floats, divisor: float = 1.0) -> bool:
 
     Results may be off by 0.002 of a level at most, by a sixth of that usually, which moves
     the rounding of one pixel in a thousand. And where the direct loops' float32 sums are exact
-    (`convcli.kernel.whole_numbers`), one that lies half way between two levels must be found
-    just there: all sums are then multiples of one step, and rounding to the nearest mends any
+    (`convcli.kernels.kernel.whole_numbers`), one that lies half way between two levels must be
+    found just there: all sums are then multiples of one step, and rounding to the nearest mends any
     error of less than half a step.
     """
     most = _ERROR * _MIDDLE * float(np.abs(weights).sum(dtype=float))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from convcli.loops import Correlate, guarded
-from convcli.rounding import store
+from convcli.loops.contract import Correlate, guarded
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Take the weights as they are; see `convcli.loops` for the contract.
+    """Take the weights as they are; see `convcli.loops.contract` for the contract.
 
     The view ``(h, w, C, kh, kw)`` repeats every sample kh * kw times and costs no memory: steps
     between pixels and between taps are the same ones.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcli.errors import ConvcliError
-from convcli.loops import Correlate, guarded
-from convcli.rounding import store
+from convcli.loops.contract import Correlate, guarded
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 Planes = list[list[Any]]
@@ -59,7 +59,7 @@ kernel_shape = (3, 3)
 
 
 def correlator(weights: Floats, divisor: float = 1.0, tile: Tile = F2) -> Correlate:
-    """Transform the kernel; see `convcli.loops` for the contract.
+    """Transform the kernel; see `convcli.loops.contract` for the contract.
 
     A tile of m x m results takes (m + 2)^2 products: 4 a pixel for m = 2 and 2.25 for m = 4, where
     the direct sum takes 9. In return the samples are added up before, and the products after.

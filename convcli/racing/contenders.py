@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from numpy.typing import DTypeLike
 
-from convcli import execute
-from convcli.colour import Colour, full_scale
 from convcli.errors import ConvcliError
-from convcli.kernel import Kernel
-from convcli.loops import load
-from convcli.methods import PRESETS
-from convcli.planning import Form, Plan, plan_for
+from convcli.kernels.kernel import Kernel
+from convcli.loops.contract import load
+from convcli.pixels.colour import Colour, full_scale
+from convcli.planning.choice import Form, Plan, plan_for
+from convcli.planning.methods import PRESETS
 from convcli.racing import peers
-from convcli.recipe import Recipe, halo_of
+from convcli.running import execute
+from convcli.running.recipe import Recipe, halo_of
 from convcli.types import Pixels
 from convcli.words import Method
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convcli import __version__
 from convcli.memory import available
-from convcli.methods import worker_count
+from convcli.planning.methods import worker_count
 
 # In the order in which they are shown; what is not installed is left out.
 _PACKAGES = ("numpy", "numba", "pathos", "scipy", "opencv-python-headless", "opencv-python",

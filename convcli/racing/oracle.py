@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli import borders
-from convcli.convolution import convolve
 from convcli.errors import ConvcliError
-from convcli.kernel import Kernel
+from convcli.filtering.convolution import convolve
+from convcli.kernels.kernel import Kernel
 from convcli.loops import definition
-from convcli.recipe import halo_of
-from convcli.rounding import store
+from convcli.pixels import borders
+from convcli.pixels.rounding import store
+from convcli.running.recipe import halo_of
 from convcli.types import Floats, Pixels
 from convcli.words import Method
 

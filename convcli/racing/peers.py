@@ -1,8 +1,8 @@
 """Other packages at the same work: a convolution under the border "reflect", rounded once.
 
-Their results are brought to the picture's dtype as convcli's are (`convcli.rounding`), because
-most of them would cut fractions off; the time for that is theirs. Each imports its package when it
-is first called, so that none has to be installed.
+Their results are brought to the picture's dtype as convcli's are (`convcli.pixels.rounding`),
+because most of them would cut fractions off; the time for that is theirs. Each imports its package
+when it is first called, so that none has to be installed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convcli import borders
-from convcli.kernel import Kernel
-from convcli.recipe import halo_of
-from convcli.rounding import store
+from convcli.kernels.kernel import Kernel
+from convcli.pixels import borders
+from convcli.pixels.rounding import store
+from convcli.running.recipe import halo_of
 from convcli.types import Floats, Pixels
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from convcli import borders, memory
+from convcli import memory
 from convcli.errors import ConvcliError
+from convcli.pixels import borders
 from convcli.types import Pixels
 
 # A side beyond this is no picture's; 2**31 bytes are a limit of some peers as well.

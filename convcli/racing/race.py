@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli import memory
 from convcli.errors import ConvcliError, reason_of
-from convcli.kernel import Kernel
+from convcli.kernels.kernel import Kernel
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.machine import machine
 from convcli.racing.oracle import Oracle, oracle_for

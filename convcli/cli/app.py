@@ -1,0 +1,47 @@
+"""The command line: Typer and rich live in this package and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from convcli import __version__
+from convcli.cli.commands import bench, blur, compare, edge, filter, kernel, sharpen  # noqa: A004
+
+app = typer.Typer(
+    name="convcli",
+    help="Filter images by convolution: exact, fast, and it says what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help: rich's would add 45 ms to every --help, and tracebacks are ours to show.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+app.command("blur")(blur.command)
+app.command("edge")(edge.command)
+app.command("sharpen")(sharpen.command)
+app.command("filter")(filter.command)
+app.command("compare")(compare.command)
+# A kernel may begin with a minus sign.
+app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
+app.command("bench")(bench.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"convcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""The commands, a file each: their own options, and what they ask for."""

@@ -1,0 +1,63 @@
+"""``convcli filter``: any kernel."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from convcli.cli.options import Shared, with_shared_options
+
+
+@with_shared_options
+def command(
+    shared: Shared,
+    kernel: Annotated[
+        str,
+        typer.Option(
+            "-k",
+            "--kernel",
+            metavar="K",
+            help="A name (box:5, motion:15,30, emboss... 'convcli kernel --help' lists them), "
+            "a file (.npy, .csv, .txt, .json), or rows: '1 0 -1; 2 0 -2; 1 0 -1'.",
+        ),
+    ],
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Divide the kernel by its sum.")
+    ] = False,
+    scale: Annotated[float, typer.Option(metavar="F", help="Multiply the result by F.")] = 1.0,
+    bias: Annotated[
+        float, typer.Option(metavar="B", help="Add B to the result, in the picture's units.")
+    ] = 0.0,
+    correlate: Annotated[bool, typer.Option("--correlate", help="Do not flip the kernel.")] = False,
+    stride: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Keep every N-th pixel of each axis.")
+    ] = 1,
+    dilation: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Space the kernel's weights N pixels apart.")
+    ] = 1,
+) -> None:
+    """Convolve with any kernel.
+
+    convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
+    """
+    from convcli.checks import finite
+    from convcli.cli.run import Verb, run
+
+    finite(scale=scale, bias=bias)
+
+    def verb() -> Verb:
+        from convcli.filtering.filters import convolve_every
+        from convcli.kernels.files import read_kernel
+
+        chosen = read_kernel(kernel)
+        if normalize:
+            chosen = chosen.normalized()
+        if scale != 1:
+            chosen = chosen.scaled(scale)
+        if dilation > 1:
+            chosen = chosen.dilated(dilation)
+        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+
+    run(shared, "filter", verb)

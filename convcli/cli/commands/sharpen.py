@@ -1,0 +1,48 @@
+"""``convcli sharpen``: an unsharp mask."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from convcli.cli.options import Shared, with_shared_options
+
+
+@with_shared_options
+def command(
+    shared: Shared,
+    sigma: Annotated[
+        str,
+        typer.Option(metavar="S", help="Standard deviation of the blur in pixels, or X,Y."),
+    ] = "1",
+    amount: Annotated[
+        float, typer.Option(metavar="A", help="How much of the difference is added.")
+    ] = 1.0,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            metavar="T",
+            help="Leave differences of at most T levels (of light, with --linear) alone.",
+        ),
+    ] = 0.0,
+) -> None:
+    """Sharpen by an unsharp mask: image + amount * (image - blurred).
+
+    convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
+    """
+    from convcli.checks import at_least_0
+    from convcli.cli.run import Verb, run, sigma_of
+
+    both = sigma_of(sigma)
+    at_least_0(amount=amount, threshold=threshold)
+
+    def verb() -> Verb:
+        from convcli.filtering.filters import sharpen
+        from convcli.kernels.named import gaussian_kernel
+
+        gaussian_kernel(both)  # refuses what would be no kernel
+        return partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+
+    run(shared, "sharpen", verb)

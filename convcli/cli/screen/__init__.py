@@ -1,0 +1,1 @@
+"""What is shown: progress, reports, explanations, previews, tables, notices."""

@@ -1,0 +1,93 @@
+"""What ``--explain`` shows: the plan of a picture as a tree, predicted beside measured times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from convcli.words import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from convcli.batch.attempt import Outcome, Stage
+    from convcli.planning.choice import Plan
+    from convcli.words import Border
+
+# Columns: a branch of two levels, the words, and the longest bar beside them.
+_WORD, _TIME, _BAR = 11, 11, 24
+
+
+def explanation(outcome: Outcome, name: str, border: Border, console: Console) -> Tree:
+    """Draw how a picture was filtered.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of a picture that was filtered.
+    name : str
+        What to call it.
+    border : str
+        What lay beyond its edge.
+    console : Console
+        Where it will be shown; of one that cannot show lines, rich draws the tree in ASCII.
+    """
+    from rich.tree import Tree
+
+    plan = outcome.plan
+    assert plan is not None
+    width, height = outcome.size
+    tree = Tree(_plain(f"{name}, {width} x {height}:"), guide_style="dim")
+    for word, text in plan.parts():
+        branch = tree.add(_line(word, text))
+        if word == "kernel":
+            for each in plan.passes():
+                branch.add(_plain(each))
+            above, beside = plan.reach()
+            far = f"{above} pixels above and below, {beside} left and right"
+            tree.add(_line("border", f"{border}, {far}"))
+        if word == "spread":
+            for each in _pieces(plan, width, height):
+                branch.add(_plain(each))
+    branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))
+    longest = max(stage.measured for stage in outcome.stages)
+    dash = "#" if console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
+    room = console.width - 8 - _WORD - 2 * _TIME - 2
+    for stage in outcome.stages:
+        share = stage.measured / longest if longest else 0.0
+        branch.add(_stage(stage, dash * round(share * max(0, min(_BAR, room)))))
+    return tree
+
+
+def _plain(text: str) -> Text:
+    """Keep rich from reading markup in a name."""
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _line(word: str, text: str) -> Text:
+    from rich.text import Text
+
+    return Text.assemble((f"{word:{_WORD}}", "bold"), text.replace("\n", " "))
+
+
+def _stage(stage: Stage, bar: str) -> Text:
+    from rich.text import Text
+
+    times = f"{duration(stage.predicted):>{_TIME}}{duration(stage.measured):>{_TIME}}"
+    line = Text.assemble(f"{stage.name:{_WORD - 4}}{times}  ", (bar, "cyan"), f" {stage.remark}")
+    line.rstrip()
+    return line
+
+
+def _pieces(plan: Plan, width: int, height: int) -> list[str]:
+    """Say how the picture is cut: for the workers, and those pieces again for the cache."""
+    rows, columns = plan.regions
+    number = -(-height // rows) * -(-width // columns)
+    kind = "strip" if columns >= width else "tile"
+    lines = [f"{number} {kind}{'s' * (number != 1)}"]
+    if plan.tile != plan.regions:
+        lines.append(f"each in pieces of {plan.tile[0]} x {plan.tile[1]}")
+    return lines

@@ -1,0 +1,112 @@
+"""What ``--preview`` shows: a picture before and after, side by side in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convcli.cli.screen.blocks import Colours, reduced, text_of
+from convcli.image.picture import WITH_ALPHA, Picture
+from convcli.pixels.colour import full_scale
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+# Lines of a picture: what is left of a usual terminal's 24 must hold a caption and the prompt.
+_MOST_LINES = 24
+_OTHER_LINES = 3
+_GAP = 2
+
+# Squares of the board under transparent pixels, and its greys, as other programs have them.
+_SQUARE = 4
+_GREYS = (102.0, 153.0)
+
+
+class Preview:
+    """Keeps small copies of the pictures that it is shown, and draws them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console: Console = Console(highlight=False, markup=False, emoji=False)
+        self._drawn: list[tuple[str, Text]] = []
+        self._range: tuple[float, float] | None = None
+
+    def look(self, picture: Picture) -> None:
+        """Take a copy, at once: a filter may use its picture up."""
+        if self._range is None:
+            self._range = _range_of(picture)
+        rows, columns = self._room()
+        colours = thumbnail(picture, 2 * rows, columns, self._range)
+        caption = "after" if self._drawn else "before"
+        if picture.frames > 1:
+            caption += f", first of {picture.frames}"
+        self._drawn.append((caption, text_of(colours, self._console)))
+
+    def draw(self) -> None:
+        """Print what was seen, if the filter came to an end."""
+        from rich.table import Table
+
+        if len(self._drawn) < 2:
+            return
+        table = Table.grid(padding=(0, _GAP, 0, 0))
+        for _ in self._drawn:
+            table.add_column(no_wrap=True, overflow="crop")
+        captions, pictures = zip(*self._drawn, strict=True)
+        table.add_row(*captions)
+        table.add_row(*pictures)
+        self._console.print(table)
+
+    def _room(self) -> tuple[int, int]:
+        """Return the most lines and columns that a picture may have."""
+        columns, lines = self._console.size
+        most = min(_MOST_LINES, lines - _OTHER_LINES)
+        return max(1, most), max(1, (columns - 2 * _GAP) // 2)
+
+
+def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, float]) -> Colours:
+    """Shrink a picture to colours that a terminal can show.
+
+    Parameters
+    ----------
+    picture : Picture
+        Of any mode; transparent pixels are laid over a checkerboard.
+    rows, columns : int
+        The most that the result may have.
+    span : (float, float)
+        The samples that become black and white.
+
+    Returns
+    -------
+    ndarray, (h, w, 3) uint8
+    """
+    pixels = picture.pixels if picture.pixels.ndim == 3 else picture.pixels[..., np.newaxis]
+    has_alpha = picture.mode in WITH_ALPHA
+    full = full_scale(pixels.dtype)
+    small = reduced(pixels, rows, columns, full if has_alpha else None)
+    low, high = span
+    colours = small[..., :-1] if has_alpha else small
+    values = (np.nan_to_num(colours) - low) / ((high - low) or 1.0)
+    if picture.mode == "CMYK":
+        values = (1 - values[..., :3]) * (1 - values[..., 3:])
+    elif values.shape[2] != 3 or picture.mode == "LAB":  # whose L is shown, as grey
+        values = values[..., :1].repeat(3, axis=2)
+    values = 255 * values
+    if has_alpha:
+        y, x = np.indices(values.shape[:2]) // _SQUARE
+        board = np.array(_GREYS)[(y + x) % 2]
+        values += ((1 - small[..., -1] / full) * board)[..., np.newaxis]
+    return np.asarray(np.rint(values.clip(0, 255)), np.uint8)
+
+
+def _range_of(picture: Picture) -> tuple[float, float]:
+    """Return the samples that are shown as black and white: of floats, their own."""
+    pixels = picture.pixels
+    if pixels.dtype.kind == "u":
+        return 0.0, full_scale(pixels.dtype)
+    known = pixels[np.isfinite(pixels)]
+    if known.size == 0 or (known.min() >= 0 and known.max() <= 1):
+        return 0.0, 1.0
+    return float(known.min()), float(known.max())

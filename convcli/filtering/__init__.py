@@ -1,0 +1,1 @@
+"""The public verbs, and `apply` below them."""

@@ -1,0 +1,237 @@
+"""The filters: which kernels each uses, and how it combines what they give."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convcli.checks import at_least_0
+from convcli.errors import ConvcliError
+from convcli.filtering.convolution import apply, convolve, out_dtype
+from convcli.kernels.kernel import Kernel
+from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
+from convcli.loops.decimation import decimations
+from convcli.pixels.colour import ROUNDING, full_scale
+from convcli.running.recipe import Combine, magnitude
+from convcli.types import Floats, Options, Pixels
+from convcli.words import SHOWS, Operator, Show, listed
+
+
+def blur(
+    image: ArrayLike,
+    sigma: float | tuple[float, float] = 3.0,
+    *,
+    truncate: float | None = None,
+    radius: int | None = None,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Blur an image with a Gaussian.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64.
+    sigma : float or (float, float)
+        Standard deviation in pixels; a pair is (along x, along y).
+    truncate, radius
+        Where the kernel is cut: at ``int(truncate * sigma + 0.5)`` pixels, 4 sigma unless it
+        is said, or at `radius`.
+    **options
+        See `convcli.convolve`.
+
+    Returns
+    -------
+    ndarray
+        The image's shape and dtype.
+
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
+
+    Notes
+    -----
+    With both sigmas at 6.4 or more and no cut asked for, uint8 is blurred by way of a
+    coarser grid (`convcli.loops.decimation`): within 0.01 of a level of the Gaussian that is not
+    cut. `exact` takes the stated kernel.
+    """
+    kernel = gaussian_kernel(sigma, 4.0 if truncate is None else truncate, radius)
+    # A cut that was asked for is an exact wish; without one the Gaussian is meant.
+    cut = truncate is not None or radius is not None
+    coarser = None if cut else decimations(sigmas(sigma))
+    return apply(image, (kernel,), decimations=coarser, **options)
+
+
+def edge(
+    image: ArrayLike,
+    operator: Operator = "sobel",
+    show: Show = "magnitude",
+    *,
+    stretch: bool = False,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Show where brightness changes.
+
+    Colour is edged on its luminance (BT.601; the command line takes a JPEG's as it is stored,
+    see `convcli.image.read`). Kernels are scaled so that a step of height h
+    gives h on an axis, and the magnitude is ``sqrt(x**2 + y**2)``.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64. With 2 or 4 channels the last is an alpha: left
+        out under ``alpha="straight"``, a weight on the luminance under "weight", and
+        handed on as a second channel under "keep".
+    operator : {"sobel", "scharr", "prewitt"}
+        Whose smoothing across the derivative.
+    show : {"magnitude", "x", "y", "angle"}
+        x and y are positive where brightness rises to the right, or downwards; integers
+        have no room for the negative half, which is clipped (see `stretch`). The angle is
+        ``atan2(y, x)``: in radians for float results, for integers the full turn from -pi
+        to pi spread over their range; 0 where the picture is flat.
+    stretch : bool
+        Spread the result over the full range of an integer dtype, or 0 to 1: the largest
+        magnitude becomes white; x and y are spread about mid-grey. An angle stays as it is.
+    **options
+        See `convcli.convolve`. Under `linear` the derivatives of light are encoded like the
+        picture; an angle is not.
+
+    Returns
+    -------
+    ndarray, (H, W)
+        dtype of the image.
+
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
+    """
+    if show not in SHOWS:
+        raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
+    along_x, along_y = edge_kernels(operator)
+    pixels = np.asarray(image)
+    wanted = options.get("out_dtype")
+    # Without one, an image that cannot be worked with is for `apply` to refuse, as an image.
+    dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
+    stretch = stretch and show != "angle"
+    options["out_dtype"] = "float32" if stretch else dtype
+    if show in ("x", "y"):
+        kernel = along_x if show == "x" else along_y
+        result = apply(pixels, (kernel,), grey=True, **options)
+    else:
+        combine: Combine = magnitude
+        if show == "angle":
+            full = full_scale(dtype) if dtype.kind == "u" else None
+            combine = partial(_angle, flat=_rounding(pixels), full=full)
+        result = apply(
+            pixels,
+            (along_x, along_y),
+            combine=combine,
+            grey=True,
+            encode=show != "angle",
+            **options,
+        )
+    return _stretched(result, show, dtype, _rounding(pixels)) if stretch else result
+
+
+def sharpen(
+    image: ArrayLike,
+    sigma: float | tuple[float, float] = 1.0,
+    amount: float = 1.0,
+    threshold: float = 0.0,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Sharpen an image by an unsharp mask: ``image + amount * (image - blurred)``.
+
+    Parameters
+    ----------
+    image : array_like, (H, W) or (H, W, C)
+        uint8, uint16, float32 or float64.
+    sigma : float or (float, float)
+        Standard deviation of the Gaussian, in pixels.
+    amount : float
+        How much of the difference is added; 0 or more.
+    threshold : float
+        Differences of at most this, in the image's units, are left alone, so that noise is not
+        sharpened. Under `linear` they are differences of light, on the same scale.
+    **options
+        See `convcli.convolve`. An alpha ("weight" or "keep") is left as it is.
+
+    Returns
+    -------
+    ndarray
+        The image's shape and dtype.
+
+    Raises
+    ------
+    ConvcliError
+        If a parameter or the image makes no sense.
+    """
+    at_least_0(amount=amount, threshold=threshold)
+    kernel = gaussian_kernel(sigma)
+    combine = partial(_unsharp, amount=amount, threshold=threshold)
+    return apply(image, (kernel,), combine=combine, keep_alpha=True, **options)
+
+
+def convolve_every(
+    image: ArrayLike,
+    kernel: Kernel,
+    stride: int,
+    correlate: bool,
+    bias: float,
+    **options: Unpack[Options],
+) -> Pixels:
+    """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
+    result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
+    return result[::stride, ::stride]
+
+
+def _rounding(pixels: Pixels) -> float:
+    """Return the largest derivative that may be nothing but rounding.
+
+    In flat areas each method leaves its own, of which an angle or a stretch would make
+    something to be seen.
+    """
+    if pixels.dtype.kind != "f":
+        return ROUNDING * full_scale(pixels.dtype)
+    return ROUNDING * float(np.abs(pixels).max(initial=0.0, where=np.isfinite(pixels)))
+
+
+def _angle(
+    _centre: Floats,
+    along_x: Floats,
+    along_y: Floats,
+    flat: float,
+    full: float | None,
+) -> Floats:
+    for along in (along_x, along_y):
+        along[np.abs(along) <= flat] = 0  # and not -0, whose angle is -pi
+    turn = np.arctan2(along_y, along_x)
+    return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
+
+
+def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -> Floats:
+    difference = centre - blurred
+    if threshold > 0:
+        difference[np.abs(difference) <= threshold] = 0
+    return centre + difference * difference.dtype.type(amount)
+
+
+def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) -> Pixels:
+    """Spread one channel over the whole range; a second one, the alpha, stays."""
+    full = full_scale(dtype)
+    edges = result if result.ndim == 2 else result[..., 0]
+    largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
+    scale = full / largest if largest > flat else 0.0
+    if show == "magnitude":
+        edges *= scale
+    else:
+        edges *= scale / 2
+        edges += full / 2
+    if dtype.kind == "u":
+        np.rint(result, out=result)
+    return result.astype(dtype)

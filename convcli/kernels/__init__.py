@@ -1,0 +1,1 @@
+"""Kernels: their weights and factors, the named ones, files, drawings, folding."""

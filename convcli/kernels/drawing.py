@@ -1,0 +1,203 @@
+"""A kernel drawn by matplotlib: its weights, its factors, and what it does to frequencies."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import warnings
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from convcli import plotting
+from convcli.kernels.kernel import Kernel, Weights
+from convcli.pixels.colour import luminance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+# Inches. A panel is a square of _PANEL; what is narrower than _THIN could not be seen.
+_PANEL = 4.4
+_THIN = 0.34
+_MARGIN = 0.75
+_GAP = 0.12
+
+# Points: smaller numbers are not read. A digit of DejaVu Sans is 0.64 of its size wide.
+_LARGEST_TYPE, _SMALLEST_TYPE = 10.0, 5.0
+_DIGIT = 0.64
+
+# Frequencies along an axis: 0.002 cycles a pixel apart, finer than the panel's dots.
+_FREQUENCIES = 512
+
+# What is damped by 80 dB is less than 0.03 of an 8-bit level. A Gaussian that is cut at 4 sigma
+# has its side lobes there.
+_FLOOR_DB = 80.0
+
+
+def draw_kernel(kernel: Kernel, file: BinaryIO, suffix: str, number_format: str) -> None:
+    """Draw a kernel: a heat map, its two factors if it is separable, its frequency response.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Of at most 2**24 weights.
+    file : binary file
+        What is written to.
+    suffix : str
+        The format, one of `convcli.plotting.FORMATS`.
+    number_format : str
+        How weights are printed, a format specification.
+
+    Raises
+    ------
+    ConvcliError
+        If it is too large to be expanded.
+    """
+    weights = kernel.weights
+    with plotting.settings({}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name that the font cannot write
+        plotting.save(_figure(kernel, weights, number_format), file, suffix, dpi=150)
+
+
+def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
+    """Place the panels, in inches: cells are square wherever the kernel is not a thin line."""
+    rows, columns = weights.shape
+    cell = _PANEL / max(rows, columns)
+    height, width = max(rows * cell, _THIN), max(columns * cell, _THIN)
+    with_factors = kernel.is_separable and min(rows, columns) > 1
+    strip = max(cell, _THIN) if with_factors else 0.0
+    beside = strip + _GAP if with_factors else 0.0
+    left = _MARGIN + beside
+    response_left = left + width + 1.3 + _MARGIN
+    size = response_left + _PANEL + 1.1, max(_PANEL, height + beside) + 2 * _MARGIN
+    bottom = (size[1] - height - beside) / 2 + beside
+    figure = Figure(figsize=size)
+
+    def panel(x: float, y: float, wide: float, high: float) -> Axes:
+        return figure.add_axes((x / size[0], y / size[1], wide / size[0], high / size[1]))
+
+    axes = panel(left, bottom, width, height)
+    image = _heat_map(axes, weights, number_format, (width / columns, height / rows))
+    scale = panel(left + width + _GAP, bottom, 0.16, height)
+    figure.colorbar(image, cax=scale)
+    total = 0 if kernel.is_derivative else kernel.sum()
+    name = textwrap.shorten(kernel.name, 40, placeholder=" ...")
+    axes.set_title(f"{name}: {rows} x {columns}, sum {total:.6g}")
+    if with_factors:
+        column, row = kernel.factors[0]
+        each = panel(_MARGIN, bottom, strip, height)
+        _heat_map(each, column[:, np.newaxis], ".2g", (strip, height / rows))
+        axes.set_yticks([])
+        each.set_xticks([])
+        each.set_title("column")
+        below = panel(left, bottom - _GAP - strip, width, strip)
+        _heat_map(below, row[np.newaxis, :], ".2g", (width / columns, strip))
+        axes.set_xticks([])
+        below.set_yticks([])
+        below.set_xlabel("row; pixels from the centre")
+    else:
+        axes.set_xlabel("pixels from the centre")
+    _response(panel(response_left, (size[1] - _PANEL) / 2, _PANEL, _PANEL), figure, weights)
+    return figure
+
+
+def _heat_map(
+    axes: Axes, values: Weights, number_format: str, cell: tuple[float, float]
+) -> AxesImage:
+    """Draw numbers as colours, and as numbers too where cells of `cell` inches have room."""
+    rows, columns = values.shape
+    # Pixel (n // 2) is the one that a kernel of length n lies over.
+    left, top = -(columns // 2) - 0.5, -(rows // 2) - 0.5
+    image = axes.imshow(
+        values,
+        cmap="RdBu_r" if values.min() < 0 else "viridis",
+        norm=_range(values),
+        extent=(left, left + columns, top + rows, top),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.tick_params(length=0)
+    if max(rows, columns) * _SMALLEST_TYPE > 72 * _PANEL:
+        return image  # not even one digit would fit
+    texts = [[format(value, number_format) if value else "0" for value in row] for row in values]
+    longest = max(len(text) for row in texts for text in row)
+    type_size = min(_LARGEST_TYPE, 72 * 0.9 * cell[0] / (_DIGIT * longest), 72 * 0.6 * cell[1])
+    if type_size < _SMALLEST_TYPE:
+        return image
+    is_light = luminance(np.asarray(image.cmap(image.norm(values))))[..., 0] > 0.5
+    for i, row in enumerate(texts):
+        for j, text in enumerate(row):
+            axes.text(
+                left + j + 0.5,
+                top + i + 0.5,
+                text,
+                color="black" if is_light[i, j] else "white",
+                size=type_size,
+                ha="center",
+                va="center",
+            )
+    return image
+
+
+def _range(values: Weights) -> Normalize:
+    """Span the colours: about 0 where there are negative weights, so that 0 is white."""
+    largest = float(np.abs(values).max()) or 1.0
+    return Normalize(-largest if values.min() < 0 else 0.0, largest)
+
+
+def _response(axes: Axes, figure: Figure, weights: Weights) -> None:
+    """Draw the magnitude of the kernel's transform, in decibels of a gain of 1."""
+    gain = np.abs(frequency_response(weights))
+    peak = float(gain.max()) or 1.0
+    decibels = 20 * np.log10(np.maximum(gain, peak * 10 ** (-_FLOOR_DB / 20)))
+    top = 20 * math.log10(peak)
+    half = 0.5 + 0.5 / _FREQUENCIES  # the outermost samples are at -0.5 and 0.5
+    image = axes.imshow(
+        decibels,
+        cmap="magma",
+        vmin=top - _FLOOR_DB,
+        vmax=top,
+        extent=(-half, half, half, -half),
+        interpolation="nearest",
+    )
+    axes.set_xlim(-0.5, 0.5)
+    axes.set_ylim(0.5, -0.5)
+    axes.set_title(f"frequency response, at most {peak:.4g}")
+    axes.set_xlabel("cycles per pixel along x")
+    axes.set_ylabel("cycles per pixel along y")
+    figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03, label="gain in dB")
+
+
+def frequency_response(weights: Weights) -> Weights:
+    """Return the Fourier transform at frequencies from -0.5 to 0.5 cycles a pixel.
+
+    Parameters
+    ----------
+    weights : ndarray, (kh, kw)
+        The kernel's.
+
+    Returns
+    -------
+    ndarray, (513, 513), complex
+        Row and column 256 are the frequency 0: the kernel's sum.
+
+    Notes
+    -----
+    A kernel that is longer than the transform is folded, which is what sampling its spectrum
+    means: the samples are exact for any size.
+    """
+    rows, columns = weights.shape
+    folded = np.zeros((_FREQUENCIES, _FREQUENCIES))
+    for top in range(0, rows, _FREQUENCIES):
+        for left in range(0, columns, _FREQUENCIES):
+            piece = weights[top : top + _FREQUENCIES, left : left + _FREQUENCIES]
+            folded[: piece.shape[0], : piece.shape[1]] += piece
+    spectrum = np.fft.fftshift(np.fft.fft2(folded))
+    # -0.5 and 0.5 are the same frequency; both edges are drawn.
+    return np.asarray(np.pad(spectrum, ((0, 1), (0, 1)), mode="wrap"))

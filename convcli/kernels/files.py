@@ -1,0 +1,154 @@
+"""Kernels as people write them: typed on the command line, or kept in a file."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from convcli.errors import ConvcliError, inert, shown
+from convcli.kernels.kernel import Kernel, kernel_from
+from convcli.kernels.named import NAMED, named_kernel
+
+SUFFIXES = (".npy", ".csv", ".txt", ".json")
+
+# The largest kernel that `kernel_from` takes, written with 25 characters a number.
+_MOST_BYTES = 400_000_000
+
+
+def read_kernel(text: str) -> Kernel:
+    """Make a kernel from what was typed: a name, a file, or its numbers.
+
+    Parameters
+    ----------
+    text : str
+        ``"sobel"`` or ``"motion:15,30"``; a path that ends in .npy, .csv, .txt or .json;
+        or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0 -1"`` (commas may stand between numbers,
+        line ends between rows).
+
+    Raises
+    ------
+    ConvcliError
+        If it is none of these, or the numbers make no kernel.
+    """
+    if text.partition(":")[0] in NAMED:
+        return named_kernel(text)
+    if text.lower().endswith(SUFFIXES):
+        return _read_file(Path(text))
+    if re.match(r"\s*[-+.\d]", text) and not Path(text).suffix[1:].isalpha():
+        rows = re.split(r"[;\n]\s*", text.rstrip("; \t\r\n"))
+        return _parse_rows(rows, " ".join(text.split()))
+    raise ConvcliError(
+        f"{shown(text)} is no kernel; type numbers such as '1 0 -1; 2 0 -2; 1 0 -1', "
+        f"name a file ({', '.join(SUFFIXES)}), or one of {', '.join(NAMED)}"
+    )
+
+
+def save_kernel(kernel: Kernel, path: Path, overwrite: bool = False) -> None:
+    """Write the weights to a .npy, .csv, .txt or .json file."""
+    from convcli.files.writing import new_file
+
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ConvcliError(f"{shown(path)}: a kernel is kept as {', '.join(SUFFIXES)}")
+    with new_file(path, overwrite) as file:
+        if suffix == ".npy":
+            np.save(file, kernel.weights, allow_pickle=False)
+        elif suffix == ".json":
+            file.write(json.dumps(kernel.weights.tolist()).encode() + b"\n")
+        else:
+            # repr gives the shortest digits that read back as the same float64
+            rows = (",".join(map(repr, row)) for row in kernel.weights.tolist())
+            file.write("".join(row + "\n" for row in rows).encode())
+
+
+def _read_file(path: Path) -> Kernel:
+    try:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            # To open a pipe may wait for ever, and a device may have no end.
+            raise ConvcliError(f"kernel {shown(path)}: is a pipe or a device; keep it in a file")
+        if status.st_size > _MOST_BYTES:
+            raise ConvcliError(f"kernel {shown(path)}: is larger than {_MOST_BYTES} bytes")
+        if path.suffix.lower() == ".npy":
+            return _read_npy(path)
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a BOM
+    except OSError as error:
+        raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConvcliError(f"kernel {shown(path)}: is not a text of numbers") from None
+    if path.suffix.lower() == ".json":
+        return _parse_json(text, path)
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return _parse_rows([line for line in lines if line], str(path))
+
+
+def _read_npy(path: Path) -> Kernel:
+    """Read an array without unpickling, and without trusting the size that its header claims."""
+    try:
+        # Unlike np.load it knows no pickle and no archive; and a memory map cannot be longer
+        # than the file, so a header that lies asks for nothing.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception:  # numpy raises many types for damaged headers
+        raise ConvcliError(
+            f"kernel {shown(path)}: is not a .npy file of plain numbers; "
+            "archives and pickled objects are not read"
+        ) from None
+    return kernel_from(array, inert(str(path)))
+
+
+def _parse_json(text: str, path: Path) -> Kernel:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConvcliError(f"kernel {shown(path)}: is not valid JSON") from None
+    if not (isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows)):
+        raise ConvcliError(f"kernel {shown(path)}: must be a list of rows: [[1, 0], [0, 1]]")
+    if not all(type(value) in (int, float) for row in rows for value in row):
+        raise ConvcliError(f"kernel {shown(path)}: holds something that is not a number")
+    _check_lengths([len(row) for row in rows], str(path))
+    try:
+        return kernel_from(np.array(rows, dtype=np.float64), inert(str(path)))
+    except OverflowError:  # a whole number beyond float64
+        raise ConvcliError(f"kernel {shown(path)}: a number in it is too large") from None
+
+
+def _parse_rows(lines: list[str], name: str) -> Kernel:
+    """Read rows of numbers with spaces, tabs, commas or semicolons between them.
+
+    A cell that is empty is an error, and so is a comma among semicolons: to skip the one, or
+    to read 0,5 as two numbers, would give a kernel that nobody wrote.
+    """
+    rows = [list(_numbers(line, name, number)) for number, line in enumerate(lines, 1)]
+    if not rows:
+        raise ConvcliError(f"kernel {shown(name)}: is empty")
+    _check_lengths([len(row) for row in rows], name)
+    return kernel_from(np.array(rows), inert(name))
+
+
+def _numbers(line: str, name: str, row: int) -> Iterator[float]:
+    separator = ";" if ";" in line else r"\s*,\s*|\s+"
+    # Spreadsheets end short rows with empty cells.
+    for column, word in enumerate(re.split(separator, line.lstrip().rstrip(" \t\r,;")), 1):
+        try:
+            yield float(word)
+        except ValueError:
+            raise ConvcliError(
+                f"kernel {shown(name)}: row {row}, column {column} is {word.strip()[:40]!r}; "
+                "a number is needed"
+            ) from None
+
+
+def _check_lengths(lengths: list[int], name: str) -> None:
+    for row, length in enumerate(lengths, 1):
+        if length != lengths[0]:
+            raise ConvcliError(
+                f"kernel {shown(name)}: row {row} has {length} numbers, row 1 has {lengths[0]}; "
+                "every row must be as long"
+            )

@@ -1,0 +1,262 @@
+"""The named kernels: Gaussians, edge operators, and what else people filter with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.checks import count, positive
+from convcli.errors import ConvcliError
+from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
+from convcli.words import OPERATORS, Operator, listed
+
+
+def _radius(sigma: float, truncate: float, radius: int | None) -> int:
+    """Half width of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
+    if radius is not None:
+        half = count(radius, "radius", least=0)
+        if 2 * half + 1 > LONGEST_SIDE:
+            raise ConvcliError(f"radius must be at most {LONGEST_SIDE // 2} pixels, not {half}")
+    else:
+        half_width = positive(truncate, "truncate") * sigma + 0.5
+        half = int(half_width) if half_width < LONGEST_SIDE else LONGEST_SIDE
+    if 2 * half + 1 > LONGEST_SIDE:
+        raise ConvcliError(
+            f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
+            "shrink the picture first, or cut the kernel earlier (truncate, radius)"
+        )
+    return half
+
+
+def _gaussian_samples(sigma: float, half: int) -> Weights:
+    x = np.arange(-half, half + 1)
+    with np.errstate(over="ignore"):  # exp(-infinity) is the 0 that it should be
+        samples = np.exp(-0.5 * (x / sigma) ** 2)
+    return np.asarray(samples / samples.sum())
+
+
+def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
+    """Check sigma and return it as (along x, along y)."""
+    try:
+        along_x, along_y = np.broadcast_to(np.asarray(sigma, np.float64), 2)
+    except (TypeError, ValueError):
+        raise ConvcliError(
+            f"sigma must be one number or two (along x, along y), not {sigma!r}"
+        ) from None
+    return positive(along_x, "sigma"), positive(along_y, "sigma")
+
+
+def gaussian_kernel(
+    sigma: float | tuple[float, float] = 1.0, truncate: float = 4.0, radius: int | None = None
+) -> Kernel:
+    """Sampled Gaussian, ``exp(-x**2 / (2 sx**2) - y**2 / (2 sy**2))`` over its sum.
+
+    Parameters
+    ----------
+    sigma : float or (float, float)
+        Standard deviation in pixels; a pair is (along x, along y).
+    truncate : float
+        The kernel is cut at ``int(truncate * sigma + 0.5)`` pixels, scipy.ndimage's rule.
+    radius : int, optional
+        Cut at this many pixels instead, at least 0.
+
+    Returns
+    -------
+    Kernel
+        ``(2 ry + 1, 2 rx + 1)`` weights that sum to 1, kept as a column and a row.
+
+    Raises
+    ------
+    ConvcliError
+        If sigma or truncate is not finite and above 0, radius is below 0 or no whole number, or
+        the kernel would be longer than 200,001 weights.
+    """
+    sigma_x, sigma_y = sigmas(sigma)
+    row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
+    column = _gaussian_samples(sigma_y, _radius(sigma_y, truncate, radius))
+    return Kernel("gaussian", (column.size, row.size), given_factors=((column, row),))
+
+
+def log_kernel(sigma: float = 1.0) -> Kernel:
+    r"""Laplacian of Gaussian, cut at 4 sigma, summing to 0.
+
+    .. math:: g''(x)\,g(y) + g(x)\,g''(y), \quad g''(x) = (x^2/\sigma^4 - 1/\sigma^2)\,g(x)
+
+    Cutting leaves the samples of g'' with a small sum; that much of g is taken off, so
+    that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 next to nothing
+    beside the centre would be left, and so next to nothing at all: the weights' sizes add up
+    to 0.02 there, and to 4e-6 at 0.15.
+    """
+    sigma = positive(sigma, "sigma")
+    if sigma < 0.2:
+        raise ConvcliError(f"sigma of a log must be at least 0.2, not {sigma:g}")
+    half = _radius(sigma, 4.0, None)
+    x = np.arange(-half, half + 1)
+    g = _gaussian_samples(sigma, half)
+    second = (x**2 / sigma**4 - 1 / sigma**2) * g
+    second -= second.sum() * g
+    return Kernel("log", (g.size, g.size), given_factors=((g, second), (second, g)))
+
+
+# Derivative across, smoothing along: the vectors behind the 3x3 edge operators. Each
+# smoothing vector sums to 1, so that a full step gives its own height. Sources: Sobel and
+# Feldman 1968; Prewitt 1970; Scharr 2000 (the 3 10 3 approximation).
+_DERIVATIVE = np.array([1.0, 0.0, -1.0])
+_SMOOTHING: dict[Operator, Weights] = {
+    "sobel": np.array([1.0, 2.0, 1.0]) / 4,
+    "scharr": np.array([3.0, 10.0, 3.0]) / 16,
+    "prewitt": np.array([1.0, 1.0, 1.0]) / 3,
+}
+
+
+def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
+    """Kernels of the derivatives along x and along y, in this order.
+
+    They are meant for convolution, which flips them: brightness that rises to the right,
+    or downwards, gives a positive result. A step of height h gives h.
+    """
+    if operator not in _SMOOTHING:
+        raise ConvcliError(f"unknown operator {operator!r}; it must be {listed(OPERATORS)}")
+    smooth = _SMOOTHING[operator]
+    along_x = Kernel(operator, (3, 3), given_factors=((smooth, _DERIVATIVE),))
+    along_y = Kernel(f"{operator}-y", (3, 3), given_factors=((_DERIVATIVE, smooth),))
+    return along_x, along_y
+
+
+def sobel_kernels() -> tuple[Kernel, Kernel]:
+    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height.
+
+    Returns
+    -------
+    (Kernel, Kernel)
+        3 x 3 each, of whole numbers over 4; `edge_kernels` says which way they point.
+    """
+    return edge_kernels("sobel")
+
+
+def laplacian_kernel() -> Kernel:
+    """Sum of the second differences along x and y: ``0 1 0; 1 -4 1; 0 1 0``."""
+    return kernel_from([[0, 1, 0], [1, -4, 1], [0, 1, 0]], "laplacian")
+
+
+def box_kernel(width: float = 3, height: float | None = None) -> Kernel:
+    """Mean over ``width`` x ``height`` pixels (a square without `height`)."""
+    columns = count(width, "box width")
+    rows = columns if height is None else count(height, "box height")
+    if max(rows, columns) > LONGEST_SIDE:
+        raise ConvcliError(f"a box may be at most {LONGEST_SIDE} pixels long")
+    column, row = np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)
+    return Kernel("box", (rows, columns), given_factors=((column, row),))
+
+
+def emboss_kernel() -> Kernel:
+    """Light from the upper left on a relief: ``2 1 0; 1 1 -1; 0 -1 -2``.
+
+    The weights sum to 1. Convolution flips them: what is brighter than its upper left
+    neighbours comes out brighter still.
+    """
+    return kernel_from([[2, 1, 0], [1, 1, -1], [0, -1, -2]], "emboss")
+
+
+# Pixels on a side of a kernel that is kept whole: 4001 x 4001 weights are just below the 2**24 that
+# fit (see `convcli.kernels.kernel`).
+_WIDEST = 4000
+
+
+def disc_kernel(radius: float = 3.0) -> Kernel:
+    """Mean over a disc of `radius` pixels, the blur of a lens out of focus.
+
+    A weight falls from 1 to 0 over the pixel that the rim cuts: ``radius + 0.5 - distance``,
+    clipped to 0 .. 1.
+    """
+    radius = positive(radius, "disc radius")
+    if 2 * radius > _WIDEST:
+        raise ConvcliError(f"disc radius must be at most {_WIDEST // 2} pixels, not {radius:g}")
+    half = math.ceil(radius - 0.5)
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    weights = np.clip(radius + 0.5 - np.hypot(x, y), 0.0, 1.0)
+    return kernel_from(weights / weights.sum(), "disc")
+
+
+def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
+    """Mean along a line: `length` pixels at `angle` degrees, counter-clockwise from the right.
+
+    A weight falls from 1 to 0 over one pixel of distance from the line, so that angles
+    between the pixels are smooth; at 0 and 90 degrees an odd length gives just that many
+    equal weights.
+    """
+    length = positive(length, "motion length")
+    if not math.isfinite(angle):
+        raise ConvcliError(f"motion angle must be a finite number of degrees, not {angle:g}")
+    if length > _WIDEST:
+        raise ConvcliError(f"motion length must be at most {_WIDEST} pixels, not {length:g}")
+    reach = max(length - 1.0, 0.0) / 2
+    turn = math.radians(angle)
+    along_x, along_y = math.cos(turn), -math.sin(turn)  # rows count downwards
+    half_x = math.ceil(reach * abs(along_x) - 1e-9)
+    half_y = math.ceil(reach * abs(along_y) - 1e-9)
+    y, x = np.mgrid[-half_y : half_y + 1, -half_x : half_x + 1]
+    nearest = np.clip(x * along_x + y * along_y, -reach, reach)
+    distance = np.hypot(x - nearest * along_x, y - nearest * along_y)
+    # Sines of right angles are off by 1e-16; without this the weights would not be equal.
+    weights = np.round(np.clip(1.0 - distance, 0.0, 1.0), 12)
+    return kernel_from(weights / weights.sum(), "motion")
+
+
+def identity_kernel() -> Kernel:
+    """The single weight 1, which leaves every picture as it is."""
+    return kernel_from([[1]], "identity")
+
+
+class Named(NamedTuple):
+    """A row of the table of names: how to make the kernel, and how to write it."""
+
+    make: Callable[..., Kernel]
+    most_numbers: int
+    usage: str
+
+
+NAMED: dict[str, Named] = {
+    "gaussian": Named(
+        lambda x=1.0, y=None: gaussian_kernel(x if y is None else (x, y)),
+        2,
+        "gaussian:SIGMA or gaussian:X,Y",
+    ),
+    "log": Named(log_kernel, 1, "log:SIGMA"),
+    "box": Named(box_kernel, 2, "box:SIZE or box:WIDTH,HEIGHT"),
+    "disc": Named(disc_kernel, 1, "disc:RADIUS"),
+    "motion": Named(motion_kernel, 2, "motion:LENGTH,ANGLE"),
+    "sobel": Named(lambda: edge_kernels("sobel")[0], 0, "sobel"),
+    "sobel-y": Named(lambda: edge_kernels("sobel")[1], 0, "sobel-y"),
+    "scharr": Named(lambda: edge_kernels("scharr")[0], 0, "scharr"),
+    "scharr-y": Named(lambda: edge_kernels("scharr")[1], 0, "scharr-y"),
+    "prewitt": Named(lambda: edge_kernels("prewitt")[0], 0, "prewitt"),
+    "prewitt-y": Named(lambda: edge_kernels("prewitt")[1], 0, "prewitt-y"),
+    "laplacian": Named(laplacian_kernel, 0, "laplacian"),
+    "emboss": Named(emboss_kernel, 0, "emboss"),
+    "identity": Named(identity_kernel, 0, "identity"),
+}
+
+
+def named_kernel(text: str) -> Kernel:
+    """Make a kernel from its name and numbers, such as ``"motion:15,30"``.
+
+    Raises
+    ------
+    ConvcliError
+        For an unknown name, or numbers that the kernel does not take.
+    """
+    name, _, numbers = text.partition(":")
+    if name not in NAMED:
+        raise ConvcliError(f"unknown kernel {name!r}; known are {', '.join(NAMED)}")
+    make, most, usage = NAMED[name]
+    try:
+        values = [float(number) for number in numbers.split(",")] if numbers else []
+    except ValueError:
+        raise ConvcliError(f"kernel {text!r}: write it as {usage}") from None
+    if len(values) > most:
+        raise ConvcliError(f"kernel {text!r}: write it as {usage}")
+    return make(*values)

@@ -1,0 +1,365 @@
+"""Machine code of the inner loops: compiled by numba once, kept on disk, loaded without numba.
+
+Importing numba and refreshing its target takes 230 to 300 ms of every run. What it compiles
+needs neither, so the code is kept in a private folder. On Linux and x86-64 it is mapped as it
+lies there, in less than a millisecond; elsewhere llvmlite links it, in 40. Whatever does not
+match (processor, versions, the loops' source, the owner of the folder, a checksum) is compiled
+again, and where neither works, numba's own dispatcher runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import logging
+import mmap
+import os
+import platform
+import stat
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from convcli.errors import ConvcliError
+from convcli.files.writing import new_file
+from convcli.loops.compiled.elf import laid_out
+
+Signature = tuple[tuple[str, int], ...]
+"""dtype and number of axes of each argument; scalars have none."""
+
+_LOOPS = "convcli.loops.compiled.inner_loops"
+
+# What a file ends with: length of the image and offset of the function in it, both 0 where
+# there is none, and a checksum of all before.
+_END = struct.Struct("<QQ32s")
+
+_log = logging.getLogger(__name__)
+
+# numba 0.61 calls the C library for roots; llvmlite finds it, an image would not.
+_LIBM = {"sqrt", "sqrtf"}
+
+_ENTRY = "convcli_entry"
+_lock = Lock()
+
+
+def _renew_lock() -> None:
+    """A child that is forked while another thread compiles must not wait for that."""
+    global _lock
+    _lock = Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+_loaded: set[tuple[str, str]] = set()
+# What owns the machine code that is in use: mapped files, and llvmlite's engines.
+_owners: list[Any] = []
+
+
+def function(name: str) -> Callable[..., None]:
+    """Return a function of `inner_loops` that is compiled when it is first called.
+
+    Its arguments are C-contiguous arrays, numpy scalars and Python integers. It lets go of the
+    interpreter's lock while it runs.
+    """
+    ready: dict[Signature, Callable[..., None]] = {}
+
+    def call(*arguments: Any) -> None:
+        signature = tuple(
+            ("int64", 0) if isinstance(a, int) else (a.dtype.name, a.ndim) for a in arguments
+        )
+        compiled = ready.get(signature)
+        if compiled is None:
+            with _lock:
+                compiled = ready.get(signature) or _prepared(name, signature)
+                ready[signature] = compiled
+                _loaded.add((name, signature[0][0]))
+        compiled(*arguments)
+
+    return call
+
+
+def is_loaded(name: str, dtype: str) -> bool:
+    """Say whether this process has a function already, for samples of a dtype."""
+    return (name, dtype) in _loaded
+
+
+def is_kept(name: str, dtype: str) -> bool:
+    """Say whether an earlier run has kept a function; looks at the files' names alone."""
+    return _is_kept(f"{name}-{dtype}-")
+
+
+def is_any_kept() -> bool:
+    """Say whether an earlier run has kept any function."""
+    return _is_kept("")
+
+
+def _is_kept(beginning: str) -> bool:
+    folder, versions = _folder(), _versions()
+    if folder is None or versions is None:
+        return False
+    with suppress(OSError), os.scandir(folder) as entries:
+        return any(entry.name.startswith(f"{versions}-{beginning}") for entry in entries)
+    return False
+
+
+def can_be_kept() -> bool:
+    """Say whether there is a place to keep machine code."""
+    folder = _folder()
+    return folder is not None and _versions() is not None and os.access(folder, os.W_OK)
+
+
+def _prepared(name: str, signature: Signature) -> Callable[..., None]:
+    """Load a loop's machine code, or compile it, or fall back on numba."""
+    try:
+        path = _path(name, signature)
+        address = _load(path)
+        if address is None:
+            code = _compile(name, signature)
+            _keep(path, code)
+            address = _load(path) or _link(code)
+        return _caller(address, signature)
+    except Exception as error:
+        # llvmlite and numba raise what they like, and a new release may change what is relied
+        # on here. numba's dispatcher compiles in this process and gives the same results.
+        _log.debug("numba runs %s itself: %s", name, error)
+        try:
+            return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
+        except Exception as broken:
+            raise ConvcliError(
+                f"numba cannot be imported ({type(broken).__name__}: {broken}); "
+                "--method numpy or fft does without"
+            ) from broken
+
+
+def _folder() -> Path | None:
+    """Return the folder that objects are kept in, if nobody else can write to it."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not base.is_absolute():  # then it is to be ignored, says the specification
+            base = Path.home() / ".cache"
+        folder = base / "convcli"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder if _is_private(folder.lstat()) else None
+    except (OSError, RuntimeError):  # no home, or nothing can be written there
+        return None
+
+
+def _is_private(status: os.stat_result) -> bool:
+    # What is loaded from here is run.
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+@cache
+def _versions() -> str | None:
+    """Return a short hash of numba's and llvmlite's versions and of what the code is made from."""
+    sources = (
+        _LOOPS,
+        "convcli.loops.layout",
+        "convcli.pixels.rounding",
+        "convcli.loops.compiled.elf",
+        __name__,
+    )
+    found = [find_spec(name) for name in ("numba", "llvmlite", *sources)]
+    origins = [Path(spec.origin) for spec in found if spec and spec.origin]
+    if len(origins) < len(found):
+        return None
+    with suppress(OSError):
+        # The versions stand in these files; asking importlib.metadata would take 20 ms.
+        files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
+        content = b"".join(path.read_bytes() for path in files)
+        return sha256(content).hexdigest()[:16]
+    return None  # they are no files, as in a zip
+
+
+def _path(name: str, signature: Signature) -> Path | None:
+    """Return where a loop's code is kept; the name says everything that it depends on."""
+    folder, versions = _folder(), _versions()
+    if folder is None or versions is None:
+        return None
+    machine = sha256(f"{_processor()} {signature}".encode()).hexdigest()[:32]
+    return folder / f"{versions}-{name}-{signature[0][0]}-{machine}"
+
+
+@cache
+def _processor() -> str:
+    """Return what code depends on: the processor, and what numba was told of it."""
+    told = [os.environ.get(f"NUMBA_CPU_{word}") for word in ("NAME", "FEATURES")]
+    try:
+        # Of the first processor, so that a machine with 200 is not slow to ask.
+        with open("/proc/cpuinfo") as file:
+            lines = itertools.takewhile(str.strip, file)
+            kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    except OSError:  # not Linux
+        kept = list(_target())
+    return f"{platform.machine()} {told} {kept}"
+
+
+def _target() -> tuple[str, str]:
+    """Return the processor's name and features as LLVM words them, or as numba was told."""
+    import llvmlite.binding as llvm
+
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    features = os.environ.get("NUMBA_CPU_FEATURES") or llvm.get_host_cpu_features().flatten()
+    return name, features
+
+
+def _load(path: Path | None) -> int | None:
+    """Map a file that is whole and ours, and return the address of its function."""
+    if path is None:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        content = file.read() if _is_private(os.fstat(descriptor)) else b""
+        if len(content) < _END.size:
+            return None
+        length, offset, checksum = _END.unpack_from(content, len(content) - _END.size)
+        if _checksum(content[: -_END.size], length, offset) != checksum:
+            return None
+        if length:
+            with suppress(OSError):  # a file system may forbid it
+                readable = mmap.PROT_READ | mmap.PROT_EXEC
+                memory = mmap.mmap(descriptor, length, mmap.MAP_PRIVATE, readable)
+                image = np.frombuffer(memory, np.uint8)
+                _owners.append(image)
+                address: int = image.__array_interface__["data"][0] + offset
+                return address
+    return _link(content[length : -_END.size])
+
+
+def _checksum(content: bytes, length: int, offset: int) -> bytes:
+    return sha256(content + _END.pack(length, offset, b"")).digest()
+
+
+def _keep(path: Path | None, code: bytes) -> None:
+    """Write an object, with an image of it before it that can be mapped, where there is one."""
+    if path is None:
+        return
+    image, offset = b"", 0
+    if sys.platform == "linux":
+        with suppress(NotImplementedError):
+            image, offset = laid_out(code, _ENTRY)
+    content = image + code
+    end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
+    with suppress(OSError):
+        path.unlink(missing_ok=True)  # whose permissions would be kept, and may be its fault
+        with new_file(path, mode=0o600) as file:
+            file.write(content + end)
+
+
+def _compile(name: str, signature: Signature) -> bytes:
+    """Let numba compile a loop for arguments of this kind, and return its object code."""
+    import llvmlite.binding as llvm
+    from numba import from_dtype, njit, types
+
+    _say_why_it_takes_long(can_be_kept())
+    loops = import_module(_LOOPS)
+    loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
+    arguments = [
+        types.Array(from_dtype(np.dtype(dtype)), axes, "C") if axes else from_dtype(np.dtype(dtype))
+        for dtype, axes in signature
+    ]
+    loop.compile(types.void(*arguments))
+    result = loop.overloads[tuple(arguments)]
+    module = llvm.parse_assembly(result.library.get_llvm_str())
+    entry = module.get_function(result.fndesc.llvm_func_name)
+    found = ["ptr" if str(a.type).endswith("*") else str(a.type) for a in entry.arguments]
+    if found != [kind for kind, _ in _parameters(signature)]:
+        raise NotImplementedError(f"numba passes {found}")
+    outside = {f.name for f in module.functions if f.is_declaration and "llvm." not in f.name}
+    if outside - _LIBM:
+        raise NotImplementedError(f"the code of {name} calls {outside}")
+    entry.name = _ENTRY
+    return _target_machine().emit_object(module)  # type: ignore[no-any-return]
+
+
+@cache
+def _say_why_it_takes_long(kept: bool) -> None:
+    later = "later runs of their kind need not" if kept else "there is no place to keep them"
+    _log.info("compiling the loops for this processor; %s", later)
+
+
+def _target_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = _target()
+    # Position-independent, so that a mapping far from the C library's still links.
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=3, reloc="pic", codemodel="small"
+    )
+
+
+def _link(code: bytes) -> int:
+    """Map an object into this process and return the address of its function."""
+    import llvmlite.binding as llvm
+
+    machine = _target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _owners.append(engine)
+    return int(engine.get_function_address(_ENTRY))
+
+
+_C_TYPES = {
+    "ptr": ctypes.c_void_p,
+    "i64": ctypes.c_int64,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+}
+_SCALARS = {"int64": "i64", "float32": "float", "float64": "double"}
+
+
+def _parameters(signature: Signature) -> list[tuple[str, Any]]:
+    """Say how numba's own functions take such arguments: arrays in their parts.
+
+    First come where to put a result and where an exception. An array is the owner of its
+    memory and its Python object (neither is needed, so both are 0), size, size of an item,
+    data, shape, strides.
+    """
+    kinds = ["ptr", "ptr"]
+    for dtype, axes in signature:
+        if axes:
+            kinds += ["ptr", "ptr", "i64", "i64", "ptr", *["i64"] * (2 * axes)]
+        else:
+            kinds.append(_SCALARS[dtype])
+    return [(kind, _C_TYPES[kind]) for kind in kinds]
+
+
+def _caller(address: int, signature: Signature) -> Callable[..., None]:
+    """Make the machine code at an address a function that takes numpy's arrays."""
+    types = [c_type for _, c_type in _parameters(signature)]
+    machine = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address)
+
+    def call(*arguments: Any) -> None:
+        parts: list[Any] = []
+        for argument, (_, axes) in zip(arguments, signature, strict=True):
+            if axes:
+                if not (argument.flags.c_contiguous and argument.dtype.isnative):
+                    raise ValueError("compiled loops take C-contiguous arrays of native byte order")
+                data = argument.__array_interface__["data"][0]
+                parts += [None, None, argument.size, argument.itemsize, data]
+                parts += [*argument.shape, *argument.strides]
+            else:
+                parts.append(argument)
+        result, error = ctypes.c_void_p(), ctypes.c_void_p()
+        status = machine(ctypes.addressof(result), ctypes.addressof(error), *parts)
+        # 0 is a value and -2 None; no loop raises, as nothing in it is checked.
+        if status not in (0, -2):
+            raise RuntimeError(f"compiled loop failed with status {status}")
+
+    return call

@@ -1,0 +1,125 @@
+"""The contract of the inner loops, and the table that names them.
+
+A loop module has a function ``correlator(weights, divisor)``, which prepares what depends on
+the kernel alone and returns ``correlate(window, out)``::
+
+    out[y, x, c] = sum_ij weights[i, j] * window[y + i, x + j, c] / divisor
+
+window
+    ``(h + kh - 1, w + kw - 1, C)``, C-contiguous, of any dtype that a picture has.
+weights
+    ``(kh, kw)``, float32 or float64. Their dtype is the one that the sum is kept in.
+out
+    ``(h, w, C)``, C-contiguous. Floats take the sum as it is; integers take it rounded
+    half to even and clipped, once.
+
+It may have another, ``separable_correlator(column, row, divisor)``, for both passes of a
+separable kernel in one go; `two_pass` serves the loops that have none. And a third,
+``gaussian_blurrer(decimations, accumulator)``, for wide Gaussians of 8-bit samples on a coarser
+grid, which returns ``blur(picture, lines, widen, out)``::
+
+    lines          which rows of the picture make up the window, halo and border included
+    widen(rows)    puts the halo on the left and right beside any rows as long as the picture's
+
+A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
+of the sum of squares of two separable kernels.
+
+A loop that takes kernels of one shape alone says so: ``kernel_shape``. Its `correlator` refuses
+others.
+
+So a loop is a pure "valid" correlation. It knows no border, colour, file, flip or progress,
+and may run on any piece of a picture, in any thread or process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.loops.decimation import Decimations
+from convcli.pixels.borders import Index
+from convcli.types import Floats, Pixels
+
+Correlate = Callable[[Pixels, Pixels], None]
+Factors = tuple[Floats, Floats]
+"""A column ``(kh, 1)`` and a row ``(1, kw)``."""
+Widen = Callable[[Pixels], Pixels]
+Blur = Callable[[Pixels, Index, Widen, Pixels], None]
+
+
+class Loop(NamedTuple):
+    """What a loop module offers."""
+
+    correlator: Callable[[Floats, float], Correlate]
+    separable_correlator: Callable[[Floats, Floats, float], Correlate]
+    gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
+    magnitude_correlator: Callable[[Factors, Factors, float], Correlate] | None
+    kernel_shape: tuple[int, int] | None
+
+
+LOOPS = {
+    "definition": "four nested Python loops: what every other loop must equal",
+    "direct_numpy": "sums of shifted slices",
+    "direct_numba": "compiled loops, several taps and rows a sweep",
+    "overlap_add": "FFT blocks, added where they overlap",
+    "dot": "a numpy dot product a pixel",
+    "windows": "a strided view of every window, and one contraction",
+    "im2col": "patches as the columns of a matrix, and one matrix product",
+    "fft_whole": "one FFT of the whole window",
+    "winograd": "Winograd's F(2x2, 3x3): 4 multiplications a pixel instead of 9",
+    "winograd_4x4": "Winograd's F(4x4, 3x3): 2.25 multiplications a pixel instead of 9",
+}
+"""Name of a loop's module and what it does. A loop that stands here is tested.
+
+No plan takes those from `dot` on: they are the classical ways, and ``convcli bench`` races them.
+"""
+
+
+def load(name: str) -> Loop:
+    """Import a loop when it is first needed; only numba's takes long."""
+    module = import_module(f"convcli.loops.{name}")
+
+    def by_passes(column: Floats, row: Floats, divisor: float) -> Correlate:
+        passes = module.correlator(column, 1.0), module.correlator(row, divisor)
+        return two_pass(*passes, row.size, column.dtype)
+
+    return Loop(
+        module.correlator,
+        getattr(module, "separable_correlator", by_passes),
+        getattr(module, "gaussian_blurrer", None),
+        getattr(module, "magnitude_correlator", None),
+        getattr(module, "kernel_shape", None),
+    )
+
+
+def guarded(correlate: Correlate, weights: Floats, divisor: float) -> Correlate:
+    """Keep NaN and infinity from a loop that mixes pixels, or multiplies by weights of 0.
+
+    There they would spread over pixels that the kernel does not reach. `direct_numpy`, which sums
+    tap by tap, takes their window.
+    """
+
+    def apart(window: Pixels, out: Pixels) -> None:
+        if window.dtype.kind == "f" and not np.isfinite(window).all():
+            load("direct_numpy").correlator(weights, divisor)(window, out)
+        else:
+            correlate(window, out)
+
+    return apart
+
+
+def two_pass(
+    along_y: Correlate, along_x: Correlate, width: int, accumulator: np.dtype[np.generic]
+) -> Correlate:
+    """Columns first: their pass takes the halo above and below off, and no row is done twice."""
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        height, run, channels = out.shape
+        between = np.empty((height, run + width - 1, channels), accumulator)
+        along_y(window, between)
+        along_x(between, out)
+
+    return correlate

@@ -1,0 +1,1 @@
+"""Samples: what lies beyond the edge, colour and light, rounding, padding."""

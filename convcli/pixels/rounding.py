@@ -1,0 +1,39 @@
+"""From the sum to the dtype of the result: divided, rounded and clipped once."""
+
+import numpy as np
+
+from convcli.types import Floats, Pixels
+
+# So much of a sum, in levels, is rounding, and each method has its own: 1e-5 of 8 bits summed in
+# float32, 1e-13 of the largest sum by an FFT in float64. Equal areas of black and white come to
+# just half a level everywhere, so sums are brought to multiples of this first; then all methods
+# round such a plateau alike.
+STEPS_IN_LEVEL = {"uint8": 2.0**12, "uint16": 2.0**20}
+# With a divisor they are sums of whole numbers (`convcli.kernels.kernel.whole_numbers`): exact in
+# float32, and in float64 but for that.
+STEPS_OF_WHOLE_NUMBERS = 2.0**20
+
+
+def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
+    """Write ``total / divisor`` into `out`; `total` is scratch afterwards.
+
+    Integers are rounded half to even, as IEEE 754 and ``numpy.rint`` do, and clipped to
+    their range. Floats are stored as they are, so sign and range survive.
+    """
+    if divisor != 1.0:
+        total /= divisor
+    if out.dtype.kind == "f":
+        out[...] = total
+        return
+    if divisor == 1.0 or total.dtype == np.float64:
+        steps = STEPS_IN_LEVEL[out.dtype.name] if divisor == 1.0 else STEPS_OF_WHOLE_NUMBERS
+        total *= steps
+        np.rint(total, out=total)
+        total /= steps
+    limits = np.iinfo(out.dtype)
+    np.rint(total, out=total)
+    np.clip(total, limits.min, limits.max, out=total)
+    # A NaN can only come from a float picture stored as integers; it has no right integer, so
+    # let it become whatever the cast gives without a warning per strip.
+    with np.errstate(invalid="ignore"):
+        out[...] = total.astype(out.dtype)

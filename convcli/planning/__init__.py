@@ -1,0 +1,1 @@
+"""How an image is convolved, decided before any pixel moves."""

@@ -1,0 +1,221 @@
+"""The cost model: what a plan is predicted to take, and the measured constants behind it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import NamedTuple
+
+from convcli.kernels.kernel import Kernel
+from convcli.loops.compiled import machine_code
+from convcli.loops.layout import CHUNK
+from convcli.pixels.colour import Colour
+
+# How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
+# pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least
+# mean of |log|), `share` from those of two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11,
+# numpy 2.4, numba 0.68, scipy 1.17.
+
+
+class Cost(NamedTuple):
+    """Measured cost of a loop, in nanoseconds on one core, and how it grows.
+
+    Attributes
+    ----------
+    sample
+        Paid once a sample and pass (sums set up, rounding).
+    tap
+        A sample and tap; for overlap-add, a transformed sample and log2 of its length + 1.
+    tile
+        A tile and pass; for overlap-add, a block.
+    float64
+        Times as much for float64 sums: twice the memory traffic, half the vector width. For
+        overlap-add these are numpy's transforms instead of scipy's, in float32.
+    share
+        What a further core adds, of a core: numpy's calls share the interpreter's lock.
+    decimated
+        A sample of a wide Gaussian by way of a coarser grid, the halo included; the method
+        fft leaves that to numpy's slices.
+    start_up
+        Seconds until the first sample: machine code that was kept is mapped, the transforms
+        in float32 need `import scipy.fft`.
+    """
+
+    sample: float
+    tap: float
+    tile: float
+    float64: float
+    share: float
+    decimated: float
+    start_up: float
+
+
+COSTS: dict[str, Cost] = {
+    "direct_numpy": Cost(
+        sample=0.1,
+        tap=0.19,
+        tile=30_000,
+        float64=2.0,
+        share=0.8,
+        decimated=7.0,
+        start_up=0.0,
+    ),
+    "direct_numba": Cost(
+        sample=0.05,
+        tap=0.0165,
+        tile=25_000,
+        float64=1.8,
+        share=0.95,
+        decimated=0.9,
+        start_up=0.005,
+    ),
+    "overlap_add": Cost(
+        sample=0.2,
+        tap=0.25,
+        tile=40_000,
+        float64=1.6,
+        share=0.9,
+        decimated=math.inf,
+        start_up=0.10,
+    ),
+}
+
+# What a picture takes whatever its loop, in nanoseconds: a call (planning, the first thread,
+# the kernel's arrays), a further thread, and a byte (windows copied, pages of the result touched
+# for the first time). Pictures below 0.1 megapixels take little else.
+_CALL = 450_000
+_THREAD = 200_000
+_BYTE = 0.2
+
+# What numpy does besides, in nanoseconds a sample on one core: light from sRGB and back, alpha as
+# a weight, and the combining of what kernels gave. For 16-bit samples, in float64, 1.5 times
+# as much was measured, and for alpha and light together 1.2 times the sum.
+_LINEAR = 4.5
+_WEIGHT = 2.3
+_COMBINE = 1.0
+
+# Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
+# are paid once, and are counted as if they were shared by a hundred large pictures to come.
+COMPILING = 0.02
+COMPILING_EACH_TIME = 2.5
+
+# Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
+# that is copied into shared memory and out.
+_POOL_START = 0.06
+_POOL_BYTE = 1.5
+
+
+# Nanoseconds a byte of the samples to decode and to encode: processor time for photographs of 0.8
+# to 6.5 MB, best of four, the middle one of five; others took from half to 1.5 times as long. PNG
+# is encoded on every core. A file of its own takes some time whatever is in it: it is synced.
+_CODECS: dict[str, tuple[float, float]] = {
+    "PNG": (9.0, 10.5),
+    "JPEG": (1.8, 1.4),
+    "TIFF": (1.6, 1.3),
+    "WEBP": (6.0, 30.0),
+    "AVIF": (9.0, 230.0),
+    "BMP": (1.5, 1.0),
+    "PPM": (1.4, 1.0),
+    "GIF": (3.3, 26.0),
+}
+_OPENING = 0.0005
+_SYNCING = 0.004
+
+
+def reading_cost(format_name: str, size_bytes: int) -> float:
+    """Predict the seconds that a photograph takes to be read."""
+    return _OPENING + 1e-9 * _CODECS[format_name][0] * size_bytes
+
+
+def writing_cost(format_name: str, size_bytes: int, workers: int) -> float:
+    """Predict the seconds that a photograph takes to be written."""
+    seconds = 1e-9 * _CODECS[format_name][1] * size_bytes
+    return _SYNCING + seconds / (workers if format_name == "PNG" else 1)
+
+
+def cost_besides(colour: Colour, combined: bool) -> float:
+    """Predict the nanoseconds a sample of what is done before and after the kernels."""
+    return _LINEAR * colour.linear + _WEIGHT * colour.weight + _COMBINE * combined
+
+
+def picture_cost(executor: str, workers: int, size_bytes: int, besides: float) -> float:
+    """Predict the seconds that a picture takes whatever its loop."""
+    nanoseconds = _CALL + (workers - 1) * _THREAD + (size_bytes * _BYTE + besides) / workers
+    if executor == "processes":
+        return _POOL_START + 1e-9 * (nanoseconds + size_bytes * _POOL_BYTE)
+    return 1e-9 * nanoseconds
+
+
+def importing_scipy() -> float:
+    """Predict the seconds until float32 transforms are there."""
+    return 0.0 if "scipy.fft" in sys.modules else COSTS["overlap_add"].start_up
+
+
+def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
+    """Predict the seconds that a loop takes to load; a compiled one is an entry and a dtype."""
+    if loop == "overlap_add":
+        return importing_scipy() if accumulator == "float32" else 0.0
+    if loop != "direct_numba":
+        return COSTS[loop].start_up
+    if machine_code.is_loaded(entry, dtype):
+        return 0.0
+    if machine_code.is_kept(entry, dtype):
+        return COSTS["direct_numba"].start_up
+    return COMPILING if machine_code.can_be_kept() else COMPILING_EACH_TIME
+
+
+def dense_cost(
+    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
+) -> float:
+    """All weights of each kernel at once."""
+    return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
+
+
+def separable_cost(
+    loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
+) -> float:
+    """A column pass and a row pass for each factor; the former on the tile's wider window."""
+    # Compiled loops make the columns of so many samples before they turn to their rows.
+    run = min(tile[1], CHUNK // size[2] or 1) if loop == "direct_numba" else tile[1]
+    total = 0.0
+    for kernel in kernels:
+        height, width = kernel.shape
+        wider = (run + width - 1) / run
+        for _ in kernel.factors:
+            total += wider * _pass_cost(loop, size, (height, 1), height, tile)
+            total += _pass_cost(loop, size, (1, width), width, tile)
+    return total
+
+
+# Transforms of more samples than this leave the second-level cache, and take so many times as
+# long a sample: 1.1 to 2 were measured, for 800 x 800 to 3000 x 2500.
+_CACHED_BLOCK = 640**2
+_UNCACHED = 1.6
+
+
+def _pass_cost(
+    loop: str,
+    size: tuple[int, int, int],
+    shape: tuple[int, int],
+    taps: int,
+    tile: tuple[int, int],
+) -> float:
+    """Predict the nanoseconds of one pass over the picture on one core."""
+    cost = COSTS[loop]
+    samples = math.prod(size)
+    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    if loop == "overlap_add":
+        from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
+
+        window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
+        lengths = block_lengths(shape, window)
+        blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
+        length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
+        tiles *= math.prod(blocks) * size[2]
+        block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        if math.prod(lengths) > _CACHED_BLOCK:
+            block *= _UNCACHED
+        work = (tiles + FIRST_BLOCK) * block
+    else:
+        work = samples * taps * cost.tap
+    return samples * cost.sample + work + tiles * cost.tile

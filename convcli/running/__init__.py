@@ -1,0 +1,1 @@
+"""A plan carried out: regions of the result, in threads or processes."""
