@@ -1,0 +1,1 @@
+"""The command line: Typer and rich live in this room and nowhere else."""
