@@ -17,10 +17,10 @@ from PIL import Image
 import convcli
 from convcli.kernels.named import edge_kernels
 from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
-from tests.test_examples import STORIES, story
-from tests.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
+from tests.whole.test_examples import STORIES, story
+from tests.whole.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
 
 

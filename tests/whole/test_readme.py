@@ -15,7 +15,7 @@ from PIL import Image
 
 from convcli.words import BORDERS, METHODS
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
 

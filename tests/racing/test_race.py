@@ -21,8 +21,7 @@ from convcli.racing.export import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import Case, cases_of, middle_of, race
 from convcli.racing.results import speed_beside
-
-from .oracles import assert_same_picture, scipy_convolve
+from tests.oracles import assert_same_picture, scipy_convolve
 
 KERNELS = {
     "gaussian 3": gaussian_kernel(0.5, radius=1),

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from convcli.files.formats import FORMATS
-from tests import fuzz_pictures
+from tests.whole import fuzz_pictures
 
 SEEDS = fuzz_pictures.seeds()
 

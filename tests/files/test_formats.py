@@ -44,7 +44,7 @@ def test_an_unknown_format_is_refused_with_the_list_of_formats(name):
 def test_pillow_writes_every_mode_of_the_table_and_reads_it_back(format_name, mode):
     written = mode_for(format_name, mode)
     if written.endswith(DEEP):
-        pytest.skip("not Pillow's: see test_image_deep.py")
+        pytest.skip("not Pillow's: see tests/image/test_deep.py")
     content = io.BytesIO()
     Image.new(written, (16, 8)).save(content, format_name)
     read = Image.open(content)

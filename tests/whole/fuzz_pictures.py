@@ -1,7 +1,7 @@
 """A fuzzing target: bytes are read as a picture, filtered, and written again.
 
-``python tests/fuzz_pictures.py -max_total_time=600`` runs it with atheris (the extra ``fuzz``);
-tests/test_fuzz.py runs it on what was found before, and on damaged pictures of every format.
+``python tests/whole/fuzz_pictures.py -max_total_time=600`` runs it with atheris (extra ``fuzz``);
+tests/whole/test_fuzz.py runs it on what was found before, and on damaged pictures of every format.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import convcli
 from convcli.loops.decimation import decimations
 from convcli.words import BORDERS
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 story = import_module
