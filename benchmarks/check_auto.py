@@ -20,7 +20,7 @@ from convcli.kernels.kernel import kernel_from
 from convcli.kernels.named import box_kernel, motion_kernel
 from convcli.loops import overlap_add
 from convcli.planning import methods
-from convcli.planning.choice import Plan
+from convcli.planning.plan import Plan
 from convcli.types import Pixels
 from convcli.words import Method
 

@@ -9,7 +9,7 @@ import numpy as np
 from drawing import milliseconds, scene, show, write
 
 import convcli
-from convcli.planning.choice import Plan
+from convcli.planning.plan import Plan
 from convcli.types import Pixels
 
 SIGMA = 7.0

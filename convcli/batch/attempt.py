@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 from convcli import image
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.files.jobs import Job
+from convcli.files.job import Job
+from convcli.filtering.options import Options
 from convcli.image import Picture
+from convcli.image.costs import reading_cost, writing_cost
 from convcli.image.picture import WITH_ALPHA
-from convcli.planning.choice import Plan
-from convcli.planning.costs import reading_cost, writing_cost
-from convcli.types import OnProgress, Options, Pixels
+from convcli.planning.plan import Plan
+from convcli.types import OnProgress, Pixels
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 

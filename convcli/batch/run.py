@@ -13,9 +13,10 @@ from itertools import islice
 from convcli import memory
 from convcli.batch.attempt import Filter, Outcome, Status, outcome_of
 from convcli.errors import reason_of
-from convcli.files.jobs import Job
+from convcli.files.job import Job
+from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
-from convcli.types import OnProgress, Options
+from convcli.types import OnProgress
 
 # What will not be otherwise for the next picture: the disk or the share of it is full, or it
 # cannot be written to.

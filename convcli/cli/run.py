@@ -19,7 +19,8 @@ from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError, inert, shown
 from convcli.files.formats import LOSSY
-from convcli.files.jobs import Existing, Job, Request, jobs_for
+from convcli.files.job import Existing, Job, Request
+from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
 from convcli.words import listed
 
@@ -65,9 +66,9 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
 
     from convcli.batch.attempt import Filter
     from convcli.cli.screen.preview import Preview
+    from convcli.filtering.options import Options
     from convcli.pixels.borders import check_value
     from convcli.planning.methods import check_import, check_method, worker_count
-    from convcli.types import Options
 
     check_method(shared.method)
     worker_count(shared.workers)

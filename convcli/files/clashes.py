@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from convcli.errors import ConvcliError, shown
 from convcli.files import places
+from convcli.files.job import Job
 from convcli.files.places import file_id, folded, real
-
-if TYPE_CHECKING:
-    from convcli.files.jobs import Job
 
 
 def check_clashes(jobs: list[Job]) -> None:

@@ -8,14 +8,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import is_picture
+from convcli.files.job import Request
 from convcli.files.places import is_below, is_same
-
-if TYPE_CHECKING:
-    from convcli.files.jobs import Request
 
 
 class Input(NamedTuple):

@@ -12,17 +12,19 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.checks import finite
 from convcli.errors import ConvcliError
+from convcli.filtering.options import DEFAULTS, Options
 from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.loops.decimation import Decimations
 from convcli.pixels import borders
 from convcli.pixels.colour import Colour, full_scale
 from convcli.pixels.padded import buffer_of
-from convcli.planning.choice import Plan, plan_for
+from convcli.planning.choice import plan_for
 from convcli.planning.costs import cost_besides
+from convcli.planning.plan import Plan
 from convcli.running import execute
 from convcli.running.recipe import Combine, Recipe, halo_of
-from convcli.types import DEFAULTS, Floats, Options, Pixels
+from convcli.types import Floats, Pixels
 from convcli.words import ALPHAS, Method, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
@@ -54,8 +56,8 @@ def convolve(
     bias : float
         Added to every sum, in the image's units; not to an alpha.
     **options
-        See `convcli.types.Options`: border, border_value, method, workers, alpha, linear,
-        exact, out_dtype, pictures, scratch, on_progress, on_plan.
+        See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
+        linear, exact, out_dtype, pictures, scratch, on_progress, on_plan.
 
     Returns
     -------

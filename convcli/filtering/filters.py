@@ -12,12 +12,14 @@ from numpy.typing import ArrayLike
 from convcli.checks import at_least_0
 from convcli.errors import ConvcliError
 from convcli.filtering.convolution import apply, convolve, out_dtype
+from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
+from convcli.loops.contract import magnitude
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, full_scale
-from convcli.running.recipe import Combine, magnitude
-from convcli.types import Floats, Options, Pixels
+from convcli.running.recipe import Combine
+from convcli.types import Floats, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
 
 

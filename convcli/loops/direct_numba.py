@@ -7,12 +7,11 @@ import math
 import numpy as np
 
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.contract import Blur, Correlate, Factors, Widen, two_pass
+from convcli.loops.contract import Blur, Correlate, Factors, Widen, magnitude, two_pass
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS
 from convcli.pixels.borders import Index
 from convcli.pixels.rounding import store
-from convcli.running.recipe import magnitude
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")

@@ -14,8 +14,9 @@ from convcli.errors import ConvcliError
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import load
 from convcli.pixels.colour import Colour, full_scale
-from convcli.planning.choice import Form, Plan, plan_for
+from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS
+from convcli.planning.plan import Form, Plan
 from convcli.racing import peers
 from convcli.running import execute
 from convcli.running.recipe import Recipe, halo_of

@@ -19,9 +19,9 @@ from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.planning.choice import Plan
-from convcli.running.execute import Region, RegionFilter, prepare
+from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
+from convcli.running.regions import Region, RegionFilter, prepare
 from convcli.types import OnProgress, Pixels
 
 # How often the parent looks whether its workers are alive, and how long stopping may take

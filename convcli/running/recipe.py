@@ -8,24 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from convcli.kernels.kernel import Kernel
+from convcli.loops.contract import magnitude
 from convcli.loops.decimation import Decimations
 from convcli.pixels.borders import Halo
 from convcli.pixels.colour import Colour
-from convcli.types import Floats, Pixels
+from convcli.types import Floats
 from convcli.words import Border
 
 Combine = Callable[..., Floats]
 """``combine(centre, *filtered)``: the picture's own samples, and one array a kernel."""
-
-
-def magnitude(_centre: Pixels, along_x: Floats, along_y: Floats) -> Floats:
-    """Combine two derivatives; loops that can, do this in one pass with the sums."""
-    # Not hypot: its guard against overflow, which only floats beyond 1e19 need, takes 10 times
-    # as long.
-    along_x *= along_x
-    along_y *= along_y
-    along_x += along_y
-    return np.sqrt(along_x, out=along_x)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from convcli import image, memory
 from convcli.batch import run as batch
 from convcli.batch.attempt import Filter
 from convcli.batch.run import run
-from convcli.files.jobs import Job
+from convcli.files.job import Job
 
 PATIENCE = 10  # seconds that nothing here takes, unless it hangs
 

@@ -12,11 +12,11 @@ from convcli.batch import attempt
 from convcli.batch import run as batch
 from convcli.batch.attempt import Filter
 from convcli.files.formats import FORMATS
-from convcli.files.jobs import Job
+from convcli.files.job import Job
+from convcli.image.costs import reading_cost, writing_cost
 from convcli.kernels.named import log_kernel, named_kernel
 from convcli.loops.decimation import decimations
 from convcli.planning.choice import plan_for
-from convcli.planning.costs import reading_cost, writing_cost
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 
 from convcli import ConvcliError
 from convcli.files import places
-from convcli.files.jobs import Request, jobs_for
+from convcli.files.job import Request
+from convcli.files.jobs import jobs_for
 
 TREE = [
     "a.png", "b.jpg", "c.PNG", "photo", "notes.txt", "a.blur.png",

@@ -7,8 +7,8 @@ import pytest
 from skimage import data
 
 import convcli
+from convcli.filtering.options import DEFAULTS, Options
 from convcli.kernels.named import disc_kernel
-from convcli.types import DEFAULTS, Options
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
 

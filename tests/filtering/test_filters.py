@@ -12,9 +12,9 @@ from skimage import data
 import convcli
 from convcli import ConvcliError
 from convcli.filtering.filters import convolve_every
+from convcli.filtering.options import Options
 from convcli.kernels.kernel import kernel_from
 from convcli.pixels.colour import full_scale
-from convcli.types import Options
 from convcli.words import METHODS, OPERATORS
 from tests.oracles import assert_same_picture, scipy_convolve
 

@@ -21,7 +21,7 @@ import convcli
 from convcli import image
 from convcli.batch import run as batch
 from convcli.batch.attempt import Filter
-from convcli.files.jobs import Job
+from convcli.files.job import Job
 from convcli.image import Picture, png
 
 # Channels and dtype of the modes that a PNG holds.

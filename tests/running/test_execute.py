@@ -18,7 +18,7 @@ from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS
-from convcli.running import execute, processes
+from convcli.running import execute, processes, regions, threads
 from convcli.words import BORDERS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
@@ -30,7 +30,7 @@ def test_the_other_routes_are_not_taken(method, monkeypatch):
     """The plan's loop and executor run although all others raise."""
     wanted = convcli.convolve(IMAGE, KERNEL, method=method)
     plan = plan_for(IMAGE.shape, "uint8", convolution.kernel_from(KERNEL), method)
-    real_load, used = execute.load, []
+    real_load, used = regions.load, []
 
     def only(name):
         assert name == plan.loop, f"{name} was loaded instead of {plan.loop}"
@@ -40,7 +40,7 @@ def test_the_other_routes_are_not_taken(method, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("the wrong executor ran")
 
-    monkeypatch.setattr(execute, "load", only)
+    monkeypatch.setattr(regions, "load", only)
     if plan.executor == "processes":
         monkeypatch.setattr(execute, "run_in_threads", refuse)
     else:
@@ -83,7 +83,7 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
         return filter_region
 
-    monkeypatch.setattr(execute, "prepare", failing)
+    monkeypatch.setattr(threads, "prepare", failing)
     monkeypatch.setattr(
         convolution, "plan_for",
         lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200), executor="threads", workers=2),
@@ -95,7 +95,7 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
 def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     done = []
-    real = execute.prepare
+    real = threads.prepare
 
     def counting(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -110,7 +110,7 @@ def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     def stop(_done, _total):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(execute, "prepare", counting)
+    monkeypatch.setattr(threads, "prepare", counting)
     monkeypatch.setattr(
         convolution, "plan_for", lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200))
     )
@@ -132,7 +132,7 @@ def test_tiled_pictures_may_be_filtered_in_several_threads_at_once():
 
 def test_pieces_cover_a_region_once():
     covered = np.zeros((11, 13), int)
-    for rows, columns in execute.pieces((0, 11), (0, 13), (4, 5)):
+    for rows, columns in regions.pieces((0, 11), (0, 13), (4, 5)):
         covered[slice(*rows), slice(*columns)] += 1
     assert (covered == 1).all()
 
@@ -166,7 +166,7 @@ FILTERS = {
 )
 @pytest.mark.parametrize("name", FILTERS)
 def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkeypatch):
-    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image()
     options = {"method": method, "border": border, "workers": 2}
@@ -189,7 +189,7 @@ def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
 
 
 def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
-    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
     convcli.blur(image, 2, method="numba", scratch=True)
@@ -201,9 +201,9 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
 
 @pytest.mark.parametrize("sigma", [6, 9])  # direct, and by way of a coarser grid
 def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
-    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
-    real = execute.prepare
+    real = threads.prepare
 
     def late(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -216,14 +216,14 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
 
     image = padded_image(3000, 50)
     wanted = convcli.blur(np.ascontiguousarray(image), sigma, method="numba")
-    monkeypatch.setattr(execute, "prepare", late)
+    monkeypatch.setattr(threads, "prepare", late)
     got = convcli.blur(image, sigma, method="numba", scratch=True)
     np.testing.assert_array_equal(got, wanted)
     assert not padded.buffer_of(image)[:500].any()  # something was given back
 
 
 def test_rows_that_wrap_around_are_kept(monkeypatch):
-    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
     before = image.copy()
@@ -232,7 +232,7 @@ def test_rows_that_wrap_around_are_kept(monkeypatch):
 
 
 def test_memory_that_holds_something_else_too_is_not_given_back(monkeypatch):
-    monkeypatch.setattr(execute, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     size = 3000 * 50 * 4
     both = np.frombuffer(mmap.mmap(-1, 2 * size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
@@ -248,7 +248,7 @@ def test_memory_that_holds_something_else_too_is_not_given_back(monkeypatch):
 @pytest.mark.parametrize("workers", [2, 5])
 def test_short_work_fills_every_region(workers):
     filled = []
-    execute._share(filled.append, list(range(100)), workers, None)
+    threads._share(filled.append, list(range(100)), workers, None)
     assert sorted(filled) == list(range(100))
 
 
@@ -263,7 +263,7 @@ def test_an_error_ends_short_work(where):
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        execute._share(fill, list(range(1000)), 2, None)
+        threads._share(fill, list(range(1000)), 2, None)
     assert len(seen) < 1000 or where == "there"
 
 

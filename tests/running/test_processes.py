@@ -16,7 +16,7 @@ from multiprocess import active_children, heap
 
 import convcli
 from convcli.running import processes
-from convcli.running.execute import prepare
+from convcli.running.regions import prepare
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(3, 3))

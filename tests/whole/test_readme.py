@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -84,11 +83,7 @@ def test_links_lead_somewhere(path):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(re.findall(r"`([\w/]+\.\w+)`", section("How it works"))))
+    "name", sorted(set(re.findall(r"`([\w/]+\.py)`", section("How it works"))))
 )
-def test_what_it_says_of_the_code_is_there(name):
-    if name.endswith(".py"):
-        assert list((README.parent / "convcli").rglob(name))
-    else:
-        module, function = name.split(".")
-        assert hasattr(import_module(f"convcli.{module}"), function)
+def test_files_that_it_names_are_there(name):
+    assert (README.parent / "convcli" / name).exists()

@@ -11,7 +11,8 @@ from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
 
 if TYPE_CHECKING:
-    from convcli.types import Options, Pixels
+    from convcli.filtering.options import Options
+    from convcli.types import Pixels
 
 
 @with_shared_options

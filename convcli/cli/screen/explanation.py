@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from convcli.batch.attempt import Outcome, Stage
-    from convcli.planning.choice import Plan
+    from convcli.planning.plan import Plan
     from convcli.words import Border
 
 # Columns: a branch of two levels, the words, and the longest bar beside them.
