@@ -19,8 +19,8 @@ import convcli
 from convcli.kernels.kernel import kernel_from
 from convcli.kernels.named import box_kernel, motion_kernel
 from convcli.loops import overlap_add
-from convcli.planning import methods
 from convcli.planning.plan import Plan
+from convcli.running import packages
 from convcli.types import Pixels
 from convcli.words import Method
 
@@ -70,7 +70,7 @@ _scipy_fft = overlap_add._scipy_fft
 def allow_scipy(allowed: bool) -> None:
     """Let the plans and transforms that follow use scipy, or behave as without it."""
     overlap_add._scipy_fft = _scipy_fft if allowed else lambda: None  # type: ignore[assignment]
-    methods._broken = set() if allowed else {"scipy"}
+    packages._broken = {} if allowed else {"scipy": "must not be used"}
 
 
 class _PlanKnownError(Exception):
@@ -170,7 +170,7 @@ def main() -> None:
                 work = partial(filtered, noise.astype(dtype), workers=wanted.workers)
                 plans = {key: plan_of(work, who) for key, who in CONTESTANTS.items()}
                 entered = {key: plan for key, plan in plans.items() if plan.seconds < LONGEST}
-                if plans["fft"].accumulator == "float64":  # numpy's transforms in any case
+                if plans["fft"].route.accumulator == "float64":  # numpy's transforms in any case
                     entered.pop("fft, no scipy", None)
                 predicted = {key: plan.seconds for key, plan in plans.items()}
                 times = times_of(work, entered)

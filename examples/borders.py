@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 
 import convcli
 from convcli.pixels import borders
+from convcli.pixels.source import ArraySource
 from convcli.types import Pixels
 from convcli.words import BORDERS, Border
 
@@ -17,12 +18,12 @@ ROW = "abcd"
 def extended(picture: Pixels, border: Border) -> Pixels:
     """Cut the whole picture out with a halo, as every loop gets to see it."""
     height, width = picture.shape[:2]
-    return borders.window(picture, (0, height), (0, width), (HALO,) * 4, border, 128)
+    return borders.window(ArraySource(picture), (0, height), (0, width), (HALO,) * 4, border, 128)
 
 
 def pattern(border: Border) -> str:
     """Write the row a b c d as it goes on beyond both ends."""
-    row = np.arange(len(ROW))[None, :, None]
+    row = ArraySource(np.arange(len(ROW))[None, :, None])
     around = borders.window(row, (0, 1), (0, 4), (0, 0, 3, 3), border, -1).ravel()
     letters = "".join("k" if i < 0 else ROW[i] for i in around.astype(int).tolist())
     return f"{letters[:3]} | {letters[3:7]} | {letters[7:]}"

@@ -42,7 +42,7 @@ def main() -> None:
         result, plan = blurred(picture, options)
         ms = milliseconds(partial(blurred, picture, options), perf_counter)
         off = np.abs(result - exact).max(axis=2)
-        print(f"{name:14}{plan.form:12}{ms:7.1f}{(off > 0).mean():21.3%}{off.max():6} level")
+        print(f"{name:14}{plan.route.form:12}{ms:7.1f}{(off > 0).mean():21.3%}{off.max():6} level")
         patchwork[:, left:right] = result[:, left:right]
         differences[:, left:right] = off[:, left:right]
         for axes, text in ((top, f"{name}\n{ms:.1f} ms"), (below, f"{(off > 0).mean():.3%}")):

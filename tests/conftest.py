@@ -20,7 +20,7 @@ from skimage import data
 
 from convcli.cli.program import main
 from convcli.loops import overlap_add
-from convcli.planning import methods
+from convcli.running import packages
 from tests.terminals import seen
 
 
@@ -149,6 +149,6 @@ def transforms(request, monkeypatch):
     if request.param == "scipy":
         pytest.importorskip("scipy.fft")
     else:
-        monkeypatch.setattr(methods, "_broken", {"scipy"})
+        monkeypatch.setattr(packages, "_broken", {"scipy": "is not there for this test"})
         monkeypatch.setattr(overlap_add, "_scipy_fft", lambda: None)
     return request.param

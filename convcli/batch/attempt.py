@@ -167,7 +167,7 @@ class _Work:
             options["on_progress"] = partial(_part_done, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
-            return frame.with_pixels(self.filter_.verb(frame.pixels, **options))
+            return frame.with_pixels(self.filter_.verb(frame.samples, **options))
 
     def later(self) -> Iterator[Picture]:
         """Filter the frames after the first, while what was written of them is encoded."""

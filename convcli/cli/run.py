@@ -68,12 +68,13 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     from convcli.cli.screen.preview import Preview
     from convcli.filtering.options import Options
     from convcli.pixels.borders import check_value
-    from convcli.planning.methods import check_import, check_method, worker_count
+    from convcli.planning.methods import check_method, worker_count
+    from convcli.running import packages
 
     check_method(shared.method)
     worker_count(shared.workers)
     check_value(shared.border_value)
-    check_import(shared.method)
+    packages.check(shared.method)
     verb = verb_for()
     preview = Preview() if shared.preview else None
     write = partial(
@@ -330,8 +331,8 @@ def _results(outcome: Outcome) -> dict[str, Any]:
         "mode": outcome.mode,
         "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,
-        "form": outcome.plan.form if outcome.plan else None,
-        "sums": outcome.plan.accumulator if outcome.plan else None,
+        "form": outcome.plan.route.form if outcome.plan else None,
+        "sums": outcome.plan.route.accumulator if outcome.plan else None,
         "seconds": round(outcome.seconds, 4),
         "notes": list(outcome.notes),
     }

@@ -1,11 +1,12 @@
-"""What every filter comes down to: check the picture, turn the kernel once, plan, execute."""
+"""What every filter comes down to: check the image, flip the kernel once, plan, execute."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,12 +18,14 @@ from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.loops.decimation import Decimations
 from convcli.pixels import borders
-from convcli.pixels.colour import Colour, full_scale
-from convcli.pixels.padded import buffer_of
+from convcli.pixels.borders import is_foreign
+from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
+from convcli.pixels.padded import Padded
+from convcli.pixels.source import ArraySource, Source
 from convcli.planning.choice import plan_for
-from convcli.planning.costs import cost_besides
-from convcli.planning.plan import Plan
-from convcli.running import execute
+from convcli.planning.plan import Plan, Task
+from convcli.running.execute import filter_source
+from convcli.running.packages import broken, ready_plan
 from convcli.running.recipe import Combine, Recipe, halo_of
 from convcli.types import Floats, Pixels
 from convcli.words import ALPHAS, Method, listed
@@ -73,105 +76,100 @@ def convolve(
     whole = kernel_from(kernel)
     finite(bias=bias)
     combine = partial(_plus, bias=bias) if bias else None
-    return apply(image, (whole,), correlate=correlate, combine=combine, **options)
+    return apply(image, Filter((whole,), correlate, combine), **options)
 
 
 def _plus(_centre: Pixels, filtered: Floats, bias: float) -> Floats:
     return filtered + filtered.dtype.type(bias)
 
 
-def apply(
-    image: ArrayLike,
-    kernels: Sequence[Kernel],
-    *,
-    correlate: bool = False,
-    combine: Combine | None = None,
-    grey: bool = False,
-    keep_alpha: bool = False,
-    encode: bool = True,
-    decimations: Decimations | None = None,
-    **options: Unpack[Options],
-) -> Pixels:
-    """Run kernels of one shape over an image and combine their results, as `convolve` does.
+@dataclass(frozen=True)
+class Filter:
+    """What a filter does to any image.
 
-    Parameters
+    Attributes
     ----------
-    image, correlate, **options
-        As for `convolve`.
-    kernels : sequence of Kernel
-        Each gives one filtered array.
+    kernels : tuple of Kernel
+        All of one shape; each gives one filtered array.
+    correlate : bool
+        Leave the kernels unflipped.
     combine : callable, optional
-        ``combine(centre, *filtered)``: from the image's own samples ``(h, w, C)``, in its
+        ``combine(centre, *filtered)``: from the image's own samples ``(h, w, C)``, in their
         own dtype unless they are light or weighted, and the filtered arrays, floats that may
-        be written over, to the result.
-    grey : bool
-        Filter the luminance alone; the result has one channel.
-    keep_alpha : bool
-        Give the result the image's own alpha.
-    encode : bool
-        Whether the result is light, to be encoded again under `linear`.
+        be overwritten, to the result. Without it there is one kernel.
+    use : ColourUse
+        Which channels are filtered, and whether the result is light.
     decimations : (Decimation, Decimation), optional
-        How to blur by way of a coarser grid instead, which is done where 8-bit levels become
-        8-bit levels and nothing else is done to them.
+        How to blur by way of a coarser grid instead. That is done where 8-bit samples become
+        8-bit samples and colour needs nothing.
+    """
+
+    kernels: tuple[Kernel, ...]
+    correlate: bool = False
+    combine: Combine | None = None
+    use: ColourUse = EVERY_CHANNEL
+    decimations: Decimations | None = None
+
+
+def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixels:
+    """Filter an image; image, options and result are those of `convolve`.
 
     Returns
     -------
     ndarray
-        As `convolve`'s; under `grey` ``(H, W)``, or ``(H, W, 2)`` with an alpha that is kept.
+        A filter of the luminance returns ``(H, W)``, or ``(H, W, 2)`` with an alpha that is kept.
+        Under the option `scratch` a `Padded` image may give a `Padded` result.
 
     Raises
     ------
     ConvcliError
-        For an image or option that cannot be worked with.
+        For an image or option that is not valid.
     TypeError
-        For an option that there is none of.
+        For an unknown option.
     """
     if unknown := set(options) - set(DEFAULTS):
         raise TypeError(f"unknown option {min(unknown)!r}; known are {', '.join(DEFAULTS)}")
     asked: Options = {**DEFAULTS, **options}
-    array = np.asarray(image)
-    pixels = _three_axes(array)
-    border, border_value = asked["border"], asked["border_value"]
-    borders.check(border)
-    borders.check_value(border_value)
-    # A constant that is no sample may be so large that float32 sums lose the samples.
-    foreign = borders.window_dtype(pixels.dtype, border, border_value) != pixels.dtype
-    turned = tuple(k if correlate else k.flipped for k in kernels)
-    dtype = out_dtype(asked["out_dtype"], pixels.dtype)
-    colour = _colour(pixels, kernels, grey, keep_alpha, encode, asked)
-    exact = asked["exact"] or foreign
-    if exact or not colour.is_plain or {pixels.dtype, dtype} != {np.dtype(np.uint8)}:
-        decimations = None
-    halo = halo_of(kernels[0].shape, correlate)
-    if decimations is None:
-        turned, halo = folded(turned, halo, pixels.shape[:2], border)
-    recipe = Recipe(
-        kernels=turned,
-        halo=halo,
-        border=border,
-        border_value=border_value,
-        colour=colour,
-        combine=combine,
-        out_dtype=dtype,
-        decimations=decimations,
-    )
-    plan = plan_for(
-        pixels.shape,
-        pixels.dtype,
-        turned,
-        asked["method"],
-        asked["workers"],
-        exact=exact,
-        pictures=asked["pictures"],
-        decimations=decimations,
-        besides=cost_besides(colour, combine is not None and not recipe.is_magnitude),
-        is_magnitude=recipe.is_magnitude,
-        as_floats=foreign or not colour.is_plain,
+    source = _source(image)
+    borders.check(asked["border"])
+    borders.check_value(asked["border_value"])
+    recipe = _recipe(source, filter_, asked)
+    plan = ready_plan(
+        recipe.task(source, asked["method"], asked["workers"], images=asked["pictures"])
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    out = execute.filter_picture(plan, recipe, pixels, asked["on_progress"], asked["scratch"])
-    return out[..., 0] if array.ndim == 2 or (grey and out.shape[2] == 1) else out
+    out = filter_source(plan, recipe, source, asked["on_progress"], asked["scratch"])
+    if isinstance(out, Padded):
+        return cast(Pixels, out)  # for the caller that handed one in and asked for `scratch`
+    is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
+    return out[..., 0] if is_flat else out
+
+
+def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
+    """Turn a filter, and what its caller asked for, into what is done to this image."""
+    border, value = asked["border"], asked["border_value"]
+    dtype = out_dtype(asked["out_dtype"], source.dtype)
+    colour = _colour(source, filter_, asked)
+    flips = not filter_.correlate
+    kernels = tuple(kernel.flipped if flips else kernel for kernel in filter_.kernels)
+    halo = halo_of(kernels[0].shape, filter_.correlate)
+    bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
+    plain = colour.is_plain and not asked["exact"] and not is_foreign(source.dtype, border, value)
+    decimations = filter_.decimations if bytes_alone and plain else None
+    if decimations is None:
+        kernels, halo = folded(kernels, halo, source.shape[:2], border)
+    return Recipe(
+        kernels=kernels,
+        halo=halo,
+        border=border,
+        border_value=value,
+        colour=colour,
+        combine=filter_.combine,
+        out_dtype=dtype,
+        exact=asked["exact"],
+        decimations=decimations,
+    )
 
 
 def plan(
@@ -219,20 +217,22 @@ def plan(
     samples = _dtype_of(dtype, "dtype")
     whole = kernel_from(kernel).flipped
     kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
-    return plan_for(shape, samples, kernels[0], method, workers)
+    return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 
 
-def _three_axes(array: Pixels) -> Pixels:
+def _source(image: ArrayLike) -> ArraySource | Padded:
+    """Check an image, and let it answer windows."""
+    if isinstance(image, Padded):
+        return image
+    array = np.asarray(image)
     if array.dtype.name not in _DTYPES:
         raise ConvcliError(f"image has dtype {array.dtype}; it must be {listed(_DTYPES)}")
     if array.ndim not in (2, 3) or array.size == 0:
         raise ConvcliError(
             f"image has shape {array.shape}; it must be (H, W) or (H, W, C), and not empty"
         )
-    if array.dtype.isnative and buffer_of(array) is not None:
-        return array  # what lies between its pixels is left out of every window
-    pixels = array if array.ndim == 3 else array[..., np.newaxis]
-    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return ArraySource(native if array.ndim == 3 else native[..., np.newaxis])
 
 
 def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
@@ -250,37 +250,25 @@ def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
     return dtype
 
 
-def _colour(
-    pixels: Pixels,
-    kernels: Sequence[Kernel],
-    grey: bool,
-    keep_alpha: bool,
-    encode: bool,
-    asked: Options,
-) -> Colour:
-    """Turn the options about colour into what happens to this picture's samples."""
+def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
+    """Choose what is done to colour; an alpha that is full everywhere needs no weighting."""
     word = asked["alpha"]
     if word not in ALPHAS:
         raise ConvcliError(f"unknown alpha {word!r}; it must be {listed(ALPHAS)}")
-    full = full_scale(pixels.dtype)
-    has_alpha = pixels.shape[2] in (2, 4) and (grey or word != "straight")
-    weight = has_alpha and word == "weight"
-    total = 0.0 if kernels[0].is_derivative else kernels[0].sum()
-    # Inside an opaque picture every weight is 1, and beyond its edge too, unless what lies
-    # there is a constant; and a sum of 1 leaves alpha as it is.
-    unit = abs(total - 1) <= 1e-9 or total == 0 or keep_alpha or grey
-    opaque = unit and asked["border"] != "constant"
-    if weight and opaque and (pixels[..., -1] == full).all():
-        weight = False
-    # A derivative has no weight to divide by; the picture keeps the alpha it had.
-    keep = has_alpha and (word == "keep" or ((keep_alpha or total == 0) and not grey))
-    return Colour(
-        full=full,
-        linear=asked["linear"],
-        encode=encode,
-        grey=grey and pixels.shape[2] > 1,
-        alpha=has_alpha,
-        weight=weight,
-        keep_alpha=keep,
-        kernel_sum=total,
-    )
+    kernel = filter_.kernels[0]
+    total = 0.0 if kernel.is_derivative else kernel.sum()
+    image = source.shape[2], source.dtype
+    colour = colour_for(filter_.use, image, word, asked["linear"], total)
+    # Inside an opaque image every weight is 1, and beyond its edge too, unless a constant stands
+    # there; and a sum of 1 leaves alpha as it is.
+    stays = abs(total - 1) <= 1e-9 or colour.keep_alpha or colour.grey
+    if colour.weight and stays and asked["border"] != "constant" and _is_opaque(source):
+        return replace(colour, weight=False)
+    return colour
+
+
+def _is_opaque(source: Source) -> bool:
+    """Say whether an image in memory has full alpha everywhere; of others that is not known."""
+    if not isinstance(source, ArraySource):
+        return False
+    return bool((source.array[..., -1] == full_scale(source.dtype)).all())

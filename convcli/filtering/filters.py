@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 from convcli.checks import at_least_0
 from convcli.errors import ConvcliError
-from convcli.filtering.convolution import apply, convolve, out_dtype
+from convcli.filtering.convolution import Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude
 from convcli.loops.decimation import decimations
-from convcli.pixels.colour import ROUNDING, full_scale
+from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 from convcli.words import SHOWS, Operator, Show, listed
@@ -65,7 +65,7 @@ def blur(
     # A cut that was asked for is an exact wish; without one the Gaussian is meant.
     cut = truncate is not None or radius is not None
     coarser = None if cut else decimations(sigmas(sigma))
-    return apply(image, (kernel,), decimations=coarser, **options)
+    return apply(image, Filter((kernel,), decimations=coarser), **options)
 
 
 def edge(
@@ -123,20 +123,14 @@ def edge(
     options["out_dtype"] = "float32" if stretch else dtype
     if show in ("x", "y"):
         kernel = along_x if show == "x" else along_y
-        result = apply(pixels, (kernel,), grey=True, **options)
+        result = apply(pixels, Filter((kernel,), use=ColourUse("luminance")), **options)
     else:
         combine: Combine = magnitude
         if show == "angle":
             full = full_scale(dtype) if dtype.kind == "u" else None
             combine = partial(_angle, flat=_rounding(pixels), full=full)
-        result = apply(
-            pixels,
-            (along_x, along_y),
-            combine=combine,
-            grey=True,
-            encode=show != "angle",
-            **options,
-        )
+        use = ColourUse("luminance", gives_light=show != "angle")
+        result = apply(pixels, Filter((along_x, along_y), combine=combine, use=use), **options)
     return _stretched(result, show, dtype, _rounding(pixels)) if stretch else result
 
 
@@ -176,7 +170,7 @@ def sharpen(
     at_least_0(amount=amount, threshold=threshold)
     kernel = gaussian_kernel(sigma)
     combine = partial(_unsharp, amount=amount, threshold=threshold)
-    return apply(image, (kernel,), combine=combine, keep_alpha=True, **options)
+    return apply(image, Filter((kernel,), combine=combine, use=ColourUse("colours")), **options)
 
 
 def convolve_every(

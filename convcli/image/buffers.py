@@ -15,6 +15,7 @@ from convcli.errors import ConvcliError
 if TYPE_CHECKING:
     import numpy as np
 
+    from convcli.pixels.padded import Padded
     from convcli.types import Pixels
 
 # Modes whose samples Pillow can share with us, and what it calls them then: RGB has four
@@ -57,14 +58,14 @@ def image_over(samples: Any, mode: str, size: tuple[int, int]) -> Image.Image:
     return Image.frombuffer(mode, size, samples, "raw", mode, 0, 1)
 
 
-def view_of(memory: mmap.mmap, mode: str, size: tuple[int, int]) -> Pixels:
+def view_of(memory: mmap.mmap, mode: str, size: tuple[int, int]) -> Pixels | Padded:
     """See memory as pixels, which keep it alive."""
     import numpy as np
 
-    return _without_unused(np.frombuffer(memory, np.uint8).reshape(_shape(mode, size)), mode)
+    return _pixels(np.frombuffer(memory, np.uint8), memory, mode, size)
 
 
-def copy_of(image: Image.Image) -> Pixels:
+def copy_of(image: Image.Image) -> Pixels | Padded:
     """Copy a loaded picture into an array, a band of rows at a time.
 
     Raises
@@ -84,14 +85,16 @@ def copy_of(image: Image.Image) -> Pixels:
     elif mode == "I":
         dtype = np.dtype(np.float64)
     shape = _shape(mode, image.size)
-    pixels = np.frombuffer(_huge_pages(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
+    memory = _huge_pages(math.prod(shape) * dtype.itemsize)
+    samples = np.frombuffer(memory, dtype)
+    pixels = samples.reshape(shape)
     for top in range(0, height, _BAND_ROWS):
         bottom = min(top + _BAND_ROWS, height)
         band = np.asarray(image.crop((0, top, width, bottom)))
         if dtype == np.uint16 and mode == "I" and (band.min() < 0 or band.max() > 65535):
             raise ConvcliError("has samples of more than 16 bits, which cannot be filtered")
         pixels[top:bottom] = signed_lab(band) if mode == "LAB" else band
-    return _without_unused(pixels, mode)
+    return _pixels(samples, memory, mode, image.size)
 
 
 def signed_lab(samples: Pixels) -> Pixels:
@@ -108,6 +111,11 @@ def _shape(mode: str, size: tuple[int, int]) -> tuple[int, ...]:
     return (height, width, channels) if channels > 1 else (height, width)
 
 
-def _without_unused(samples: Pixels, mode: str) -> Pixels:
-    """Leave the unused fourth byte of a pixel out of sight."""
-    return samples[..., :3] if mode == "RGBX" else samples
+def _pixels(
+    samples: Pixels, memory: mmap.mmap, mode: str, size: tuple[int, int]
+) -> Pixels | Padded:
+    """Give samples their shape; pixels of Pillow's RGB have an unused fourth sample."""
+    from convcli.pixels.padded import Padded
+
+    pixels = samples.reshape(_shape(mode, size))
+    return Padded(pixels, memory) if mode == "RGBX" else pixels

@@ -111,7 +111,9 @@ def decoded(image: Image.Image, wanted: Wanted) -> Picture:
     with refusals(wanted.source):
         orientation = image.getexif().get(Tag.Orientation, 1) if keep_deep else 1
         image.load()  # first, and once: Pillow forgets the damage when asked a second time
-        pixels = deep.samples(wanted.source, image, keep_deep, orientation) if keep_deep else None
+        pixels: Any = (
+            deep.samples(wanted.source, image, keep_deep, orientation) if keep_deep else None
+        )
     file, frame = image, {}
     if not wanted.alone:
         image = file.copy()  # the file's own is needed for the frames that follow

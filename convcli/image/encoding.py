@@ -383,13 +383,12 @@ def _image(picture: Picture, mode: str, format_name: str) -> Image.Image:
     """Make a Pillow image of the pixels, in a mode that the format holds."""
     import numpy as np
 
-    from convcli.pixels.padded import buffer_of
+    from convcli.pixels.padded import Padded
 
     pixels = picture.pixels
     size = (pixels.shape[1], pixels.shape[0])
-    buffer = buffer_of(pixels)
-    if buffer is not None:
-        image = image_over(buffer, "RGB", size)
+    if isinstance(picture.samples, Padded):
+        image = image_over(picture.samples.buffer, "RGB", size)
         if format_name in _ENCODED_PADDED and picture.frames == 1:
             return image
     else:

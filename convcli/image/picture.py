@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from convcli.pixels.padded import Padded
     from convcli.types import Pixels
 
 Grey = Literal["L", "LA"]
@@ -38,9 +39,8 @@ class Picture:
 
     Attributes
     ----------
-    pixels : ndarray, (H, W) or (H, W, C)
-        Samples as `MODES` has them. RGB may be a view of four bytes a pixel (see
-        `convcli.pixels.padded`).
+    samples : ndarray (H, W) or (H, W, C), or Padded
+        As `MODES` has them; RGB that Pillow decoded is `Padded`.
     mode : str
         A key of `MODES`.
     format : str
@@ -60,7 +60,7 @@ class Picture:
         The frames or pages that follow, each of which is read when it is asked for.
     """
 
-    pixels: Pixels
+    samples: Pixels | Padded
     mode: str
     format: str
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -70,10 +70,17 @@ class Picture:
     frames: int = 1
     later: Iterable[Picture] = ()
 
-    def with_pixels(self, pixels: Pixels) -> Picture:
+    @property
+    def pixels(self) -> Pixels:
+        """The samples as an array; of a `Padded` image a view."""
+        import numpy as np
+
+        return np.asarray(self.samples)
+
+    def with_pixels(self, pixels: Pixels | Padded) -> Picture:
         """Return a picture with these pixels and everything else as it was."""
         form = (1 if pixels.ndim == 2 else pixels.shape[2], pixels.dtype.name)
         # Colours may have become grey, which CMYK and RGBA, of four bytes both, do not tell.
         same = MODES[self.mode] == form
         mode = self.mode if same else next(mode for mode in MODES if MODES[mode] == form)
-        return replace(self, pixels=pixels, mode=mode)
+        return replace(self, samples=pixels, mode=mode)

@@ -9,7 +9,7 @@ import numpy as np
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.contract import Blur, Correlate, Factors, Widen, magnitude, two_pass
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS
+from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.pixels.borders import Index
 from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
@@ -131,7 +131,7 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, channels = out.shape
         points = (height - 1) // step_y + along_y.wide.shape[1]
-        thinned = np.empty((-(-points // ROWS) * ROWS, *picture.shape[1:]), accumulator)
+        thinned = np.empty((ceil_div(points, ROWS) * ROWS, *picture.shape[1:]), accumulator)
         # The halo is one step longer above, and on the left, than what the first output needs.
         # Below it the table holds zeros, and any line will do.
         starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
@@ -139,12 +139,12 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
         _thin(picture.reshape(-1), step_y, starts, onto, CHUNK, _rows(thinned))
         rows = widen(thinned[:points])
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
-        length = -(-rows.shape[1] // step_x) * channels
+        length = ceil_div(rows.shape[1], step_x) * channels
         phases = np.empty(step_x * length, accumulator)
         taps = step_x + np.arange(narrow.size)
         offsets = taps % step_x * length + taps // step_x * channels
         back_offsets = np.arange(wide.shape[1]) * channels
-        points_x = -(-width // step_x)
+        points_x = ceil_div(width, step_x)
         total = np.empty((points_x + wide.shape[1] - 1) * channels, accumulator)
         back_phases = np.empty((step_x, points_x * channels), accumulator)
         _blur_rows(
@@ -165,7 +165,7 @@ def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:
     """Return an array whose rows begin where cache lines do: 10 to 20 % faster on Zen 5."""
     *rows, length = shape
     line = 64 // dtype.itemsize
-    whole = -(-length // line) * line
+    whole = ceil_div(length, line) * line
     memory = np.empty(math.prod(rows) * whole + line, dtype)
     first = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[first : first + math.prod(rows) * whole].reshape(*rows, whole)
@@ -179,7 +179,7 @@ def _rows(out: Pixels) -> Pixels:
 def _four_places(wide: Floats) -> Floats:
     """Lay the weights of four places between grid points beside each other, zeros below."""
     step, points = wide.shape
-    rows = 4 + -(-max(points - 4, 0) // TAPS) * TAPS
+    rows = 4 + ceil_div(max(points - 4, 0), TAPS) * TAPS
     tables = np.zeros((step // ROWS, rows, ROWS), wide.dtype)
     tables[:, :points] = wide.reshape(-1, ROWS, points).transpose(0, 2, 1)
     return tables
@@ -188,7 +188,7 @@ def _four_places(wide: Floats) -> Floats:
 def _shifted(taps: Floats, step: int = 1) -> Floats:
     """Lay taps out for outputs 0, 1, 2, 3, `step` lines apart, zeros around them."""
     # Four rows, and then eight at a time.
-    rows = 4 + -(-(taps.size + (ROWS - 1) * step - 4) // TAPS) * TAPS
+    rows = 4 + ceil_div(taps.size + (ROWS - 1) * step - 4, TAPS) * TAPS
     table = np.zeros((rows, ROWS), taps.dtype)
     for output in range(ROWS):
         table[output * step : output * step + taps.size, output] = taps

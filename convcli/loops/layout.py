@@ -14,3 +14,8 @@ of columns and one of sums, fits the first-level cache (48 kB)."""
 LONG_ROW = 40
 """Weights of a row from which on its sums, too, are made four at a time. On Zen 5 a blur with 25
 taps gains nothing from it, one with 65 a fifth."""
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Divide and round up: how many pieces of length b cover a length a."""
+    return -(-a // b)

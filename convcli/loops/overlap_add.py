@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.loops.contract import Correlate, guarded
+from convcli.loops.layout import ceil_div
 from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
@@ -203,9 +204,9 @@ def block_lengths(kernel: tuple[int, int], window: tuple[int, int]) -> tuple[int
     """
     best, lengths = float("inf"), (0, 0)
     for along_y in _candidates(kernel[0], window[0]):
-        blocks_y = -(-window[0] // (along_y - kernel[0] + 1))
+        blocks_y = ceil_div(window[0], along_y - kernel[0] + 1)
         for along_x in _candidates(kernel[1], window[1]):
-            blocks_x = -(-window[1] // (along_x - kernel[1] + 1))
+            blocks_x = ceil_div(window[1], along_x - kernel[1] + 1)
             size = along_y * along_x
             cost = (blocks_y * blocks_x + FIRST_BLOCK) * (size * (math.log2(size) + 1) + _BLOCK)
             if cost < best:
@@ -221,7 +222,7 @@ def _candidates(kernel: int, window: int) -> list[int]:
     longest = min(whole, max(_LONGEST, fast_length(4 * kernel)))
     lengths = {fast_length(kernel + 1), *(n for n in _fast_lengths(longest) if n > kernel)}
     # Of those that need the same number of blocks, the shortest.
-    by_blocks = {-(-window // (n - kernel + 1)): n for n in sorted(lengths, reverse=True)}
+    by_blocks = {ceil_div(window, n - kernel + 1): n for n in sorted(lengths, reverse=True)}
     return list(by_blocks.values())
 
 

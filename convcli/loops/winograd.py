@@ -9,6 +9,7 @@ import numpy as np
 
 from convcli.errors import ConvcliError
 from convcli.loops.contract import Correlate, guarded
+from convcli.loops.layout import ceil_div
 from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
@@ -83,7 +84,7 @@ def correlator(weights: Floats, divisor: float = 1.0, tile: Tile = F2) -> Correl
     def correlate(window: Pixels, out: Pixels) -> None:
         height, width, channels = out.shape
         size = tile.results
-        rows, columns = -(-height // size), -(-width // size)
+        rows, columns = ceil_div(height, size), ceil_div(width, size)
         samples = np.zeros((rows * size + 2, columns * size + 2, channels), dtype)
         samples[: window.shape[0], : window.shape[1]] = window
         places = range(size + 2)

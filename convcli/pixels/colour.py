@@ -1,21 +1,44 @@
-"""Colour on its way into a filter and out again: light, luminance and alpha, a tile at a time."""
+"""Colour on its way into a filter and out of it: light, luminance and alpha, a tile at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from convcli.types import Floats, Pixels
+from convcli.words import Alpha
 
 ROUNDING = 4e-6
-"""Of the full scale: what may be nothing but a float32 sum's rounding. It is a thousandth of
-an 8-bit level, and ten times what sums of a unit L1 norm were seen to err by."""
+"""Of the full scale: what may be nothing but the rounding of a float32 sum. It is a thousandth of
+an 8-bit level, and ten times the largest error seen in sums of a unit L1 norm."""
 
 # Rec. ITU-R BT.601 luma, which is also what Pillow's mode L is.
 _LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class ColourUse:
+    """What a filter wants of colour.
+
+    Attributes
+    ----------
+    channels : {"every", "colours", "luminance"}
+        What it filters: every channel, alpha as well; the colours, so that an alpha stays as it
+        is; or the luminance alone, which gives one channel.
+    gives_light : bool
+        Whether its result is light, to be encoded again after a filter in linear light. An angle
+        is not.
+    """
+
+    channels: Literal["every", "colours", "luminance"] = "every"
+    gives_light: bool = True
+
+
+EVERY_CHANNEL = ColourUse()
+"""What most filters want."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +52,15 @@ class Colour:
     linear : bool
         Filter light: decode sRGB on the way in, encode it on the way out.
     encode : bool
-        Whether the result is light, which is encoded again; an angle is none.
+        Whether the result is light, which is encoded again; an angle is not.
     grey : bool
         Filter the luminance alone.
     alpha : bool
         The last channel is alpha.
     weight : bool
-        Weight the colours by alpha, so that what is hidden does not bleed.
+        Weight the colours by alpha, so that the colour of transparent pixels does not bleed.
     keep_alpha : bool
-        Give the result the picture's own alpha.
+        Give the result the image's own alpha.
     kernel_sum : float
         The sum of the kernel, which the filtered alpha is divided by; 0 for a derivative,
         whose response has no weight of its own.
@@ -58,13 +81,56 @@ class Colour:
         return not (self.linear or self.grey or self.weight or self.keep_alpha)
 
 
+def colour_for(
+    use: ColourUse,
+    image: tuple[int, np.dtype[Any]],
+    alpha: Alpha,
+    linear: bool,
+    kernel_sum: float,
+) -> Colour:
+    """Turn what a filter wants of colour, and what its caller wants, into what is done.
+
+    Parameters
+    ----------
+    use : ColourUse
+        The filter's.
+    image : (int, dtype)
+        Channels of the image, and their samples. The last of 2 or 4 channels is an alpha, unless
+        `alpha` is "straight" and every channel is filtered.
+    alpha : {"weight", "straight", "keep"}
+        What an alpha does.
+    linear : bool
+        Whether to filter light.
+    kernel_sum : float
+        0 for a derivative, which has no weight to divide an alpha by: the image keeps its alpha.
+    """
+    channels, dtype = image
+    grey = use.channels == "luminance"
+    has_alpha = channels in (2, 4) and (grey or alpha != "straight")
+    keeps = {
+        "every": alpha == "keep" or kernel_sum == 0,
+        "colours": True,
+        "luminance": alpha == "keep",
+    }
+    return Colour(
+        full=full_scale(dtype),
+        linear=linear,
+        encode=use.gives_light,
+        grey=grey and channels > 1,
+        alpha=has_alpha,
+        weight=has_alpha and alpha == "weight",
+        keep_alpha=has_alpha and keeps[use.channels],
+        kernel_sum=kernel_sum,
+    )
+
+
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value of full intensity: 255, 65535, or 1 for floats."""
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
 
 
 def result_channels(colour: Colour, channels: int) -> int:
-    """Say how many channels a picture has after the filter."""
+    """Return how many channels an image has after the filter."""
     return channels if not colour.grey else 2 if colour.alpha and colour.keep_alpha else 1
 
 
@@ -97,7 +163,7 @@ def weighted(colour: Colour, values: Floats) -> Floats:
 def unweighted(colour: Colour, filtered: Floats) -> Floats:
     """Divide filtered colours by filtered alpha: ``K(c a) / K(a)``, times the kernel's sum.
 
-    Where the kernel saw nothing opaque there is no colour, and the result is 0. In an
+    Where all that the kernel covers is transparent there is no colour, and the result is 0. In an
     opaque region the result is what it would have been without any alpha.
     """
     if colour.grey or not colour.weight or colour.kernel_sum == 0:
@@ -111,9 +177,9 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
 
 
 def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
-    """Go back to code values and put the picture's own alpha back, as the filter asks.
+    """Go back to code values and put the image's own alpha back, as the filter asks.
 
-    `centre` holds the samples of the picture itself, as `samples` gave them.
+    `centre` holds the samples of the image itself, as `samples` gave them.
     """
     if colour.linear and colour.encode:
         if colour.alpha and not colour.grey:
@@ -157,7 +223,7 @@ def _light_table(dtype: str) -> Floats:
 
 
 def _to_code(light: Floats, full: float) -> Floats:
-    """IEC 61966-2-1 on 0 to `full`; the straight part goes on below 0."""
+    """IEC 61966-2-1 on 0 to `full`; the straight part continues below 0."""
     relative = light / full
     curved = 1.055 * np.maximum(relative, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(relative <= 0.0031308, relative * 12.92, curved) * full

@@ -1,186 +1,105 @@
-"""How a picture is convolved, chosen by what each way is predicted to take."""
+"""Which method takes a task, by what each is predicted to take. Nothing heavy is imported."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import LONG_ROW, ROWS, TAPS
+from convcli.loops.layout import LONG_ROW, ROWS, TAPS, ceil_div
+from convcli.loops.overlap_add import float32_serves
 from convcli.planning.costs import (
     COMPILING,
     COMPILING_EACH_TIME,
     COSTS,
     dense_cost,
+    image_cost,
     importing_scipy,
     loading,
-    picture_cost,
     separable_cost,
 )
 from convcli.planning.methods import (
     PRESETS,
     Executor,
     check_method,
-    import_problem,
     is_installed,
     worker_count,
 )
-from convcli.planning.plan import Form, Plan
+from convcli.planning.plan import Form, Plan, Route, Task
 from convcli.planning.tiles import cut, tile_size
 from convcli.words import Method
 
 
-class Task(NamedTuple):
-    """What there is to do, as far as a plan depends on it; see `plan_for`."""
+def plan_for(task: Task) -> Plan:
+    """Choose how to do a task, from sizes and from what is installed.
 
-    size: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    kernels: tuple[Kernel, ...]
-    cores: int
-    exact: bool
-    pictures: int
-    form: Form | None
-    decimations: Decimations | None
-    is_magnitude: bool
-    as_floats: bool
-
-
-class Route(NamedTuple):
-    """How one method would do it; see `Plan`. Its seconds are those of the loop alone."""
-
-    loop: str
-    form: Form
-    rank: int
-    executor: Executor
-    workers: int
-    regions: tuple[int, int]
-    tile: tuple[int, int]
-    accumulator: str
-    seconds: float
-
-
-def plan_for(
-    shape: Sequence[int],
-    dtype: DTypeLike,
-    kernels: Kernel | Sequence[Kernel],
-    method: Method = "auto",
-    workers: int | None = None,
-    *,
-    exact: bool = False,
-    pictures: int = 1,
-    form: Form | None = None,
-    decimations: Decimations | None = None,
-    besides: float = 0.0,
-    is_magnitude: bool = False,
-    as_floats: bool = False,
-) -> Plan:
-    """Choose how to convolve a picture, from sizes alone.
-
-    Parameters
-    ----------
-    shape : (H, W) or (H, W, C)
-        Size of the picture in pixels.
-    dtype : dtype
-        Its samples.
-    kernels : Kernel or sequence of Kernel
-        The kernels, all of one shape.
-    method : {"auto", "numpy", "numba", "fft", "tiled"}
-        Whose plan to make; "auto" takes the one that is predicted to be fastest.
-    workers : int, optional
-        Cores to use; default: every core that this process may use.
-    exact : bool
-        Sum in float64 whatever the dtype.
-    pictures : int
-        How many pictures share the start-up.
-    form : {"separable", "dense"}, optional
-        Force one form; the default is the cheaper one.
-    decimations : (Decimation, Decimation), optional
-        Blur by way of these grids, whatever the method, so that all give the same picture.
-    besides : float
-        What `cost_besides` says.
-    is_magnitude : bool
-        The magnitude of two separable kernels is asked for: loops may make that in one pass.
-    as_floats : bool
-        The samples come to the loop as floats of the accumulator's kind, as light, weighted
-        colours and what has a constant beside it do.
-
-    Returns
-    -------
-    Plan
+    Nothing is imported, no sample is looked at, and nothing changes.
 
     Raises
     ------
     ConvcliError
         For an unknown method, fewer than one worker, or a method that is not installed.
     """
-    check_method(method)
-    size = (shape[0], shape[1], shape[2] if len(shape) > 2 else 1)
-    several = (kernels,) if isinstance(kernels, Kernel) else tuple(kernels)
-    samples = np.dtype(dtype)
-    if as_floats and samples == np.uint8:
-        samples = np.dtype(np.float32)
-    task = Task(
-        size, samples, several, worker_count(workers), exact, pictures,
-        "separable" if is_magnitude else form, decimations, is_magnitude, as_floats,
-    )  # fmt: skip
-    while True:
-        routes = {word: _route(word, task) for word in PRESETS if _is_there(word)}
-        waits = {word: _wait(route, task) for word, route in routes.items()}
-        predicted = {
-            word: waits[word] / pictures + _seconds(route, task, besides)
-            for word, route in routes.items()
-        }
-        chosen = min(predicted, key=predicted.__getitem__) if method == "auto" else method
-        route, wait = routes[chosen], waits[chosen]
-        compiles = route.loop == "direct_numba" and wait >= COMPILING
-        # What is needed now is imported: if it is broken, it is done without from here on.
-        if compiles and method != "numba":
-            needed = "numba"
-        elif route.loop == "overlap_add" and route.accumulator == "float32":
-            needed = "scipy.fft"
-        else:
-            break
-        if not import_problem(needed):
-            break
-
+    check_method(task.method, task.without)
+    routes = {
+        word: _route(word, task)
+        for word, preset in PRESETS.items()
+        if preset.package is None or _can_use(preset.package, task)
+    }
+    waits = {word: _wait(route, task) for word, route in routes.items()}
+    loaded = {word: _seconds(route, task) for word, route in routes.items()}
+    predicted = {word: waits[word] / task.images + loaded[word] for word in routes}
+    is_auto = task.method == "auto"
+    chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
+    route, wait = routes[chosen], waits[chosen]
+    compiles = route.loop == "direct_numba" and wait >= COMPILING
     reason = "as asked"
-    if method == "auto":
+    if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
-        loaded = {word: predicted[word] - waits[word] / pictures for word in routes}
         if chosen != "numba" and loaded.get("numba", math.inf) < predicted[chosen]:
             reason += "; loading numba's loops would take longer than it could save"
     if compiles:
-        often = ", once" if wait < COMPILING_EACH_TIME else "; there is no place to keep them"
+        often = ", once" if wait < COMPILING_EACH_TIME else ", each time: they cannot be kept"
         reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"
     return Plan(
         method=chosen,
+        route=route,
+        needs=_needs(route, compiles),
+        seconds=predicted[chosen],
         predicted=predicted,
         reason=reason,
-        kernel=" and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in several),
-        kernel_shape=several[0].shape,
-        decimations=decimations,
-        **route._replace(seconds=predicted[chosen])._asdict(),
+        task=task,
     )
 
 
-def _is_there(word: Method) -> bool:
-    package = PRESETS[word].package
-    return package is None or is_installed(package)
+def _needs(route: Route, compiles: bool) -> tuple[str, ...]:
+    """Name the packages that a route imports."""
+    needs = []
+    if route.executor == "processes":
+        needs.append("pathos")
+    if compiles:
+        needs.append("numba")
+    if route.loop == "overlap_add" and route.accumulator == "float32":
+        needs.append("scipy")
+    return tuple(needs)
+
+
+def _can_use(package: str, task: Task) -> bool:
+    return package not in task.without and is_installed(package)
 
 
 def _wait(route: Route, task: Task) -> float:
-    """Predict the seconds until a route's loop is loaded."""
-    dtype = route.accumulator if task.as_floats else task.dtype.name
+    """Predict the seconds until the loop of a route is loaded."""
+    dtype = route.accumulator if task.as_floats else task.samples.name
     return loading(route.loop, route.accumulator, _entry_of(route.form, task), dtype)
 
 
 def _entry_of(form: Form, task: Task) -> str:
-    """Name the compiled loop that kernels run in, or the first of those."""
+    """Name the compiled loop that the kernels run in, the first if there are several."""
     if form == "decimated":
         return "thin"
     if form == "dense":
@@ -191,12 +110,12 @@ def _entry_of(form: Form, task: Task) -> str:
     return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
 
 
-def _seconds(route: Route, task: Task, besides: float) -> float:
-    """Predict the seconds that a picture takes, its loop loaded."""
+def _seconds(route: Route, task: Task) -> float:
+    """Predict the seconds that an image takes once the loop is loaded."""
     samples = math.prod(task.size)
-    size_bytes = samples * task.dtype.itemsize
-    return route.seconds + picture_cost(
-        route.executor, route.workers, size_bytes, samples * besides
+    size_bytes = samples * task.samples.itemsize
+    return route.seconds + image_cost(
+        route.executor, route.workers, size_bytes, samples * task.other_work
     )
 
 
@@ -205,14 +124,14 @@ _MOST_ERROR = 5e-6
 
 
 def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> str:
-    """Say which float holds the sums of pictures of a dtype, by this form of the kernels.
+    """Return which float holds the sums of an image of a dtype, by this form of the kernels.
 
     16-bit samples need 16 of float32's 24 bits and would be off by a level now and then, so
     they are summed in float64, as float64 samples are. For the others float32 serves as long
     as its rounding stays small against a full sample: each sum errs by about 2**-24 of the
     weights' L1 norm, n of them by about the square root of n as much (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2.8). Equal terms, as a disc has them in an even part of a
-    picture, all round to one side: measured, n of them err by up to n / 4 as much, where loops
+    Stability of Numerical Algorithms, 2.8). Equal terms, as a disc has them in an even part of an
+    image, all round to one side: measured, n of them err by up to n / 4 as much, where loops
     add up `TAPS` before they come to the sum. That takes in every blur, and edges; a kernel with
     large weights of both signs, or of 2,500 and more, is summed in float64.
     """
@@ -223,16 +142,16 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
 
 
 def _roundings(kernel: Kernel, form: Form) -> float:
-    """Say how many times as much as one sum those of a sample err, at random or to one side."""
+    """Return how many times the error of one sum those of a sample add up to."""
     taps = kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
     return 4 + max(math.sqrt(taps), taps / TAPS / 4)
 
 
 def _route(word: Method, task: Task) -> Route:
-    """Complete a preset for a picture, and predict its seconds."""
+    """Complete a preset for a task, and predict its seconds."""
     if task.decimations:
         return _decimated_route(word, task, task.decimations)
-    loop, executor = _loop_of(word)
+    loop, executor = _loop_of(word, task)
     size, kernels, cores = task.size, task.kernels, task.cores
     shape = kernels[0].shape
     form = task.form or _cheaper_form(loop, task)
@@ -243,13 +162,13 @@ def _route(word: Method, task: Task) -> Route:
         regions, workers = cut(size, shape, cores), cores
         tile = (min(tile[0], regions[0]), min(tile[1], regions[1]))
     else:
-        regions, workers = tile, min(cores, -(-size[0] // tile[0]) * -(-size[1] // tile[1]))
+        regions, workers = tile, min(cores, ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1]))
     speed = _speed(loop, workers)
     if loop == "overlap_add":
         saved = nanoseconds * (COSTS[loop].float64 - 1) * 1e-9 / speed
         accumulator = "float32" if form == "dense" and _in_float32(task, saved) else "float64"
     else:
-        accumulator = "float64" if task.exact else accumulator_for(task.dtype, kernels, form)
+        accumulator = "float64" if task.exact else accumulator_for(task.samples, kernels, form)
     if accumulator == "float64":
         nanoseconds *= COSTS[loop].float64
     rank = len(kernels[0].cheap_factors or ())
@@ -258,7 +177,7 @@ def _route(word: Method, task: Task) -> Route:
 
 
 def _cheaper_form(loop: str, task: Task) -> Form:
-    """Choose for the picture as one: each form rounds in its own way, whatever the workers."""
+    """Choose for the whole image: the forms round differently, and workers must not matter."""
     kernel = task.kernels[0]
     if kernel.cheap_factors is None:
         return "dense"
@@ -270,14 +189,14 @@ def _cheaper_form(loop: str, task: Task) -> Form:
 
 
 def _speed(loop: str, workers: int) -> float:
-    """Say how many times as fast workers are; more than there are cores are no faster."""
+    """Return the speed-up by workers; more than there are cores are no faster."""
     return 1 + (min(workers, worker_count(None)) - 1) * COSTS[loop].share
 
 
-def _loop_of(word: Method) -> tuple[str, Executor]:
-    """Return a preset's loop and executor; without numba its place is taken by numpy."""
+def _loop_of(word: Method, task: Task) -> tuple[str, Executor]:
+    """Return a preset's loop and executor; numpy's loop takes the place of a missing numba's."""
     loop, executor, _ = PRESETS[word]
-    missing = loop == "direct_numba" and not is_installed("numba")
+    missing = loop == "direct_numba" and not _can_use("numba", task)
     return "direct_numpy" if missing else loop, executor
 
 
@@ -288,15 +207,15 @@ _DECIMATED_STEPS = 128
 
 def _decimated_route(word: Method, task: Task, decimations: Decimations) -> Route:
     """Complete a preset for a wide Gaussian, and predict its seconds."""
-    loop, executor = _loop_of(word)
+    loop, executor = _loop_of(word, task)
     if loop == "overlap_add":
         loop = "direct_numpy"  # a dozen weights to the grid and back: nothing to transform
     along_y, _ = decimations
     height, width, channels = task.size
     unit = ROWS * along_y.step  # regions begin on the grid
-    each = -(-height // task.cores)
-    rows = min(_DECIMATED_STEPS // ROWS, -(-each // unit)) * unit
-    regions = -(-height // rows)
+    each = ceil_div(height, task.cores)
+    rows = min(_DECIMATED_STEPS // ROWS, ceil_div(each, unit)) * unit
+    regions = ceil_div(height, rows)
     workers = min(task.cores, regions)
     samples = (height + 2 * along_y.radius * regions) * width * channels
     seconds = samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
@@ -304,18 +223,16 @@ def _decimated_route(word: Method, task: Task, decimations: Decimations) -> Rout
     return Route(loop, "decimated", 1, executor, workers, tile, tile, "float32", seconds)
 
 
-# A separable kernel must be expanded to know, which takes 5 ms for so many weights.
+# A separable kernel has to be expanded for this test, which takes 5 ms for so many weights.
 _MOST_EXPANDED = 2**20
 
 
 def _in_float32(task: Task, saved: float) -> bool:
-    """Whether overlap-add transforms in float32: where it may, and saves more than scipy takes."""
-    if task.dtype != np.uint8 or task.exact or not is_installed("scipy"):
+    """Whether overlap-add transforms in float32: if that is exact enough, and scipy pays."""
+    if task.samples != np.uint8 or task.exact or not _can_use("scipy", task):
         return False
-    if importing_scipy() / task.pictures >= saved:
+    if importing_scipy() / task.images >= saved:
         return False
     if math.prod(task.kernels[0].shape) > _MOST_EXPANDED:
         return False
-    from convcli.loops.overlap_add import float32_serves
-
     return all(float32_serves(*whole_numbers(kernel.weights)) for kernel in task.kernels)

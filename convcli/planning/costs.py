@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from convcli.kernels.kernel import Kernel
 from convcli.loops.compiled import machine_code
-from convcli.loops.layout import CHUNK
+from convcli.loops.layout import CHUNK, ceil_div
+from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
 from convcli.pixels.colour import Colour
 
 # How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
@@ -80,22 +81,22 @@ COSTS: dict[str, Cost] = {
     ),
 }
 
-# What a picture takes whatever its loop, in nanoseconds: a call (planning, the first thread,
+# What an image takes whatever its loop, in nanoseconds: a call (planning, the first thread,
 # the kernel's arrays), a further thread, and a byte (windows copied, pages of the result touched
-# for the first time). Pictures below 0.1 megapixels take little else.
+# for the first time). Images below 0.1 megapixels take little else.
 _CALL = 450_000
 _THREAD = 200_000
 _BYTE = 0.2
 
-# What numpy does besides, in nanoseconds a sample on one core: light from sRGB and back, alpha as
-# a weight, and the combining of what kernels gave. For 16-bit samples, in float64, 1.5 times
-# as much was measured, and for alpha and light together 1.2 times the sum.
+# What numpy does beside the loops, in nanoseconds a sample on one core: light from sRGB and back,
+# alpha as a weight, and combining the results of several kernels. For 16-bit samples, in float64,
+# 1.5 times as much was measured, and for alpha and light together 1.2 times the sum.
 _LINEAR = 4.5
 _WEIGHT = 2.3
 _COMBINE = 1.0
 
 # Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
-# are paid once, and are counted as if they were shared by a hundred large pictures to come.
+# are paid once, and are counted as if a hundred large images to come shared them.
 COMPILING = 0.02
 COMPILING_EACH_TIME = 2.5
 
@@ -105,21 +106,21 @@ _POOL_START = 0.06
 _POOL_BYTE = 1.5
 
 
-def cost_besides(colour: Colour, combined: bool) -> float:
-    """Predict the nanoseconds a sample of what is done before and after the kernels."""
-    return _LINEAR * colour.linear + _WEIGHT * colour.weight + _COMBINE * combined
+def colour_cost(colour: Colour, combines: bool) -> float:
+    """Predict the nanoseconds a sample that colour and combining take beside the kernels."""
+    return _LINEAR * colour.linear + _WEIGHT * colour.weight + _COMBINE * combines
 
 
-def picture_cost(executor: str, workers: int, size_bytes: int, besides: float) -> float:
-    """Predict the seconds that a picture takes whatever its loop."""
-    nanoseconds = _CALL + (workers - 1) * _THREAD + (size_bytes * _BYTE + besides) / workers
+def image_cost(executor: str, workers: int, size_bytes: int, other_work: float) -> float:
+    """Predict the seconds that an image takes whatever its loop; `other_work` is in nanoseconds."""
+    nanoseconds = _CALL + (workers - 1) * _THREAD + (size_bytes * _BYTE + other_work) / workers
     if executor == "processes":
         return _POOL_START + 1e-9 * (nanoseconds + size_bytes * _POOL_BYTE)
     return 1e-9 * nanoseconds
 
 
 def importing_scipy() -> float:
-    """Predict the seconds until float32 transforms are there."""
+    """Predict the seconds that importing the float32 transforms takes."""
     return 0.0 if "scipy.fft" in sys.modules else COSTS["overlap_add"].start_up
 
 
@@ -175,13 +176,11 @@ def _pass_cost(
     """Predict the nanoseconds of one pass over the picture on one core."""
     cost = COSTS[loop]
     samples = math.prod(size)
-    tiles = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
+    tiles = ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1])
     if loop == "overlap_add":
-        from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
-
         window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
         lengths = block_lengths(shape, window)
-        blocks = [-(-window[a] // (lengths[a] - shape[a] + 1)) for a in (0, 1)]
+        blocks = [ceil_div(window[a], lengths[a] - shape[a] + 1) for a in (0, 1)]
         length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
         tiles *= math.prod(blocks) * size[2]
         block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap

@@ -1,23 +1,22 @@
-"""What each word of --method stands for, and whether this machine has what it needs."""
+"""What each word of --method stands for, and what it needs to be installed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from convcli.checks import count
-from convcli.errors import ConvcliError, reason_of
-from convcli.loops.compiled import machine_code
+from convcli.errors import ConvcliError
 from convcli.words import METHODS, Method, listed
 
 Executor = Literal["threads", "processes"]
 
 
 class Preset(NamedTuple):
-    """What a word of --method stands for."""
+    """What a word of --method stands for, and the package without which it cannot run."""
 
     loop: str
     executor: Executor
@@ -32,53 +31,36 @@ PRESETS: dict[Method, Preset] = {
 }
 
 
-def check_method(method: Method) -> None:
-    """Raise `ConvcliError` for a word that is unknown, or whose package is not installed."""
+def check_method(method: Method, without: Mapping[str, str] | None = None) -> None:
+    """Raise `ConvcliError` for an unknown method, or one whose package is missing or broken.
+
+    `without` names packages that cannot be imported, and why.
+    """
     if method not in METHODS:
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
-    package = PRESETS[method].package if method != "auto" else None
-    if package and not is_installed(package):
+    package = None if method == "auto" else PRESETS[method].package
+    if package is None:
+        return
+    problem = (without or {}).get(package)
+    if problem:
+        raise ConvcliError(
+            f"method {method!r} needs the package {package}, which {problem}; choose another method"
+        )
+    if not is_installed(package):
         raise ConvcliError(
             f"method {method!r} needs the package {package}, which is not installed; "
             f"pip install {package}, or choose another method"
         )
 
 
-def check_import(method: Method) -> None:
-    """Raise `ConvcliError` if the package of a method is broken, where it is certainly needed."""
-    package = PRESETS[method].package if method != "auto" else None
-    needed = package == "pathos" or (package == "numba" and not machine_code.is_any_kept())
-    if package and needed and (problem := import_problem(package)):
-        raise ConvcliError(
-            f"method {method!r} needs the package {package}, which {problem}; choose another method"
-        )
-
-
-_broken: set[str] = set()  # packages that are there, and could not be imported
-
-
-def is_installed(package: str) -> bool:
-    """Say whether a package is there, and was not found to be broken."""
-    return package not in _broken and _is_found(package)
-
-
 @cache
-def _is_found(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Say whether a package is there; it is not imported."""
     return find_spec(package) is not None
 
 
-def import_problem(module: str) -> str:
-    """Import what is needed now, and say why it cannot be; from then on it is not installed."""
-    try:
-        import_module(module)
-    except Exception as error:  # a package may raise what it likes
-        _broken.add(module.partition(".")[0])
-        return f"cannot be imported ({reason_of(error)})"
-    return ""
-
-
-# Workers for each core. More than one are of no use, but harmless; of 10,000 that were asked for,
-# `tiled` started 750 processes for 6 megapixels on 2 cores, and took 26 s; 2 take 0.6 s.
+# Workers for each core. More than one are of no use, but harmless; with 10,000, `tiled` started
+# 750 processes for 6 megapixels on 2 cores and took 26 s; with 2 it takes 0.6 s.
 _MOST_A_CORE = 16
 
 

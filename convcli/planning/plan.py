@@ -1,26 +1,95 @@
-"""A plan: what would run for one picture and kernel, and why; it can be printed."""
+"""What there is to do (a task), how one method does it (a route), and the choice (a plan)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
+from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import LOOPS
 from convcli.loops.decimation import Decimations
-from convcli.planning.methods import Executor
+from convcli.planning.methods import Executor, worker_count
 from convcli.words import Method, duration
 
 Form = Literal["separable", "dense", "decimated"]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What would run: a preset completed for one picture and kernel.
+class Task:
+    """What there is to do, as far as a plan depends on it.
 
     Attributes
     ----------
-    method : str
-        The word that names it, never "auto".
+    shape : (H, W) or (H, W, C)
+        Size of the image in pixels.
+    dtype : dtype
+        Its samples.
+    kernels : tuple of Kernel
+        All of one shape.
+    method : {"auto", "numpy", "numba", "fft", "tiled"}
+        "auto" takes the one that is predicted to be fastest.
+    workers : int, optional
+        Cores to use; default: every core that this process may use.
+    exact : bool
+        Sum in float64 whatever the dtype.
+    images : int
+        How many images share the start-up.
+    form : {"separable", "dense"}, optional
+        Force one form; the default is the cheaper one.
+    decimations : (Decimation, Decimation), optional
+        Blur by way of these grids, whatever the method, so that all give the same image.
+    is_magnitude : bool
+        The magnitude of two separable kernels is needed: some loops make it in one pass.
+    as_floats : bool
+        Samples come to the loop as floats of the accumulator's kind: light, colours weighted by
+        alpha, and what has a constant beside it that its own dtype cannot hold.
+    other_work : float
+        Nanoseconds a sample that colour and the combining of results take
+        (`convcli.planning.costs.colour_cost`).
+    without : mapping
+        Packages that are installed but cannot be imported, and why.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kernels: tuple[Kernel, ...]
+    method: Method = "auto"
+    workers: int | None = None
+    exact: bool = False
+    images: int = 1
+    form: Form | None = None
+    decimations: Decimations | None = None
+    is_magnitude: bool = False
+    as_floats: bool = False
+    other_work: float = 0.0
+    without: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows, columns and channels."""
+        height, width, *channels = self.shape
+        return height, width, channels[0] if channels else 1
+
+    @property
+    def cores(self) -> int:
+        """How many cores to use."""
+        return worker_count(self.workers)
+
+    @property
+    def samples(self) -> np.dtype[Any]:
+        """The dtype of the samples that the loop gets."""
+        is_byte = np.dtype(self.dtype) == np.uint8
+        return np.dtype(np.float32) if self.as_floats and is_byte else np.dtype(self.dtype)
+
+
+class Route(NamedTuple):
+    """How one method does a task.
+
+    Attributes
+    ----------
     loop : str
         The inner loop, a name in `convcli.loops.contract.LOOPS`.
     form : {"separable", "dense", "decimated"}
@@ -30,29 +99,20 @@ class Plan:
         How many column-times-row terms the separable form has; 0 where finding out would
         cost more than it could save.
     executor : {"threads", "processes"}
-        What the work is spread over, and `workers`, how many of them.
+        What the work is spread over.
+    workers : int
+        How many of them.
     regions : (int, int)
-        Rows and columns of the pieces that are handed out.
+        Rows and columns of the regions that are handed out.
     tile : (int, int)
-        Rows and columns of the pieces of those that go through the loop at a time, so
-        that the buffers stay in the cache.
-    accumulator : str
+        Rows and columns of the pieces of a region that go through the loop at a time, so that
+        its buffers stay in the cache.
+    accumulator : {"float32", "float64"}
         The float that sums are kept in.
     seconds : float
-        Predicted time, start-up included.
-    predicted : dict
-        The same for every method.
-    reason : str
-        Why this one.
-    kernel : str
-        The kernels' names and sizes.
-    kernel_shape : (int, int)
-        Rows and columns that each of them has.
-    decimations : (Decimation, Decimation), optional
-        The grids of the form "decimated".
+        Predicted time of the loop alone.
     """
 
-    method: Method
     loop: str
     form: Form
     rank: int
@@ -62,58 +122,90 @@ class Plan:
     tile: tuple[int, int]
     accumulator: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run for one image and kernel, and why; print it to read it.
+
+    Attributes
+    ----------
+    method : str
+        The method, never "auto".
+    route : Route
+        How it does the task.
+    needs : tuple of str
+        Packages that have to be imported first.
+    seconds : float
+        Predicted time, start-up included.
+    predicted : dict
+        The same for every method.
+    reason : str
+        Why this method.
+    task : Task
+        What the plan was made for.
+    """
+
+    method: Method
+    route: Route
+    needs: tuple[str, ...]
+    seconds: float
     predicted: dict[Method, float]
     reason: str
-    kernel: str
-    kernel_shape: tuple[int, int]
-    decimations: Decimations | None = None
+    task: Task = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         below = "\n" + 11 * " "
         return "\n".join(f"{word:11}{text}".replace("\n", below) for word, text in self.parts())
 
+    @property
+    def kernel(self) -> str:
+        """Names and sizes of the kernels."""
+        return " and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in self.task.kernels)
+
     def parts(self) -> list[tuple[str, str]]:
-        """Return what the plan says, each under a word; a text may be two lines."""
+        """Return what the plan says, each part under a word; a text may have two lines."""
+        loop, form, rank, executor, workers, regions, _, accumulator, _ = self.route
         others = ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())
-        several = self.form == "separable" and self.rank > 1
-        form = f"{self.rank} separable terms" if several else self.form
-        if self.decimations:
-            steps = " and ".join(str(axis.step) for axis in self.decimations)
-            error = 255 * sum(axis.error for axis in self.decimations) / 2
-            form = (
+        text = f"{rank} separable terms" if form == "separable" and rank > 1 else str(form)
+        if self.task.decimations:
+            steps = " and ".join(str(axis.step) for axis in self.task.decimations)
+            error = 255 * sum(axis.error for axis in self.task.decimations) / 2
+            text = (
                 f"decimated: on a grid of every {steps} pixels (y and x),\n"
                 f"at most {error:.2g} of a level from the true Gaussian"
             )
-        one = {"threads": "thread", "processes": "process"}
-        executor = one[self.executor] if self.workers == 1 else self.executor
+        one = {"threads": "thread", "processes": "process"}[executor]
         return [
             ("method", f"{self.method}: {self.reason}"),
-            ("kernel", f"{self.kernel}, {form}"),
-            ("loop", f"{LOOPS[self.loop]}, sums in {self.accumulator}"),
+            ("kernel", f"{self.kernel}, {text}"),
+            ("loop", f"{LOOPS[loop]}, sums in {accumulator}"),
             (
                 "spread",
-                f"over {self.workers} {executor}, "
-                f"{self.regions[0]} x {self.regions[1]} pixels at a time",
+                f"over {workers} {one if workers == 1 else executor}, "
+                f"{regions[0]} x {regions[1]} pixels at a time",
             ),
             ("predicted", f"{duration(self.seconds)} to filter ({others})"),
         ]
 
     def passes(self) -> list[str]:
-        """Say in what order the weights are summed, a line for each pass over the picture."""
-        height, width = self.kernel_shape
-        if self.decimations:
-            along_y, along_x = self.decimations
+        """Say in what order the weights are summed, a line for each pass over the image."""
+        height, width = self.task.kernels[0].shape
+        if self.task.decimations:
+            along_y, along_x = self.task.decimations
             return [
                 f"onto the grid: {along_y.narrow.size} x {along_x.narrow.size} weights",
                 f"back from it: {along_y.wide.shape[1]} x {along_x.wide.shape[1]} weights",
             ]
-        if self.form == "dense":
+        if self.route.form == "dense":
             return [f"all {height} x {width} weights at once"]
-        times = f", {self.rank} times and added" if self.rank > 1 else ""
+        times = f", {self.route.rank} times and added" if self.route.rank > 1 else ""
         return [f"columns of {height} weights{times}", f"rows of {width} weights{times}"]
 
     def reach(self) -> tuple[int, int]:
-        """Return how many pixels beyond the picture are looked at, along y and along x."""
-        if self.decimations:
-            return self.decimations[0].radius, self.decimations[1].radius
-        return self.kernel_shape[0] // 2, self.kernel_shape[1] // 2
+        """Return how many pixels beyond the edge the kernel reaches, along y and along x."""
+        if self.task.decimations:
+            along_y, along_x = self.task.decimations
+            return along_y.radius, along_x.radius
+        height, width = self.task.kernels[0].shape
+        return height // 2, width // 2

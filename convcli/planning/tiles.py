@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from convcli.loops.layout import ROWS
+from convcli.loops.layout import ROWS, ceil_div
 
 # A tile is 64 rows, or more where the picture is narrow. numpy keeps three arrays of a tile's
 # size, which should fit the second-level cache: 64 rows of 1536 float32 samples are 400 kB.
@@ -35,11 +35,11 @@ def tile_size(
         least = _STRIP_ROWS if loop == "direct_numba" else _TILE_ROWS
         rows = max(least, 3 * kernel[0], _TILE_ROWS * _TILE_SAMPLES // (columns * channels))
         # Every core gets some: of the rows, or where there are too few of the columns.
-        rows = min(rows, max(-(-height // cores), min(height, _TILE_ROWS)))
-        pieces = -(-height // rows)
+        rows = min(rows, max(ceil_div(height, cores), min(height, _TILE_ROWS)))
+        pieces = ceil_div(height, rows)
         if pieces < cores:
-            columns = min(columns, max(-(-width * pieces // cores), kernel[1], _LEAST_COLUMNS))
-    rows, columns = (-(-n // ROWS) * ROWS for n in (rows, columns))
+            columns = min(columns, max(ceil_div(width * pieces, cores), kernel[1], _LEAST_COLUMNS))
+    rows, columns = (ceil_div(n, ROWS) * ROWS for n in (rows, columns))
     return min(rows, height), min(columns, width)
 
 
@@ -56,10 +56,10 @@ def tile_of_blocks(
     height, width, _ = size
     pixels, taps = height * width, math.prod(kernel)
     area = max(2**21, min(256 * taps, 2**22), 4 * taps)
-    pieces = cores * -(-pixels // (cores * area))
+    pieces = cores * ceil_div(pixels, cores * area)
     pieces = max(1, min(pieces, pixels // max(128**2, 4 * taps)))
     cuts = [
-        (-(-height // rows), -(-width // (pieces // rows)))
+        (ceil_div(height, rows), ceil_div(width, pieces // rows))
         for rows in range(1, pieces + 1)
         if pieces % rows == 0
     ]
@@ -73,8 +73,8 @@ def cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tup
     on top; the axis on which the largest such window is smaller divides best.
     """
     height, width, _ = size
-    tall = min(-(-height // (pieces * ROWS)) * ROWS, height)
-    wide = min(-(-width // (pieces * ROWS)) * ROWS, width)
+    tall = min(ceil_div(height, pieces * ROWS) * ROWS, height)
+    wide = min(ceil_div(width, pieces * ROWS) * ROWS, width)
     by_rows = (tall + kernel[0] - 1) * (width + kernel[1] - 1)
     by_columns = (height + kernel[0] - 1) * (wide + kernel[1] - 1)
     return (tall, width) if by_rows <= by_columns else (height, wide)

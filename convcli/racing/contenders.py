@@ -8,17 +8,19 @@ from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.errors import ConvcliError
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import load
 from convcli.pixels.colour import Colour, full_scale
+from convcli.pixels.source import ArraySource
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS
-from convcli.planning.plan import Form, Plan
+from convcli.planning.plan import Form, Plan, Task
 from convcli.racing import peers
-from convcli.running import execute
+from convcli.running.execute import filter_source
 from convcli.running.recipe import Recipe, halo_of
 from convcli.types import Pixels
 from convcli.words import Method
@@ -65,7 +67,8 @@ _WARM = 10**9
 
 
 def _plan(word: Method, form: Form, shape: Sequence[int], dtype: DTypeLike, kernel: Kernel) -> Plan:
-    return plan_for(shape, dtype, kernel.flipped, word, pictures=_WARM, form=form)
+    kernels = (kernel.flipped,)
+    return plan_for(Task(tuple(shape), np.dtype(dtype), kernels, word, images=_WARM, form=form))
 
 
 def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
@@ -79,7 +82,7 @@ def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
         combine=None,
         out_dtype=picture.dtype,
     )
-    return execute.filter_picture(plan, recipe, picture, None)
+    return np.asarray(filter_source(plan, recipe, ArraySource(picture), None))
 
 
 def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pixels:
@@ -89,8 +92,10 @@ def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pix
 def _by_loop(loop: str, picture: Pixels, kernel: Kernel) -> Pixels:
     """Run a loop as the texts do: over the whole picture at once, in one thread."""
     whole = picture.shape[0], picture.shape[1]
-    plan = plan_for(picture.shape, picture.dtype, kernel.flipped, "numpy", 1, form="dense")
-    return _run(replace(plan, loop=loop, regions=whole, tile=whole), picture, kernel)
+    task = Task(picture.shape, picture.dtype, (kernel.flipped,), "numpy", 1, form="dense")
+    plan = plan_for(task)
+    route = plan.route._replace(loop=loop, regions=whole, tile=whole)
+    return _run(replace(plan, route=route), picture, kernel)
 
 
 def _pays_in_factors(kernel: Kernel) -> bool:

@@ -12,6 +12,7 @@ from convcli.kernels.kernel import Kernel
 from convcli.loops import definition
 from convcli.pixels import borders
 from convcli.pixels.rounding import store
+from convcli.pixels.source import ArraySource
 from convcli.running.recipe import halo_of
 from convcli.types import Floats, Pixels
 from convcli.words import Method
@@ -88,12 +89,13 @@ def _agrees(total: Floats, picture: Pixels, kernel: Kernel) -> bool:
     spots += zip(
         rng.integers(0, height, _MOST_SPOTS), rng.integers(0, width, _MOST_SPOTS), strict=True
     )
+    source = ArraySource(picture)
     halo = halo_of(kernel.shape, correlate=False)
     weights = kernel.flipped.weights
     correlate = definition.correlator(weights)
     scale = kernel.l1_norm * max(1.0, float(np.abs(picture).max()))
     for y, x in spots[:number]:
-        window = borders.window(picture, (y, y + 1), (x, x + 1), halo, "reflect")
+        window = borders.window(source, (y, y + 1), (x, x + 1), halo, "reflect")
         wanted = np.empty((1, 1, channels))
         if weights.size <= _PRODUCTS:
             correlate(window, wanted)

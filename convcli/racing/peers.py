@@ -14,6 +14,7 @@ import numpy as np
 from convcli.kernels.kernel import Kernel
 from convcli.pixels import borders
 from convcli.pixels.rounding import store
+from convcli.pixels.source import ArraySource
 from convcli.running.recipe import halo_of
 from convcli.types import Floats, Pixels
 
@@ -93,7 +94,7 @@ def kernel_sigma(kernel: Kernel) -> float | None:
 def _by_spectra(convolve: Callable[..., Floats], picture: Pixels, kernel: Kernel) -> Pixels:
     height, width, _ = picture.shape
     halo = halo_of(kernel.shape, correlate=False)
-    window = borders.window(picture, (0, height), (0, width), halo, "reflect")
+    window = borders.window(ArraySource(picture), (0, height), (0, width), halo, "reflect")
     weights = kernel.weights[:, :, np.newaxis]
     return _stored(convolve(window.astype(np.float64), weights, mode="valid"), picture)
 

@@ -1,67 +1,108 @@
-"""A plan carried out: chooses who fills the regions of the result."""
+"""A plan carried out: the regions of the result are spread over threads or processes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from convcli import memory
-from convcli.pixels import colour, padded
+from convcli.pixels import borders
+from convcli.pixels.colour import result_channels
+from convcli.pixels.padded import Padded
+from convcli.pixels.source import ArraySource, Source
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
-from convcli.running.regions import pieces
+from convcli.running.regions import Region, pieces, prepare
 from convcli.running.threads import run_in_threads
 from convcli.types import OnProgress, Pixels
 
-# Bytes for which nobody asks how many are free: to ask takes 0.1 ms, a tenth of a megapixel.
-_ALWAYS_THERE = 1 << 25
+# Less is not checked: asking how much is free takes 0.1 ms, a tenth of what a megapixel takes.
+_ALWAYS_FREE = 1 << 25
 
 
-def filter_picture(
+def filter_source(
     plan: Plan,
     recipe: Recipe,
-    source: Pixels,
+    source: Source,
     on_progress: OnProgress | None,
     scratch: bool = False,
-) -> Pixels:
-    """Filter a picture ``(H, W, C)`` as the plan says, and return the result.
+) -> Pixels | Padded:
+    """Filter an image as the plan says, and return the whole result ``(H, W, C)``.
 
-    With `scratch` the source is not needed afterwards: one with an unused channel (see
-    `convcli.pixels.padded`) may be used up, and the result has one too.
+    With `scratch` the source is not needed afterwards. One that is `Padded` may then be used up,
+    and the result may be `Padded`, too.
     """
-    windows = _window_bytes(plan, recipe, source) * plan.workers
-    if windows > _ALWAYS_THERE:
+    route = plan.route
+    windows = _window_bytes(plan, recipe, source) * route.workers
+    if windows > _ALWAYS_FREE:
         memory.check(windows)
-    channels = colour.result_channels(recipe.colour, source.shape[2])
-    shape = (source.shape[0], source.shape[1], channels)
-    regions = list(pieces((0, shape[0]), (0, shape[1]), plan.regions))
-    if plan.executor == "processes":
+    height, width, channels = source.shape
+    regions = list(pieces((0, height), (0, width), route.regions))
+    shape = (height, width, result_channels(recipe.colour, channels))
+    if route.executor == "processes":
         from convcli.running.processes import run_in_processes  # pathos takes 50 ms to import
 
         return run_in_processes(plan, recipe, source, shape, regions, on_progress)
-    # These sums cost less than taking the unused channel out would, and putting it back.
-    whole = scratch and plan.loop == "direct_numba" and recipe.is_plain_sum
-    buffer = padded.buffer_of(source) if whole else None
-    if buffer is not None:
-        out = run_in_threads(plan, recipe, buffer, buffer.shape, regions, on_progress, scratch)
-        return out[..., :3]
-    return run_in_threads(plan, recipe, source, shape, regions, on_progress)
+    # Sums of the unused sample cost less than taking it out and putting it back.
+    if (
+        scratch
+        and isinstance(source, Padded)
+        and route.loop == "direct_numba"
+        and recipe.is_plain_sum
+    ):
+        out = np.empty(source.buffer.shape, recipe.out_dtype)
+        on_done = _releasing(source, recipe, regions, on_progress)
+        fill = _filling(out, plan, recipe, ArraySource(source.buffer))
+        run_in_threads(fill, regions, plan, on_done, in_order=True)
+        return Padded(out)
+    out = np.empty(shape, recipe.out_dtype)
+    run_in_threads(_filling(out, plan, recipe, source), regions, plan, on_progress or _ignore)
+    return out
 
 
-def _window_bytes(plan: Plan, recipe: Recipe, source: Pixels) -> int:
-    """Return the least memory that a tile and its halo take: under a wide kernel, the most of it.
+def _filling(out: Pixels, plan: Plan, recipe: Recipe, source: Source) -> Callable[[Region], None]:
+    filter_region = prepare(plan, recipe, source.shape[2])
+    return lambda region: filter_region(source, out, region)
 
-    A window has the picture's samples, and between two passes sums of its columns.
+
+def _ignore(_done: int, _total: int) -> None:
+    pass
+
+
+def _releasing(
+    source: Padded, recipe: Recipe, regions: list[Region], on_progress: OnProgress | None
+) -> OnProgress:
+    """Release the rows that no later region needs, whenever a region is done; report it, too."""
+    reach = recipe.decimations[0].radius if recipe.decimations else None
+    halo = recipe.halo if reach is None else (reach, reach, 0, 0)
+
+    def on_done(done: int, total: int) -> None:
+        if done < total:
+            top = regions[done][0][0]
+            source.release(borders.first_needed(top, source.shape[0], halo, recipe.border))
+        if on_progress:
+            on_progress(done, total)
+
+    return on_done
+
+
+def _window_bytes(plan: Plan, recipe: Recipe, source: Source) -> int:
+    """Return the least memory that a tile and its halo take: under a wide kernel, most of it.
+
+    A window has the image's samples, and between two passes sums of its columns.
     """
     height, width, channels = source.shape
-    rows, columns = min(plan.tile[0], height), min(plan.tile[1], width)
-    sums = np.dtype(plan.accumulator).itemsize
+    itemsize = source.dtype.itemsize
+    rows, columns = min(plan.route.tile[0], height), min(plan.route.tile[1], width)
+    sums = np.dtype(plan.route.accumulator).itemsize
     if recipe.decimations:  # sums of the grid's rows alone
         along_y, along_x = recipe.decimations
         points = rows // along_y.step + along_y.wide.shape[1]
         window = rows + 2 * along_y.radius if recipe.border == "constant" else 0
-        samples = sums * points * (columns + 2 * along_x.radius) + source.itemsize * window * width
+        samples = sums * points * (columns + 2 * along_x.radius) + itemsize * window * width
     else:
         above, below, left, right = recipe.halo
-        window = source.itemsize * (rows + above + below)
+        window = itemsize * (rows + above + below)
         samples = (window + sums * rows) * (columns + left + right)
     return int(samples * channels)

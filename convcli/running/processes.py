@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from multiprocess.heap import BufferWrapper
 from pathos.pools import ProcessPool
 
 from convcli.errors import ConvcliError, reason_of
+from convcli.pixels.source import ArraySource, Source
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, RegionFilter, prepare
@@ -42,7 +44,7 @@ _counter = itertools.count()
 def run_in_processes(
     plan: Plan,
     recipe: Recipe,
-    source: Pixels,
+    source: Source,
     shape: tuple[int, int, int],
     regions: list[Region],
     on_progress: OnProgress | None,
@@ -60,12 +62,14 @@ def run_in_processes(
     filter_region = prepare(plan, recipe, source.shape[2])
     # Compile (or load) the loops here, so that forked workers have them already.
     filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
-    pixels = _shared(source.nbytes)
-    _view(pixels, source.shape, source.dtype)[...] = source
+    pixels = _shared(math.prod(source.shape) * source.dtype.itemsize)
+    copy = _view(pixels, source.shape, source.dtype)
+    for rows, columns in regions:
+        copy[slice(*rows), slice(*columns)] = source.window(rows, columns)
     # Made when the first is full, so that it is put where there is room for both.
     target = _shared(int(np.prod(shape)) * recipe.out_dtype.itemsize)
     described = (plan, recipe, pixels, source.shape, source.dtype, target, shape)
-    with _pool(min(plan.workers, len(regions)), described) as pool:
+    with _pool(min(plan.route.workers, len(regions)), described) as pool:
         _finish(pool, regions, on_progress)
     return _view(target, shape, recipe.out_dtype)
 
@@ -202,7 +206,7 @@ def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -
 
 
 # What a worker keeps between its tasks: the filter and both pictures, or why it has none.
-_prepared: tuple[RegionFilter, Pixels, Pixels] | str
+_prepared: tuple[RegionFilter, Source, Pixels] | str
 
 
 def _attach(
@@ -224,7 +228,7 @@ def _attach(
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     try:
         filter_region = prepare(plan, recipe, source_shape[2])
-        pixels = _view(source, source_shape, source_dtype)
+        pixels = ArraySource(_view(source, source_shape, source_dtype))
         _prepared = filter_region, pixels, _view(out, out_shape, recipe.out_dtype)
     except BaseException as error:
         _prepared = reason_of(error)

@@ -1,4 +1,4 @@
-"""What is done to a picture, apart from how: kernels, border, colour, and how results combine."""
+"""What is done to an image, apart from how: kernels, border, colour, and how results combine."""
 
 from __future__ import annotations
 
@@ -10,33 +10,39 @@ import numpy as np
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import magnitude
 from convcli.loops.decimation import Decimations
-from convcli.pixels.borders import Halo
+from convcli.pixels.borders import Halo, is_foreign
 from convcli.pixels.colour import Colour
+from convcli.pixels.source import Source
+from convcli.planning.costs import colour_cost
+from convcli.planning.plan import Task
 from convcli.types import Floats
-from convcli.words import Border
+from convcli.words import Border, Method
 
 Combine = Callable[..., Floats]
-"""``combine(centre, *filtered)``: the picture's own samples, and one array a kernel."""
+"""``combine(centre, *filtered)``: the image's own samples, and one array a kernel."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One filter: every plan that carries it out gives the same picture.
+    """One filter: every plan that carries it out gives the same image.
 
     Attributes
     ----------
     kernels : tuple of Kernel
-        All of one shape, already turned so that correlating with them is what was asked.
+        All of one shape, already flipped where a convolution is meant: the image is correlated
+        with them.
     halo : (int, int, int, int)
         Rows above and below, columns left and right of a pixel that the kernels cover.
     border, border_value
-        What lies beyond the picture's edge.
+        What lies beyond the image's edge.
     colour : Colour
         What happens to the samples before and after.
     combine : callable, optional
         How the kernels' results become one; without it there is one kernel.
     out_dtype : numpy.dtype
         dtype of the result.
+    exact : bool
+        Sum in float64 whatever the dtype.
     decimations : (Decimation, Decimation), optional
         Along y and x, where a Gaussian is blurred by way of a coarser grid.
     """
@@ -48,6 +54,7 @@ class Recipe:
     colour: Colour
     combine: Combine | None
     out_dtype: np.dtype[np.generic]
+    exact: bool = False
     decimations: Decimations | None = None
 
     @property
@@ -57,15 +64,34 @@ class Recipe:
 
     @property
     def is_plain_sum(self) -> bool:
-        """Whether a loop's sum is the result itself, so that it may round it."""
+        """Whether a loop's sum is the result itself, so that the loop may round it."""
         return self.combine is None and self.colour.is_plain
+
+    def task(self, source: Source, method: Method, workers: int | None, images: int) -> Task:
+        """Return what a plan needs to know of this filter and an image."""
+        # Such a constant may be so large that float32 sums would lose the samples.
+        foreign = is_foreign(source.dtype, self.border, self.border_value)
+        return Task(
+            shape=source.shape,
+            dtype=source.dtype,
+            kernels=self.kernels,
+            method=method,
+            workers=workers,
+            exact=self.exact or foreign,
+            images=images,
+            form="separable" if self.is_magnitude else None,
+            decimations=self.decimations,
+            is_magnitude=self.is_magnitude,
+            as_floats=foreign or not self.colour.is_plain,
+            other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
+        )
 
 
 def halo_of(shape: tuple[int, int], correlate: bool) -> Halo:
-    """Say how far a kernel reaches: its element n//2 lies on the pixel, on each axis.
+    """Return how far a kernel reaches: its element n//2 lies on the pixel, on each axis.
 
-    The element is counted in the kernel as it is written. Convolution turns the kernel
-    over, and so the longer half of an even one with it.
+    The element is counted in the kernel as it is written. Convolution flips the kernel, and so
+    swaps the longer and the shorter half of an even one.
     """
     (height, width) = shape
     before_y, before_x = height // 2, width // 2

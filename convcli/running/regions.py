@@ -1,4 +1,4 @@
-"""What fills a region of the result: the loops of a plan, prepared for a recipe."""
+"""What computes a region of the result: the loops of a plan, prepared for a recipe."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from convcli.kernels.kernel import Factor, Kernel, Weights, whole_numbers
 from convcli.loops.contract import Correlate, Factors, Loop, load
 from convcli.loops.decimation import Decimations
 from convcli.pixels import borders, colour
-from convcli.pixels.borders import Span
 from convcli.pixels.rounding import store
+from convcli.pixels.source import ArraySource, Source, Span
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Combine, Recipe
 from convcli.types import Floats, Pixels
 
 Region = tuple[Span, Span]
-"""Rows and columns of a piece of the picture."""
+"""Rows and columns of a piece of the result."""
 
-RegionFilter = Callable[[Pixels, Pixels, Region], None]
-"""``filter_region(source, out, region)``: fill one region of `out`."""
+RegionFilter = Callable[[Source, Pixels, Region], None]
+"""``filter_region(source, out, region)``: compute one region of `out`, the whole result."""
 
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
@@ -37,22 +37,22 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
 
 
 def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
-    """Prepare the loops for a recipe; what comes back fills one region, tile by tile."""
-    loop = load(plan.loop)
+    """Prepare the loops for a recipe; the function returned computes one region, tile by tile."""
+    loop = load(plan.route.loop)
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
     passes, combine = [convolver(loop, kernel, plan) for kernel in recipe.kernels], recipe.combine
-    if recipe.is_magnitude and plan.form == "separable" and loop.magnitude_correlator:
+    if recipe.is_magnitude and plan.route.form == "separable" and loop.magnitude_correlator:
         passes, combine = [_magnitude(loop.magnitude_correlator, recipe.kernels, plan)], None
-    # The usual case: the loop reads the picture's samples and rounds into the result.
-    fill, (tile_rows, tile_columns) = passes[0], plan.tile
+    # The usual case: the loop reads the image's samples and rounds into the result.
+    fill, (tile_rows, tile_columns) = passes[0], plan.route.tile
     if combine or not recipe.colour.is_plain:
-        fill = _combined(passes, combine, recipe, np.dtype(plan.accumulator))
+        fill = _combined(passes, combine, recipe, np.dtype(plan.route.accumulator))
         least = max(_COMBINED_SAMPLES // channels, recipe.kernels[0].shape[1])
         tile_columns = min(tile_columns, least)
         tile_rows = min(tile_rows, max(_COMBINED_ROWS, recipe.kernels[0].shape[0]))
 
-    def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
+    def filter_region(source: Source, out: Pixels, region: Region) -> None:
         for rows, columns in pieces(*region, (tile_rows, tile_columns)):
             window = borders.window(
                 source, rows, columns, recipe.halo, recipe.border, recipe.border_value
@@ -63,8 +63,8 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
 
 
 def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
-    """Let a loop, whose results are contiguous, fill a piece of the picture."""
-    if tile.flags.c_contiguous:  # it is as wide as the picture
+    """Let a loop, which writes contiguous arrays alone, fill a piece of the result."""
+    if tile.flags.c_contiguous:  # it is as wide as the result
         fill(tile)
     else:
         filled = np.empty(tile.shape, tile.dtype)
@@ -76,26 +76,41 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
     """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
     along_y, along_x = decimations
     assert loop.gaussian_blurrer, "plans give this to loops that have one"
-    blur = loop.gaussian_blurrer(decimations, np.dtype(plan.accumulator))
+    blur = loop.gaussian_blurrer(decimations, np.dtype(plan.route.accumulator))
     reach = along_y.radius
     beside = (0, 0, along_x.radius, along_x.radius)
 
-    def filter_region(source: Pixels, out: Pixels, region: Region) -> None:
+    def filter_region(source: Source, out: Pixels, region: Region) -> None:
         rows, columns = region
         how = recipe.border, recipe.border_value
-        picture, lines = source, borders.lines(rows, reach, reach, recipe.border, len(source))
-        if recipe.border == "constant" or not source.flags.c_contiguous:
-            picture = borders.window(source, rows, (0, source.shape[1]), (reach, reach, 0, 0), *how)
-            lines = np.arange(len(picture))
+        image, lines = _whole_rows(source, rows, reach, recipe)
 
         def widen(thinned: Pixels) -> Pixels:
-            return borders.window(thinned, (0, len(thinned)), columns, beside, *how)
+            grid = ArraySource(thinned)
+            return borders.window(grid, (0, len(thinned)), columns, beside, *how)
 
         _into_tile(
-            partial(blur, picture, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]]
+            partial(blur, image, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]]
         )
 
     return filter_region
+
+
+def _whole_rows(
+    source: Source, rows: Span, reach: int, recipe: Recipe
+) -> tuple[Pixels, borders.Index]:
+    """Read the rows of a window, as wide as the image, and say which is where: without a copy."""
+    height, width, _ = source.shape
+    if recipe.border != "constant":
+        lines = borders.lines(rows, reach, reach, recipe.border, height)
+        first, last = int(lines.min()), int(lines.max()) + 1
+        if last - first <= lines.size:  # not so where rows of both ends of the image meet
+            image = source.window((first, last), (0, width))
+            if image.flags.c_contiguous:
+                return image, lines - first
+    how = recipe.border, recipe.border_value
+    image = borders.window(source, rows, (0, width), (reach, reach, 0, 0), *how)
+    return image, np.arange(len(image))
 
 
 def _combined(
@@ -120,7 +135,7 @@ def _combined(
             results.append(colour.unweighted(how, result))
         combined = combine(centre, *results) if combine else results[0]
         if how.alpha and not how.grey:
-            combined[..., -1] = results[0][..., -1]  # what is done to colours is not for alpha
+            combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
         store(colour.finished(how, combined, centre), out)
 
     return fill
@@ -128,8 +143,8 @@ def _combined(
 
 def convolver(loop: Loop, kernel: Kernel, plan: Plan) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
-    accumulator = np.dtype(plan.accumulator)
-    if plan.form == "dense":
+    accumulator = np.dtype(plan.route.accumulator)
+    if plan.route.form == "dense":
         return loop.correlator(*_weights_of(kernel.weights, accumulator))
     terms = [loop.separable_correlator(*_term(f, accumulator)) for f in kernel.factors]
     return terms[0] if len(terms) == 1 else _sum_of(terms, accumulator)
@@ -154,7 +169,7 @@ def _magnitude(
 ) -> Correlate:
     """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
     (column_x, row_x, divisor), (column_y, row_y, _) = (
-        _term(kernel.factors[0], np.dtype(plan.accumulator)) for kernel in kernels
+        _term(kernel.factors[0], np.dtype(plan.route.accumulator)) for kernel in kernels
     )
     return correlator((column_x, row_x), (column_y, row_y), divisor)
 

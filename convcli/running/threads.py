@@ -1,89 +1,67 @@
-"""Regions over threads, which the loops leave the interpreter's lock to."""
+"""Regions over threads: the loops release the interpreter's lock while they sum."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
-from convcli.pixels import borders, padded
 from convcli.planning.plan import Plan
-from convcli.running.recipe import Recipe
-from convcli.running.regions import Region, prepare
-from convcli.types import OnProgress, Pixels
+from convcli.running.regions import Region
+from convcli.types import OnProgress
 
-# Signals may wait so long.
+# Work that takes longer leaves the main thread free, so that signals need not wait for it.
 _SHORT_SECONDS = 0.1
+
+Fill = Callable[[Region], None]
+"""Compute one region of the result."""
 
 
 def run_in_threads(
-    plan: Plan,
-    recipe: Recipe,
-    source: Pixels,
-    shape: tuple[int, ...],
-    regions: list[Region],
-    on_progress: OnProgress | None,
-    scratch: bool = False,
-) -> Pixels:
-    """Regions over threads: numba, numpy and its FFT release the interpreter's lock.
-
-    What takes long leaves the main thread free to take signals.
-    """
-    filter_region = prepare(plan, recipe, source.shape[2])
-    out = np.empty(shape, recipe.out_dtype)
-    reach = recipe.decimations[0].radius if recipe.decimations else None
-    halo = recipe.halo if reach is None else (reach, reach, 0, 0)
-    given = 0
-
-    def fill(region: Region) -> None:
-        filter_region(source, out, region)
-
-    is_short = plan.seconds < _SHORT_SECONDS
-    if plan.workers > 1 and is_short and not scratch:
-        _share(fill, regions, plan.workers, on_progress)
-        return out
-    on_main = threading.current_thread() is threading.main_thread()
-    with ThreadPoolExecutor(plan.workers) as pool:
-        try:
-            here = plan.workers == 1 and (is_short or not on_main)
-            results = map(fill, regions) if here else pool.map(fill, regions)
-            for done, _ in enumerate(results, 1):
-                if scratch and done < len(regions):
-                    top = regions[done][0][0]
-                    needed = borders.first_needed(top, source.shape[0], halo, recipe.border)
-                    given = padded.give_back(source, given, needed)
-                if on_progress:
-                    on_progress(done, len(regions))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
-    return out
-
-
-def _share(
-    fill: Callable[[Region], None],
-    regions: list[Region],
-    workers: int,
-    on_progress: OnProgress | None,
+    fill: Fill, regions: list[Region], plan: Plan, on_done: OnProgress, in_order: bool = False
 ) -> None:
-    """Let this thread work too: a megapixel is done before another one has well begun."""
+    """Compute every region, in the threads that suit the plan.
+
+    `on_done` is called from this thread with (regions done, regions in all). With `in_order` the
+    regions that are done are always the first ones of the list.
+    """
+    workers = plan.route.workers
+    is_short = plan.seconds < _SHORT_SECONDS
+    on_main = threading.current_thread() is threading.main_thread()
+    if workers > 1 and is_short and not in_order:
+        _share(fill, regions, workers, on_done)
+    elif workers > 1 or (on_main and not is_short):
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                _count(pool.map(fill, regions), len(regions), on_done)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
+    else:
+        _count(map(fill, regions), len(regions), on_done)
+
+
+def _count(results: Iterable[None], total: int, on_done: OnProgress) -> None:
+    for done, _ in enumerate(results, 1):
+        on_done(done, total)
+
+
+def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress) -> None:
+    """Let this thread work too: one megapixel is done before a second thread has well begun."""
     todo, done = iter(regions), list[Region]()
 
-    def work(report: OnProgress | None = None) -> None:
+    def work(is_here: bool) -> None:
         for region in todo:  # threads may share a list's iterator
             fill(region)
             done.append(region)
-            if report:
-                report(len(done), len(regions))
+            if is_here:
+                on_done(len(done), len(regions))
 
     with ThreadPoolExecutor(workers - 1) as pool:
-        others = [pool.submit(work) for _ in range(workers - 1)]
+        others = [pool.submit(work, False) for _ in range(workers - 1)]
         try:
-            work(on_progress)
+            work(True)
             for other in others:
                 other.result()
         finally:
             list(todo)  # an error leaves nothing for the others to do
-    if on_progress:
-        on_progress(len(regions), len(regions))
+    on_done(len(regions), len(regions))

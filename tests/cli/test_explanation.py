@@ -16,7 +16,7 @@ from convcli.files.job import Job
 from convcli.image.costs import reading_cost, writing_cost
 from convcli.kernels.named import log_kernel, named_kernel
 from convcli.loops.decimation import decimations
-from convcli.planning.choice import plan_for
+from tests.plans import planned
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def branches(text):
 
 def test_the_tree_says_what_the_plan_says(run, folder):
     result = run("filter", "a.png", "-k", "log:1", "--explain", "-m", "numpy", "--border", "wrap")
-    plan = plan_for((48, 64, 3), "uint8", log_kernel(1.0), "numpy")
+    plan = planned((48, 64, 3), "uint8", log_kernel(1.0), "numpy")
     assert result.err.startswith("'a.png', 64 x 48:\n")
     found = {word: rest for depth, word, rest in branches(result.err) if depth == 1}
     assert list(found) == ["method", "kernel", "border", "loop", "spread", "predicted", "time"]
@@ -61,7 +61,7 @@ PASSES = {
 
 @pytest.mark.parametrize(("kernel", "form"), PASSES)
 def test_the_passes_of_a_plan(kernel, form):
-    plan = plan_for((48, 64, 3), "uint8", named_kernel(kernel), form=form)
+    plan = planned((48, 64, 3), "uint8", named_kernel(kernel), form=form)
     assert plan.passes() == PASSES[kernel, form]
 
 

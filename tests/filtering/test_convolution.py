@@ -281,14 +281,14 @@ def test_the_plan_of_an_fft_says_what_runs(transforms, monkeypatch):
     if transforms == "scipy":
         monkeypatch.setattr(np.fft, "irfft", None)
         convcli.convolve(image, kernel, method="fft", on_plan=plans.append)
-        assert plans.pop().accumulator == "float32"
+        assert plans.pop().route.accumulator == "float32"
         monkeypatch.undo()
     monkeypatch.setattr("scipy.fft.irfftn", None)
     for options in ({"alpha": "weight"}, {"linear": True}, {"exact": True}):
         convcli.convolve(image, kernel, method="fft", on_plan=plans.append, **options)
-        assert plans.pop().accumulator == "float64"
+        assert plans.pop().route.accumulator == "float64"
     convcli.convolve(image / 255, kernel, method="fft", on_plan=plans.append)
-    assert plans.pop().accumulator == "float64"
+    assert plans.pop().route.accumulator == "float64"
 
 
 def test_bias_leaves_alpha_alone():

@@ -21,7 +21,7 @@ import convcli
 from convcli import ConvcliError, memory
 from convcli.files.formats import FORMATS
 from convcli.image import Picture, buffers, decoding, deep, limit_pixels, metadata, read, write
-from convcli.pixels.padded import buffer_of
+from convcli.pixels.padded import Padded
 
 # What Pillow can write, and the mode in which it is filtered and written again.
 READ_AS = {
@@ -240,9 +240,9 @@ def decoded(path, mode="RGB"):
 def test_pictures_are_decoded_into_memory_of_ours(picture_file, pixels, name, mode, monkeypatch):
     path = picture_file("a.bin", in_mode(mode, pixels), format=name)
     monkeypatch.delattr(decoding, "copy_of")  # to copy them is an error
-    got = read(path).pixels
-    assert (buffer_of(got) is not None) == (mode == "RGB")
-    np.testing.assert_array_equal(got, samples_of(path))
+    got = read(path)
+    assert isinstance(got.samples, Padded) == (mode == "RGB")
+    np.testing.assert_array_equal(got.pixels, samples_of(path))
 
 
 def test_a_colour_that_means_transparent_is_no_colour(picture_file, pixels):

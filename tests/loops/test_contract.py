@@ -12,11 +12,12 @@ import pytest
 import convcli
 from convcli import ConvcliError
 from convcli.loops import direct_numba, winograd
+from convcli.loops import overlap_add as fft
 from convcli.loops.contract import LOOPS, load
-from convcli.loops.contract import overlap_add as fft
 from convcli.loops.decimation import decimations
 from convcli.loops.definition import correlator as definition
 from convcli.pixels import borders
+from convcli.pixels.source import ArraySource
 from tests.oracles import assert_same_picture, sparse_sums
 
 KERNEL_SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 3), (4, 7), (9, 3), (17, 23)]
@@ -276,7 +277,8 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
     lines = borders.lines((0, shape[0]), y, y, "reflect", shape[0])
 
     def widen(rows):
-        return borders.window(rows, (0, len(rows)), (0, rows.shape[1]), (0, 0, x, x), "reflect")
+        grid = ArraySource(rows)
+        return borders.window(grid, (0, len(rows)), (0, rows.shape[1]), (0, 0, x, x), "reflect")
 
     out = np.empty(shape, np.uint8)
     load(loop).gaussian_blurrer(grids, np.dtype(np.float32))(image, lines, widen, out)

@@ -124,7 +124,7 @@ def test_workers_change_nothing(workers):
 def form_of(image, sigma=8.0, **options):
     plans = []
     convcli.blur(image, sigma, on_plan=plans.append, **options)
-    return plans[0].form
+    return plans[0].route.form
 
 
 def test_taken_for_8_bit_blurs_and_for_nothing_else():
@@ -150,7 +150,7 @@ def test_taken_for_8_bit_blurs_and_for_nothing_else():
 def test_a_kernel_that_was_given_is_never_decimated():
     plans = []
     convcli.convolve(np.zeros((20, 30), np.uint8), convcli.gaussian_kernel(8), on_plan=plans.append)
-    assert plans[0].form != "decimated"
+    assert plans[0].route.form != "decimated"
 
 
 def test_the_plan_says_so_and_states_its_bound():

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import convcli
 from convcli import ConvcliError
-from convcli.pixels.borders import INDEX_OF, check, first_needed, window, window_dtype
+from convcli.filtering import convolution
+from convcli.pixels import borders
+from convcli.pixels.borders import INDEX_OF, check, first_needed, window_dtype
+from convcli.pixels.source import ArraySource
 from convcli.words import BORDERS
 from tests.oracles import NUMPY_PAD
 
@@ -33,6 +37,10 @@ def padded(pixels, border, value):
     """Extend a whole picture by FAR pixels on every side, by numpy.pad."""
     more = {"constant_values": value} if border == "constant" else {}
     return np.pad(pixels, ((FAR, FAR), (FAR, FAR), (0, 0)), NUMPY_PAD[border], **more)
+
+
+def window(pixels, *piece):
+    return borders.window(ArraySource(pixels), *piece)
 
 
 def spans(length):
@@ -141,3 +149,54 @@ def test_a_window_leaves_the_unused_channel_out(border, halo):
     got = window(four[..., :3], *piece)
     assert got.flags.c_contiguous
     np.testing.assert_array_equal(got, wanted)
+
+
+class Recording(ArraySource):
+    """A source that remembers what it was asked for, and refuses what lies outside."""
+
+    def __init__(self, array):
+        super().__init__(array)
+        self.asked = np.zeros(array.shape[:2], int)
+
+    def window(self, rows, columns):
+        assert 0 <= rows[0] < rows[1] <= self.shape[0]
+        assert 0 <= columns[0] < columns[1] <= self.shape[1]
+        self.asked[slice(*rows), slice(*columns)] += 1
+        return super().window(rows, columns)
+
+
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_source_is_asked_for_what_the_window_needs_alone(border):
+    for rows in ((0, 8), (20, 28), (32, 40)):
+        for columns in ((0, 8), (20, 28), (42, 50)):
+            source = Recording(picture((40, 50)))
+            borders.window(source, rows, columns, (3, 2, 4, 1), border, 251)
+            y = borders.lines(rows, 3, 2, border, 40)
+            x = borders.lines(columns, 4, 1, border, 50)
+            needed = np.zeros((40, 50), bool)
+            needed[np.ix_(y[y >= 0], x[x >= 0])] = True
+            np.testing.assert_array_equal(source.asked > 0, needed)
+            assert source.asked.max() == 1  # no sample is read twice
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("method", ["numpy", "numba", "fft", "tiled"])
+@pytest.mark.parametrize("sigma", [2, 7])  # direct, and by way of a coarser grid
+def test_no_method_reads_a_whole_image_at_once(border, method, sigma, monkeypatch):
+    """Only the rows near a region, and those at the far side that wrap."""
+    image = np.random.default_rng(0).integers(0, 256, (3000, 40, 1), dtype=np.uint8)
+    source = Recording(image)
+    longest = []
+
+    def window(rows, columns):
+        longest.append(rows[1] - rows[0])
+        return ArraySource.window(source, rows, columns)
+
+    source.window = window
+    monkeypatch.setattr(convolution, "_source", lambda _image: source)
+    result = convcli.blur(image, sigma, border=border, method=method, workers=3)
+    assert max(longest) < 2100
+    monkeypatch.undo()
+    np.testing.assert_array_equal(
+        result, convcli.blur(image, sigma, border=border, method=method, workers=3)
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import importlib
 import subprocess
 import sys
 import time
@@ -16,10 +18,11 @@ from convcli.filtering import convolution
 from convcli.kernels.kernel import kernel_from
 from convcli.kernels.named import box_kernel, gaussian_kernel, log_kernel
 from convcli.loops import direct_numba
+from convcli.loops.decimation import decimations
 from convcli.planning import choice as planning
 from convcli.planning import costs, methods, tiles
-from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS
+from tests.plans import planned
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
@@ -36,22 +39,22 @@ def plan_of(work, **options):
 
 @pytest.mark.parametrize("method", WORDS)
 def test_a_word_is_its_preset(method):
-    plan = plan_for((4000, 6000, 3), "uint8", gaussian_kernel(3.0), method, 2)
+    plan = planned((4000, 6000, 3), "uint8", gaussian_kernel(3.0), method, 2)
     assert plan.method == method
-    assert plan.loop == PRESETS[method].loop
-    assert plan.executor == PRESETS[method].executor
-    assert plan.workers == 2
+    assert plan.route.loop == PRESETS[method].loop
+    assert plan.route.executor == PRESETS[method].executor
+    assert plan.route.workers == 2
     assert set(plan.predicted) == set(WORDS)
     assert plan.seconds == plan.predicted[method] > 0
 
 
 @pytest.mark.parametrize("method", WORDS)
 def test_separable_where_that_is_cheaper(method):
-    assert plan_for((1000, 1000), "uint8", gaussian_kernel(9), "numpy").form == "separable"
-    assert plan_for((1000, 1000), "uint8", log_kernel(3.0), "numpy").rank == 2
-    assert plan_for((1000, 1000), "uint8", DENSE, method).form == "dense"
+    assert planned((1000, 1000), "uint8", gaussian_kernel(9), "numpy").route.form == "separable"
+    assert planned((1000, 1000), "uint8", log_kernel(3.0), "numpy").route.rank == 2
+    assert planned((1000, 1000), "uint8", DENSE, method).route.form == "dense"
     for form in ("separable", "dense"):
-        assert plan_for((100, 100), "uint8", DENSE, method, form=form).form == form
+        assert planned((100, 100), "uint8", DENSE, method, form=form).route.form == form
 
 
 def slow_numba(loop, *_):
@@ -61,18 +64,18 @@ def slow_numba(loop, *_):
 def test_auto_takes_direct_loops_for_small_kernels_and_transforms_for_large_ones(monkeypatch):
     monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     for shape in [(64, 64), (1000, 1500, 3), (4000, 6000, 3)]:
-        assert plan_for(shape, "uint8", gaussian_kernel(3)).method == "numba"
+        assert planned(shape, "uint8", gaussian_kernel(3)).method == "numba"
     large = kernel_from(np.random.default_rng(0).normal(size=(101, 101)))
-    assert plan_for((4000, 6000), "uint8", large).method == "fft"
+    assert planned((4000, 6000), "uint8", large).method == "fft"
 
 
 def test_a_small_picture_is_not_worth_starting_numba(monkeypatch):
     monkeypatch.setattr(planning, "loading", slow_numba)
-    plan = plan_for((300, 400, 3), "uint8", gaussian_kernel(2))
+    plan = planned((300, 400, 3), "uint8", gaussian_kernel(2))
     assert plan.method in ("numpy", "fft")
     assert "loading numba's loops would take longer" in plan.reason
-    assert plan_for((4000, 6000, 3), "uint8", gaussian_kernel(9), pictures=9).method == "numba"
-    many = plan_for((300, 400, 3), "uint8", gaussian_kernel(2), pictures=100_000)
+    assert planned((4000, 6000, 3), "uint8", gaussian_kernel(9), images=9).method == "numba"
+    many = planned((300, 400, 3), "uint8", gaussian_kernel(2), images=100_000)
     assert many.method == "numba"
 
 
@@ -97,8 +100,8 @@ def test_a_small_picture_imports_neither_numba_nor_pathos():
     ],
 )
 def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator):
-    plan = plan_for((9, 9), dtype, gaussian_kernel(1), exact=exact)
-    assert plan.accumulator == accumulator
+    plan = planned((9, 9), dtype, gaussian_kernel(1), exact=exact)
+    assert plan.route.accumulator == accumulator
 
 
 @pytest.mark.parametrize(
@@ -116,8 +119,8 @@ def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator
 def test_transforms_are_float32_where_they_may_and_can_be(
     dtype, exact, kernel, accumulator, transforms
 ):
-    plan = plan_for((2000, 2000), dtype, kernel, "fft", exact=exact)
-    assert plan.accumulator == (accumulator if transforms == "scipy" else "float64")
+    plan = planned((2000, 2000), dtype, kernel, "fft", exact=exact)
+    assert plan.route.accumulator == (accumulator if transforms == "scipy" else "float64")
 
 
 def test_levels_that_come_as_floats_are_not_transformed_in_float32(monkeypatch):
@@ -125,7 +128,7 @@ def test_levels_that_come_as_floats_are_not_transformed_in_float32(monkeypatch):
     pytest.importorskip("scipy.fft")
     kernel = DENSE.scaled(1 / DENSE.l1_norm)
     sums = [
-        plan_for((2000, 2000), "uint8", kernel, "fft", as_floats=light).accumulator
+        planned((2000, 2000), "uint8", kernel, "fft", as_floats=light).route.accumulator
         for light in (False, True)
     ]
     assert sums == ["float32", "float64"]
@@ -134,15 +137,15 @@ def test_levels_that_come_as_floats_are_not_transformed_in_float32(monkeypatch):
 def test_scipy_is_imported_only_where_it_saves_more_than_that_takes(monkeypatch):
     monkeypatch.delitem(sys.modules, "scipy.fft", raising=False)
     kernel = DENSE.scaled(1 / DENSE.l1_norm)
-    assert plan_for((500, 500), "uint8", kernel, "fft").accumulator == "float64"
-    assert plan_for((500, 500), "uint8", kernel, "fft", pictures=1000).accumulator == "float32"
-    assert plan_for((9000, 9000), "uint8", kernel, "fft").accumulator == "float32"
+    assert planned((500, 500), "uint8", kernel, "fft").route.accumulator == "float64"
+    assert planned((500, 500), "uint8", kernel, "fft", images=1000).route.accumulator == "float32"
+    assert planned((9000, 9000), "uint8", kernel, "fft").route.accumulator == "float32"
 
 
 def test_float64_transforms_predict_a_longer_time_than_float32(transforms):
     kernel = DENSE.scaled(1 / DENSE.l1_norm)
     float32, float64 = (
-        plan_for((2000, 2000), "uint8", kernel, "fft", exact=exact).seconds
+        planned((2000, 2000), "uint8", kernel, "fft", exact=exact).seconds
         for exact in (False, True)
     )
     assert (float32 < float64) == (transforms == "scipy")
@@ -165,7 +168,7 @@ def test_larger_samples_light_and_alpha_predict_a_longer_time(method, monkeypatc
 @pytest.mark.parametrize("method", WORDS)
 def test_the_smallest_picture_takes_a_call(size, method, monkeypatch):
     monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
-    seconds = plan_for(size, "uint8", gaussian_kernel(1), method, 1).seconds
+    seconds = planned(size, "uint8", gaussian_kernel(1), method, 1).seconds
     least = costs._CALL * 1e-9 + (costs._POOL_START if method == "tiled" else 0)
     assert least < seconds < least + 0.001
 
@@ -174,7 +177,7 @@ def test_wide_boxes_are_for_compiled_loops_and_not_for_transforms(monkeypatch):
     """Their transforms leave the cache; 4.8 times as long as predicted was measured before."""
     monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     for shape in [(1000, 1000), (4000, 6000), (4000, 6000, 3)]:
-        assert plan_for(shape, "uint8", box_kernel(1001), workers=2).method == "numba"
+        assert planned(shape, "uint8", box_kernel(1001), workers=2).method == "numba"
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1), (1, 9000, 1), (9000, 1, 3), (4000, 6000, 3)], ids=str)
@@ -199,41 +202,72 @@ def test_tiles_of_blocks_are_pieces_of_the_picture(size, side, cores):
     ],
 )
 def test_tiles_are_cut_along_the_axis_that_divides_best(size, kernel, regions):
-    plan = plan_for(size, "uint8", kernel_from(np.ones(kernel)), "tiled", 2)
-    assert plan.regions == regions
+    plan = planned(size, "uint8", kernel_from(np.ones(kernel)), "tiled", 2)
+    assert plan.route.regions == regions
 
 
 @pytest.mark.parametrize("missing", ["numba", "pathos"])
 def test_what_is_not_installed_is_left_out_or_named(missing, monkeypatch):
     found = methods.find_spec
     monkeypatch.setattr(methods, "find_spec", lambda name: None if name == missing else found(name))
-    methods._is_found.cache_clear()
+    methods.is_installed.cache_clear()
     try:
         method = {"numba": "numba", "pathos": "tiled"}[missing]
         with pytest.raises(ConvcliError, match=f"needs the package {missing}.*pip install"):
-            plan_for((9, 9), "uint8", DENSE, method)
-        assert method not in plan_for((9, 9), "uint8", DENSE).predicted
+            planned((9, 9), "uint8", DENSE, method)
+        assert method not in planned((9, 9), "uint8", DENSE).predicted
     finally:
-        methods._is_found.cache_clear()
+        methods.is_installed.cache_clear()
 
 
-@pytest.mark.parametrize("method", ["auto", "tiled"])
-def test_numba_that_is_broken_is_done_without(method, monkeypatch):
-    def broken(_name):
-        raise RuntimeError("needs another numpy")
-
-    monkeypatch.setattr(methods, "_broken", set())
-    monkeypatch.setattr(methods, "import_module", broken)
-    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: False)
-    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
-    monkeypatch.setattr(costs.machine_code, "is_any_kept", lambda: False)
-    # So many pictures that compiling would be worth while.
-    plan = plan_for((4000, 6000), "uint8", gaussian_kernel(3.0), method, pictures=1000)
-    assert plan.loop in ("direct_numpy", "overlap_add")
+@pytest.mark.parametrize("method", ["auto", "tiled", "fft"])
+def test_a_broken_package_is_planned_without(method):
+    without = {"numba": "cannot be imported", "scipy": "cannot be imported"}
+    task = {"images": 1000, "without": without}  # so many that compiling would pay
+    plan = planned((4000, 6000), "uint8", gaussian_kernel(3.0), method, **task)
+    assert plan.route.loop in ("direct_numpy", "overlap_add")
     assert "numba" not in plan.predicted
-    methods._broken.clear()
-    with pytest.raises(ConvcliError, match=r"which cannot be imported .*another numpy"):
-        methods.check_import("numba")
+    assert not {"numba", "scipy"} & set(plan.needs)
+
+
+def test_a_method_whose_package_is_broken_is_refused():
+    with pytest.raises(ConvcliError, match="'numba' needs the package numba, which is too old; "):
+        planned((9, 9), "uint8", DENSE, "numba", without={"numba": "is too old"})
+
+
+TASKS = {
+    "blur": ("uint8", gaussian_kernel(3.0), {}),
+    "wide": ("uint8", gaussian_kernel(20.0), {"decimations": decimations((20.0, 20.0))}),
+    "dense": ("uint8", DENSE, {}),
+    "small weights": ("uint8", DENSE.scaled(1 / DENSE.l1_norm), {}),
+    "floats": ("float32", gaussian_kernel(3.0), {"exact": True}),
+    "edge": ("uint8", convcli.sobel_kernels(), {"is_magnitude": True}),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("method", ["auto", *WORDS])
+@pytest.mark.parametrize("images", [1, 10_000])
+def test_planning_imports_nothing_and_changes_nothing(name, method, images, monkeypatch, tmp_path):
+    dtype, kernels, more = TASKS[name]
+    home = tmp_path / "home"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+
+    real = builtins.__import__
+
+    def refuse(name, *arguments, **more):
+        if name.partition(".")[0] != "numpy":  # which imports parts of itself again
+            raise AssertionError(f"planning imports {name}")
+        return real(name, *arguments, **more)
+
+    before = set(sys.modules)
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib, "import_module", refuse)
+        patch.setattr(builtins, "__import__", refuse)
+        plan = planned((2000, 3000, 3), dtype, kernels, method, images=images, **more)
+    assert set(sys.modules) == before
+    assert not home.exists()
+    assert plan.method in WORDS
 
 
 def test_printing_a_plan_says_what_why_and_what_else():
@@ -254,8 +288,8 @@ def test_workers_default_to_every_core_of_this_process():
 def test_ten_thousand_workers_are_not_started(method):
     most = 16 * methods.worker_count(None)
     assert methods.worker_count(10_000) == most
-    plan = plan_for((4000, 6000, 3), "uint8", DENSE, method, 10_000)
-    assert plan.workers <= most
+    plan = planned((4000, 6000, 3), "uint8", DENSE, method, 10_000)
+    assert plan.route.workers <= most
 
 
 @pytest.mark.parametrize("method", ["numpy", "numba"])
@@ -264,14 +298,14 @@ def test_ten_thousand_workers_are_not_started(method):
 )
 @pytest.mark.parametrize("cores", [2, 16])
 def test_every_core_gets_a_piece(method, size, cores):
-    plan = plan_for(size, "uint8", gaussian_kernel(100), method, cores)
-    assert plan.workers >= (cores if size[1] > 30 else 2)
+    plan = planned(size, "uint8", gaussian_kernel(100), method, cores)
+    assert plan.route.workers >= (cores if size[1] > 30 else 2)
 
 
 def test_the_reason_speaks_of_numba_only_where_it_would_have_won(monkeypatch):
     monkeypatch.setattr(planning, "loading", slow_numba)
     dense = kernel_from(np.random.default_rng(0).normal(size=(81, 81)))
-    plan = plan_for((3000, 4000), "uint8", dense)
+    plan = planned((3000, 4000), "uint8", dense)
     assert plan.method == "fft"
     assert "numba" not in plan.reason
 
@@ -285,7 +319,7 @@ def test_predictions_are_of_the_right_size(method):
         start = time.perf_counter()
         convcli.convolve(image, kernel, method=method, workers=1)
         measured = time.perf_counter() - start
-        predicted = plan_for(image.shape, "uint8", kernel, method, 1).seconds
+        predicted = planned(image.shape, "uint8", kernel, method, 1).seconds
         assert 0.1 < measured / predicted < 10
 
 
@@ -296,10 +330,10 @@ def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, m
     monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
     monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: kept)
     monkeypatch.setattr(costs.machine_code, "can_be_kept", lambda: place)
-    large = plan_for((4000, 6000, 3), "uint8", gaussian_kernel(3))
+    large = planned((4000, 6000, 3), "uint8", gaussian_kernel(3))
     assert (large.method == "numba") == (kept or place)
     assert ("compiled first" in large.reason) == (place and not kept)
-    small = plan_for((500, 500, 3), "uint8", gaussian_kernel(3))
+    small = planned((500, 500, 3), "uint8", gaussian_kernel(3))
     assert kept or small.method != "numba"
 
 
@@ -307,10 +341,10 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     asked = []
     monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: asked.append(what))
     sobel = convcli.sobel_kernels()
-    plan_for((900, 900), "uint8", gaussian_kernel(3), "numba")
-    plan_for((900, 900), "float32", gaussian_kernel(12), "numba")
-    plan_for((900, 900), "uint16", DENSE, "numba", form="dense")
-    plan_for((900, 900), "uint8", sobel, "numba", is_magnitude=True)
+    planned((900, 900), "uint8", gaussian_kernel(3), "numba")
+    planned((900, 900), "float32", gaussian_kernel(12), "numba")
+    planned((900, 900), "uint16", DENSE, "numba", form="dense")
+    planned((900, 900), "uint8", sobel, "numba", is_magnitude=True)
     assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
             ("magnitude", "uint8")} <= set(asked)  # fmt: skip
 
@@ -331,7 +365,8 @@ WORK = {
     "angle": partial(convcli.edge, show="angle"),
     "dense": partial(convcli.convolve, kernel=np.eye(3) + 1),
     "two kernels": partial(
-        convolution.apply, kernels=[gaussian_kernel(3)] * 2, combine=lambda _centre, a, b: a + b
+        convolution.apply,
+        filter_=convolution.Filter((gaussian_kernel(3),) * 2, combine=lambda _centre, a, b: a + b),
     ),
     "far apart": partial(convcli.convolve, kernel=gaussian_kernel(2).dilated(4)),
 }
@@ -376,8 +411,8 @@ def test_narrow_pictures_and_wide_kernels_are_summed_exactly_enough(dtype):
 
 
 def test_more_workers_than_cores_are_not_believed_in():
-    few = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", methods.worker_count(None))
-    many = plan_for((3000, 4000, 3), "uint8", DENSE, "numpy", 1000)
+    few = planned((3000, 4000, 3), "uint8", DENSE, "numpy", methods.worker_count(None))
+    many = planned((3000, 4000, 3), "uint8", DENSE, "numpy", 1000)
     assert many.seconds >= few.seconds
 
 
@@ -385,7 +420,7 @@ def test_more_workers_than_cores_are_not_believed_in():
 def test_very_long_rows_are_cut(channels):
     """Of a window that is as high as the kernel a whole one would be too much memory."""
     plan = convcli.plan((1, 50_000_000, channels), np.uint8, gaussian_kernel(2.0), "numba")
-    assert plan.regions[1] * channels <= 2**20 + 16
+    assert plan.route.regions[1] * channels <= 2**20 + 16
 
 
 def test_where_long_rows_are_cut_makes_no_difference(monkeypatch):

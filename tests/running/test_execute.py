@@ -16,10 +16,11 @@ import convcli
 from convcli.filtering import convolution
 from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
-from convcli.planning.choice import plan_for
+from convcli.pixels.padded import Padded
 from convcli.planning.methods import PRESETS
 from convcli.running import execute, processes, regions, threads
 from convcli.words import BORDERS
+from tests.plans import planned
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(5, 4))
@@ -29,11 +30,11 @@ KERNEL = np.random.default_rng(1).normal(size=(5, 4))
 def test_the_other_routes_are_not_taken(method, monkeypatch):
     """The plan's loop and executor run although all others raise."""
     wanted = convcli.convolve(IMAGE, KERNEL, method=method)
-    plan = plan_for(IMAGE.shape, "uint8", convolution.kernel_from(KERNEL), method)
+    plan = planned(IMAGE.shape, "uint8", convolution.kernel_from(KERNEL), method)
     real_load, used = regions.load, []
 
     def only(name):
-        assert name == plan.loop, f"{name} was loaded instead of {plan.loop}"
+        assert name == plan.route.loop, f"{name} was loaded instead of {plan.route.loop}"
         used.append(name)
         return real_load(name)
 
@@ -41,12 +42,12 @@ def test_the_other_routes_are_not_taken(method, monkeypatch):
         raise AssertionError("the wrong executor ran")
 
     monkeypatch.setattr(regions, "load", only)
-    if plan.executor == "processes":
+    if plan.route.executor == "processes":
         monkeypatch.setattr(execute, "run_in_threads", refuse)
     else:
         monkeypatch.setattr(processes, "run_in_processes", refuse)
     np.testing.assert_array_equal(convcli.convolve(IMAGE, KERNEL, method=method), wanted)
-    assert set(used) == {plan.loop}
+    assert set(used) == {plan.route.loop}
 
 
 def test_every_preset_has_a_loop():
@@ -83,10 +84,10 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
         return filter_region
 
-    monkeypatch.setattr(threads, "prepare", failing)
+    monkeypatch.setattr(execute, "prepare", failing)
     monkeypatch.setattr(
         convolution, "plan_for",
-        lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200), executor="threads", workers=2),
+        lambda *a, **o: replace(planned(*a, **o), regions=(1, 200), executor="threads", workers=2),
     )  # fmt: skip
     with pytest.raises(RuntimeError, match="broken"):
         convcli.blur(IMAGE, 2, method="numpy")
@@ -95,7 +96,7 @@ def test_an_error_in_a_region_stops_the_rest(monkeypatch):
 
 def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     done = []
-    real = threads.prepare
+    real = execute.prepare
 
     def counting(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -110,9 +111,9 @@ def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
     def stop(_done, _total):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads, "prepare", counting)
+    monkeypatch.setattr(execute, "prepare", counting)
     monkeypatch.setattr(
-        convolution, "plan_for", lambda *a, **o: replace(plan_for(*a, **o), regions=(1, 200))
+        convolution, "plan_for", lambda *a, **o: replace(planned(*a, **o), regions=(1, 200))
     )
     with pytest.raises(KeyboardInterrupt):
         convcli.blur(IMAGE, 2, method="numpy", on_progress=stop)
@@ -141,11 +142,11 @@ def test_pieces_cover_a_region_once():
 
 
 def padded_image(height=300, width=200):
-    """IMAGE-like pixels in an mmap of four bytes a pixel, the fourth at random."""
+    """Random pixels in an mmap of four bytes a pixel, the fourth at random, too."""
     memory = mmap.mmap(-1, height * width * 4, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     buffer = np.frombuffer(memory, np.uint8).reshape(height, width, 4)
     buffer[...] = np.random.default_rng(2).integers(0, 256, buffer.shape)
-    return buffer[..., :3]
+    return Padded(buffer, memory)
 
 
 FILTERS = {
@@ -171,13 +172,13 @@ def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkey
     image = padded_image()
     options = {"method": method, "border": border, "workers": 2}
     wanted = FILTERS[name](np.ascontiguousarray(image), **options)
-    before = image.copy()
+    before = image.buffer.copy()
     got = FILTERS[name](image, **options, scratch=scratch)
     assert got.dtype == wanted.dtype
     np.testing.assert_array_equal(got, wanted)
     if not scratch:
         assert got.flags.c_contiguous
-        np.testing.assert_array_equal(image, before)
+        np.testing.assert_array_equal(image.buffer, before)
 
 
 @pytest.mark.parametrize("method", PRESETS)
@@ -185,7 +186,7 @@ def test_an_unused_channel_changes_nothing(name, method, border, scratch, monkey
 def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
     got = FILTERS[name](padded_image(), method=method, scratch=True)
     plain = name in ("blur", "wide", "dense", "to floats")
-    assert (padded.buffer_of(got) is not None) == (plain and method == "numba")
+    assert isinstance(got, Padded) == (plain and method == "numba")
 
 
 def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
@@ -193,8 +194,7 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
     convcli.blur(image, 2, method="numba", scratch=True)
-    buffer = padded.buffer_of(image)
-    kept = np.flatnonzero(buffer.any(axis=(1, 2)))
+    kept = np.flatnonzero(image.buffer.any(axis=(1, 2)))
     assert 2000 < kept[0] < 3000 - 8  # all but the last strip and what its windows reach
     assert kept[-1] == 2999
 
@@ -203,7 +203,7 @@ def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
 def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
     monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
-    real = threads.prepare
+    real = execute.prepare
 
     def late(plan, recipe, channels):
         fill = real(plan, recipe, channels)
@@ -216,30 +216,27 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
 
     image = padded_image(3000, 50)
     wanted = convcli.blur(np.ascontiguousarray(image), sigma, method="numba")
-    monkeypatch.setattr(threads, "prepare", late)
+    monkeypatch.setattr(execute, "prepare", late)
     got = convcli.blur(image, sigma, method="numba", scratch=True)
     np.testing.assert_array_equal(got, wanted)
-    assert not padded.buffer_of(image)[:500].any()  # something was given back
+    assert not image.buffer[:500].any()  # something was released
 
 
 def test_rows_that_wrap_around_are_kept(monkeypatch):
     monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
     image = padded_image(3000, 50)
-    before = image.copy()
+    before = image.buffer.copy()
     convcli.blur(image, 2, method="numba", border="wrap", scratch=True)
-    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(image.buffer, before)
 
 
-def test_memory_that_holds_something_else_too_is_not_given_back(monkeypatch):
+def test_memory_of_an_array_is_kept(monkeypatch):
     monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
     monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
-    size = 3000 * 50 * 4
-    both = np.frombuffer(mmap.mmap(-1, 2 * size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
-    both[:] = 7
-    image = np.frombuffer(both.base, np.uint8, size, size).reshape(3000, 50, 4)[..., :3]
+    image = Padded(np.full((3000, 50, 4), 7, np.uint8))
     convcli.blur(image, 2, method="numba", scratch=True)
-    assert (both[:size] == 7).all()
+    assert (image.buffer == 7).all()
 
 
 # --- short work
@@ -248,7 +245,7 @@ def test_memory_that_holds_something_else_too_is_not_given_back(monkeypatch):
 @pytest.mark.parametrize("workers", [2, 5])
 def test_short_work_fills_every_region(workers):
     filled = []
-    threads._share(filled.append, list(range(100)), workers, None)
+    threads._share(filled.append, list(range(100)), workers, lambda *_: None)
     assert sorted(filled) == list(range(100))
 
 
@@ -263,7 +260,7 @@ def test_an_error_ends_short_work(where):
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        threads._share(fill, list(range(1000)), 2, None)
+        threads._share(fill, list(range(1000)), 2, lambda *_: None)
     assert len(seen) < 1000 or where == "there"
 
 

@@ -84,8 +84,8 @@ def test_five_plans_give_one_picture():
         off = np.abs(result - exact)
         assert off.max() <= 1
         assert (off > 0).mean() <= 0.01
-        assert (plan.form == "decimated") == ("truncate" not in options)
-        made.add((plan.method, plan.form))
+        assert (plan.route.form == "decimated") == ("truncate" not in options)
+        made.add((plan.method, plan.route.form))
     assert len(made) == 5
 
 

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as arrays
 
 import convcli
 from convcli.filtering import convolution
-from convcli.planning.choice import plan_for
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, scipy_convolve
+from tests.plans import planned
 
 METHODS = ["numpy", "numba", "fft"]
 
@@ -102,7 +102,7 @@ def test_any_cut_into_pieces_gives_the_same_picture(method, form, monkeypatch):
     ]:
 
         def cut(*arguments, regions=regions, tile=tile, **options):
-            plan = plan_for(*arguments, **{**options, "form": form})
+            plan = planned(*arguments, **{**options, "form": form})
             return replace(plan, regions=regions, tile=tile, executor="threads", workers=2)
 
         monkeypatch.setattr(convolution, "plan_for", cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from convcli.words import duration
@@ -84,10 +85,10 @@ def _stage(stage: Stage, bar: str) -> Text:
 
 def _pieces(plan: Plan, width: int, height: int) -> list[str]:
     """Say how the picture is cut: for the workers, and those pieces again for the cache."""
-    rows, columns = plan.regions
-    number = -(-height // rows) * -(-width // columns)
+    rows, columns = plan.route.regions
+    number = math.ceil(height / rows) * math.ceil(width / columns)
     kind = "strip" if columns >= width else "tile"
     lines = [f"{number} {kind}{'s' * (number != 1)}"]
-    if plan.tile != plan.regions:
-        lines.append(f"each in pieces of {plan.tile[0]} x {plan.tile[1]}")
+    if plan.route.tile != plan.route.regions:
+        lines.append(f"each in pieces of {plan.route.tile[0]} x {plan.route.tile[1]}")
     return lines

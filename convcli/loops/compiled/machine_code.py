@@ -113,9 +113,18 @@ def _is_kept(beginning: str) -> bool:
 
 
 def can_be_kept() -> bool:
-    """Say whether there is a place to keep machine code."""
-    folder = _folder()
-    return folder is not None and _versions() is not None and os.access(folder, os.W_OK)
+    """Say whether there is a place to keep machine code; nothing is made to find that out."""
+    base = _base()
+    if base is None or _versions() is None:
+        return False
+    folder = base / "convcli"
+    try:
+        if folder.is_dir() and not _is_private(folder.lstat()):
+            return False
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+    except OSError:
+        return False
+    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _prepared(name: str, signature: Signature) -> Callable[..., None]:
@@ -141,16 +150,28 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
             ) from broken
 
 
-def _folder() -> Path | None:
-    """Return the folder that objects are kept in, if nobody else can write to it."""
+def _base() -> Path | None:
+    """Return the user's folder for caches."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if base.is_absolute():  # one that is not must be ignored (XDG Base Directory Specification)
+        return base
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        if not base.is_absolute():  # then it is to be ignored, says the specification
-            base = Path.home() / ".cache"
-        folder = base / "convcli"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path.home() / ".cache"
+    except RuntimeError:  # there is no home
+        return None
+
+
+def _folder(make: bool = False) -> Path | None:
+    """Return the folder that objects are kept in, if no other user can write to it."""
+    base = _base()
+    if base is None:
+        return None
+    folder = base / "convcli"
+    try:
+        if make:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder if _is_private(folder.lstat()) else None
-    except (OSError, RuntimeError):  # no home, or nothing can be written there
+    except OSError:  # it is not there, or cannot be made
         return None
 
 
@@ -183,7 +204,7 @@ def _versions() -> str | None:
 
 def _path(name: str, signature: Signature) -> Path | None:
     """Return where a loop's code is kept; the name says everything that it depends on."""
-    folder, versions = _folder(), _versions()
+    folder, versions = _folder(make=True), _versions()
     if folder is None or versions is None:
         return None
     machine = sha256(f"{_processor()} {signature}".encode()).hexdigest()[:32]

@@ -132,7 +132,7 @@ def test_a_link_in_place_of_an_object_is_not_followed(tmp_path):
 
 def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert machine_code._folder() == tmp_path / "convcli"
+    assert machine_code._folder(make=True) == machine_code._folder() == tmp_path / "convcli"
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     assert machine_code._folder() is None
 
@@ -155,7 +155,11 @@ def test_what_is_kept_is_known_by_name_and_dtype(tmp_path, monkeypatch):
     assert not machine_code.is_kept("correlate", "uint16")
     assert not machine_code.is_kept("separable", "uint8")
     assert machine_code.can_be_kept()
-    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    assert not machine_code.is_kept("correlate", "uint8")
+    assert machine_code.can_be_kept()
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept(tmp_path)[0]))
     assert not machine_code.is_kept("correlate", "uint8")
     assert not machine_code.can_be_kept()
 

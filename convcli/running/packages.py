@@ -1,0 +1,69 @@
+"""Packages that a plan needs: they are imported here, and plans are made without broken ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+
+from convcli.errors import reason_of
+from convcli.loops.compiled import machine_code
+from convcli.planning.choice import plan_for
+from convcli.planning.methods import PRESETS, check_method
+from convcli.planning.plan import Plan, Task
+from convcli.words import Method
+
+_log = logging.getLogger(__name__)
+
+# What has to be imported of each; importing our own module shows that all it uses of pathos is
+# there.
+_MODULES = {"numba": "numba", "scipy": "scipy.fft", "pathos": "convcli.running.processes"}
+
+_broken: dict[str, str] = {}
+
+
+def broken() -> Mapping[str, str]:
+    """Return the packages that are installed but could not be imported, and why."""
+    return _broken
+
+
+def ready_plan(task: Task) -> Plan:
+    """Plan a task, and import what the plan needs.
+
+    A package that cannot be imported is reported once, in the log, and the task is planned again
+    without it.
+
+    Raises
+    ------
+    ConvcliError
+        As `plan_for`; also if the method that was asked for needs a package that is broken.
+    """
+    found: dict[str, str] = {}
+    while True:
+        plan = plan_for(replace(task, without=dict(_broken)))
+        for package, problem in found.items():
+            _log.warning("%s %s; continuing without it", package, problem)
+        problems = {package: _problem(package) for package in plan.needs}
+        found = {package: problem for package, problem in problems.items() if problem}
+        if not found:
+            return plan
+        _broken.update(found)
+
+
+def check(method: Method) -> None:
+    """Raise `ConvcliError` if a method is certain to need a package that cannot be imported."""
+    package = None if method == "auto" else PRESETS[method].package
+    if package is None or (package == "numba" and machine_code.is_any_kept()):
+        return
+    if problem := _problem(package):
+        check_method(method, {package: problem})
+
+
+def _problem(package: str) -> str:
+    """Import a package, and say why that is not possible."""
+    try:
+        import_module(_MODULES[package])
+    except Exception as error:  # a package may raise what it likes
+        return f"cannot be imported ({reason_of(error)})"
+    return ""
