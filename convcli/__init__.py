@@ -1,7 +1,7 @@
 """convcli: image filters by convolution, exact and fast, on the command line and from Python.
 
-The verbs are imported when they are first used, so that ``import convcli`` and
-``convcli --help`` load neither numpy nor numba nor Pillow nor pathos.
+Functions are imported when they are first used: ``import convcli`` and ``convcli --help`` load
+neither numpy nor numba nor Pillow nor pathos.
 """
 
 from importlib import import_module
@@ -37,6 +37,11 @@ _HOMES = {
     "gaussian_kernel": "kernels.named",
     "sobel_kernels": "kernels.named",
 }
+
+
+def __dir__() -> list[str]:
+    """List the public names alone, also those that are not imported yet."""
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Which dtypes are taken is checked when a picture comes in; to the type checker they are any.
+# Which dtypes are taken is checked when an image comes in; to the type checker they are any.
 Pixels = NDArray[Any]
-"""A picture of uint8, uint16, float32 or float64: ``(H, W)`` or ``(H, W, C)`` as it is read and
+"""An image of uint8, uint16, float32 or float64: ``(H, W)`` or ``(H, W, C)`` as it is read and
 given back, ``(H, W, C)`` from `convcli.filtering.convolution.apply` down to the loops."""
 
 Floats = NDArray[np.floating[Any]]

@@ -50,17 +50,17 @@ def convolve(
     Parameters
     ----------
     image : array_like, (H, W) or (H, W, C)
-        uint8, uint16, float32 or float64. Channels are convolved alike, unless `alpha`
-        says that the last one is an alpha.
+        uint8, uint16, float32 or float64. All channels are convolved alike, unless the option
+        `alpha` makes the last one an alpha.
     kernel : array_like (kh, kw), or Kernel
-        Any size, also larger than the image.
+        Any size; it may be larger than the image.
     correlate : bool
         Do not flip the kernel.
     bias : float
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, images, scratch, on_progress, on_plan.
 
     Returns
     -------
@@ -71,7 +71,17 @@ def convolve(
     Raises
     ------
     ConvcliError
-        For an image, kernel or option that cannot be worked with.
+        For an image, kernel or option that is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convcli
+    >>> image = np.array([[0, 0, 255, 255, 255]], dtype=np.uint8)
+    >>> convcli.convolve(image, [[0.5, 0, 0.5]])
+    array([[  0, 128, 128, 255, 255]], dtype=uint8)
+    >>> convcli.convolve(image, [[1, 0, -1]], out_dtype="float32")
+    array([[  0., 255., 255.,   0.,   0.]], dtype=float32)
     """
     whole = kernel_from(kernel)
     finite(bias=bias)
@@ -179,7 +189,7 @@ def plan(
     method: Method = "auto",
     workers: int | None = None,
 ) -> Plan:
-    """Say what `convolve` would run for an image of this shape and dtype, and why.
+    """Return what `convolve` would run for an image of this shape and dtype, and why.
 
     Parameters
     ----------
@@ -190,7 +200,7 @@ def plan(
     kernel : array_like (kh, kw), or Kernel
         What it would be convolved with.
     method : {"auto", "numpy", "numba", "fft", "tiled"}
-        Who would convolve; "auto" takes the one that is predicted to be fastest.
+        How it would be computed; "auto" takes the method that is predicted to be fastest.
     workers : int, optional
         Cores to use. Default: every core that this process may use.
 
@@ -198,13 +208,20 @@ def plan(
     -------
     Plan
         Printing it shows the method, the loop, the form, the strips, the predicted time and
-        what the other methods were predicted to take.
+        the times that are predicted for the other methods.
 
     Raises
     ------
     ConvcliError
-        For a shape, dtype, kernel, method or number of workers that cannot be worked with, or a
-        method that is not installed.
+        For a shape, dtype, kernel, method or number of workers that is not valid, or a method
+        whose package is not installed.
+
+    Examples
+    --------
+    >>> import convcli
+    >>> plan = convcli.plan((4000, 6000), "uint8", convcli.gaussian_kernel(3.0), method="numpy")
+    >>> print(plan.method, plan.route.form)
+    numpy separable
     """
     try:
         shape = tuple(map(operator.index, shape))

@@ -1,4 +1,4 @@
-"""The filters: which kernels each uses, and how it combines what they give."""
+"""The filters: which kernels each uses, and how it combines their results."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def blur(
         uint8, uint16, float32 or float64.
     sigma : float or (float, float)
         Standard deviation in pixels; a pair is (along x, along y).
-    truncate, radius
-        Where the kernel is cut: at ``int(truncate * sigma + 0.5)`` pixels, 4 sigma unless it
-        is said, or at `radius`.
+    truncate : float, optional
+        Cut the kernel at ``int(truncate * sigma + 0.5)`` pixels. Default 4.
+    radius : int, optional
+        Cut it at this many pixels instead.
     **options
         See `convcli.convolve`.
 
@@ -53,16 +54,29 @@ def blur(
     Raises
     ------
     ConvcliError
-        If a parameter or the image makes no sense.
+        If a parameter or the image is not valid.
 
     Notes
     -----
-    With both sigmas at 6.4 or more and no cut asked for, uint8 is blurred by way of a
-    coarser grid (`convcli.loops.decimation`): within 0.01 of a level of the Gaussian that is not
-    cut. `exact` takes the stated kernel.
+    With both sigmas at 6.4 or more, and neither `truncate` nor `radius` given, uint8 images are
+    blurred by way of a coarser grid (`convcli.loops.decimation`): within 0.01 of a level of the
+    Gaussian that is not cut. The option `exact` takes the stated kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convcli
+    >>> spot = np.zeros((5, 5), np.uint8)
+    >>> spot[2, 2] = 255
+    >>> convcli.blur(spot, sigma=0.5)
+    array([[  0,   0,   0,   0,   0],
+           [  0,   3,  21,   3,   0],
+           [  0,  21, 158,  21,   0],
+           [  0,   3,  21,   3,   0],
+           [  0,   0,   0,   0,   0]], dtype=uint8)
     """
     kernel = gaussian_kernel(sigma, 4.0 if truncate is None else truncate, radius)
-    # A cut that was asked for is an exact wish; without one the Gaussian is meant.
+    # A stated cut asks for that kernel; without one the Gaussian itself is meant.
     cut = truncate is not None or radius is not None
     coarser = None if cut else decimations(sigmas(sigma))
     return apply(image, Filter((kernel,), decimations=coarser), **options)
@@ -76,31 +90,31 @@ def edge(
     stretch: bool = False,
     **options: Unpack[Options],
 ) -> Pixels:
-    """Show where brightness changes.
+    """Detect edges: where brightness changes.
 
-    Colour is edged on its luminance (BT.601; the command line takes a JPEG's as it is stored,
-    see `convcli.image.read`). Kernels are scaled so that a step of height h
-    gives h on an axis, and the magnitude is ``sqrt(x**2 + y**2)``.
+    Of colour the luminance is filtered (BT.601; the command line takes a JPEG's as it is stored,
+    see `convcli.image.read`). Kernels are scaled so that a step of height h gives h on an axis,
+    and the magnitude is ``sqrt(x**2 + y**2)``.
 
     Parameters
     ----------
     image : array_like, (H, W) or (H, W, C)
-        uint8, uint16, float32 or float64. With 2 or 4 channels the last is an alpha: left
-        out under ``alpha="straight"``, a weight on the luminance under "weight", and
-        handed on as a second channel under "keep".
+        uint8, uint16, float32 or float64. With 2 or 4 channels the last is an alpha:
+        ``alpha="straight"`` leaves it out, "weight" weights the luminance by it, and "keep"
+        returns it as a second channel.
     operator : {"sobel", "scharr", "prewitt"}
-        Whose smoothing across the derivative.
+        Which smoothing is used across the derivative.
     show : {"magnitude", "x", "y", "angle"}
-        x and y are positive where brightness rises to the right, or downwards; integers
-        have no room for the negative half, which is clipped (see `stretch`). The angle is
-        ``atan2(y, x)``: in radians for float results, for integers the full turn from -pi
-        to pi spread over their range; 0 where the picture is flat.
+        x and y are positive where brightness rises to the right, or downwards; integers cannot
+        hold the negative half, which is clipped (see `stretch`). The angle is ``atan2(y, x)``: in
+        radians for float results, for integers the full turn from -pi to pi spread over their
+        range; 0 where the image is flat.
     stretch : bool
         Spread the result over the full range of an integer dtype, or 0 to 1: the largest
         magnitude becomes white; x and y are spread about mid-grey. An angle stays as it is.
     **options
         See `convcli.convolve`. Under `linear` the derivatives of light are encoded like the
-        picture; an angle is not.
+        image; an angle is not.
 
     Returns
     -------
@@ -110,14 +124,22 @@ def edge(
     Raises
     ------
     ConvcliError
-        If a parameter or the image makes no sense.
+        If a parameter or the image is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convcli
+    >>> step = np.repeat(np.array([[0, 0, 0, 200, 200, 200]], np.uint8), 3, axis=0)
+    >>> convcli.edge(step)[1]
+    array([  0,   0, 200, 200,   0,   0], dtype=uint8)
     """
     if show not in SHOWS:
         raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
     along_x, along_y = edge_kernels(operator)
     pixels = np.asarray(image)
     wanted = options.get("out_dtype")
-    # Without one, an image that cannot be worked with is for `apply` to refuse, as an image.
+    # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
     stretch = stretch and show != "angle"
     options["out_dtype"] = "float32" if stretch else dtype
@@ -152,10 +174,10 @@ def sharpen(
     amount : float
         How much of the difference is added; 0 or more.
     threshold : float
-        Differences of at most this, in the image's units, are left alone, so that noise is not
+        Differences of at most this, in the image's units, are not added, so that noise is not
         sharpened. Under `linear` they are differences of light, on the same scale.
     **options
-        See `convcli.convolve`. An alpha ("weight" or "keep") is left as it is.
+        See `convcli.convolve`. An alpha ("weight" or "keep") stays as it is.
 
     Returns
     -------
@@ -165,7 +187,15 @@ def sharpen(
     Raises
     ------
     ConvcliError
-        If a parameter or the image makes no sense.
+        If a parameter or the image is not valid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import convcli
+    >>> step = np.array([[100, 100, 100, 150, 150, 150]], np.uint8)
+    >>> convcli.sharpen(step, sigma=0.5)
+    array([[100, 100,  95, 155, 150, 150]], dtype=uint8)
     """
     at_least_0(amount=amount, threshold=threshold)
     kernel = gaussian_kernel(sigma)
@@ -189,8 +219,8 @@ def convolve_every(
 def _rounding(pixels: Pixels) -> float:
     """Return the largest derivative that may be nothing but rounding.
 
-    In flat areas each method leaves its own, of which an angle or a stretch would make
-    something to be seen.
+    In flat areas each method leaves rounding of its own, which an angle or a stretch would make
+    visible.
     """
     if pixels.dtype.kind != "f":
         return ROUNDING * full_scale(pixels.dtype)

@@ -6,7 +6,7 @@ the kernel alone and returns ``correlate(window, out)``::
     out[y, x, c] = sum_ij weights[i, j] * window[y + i, x + j, c] / divisor
 
 window
-    ``(h + kh - 1, w + kw - 1, C)``, C-contiguous, of any dtype that a picture has.
+    ``(h + kh - 1, w + kw - 1, C)``, C-contiguous, of any dtype that an image has.
 weights
     ``(kh, kw)``, float32 or float64. Their dtype is the one that the sum is kept in.
 out
@@ -16,10 +16,10 @@ out
 It may have another, ``separable_correlator(column, row, divisor)``, for both passes of a
 separable kernel in one go; `two_pass` serves the loops that have none. And a third,
 ``gaussian_blurrer(decimations, accumulator)``, for wide Gaussians of 8-bit samples on a coarser
-grid, which returns ``blur(picture, lines, widen, out)``::
+grid, which returns ``blur(image, lines, widen, out)``::
 
-    lines          which rows of the picture make up the window, halo and border included
-    widen(rows)    puts the halo on the left and right beside any rows as long as the picture's
+    lines          which rows of the image make up the window, halo and border included
+    widen(rows)    puts the halo on the left and right beside any rows as long as the image's
 
 A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
 of the sum of squares of two separable kernels.
@@ -28,7 +28,7 @@ A loop that takes kernels of one shape alone says so: ``kernel_shape``. Its `cor
 others.
 
 So a loop is a pure "valid" correlation. It knows no border, colour, file, flip or progress,
-and may run on any piece of a picture, in any thread or process.
+and may run on any piece of an image, in any thread or process.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Decimation:
     def error(self) -> float:
         """L1 norm of the difference from the true Gaussian, for the worst place.
 
-        The difference sums to 0, so a picture of range 1 errs by at most half of this; a
+        The difference sums to 0, so an image of range 1 errs by at most half of this; a
         second axis adds as much again.
         """
         reach = self.radius + math.ceil(4 * self.sigma)

@@ -128,15 +128,15 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     back = _four_places(along_y.wide.astype(accumulator))
     narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
 
-    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
+    def blur(image: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, channels = out.shape
         points = (height - 1) // step_y + along_y.wide.shape[1]
-        thinned = np.empty((ceil_div(points, ROWS) * ROWS, *picture.shape[1:]), accumulator)
+        thinned = np.empty((ceil_div(points, ROWS) * ROWS, *image.shape[1:]), accumulator)
         # The halo is one step longer above, and on the left, than what the first output needs.
         # Below it the table holds zeros, and any line will do.
         starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
-        starts[: lines.size - step_y] = lines[step_y:] * picture.shape[1] * channels
-        _thin(picture.reshape(-1), step_y, starts, onto, CHUNK, _rows(thinned))
+        starts[: lines.size - step_y] = lines[step_y:] * image.shape[1] * channels
+        _thin(image.reshape(-1), step_y, starts, onto, CHUNK, _rows(thinned))
         rows = widen(thinned[:points])
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
         length = ceil_div(rows.shape[1], step_x) * channels
@@ -172,7 +172,7 @@ def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:
 
 
 def _rows(out: Pixels) -> Pixels:
-    """See a picture as rows of samples: channels are interleaved and need no loop of their own."""
+    """See an image as rows of samples: channels are interleaved and need no loop of their own."""
     return out.reshape(out.shape[0], -1)
 
 

@@ -11,7 +11,7 @@ from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 # Terms that are summed before their sum is added to the total. Equal terms, as a disc has them in
-# an even part of a picture, round to the same side again and again: 5,025 of them in one row were
+# an even part of an image, round to the same side again and again: 5,025 of them in one row were
 # off by 6e-5 of their sum in float32, and by 3e-6 so.
 _BLOCK = 32
 
@@ -45,9 +45,9 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: along y to the grid, along x there and back, along y back."""
     along_y, along_x = decimations
 
-    def blur(picture: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
+    def blur(image: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
         height, width, _ = out.shape
-        thinned = widen(_thinned(along_y, picture[lines], height, accumulator))
+        thinned = widen(_thinned(along_y, image[lines], height, accumulator))
         # Copied, so that along x too whole lines are summed and not single pixels.
         turned = _thinned(along_x, _turned(thinned), width, accumulator)
         rows = _turned(_interpolated(along_x, turned, width))

@@ -1,4 +1,4 @@
-"""Patches of the picture as the columns of a matrix, and one matrix product."""
+"""Patches of the image as the columns of a matrix, and one matrix product."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Lay the weights out as a row; see `convcli.loops.contract` for the contract.
 
     Chellapilla, Puri and Simard 2006 (High performance convolutional neural networks for document
-    processing). The matrix has a row for each weight: it is kh * kw times as large as the picture,
+    processing). The matrix has a row for each weight: it is kh * kw times as large as the image,
     in floats. It pays where many kernels share it; a single one makes a row times a matrix of the
     product, and so reads all of that once.
     """

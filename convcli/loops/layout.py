@@ -1,7 +1,7 @@
 """How data is laid out for the compiled loops: numbers that they share with those who call them."""
 
 ROWS = 4
-"""Output rows that share the loads of their window. What a picture is cut into begins at multiples
+"""Output rows that share the loads of their window. What an image is cut into begins at multiples
 of it, so that sums are made in the same order however many pieces there are."""
 
 TAPS = 8

@@ -31,7 +31,7 @@ _MIDDLE = 128
 # exceeds. A transform of n samples errs by about 0.6 u sqrt(log2 n) of their root mean square,
 # u = 2**-24 (Schatzman 1996, Accuracy of the discrete Fourier transform and the fast Fourier
 # transform). Two transforms make that sqrt(2), four blocks that overlap twice as much, and
-# six standard deviations are passed once in 20 pictures of 24 megapixels: 2.8e-6 for 2048 x
+# six standard deviations are passed once in 20 images of 24 megapixels: 2.8e-6 for 2048 x
 # 2048. Measured on constants, noise, steps and checkerboards: at most 1.4e-6 in one block.
 _ERROR = 4e-6
 

@@ -33,7 +33,7 @@ def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
     limits = np.iinfo(out.dtype)
     np.rint(total, out=total)
     np.clip(total, limits.min, limits.max, out=total)
-    # A NaN can only come from a float picture stored as integers; it has no right integer, so
+    # A NaN can only come from a float image stored as integers; it has no right integer, so
     # let it become whatever the cast gives without a warning per strip.
     with np.errstate(invalid="ignore"):
         out[...] = total.astype(out.dtype)

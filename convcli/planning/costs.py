@@ -13,7 +13,7 @@ from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
 from convcli.pixels.colour import Colour
 
 # How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
-# pictures and kernels; times of one thread were fitted so that these ratios lie about 1 (least
+# images and kernels; times of one thread were fitted so that these ratios lie about 1 (least
 # mean of |log|), `share` from those of two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11,
 # numpy 2.4, numba 0.68, scipy 1.17.
 
@@ -173,7 +173,7 @@ def _pass_cost(
     taps: int,
     tile: tuple[int, int],
 ) -> float:
-    """Predict the nanoseconds of one pass over the picture on one core."""
+    """Predict the nanoseconds of one pass over the image on one core."""
     cost = COSTS[loop]
     samples = math.prod(size)
     tiles = ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1])

@@ -1,4 +1,4 @@
-"""How a picture is cut into tiles and regions, by its size, the kernel's and the loop."""
+"""How an image is cut into tiles and regions, by its size, the kernel's and the loop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 from convcli.loops.layout import ROWS, ceil_div
 
-# A tile is 64 rows, or more where the picture is narrow. numpy keeps three arrays of a tile's
+# A tile is 64 rows, or more where the image is narrow. numpy keeps three arrays of a tile's
 # size, which should fit the second-level cache: 64 rows of 1536 float32 samples are 400 kB.
-# numba keeps only pieces of rows, so its tiles are strips of the picture's whole width, and taller:
+# numba keeps only pieces of rows, so its tiles are strips of the image's whole width, and taller:
 # 24 MP with 9 taps took 7.1 ms by 64 rows, 5.8 by 256.
 _TILE_ROWS = 64
 _STRIP_ROWS = 256
@@ -46,7 +46,7 @@ def tile_size(
 def tile_of_blocks(
     size: tuple[int, int, int], kernel: tuple[int, int], cores: int
 ) -> tuple[int, int]:
-    """Cut a picture for overlap-add into equal pieces, some for every core, with the least halo.
+    """Cut an image for overlap-add into equal pieces, some for every core, with the least halo.
 
     Two megapixels keep several cores busy to the end and memory low. Pieces of 16 times the
     kernel on each axis have a halo of an eighth, and may be twice as large for that; below
@@ -67,9 +67,9 @@ def tile_of_blocks(
 
 
 def cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tuple[int, int]:
-    """Cut a picture into pieces for processes, along the axis that wastes least.
+    """Cut an image into pieces for processes, along the axis that wastes least.
 
-    A piece is as long as the picture's length over `pieces`, rounded up, and its halo comes
+    A piece is as long as the image's length over `pieces`, rounded up, and its halo comes
     on top; the axis on which the largest such window is smaller divides best.
     """
     height, width, _ = size

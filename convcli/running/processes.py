@@ -49,15 +49,15 @@ def run_in_processes(
     regions: list[Region],
     on_progress: OnProgress | None,
 ) -> Pixels:
-    """Filter a picture with a pathos pool.
+    """Filter an image with a pathos pool.
 
-    Both pictures lie in shared memory, so that a task is four numbers; only the plan and
+    Both images lie in shared memory, so that a task is four numbers; only the plan and
     the recipe travel, once to each worker.
 
     Raises
     ------
     ConvcliError
-        If a worker dies or fails, or there is no room for the pictures.
+        If a worker dies or fails, or there is no room for the images.
     """
     filter_region = prepare(plan, recipe, source.shape[2])
     # Compile (or load) the loops here, so that forked workers have them already.
@@ -198,14 +198,14 @@ def _shared(size: int) -> BufferWrapper:
 
 
 def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
-    """See a shared block as a picture, without a copy."""
+    """See a shared block as an image, without a copy."""
     size = int(np.prod(shape)) * dtype.itemsize
     samples = (ctypes.c_ubyte * size).from_buffer(memory.create_memoryview())
     samples._owner = memory  # type: ignore[attr-defined]  # a view keeps `samples`, and so the block, alive
     return np.frombuffer(memoryview(samples), dtype).reshape(shape)
 
 
-# What a worker keeps between its tasks: the filter and both pictures, or why it has none.
+# What a worker keeps between its tasks: the filter and both images, or why it has none.
 _prepared: tuple[RegionFilter, Source, Pixels] | str
 
 
@@ -218,7 +218,7 @@ def _attach(
     out: BufferWrapper,
     out_shape: tuple[int, ...],
 ) -> None:  # pragma: no cover - runs in the workers
-    """Prepare a worker: the loops, and both pictures in shared memory."""
+    """Prepare a worker: the loops, and both images in shared memory."""
     global _prepared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files

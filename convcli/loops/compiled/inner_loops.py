@@ -14,7 +14,7 @@ from convcli.pixels.rounding import STEPS_IN_LEVEL, STEPS_OF_WHOLE_NUMBERS, stor
 from convcli.types import Floats, Pixels
 
 # nogil: strips run in threads. "contract" lets multiply and add fuse but keeps the order of
-# the sum, so NaN and infinity stay what they are, and so do results however a picture is cut
+# the sum, so NaN and infinity stay what they are, and so do results however an image is cut
 # at multiples of ROWS; measured on Zen 5 it is as fast as full fastmath. No parallel=True: its
 # threading layers are not safe to fork, and threads over strips are as fast. No memory is taken
 # here, so that the code needs nothing of numba's runtime: callers pass scratch.
