@@ -1,4 +1,4 @@
-"""Table 1 of run.py: array to array, beside OpenCV with the same taps and all its threads."""
+"""Table 1 of run.py: array to array, against OpenCV with the same taps and all its threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 6000, 4000  # 24 megapixels
 
 
 Picture = Callable[[], Pixels]
-"""Makes a picture when it is first asked for; `--only` need not wait for the others."""
+"""Makes an image on its first call, so that `--only` does not wait for the others."""
 
 
 def grey() -> Pixels:
@@ -40,7 +40,7 @@ def floats() -> Floats:
 
 @cache
 def dense(side: int) -> Floats:
-    """Return a kernel that cannot be taken apart and sums to one."""
+    """Return a kernel that is not separable and sums to one."""
     weights = np.random.default_rng(side).random((side, side))
     weights /= weights.sum()
     return weights
@@ -53,7 +53,7 @@ def cv_blur(picture: Picture, sigma: float) -> None:
 
 
 def cv_dense(picture: Picture, side: int) -> None:
-    """Correlate with OpenCV; it goes over to a DFT by itself."""
+    """Correlate with OpenCV, which switches to a DFT by itself."""
     weights = dense(side).astype(np.float32)
     cv2.filter2D(picture(), -1, weights, borderType=cv2.BORDER_REFLECT)
 
@@ -66,7 +66,7 @@ def cv_edge(picture: Picture) -> None:
 
 
 def rows(method: Method) -> Iterator[Row]:
-    """Yield the rows of the table; `method` is convcli's, wherever the row does not name one."""
+    """Yield the rows of the table; `method` is convcli's in rows that name none."""
 
     def blur(picture: Picture, sigma: float, method: Method = method) -> None:
         convcli.blur(picture(), sigma, method=method)
@@ -80,7 +80,7 @@ def rows(method: Method) -> Iterator[Row]:
     for sigma in (1, 3, 8, 20, 100):
         for name, picture in (("grey", grey), ("RGB", rgb)):
             if (sigma, name) == (100, "RGB"):
-                continue  # a minute and a half of OpenCV's time that would tell nothing new
+                continue  # takes OpenCV 90 s and adds no information
             yield Row(
                 f"blur sigma {sigma}, {name}",
                 timed(blur, picture, sigma),
@@ -109,7 +109,7 @@ def rows(method: Method) -> Iterator[Row]:
 
         return timed(work)
 
-    # The same number of pixels on both sides, so that the ratio is that of the cost of one.
+    # Both sides have the same number of pixels, so the ratio compares the cost of one pixel.
     yield Row("blur sigma 3, 25 of 1 MP", blurs(25, 1000), {"convcli, 1 of 25 MP": blurs(1, 5000)})
     yield Row("blur sigma 3, 1 of 100 MP", blurs(1, 10000), {"convcli, 4 of 25 MP": blurs(4, 5000)})
 

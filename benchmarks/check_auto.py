@@ -1,7 +1,7 @@
-"""Check the cost model: what auto chose beside the best method, predicted beside measured.
+"""Check the cost model: auto's choice against the best method, and predicted against measured.
 
-With ``--workers 1`` the figures in brackets show the loops' own constants in
-convcli/costs.py; without it also what a further core adds.
+With ``--workers 1`` the figures in brackets test the loops' constants in
+convcli/planning/costs.py; without it, also what further cores add.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ SIZES = ((64, 64), (300, 400), (1000, 1000), (2000, 3000), (4000, 6000))
 # auto may be this many times slower than the best method.
 LIMIT = 1.3
 
-# Seconds: methods that are predicted to take longer are left out; rounds end after so many, or
-# when they have taken so long together.
+# Methods that are predicted to take longer than LONGEST seconds are left out. Rounds end after
+# ROUNDS of them, or after ENOUGH seconds together.
 LONGEST = 2.5
 ENOUGH = 0.15
 ROUNDS = 20
 
-# Cases above the limit are measured so often again: a busy machine makes spikes.
+# Cases above the limit are measured this many times again: a busy machine makes spikes.
 AGAIN = 2
 
 Work = Callable[..., Pixels]
 
 
-class Contestant(NamedTuple):
+class Contender(NamedTuple):
     """A method, and whether its transforms may be scipy's."""
 
     method: Method
     scipy: bool
 
 
-CONTESTANTS = {
-    "numpy": Contestant("numpy", True),
-    "numba": Contestant("numba", True),
-    "tiled": Contestant("tiled", True),
-    "fft": Contestant("fft", True),
-    "fft, no scipy": Contestant("fft", False),
+CONTENDERS = {
+    "numpy": Contender("numpy", True),
+    "numba": Contender("numba", True),
+    "tiled": Contender("tiled", True),
+    "fft": Contender("fft", True),
+    "fft, no scipy": Contender("fft", False),
 }
 
 INSTALLED = {
@@ -62,13 +62,13 @@ INSTALLED = {
     "no numba": ("numpy", "fft"),
     "neither": ("numpy", "fft, no scipy"),
 }
-"""Who there is, by what is installed."""
+"""The contenders, by what is installed."""
 
 _scipy_fft = overlap_add._scipy_fft
 
 
 def allow_scipy(allowed: bool) -> None:
-    """Let the plans and transforms that follow use scipy, or behave as without it."""
+    """Let the plans and transforms that follow use scipy, or behave as if it were missing."""
     overlap_add._scipy_fft = _scipy_fft if allowed else lambda: None  # type: ignore[assignment]
     packages._broken = {} if allowed else {"scipy": "must not be used"}
 
@@ -77,22 +77,22 @@ class _PlanKnownError(Exception):
     """Ends a filter before it touches a pixel."""
 
 
-def plan_of(work: Work, contestant: Contestant) -> Plan:
-    """Return the plan that a filter would carry out."""
+def plan_of(work: Work, contender: Contender) -> Plan:
+    """Return the plan that a filter would use."""
     plans: list[Plan] = []
 
     def stop(plan: Plan) -> None:
         plans.append(plan)
         raise _PlanKnownError
 
-    allow_scipy(contestant.scipy)
+    allow_scipy(contender.scipy)
     with suppress(_PlanKnownError):
-        work(method=contestant.method, on_plan=stop)
+        work(method=contender.method, on_plan=stop)
     return plans[0]
 
 
 def filters() -> Iterator[tuple[str, str, Work]]:
-    """Yield a name, the pictures' dtype and ``work(image, method=...)``."""
+    """Yield a name, the images' dtype and ``work(image, method=...)``."""
     for sigma in (1, 3, 8, 20):
         yield f"sigma {sigma}", "uint8", partial(convcli.blur, sigma=sigma)
     for dtype in ("float32", "uint16"):
@@ -108,18 +108,18 @@ def filters() -> Iterator[tuple[str, str, Work]]:
 
 
 def times_of(work: Work, entered: dict[str, Plan]) -> dict[str, float]:
-    """Return the shortest of several times of each contestant, one after the other in each round.
+    """Return the shortest time of each contender; in each round they take turns.
 
-    Those that took more than twice as long as the best but numba (8 times, in the first round)
-    are not waited for again.
+    A contender that took more than twice as long as the best one other than numba (8 times, in
+    the first round) drops out.
     """
     best = dict.fromkeys(entered, float("inf"))
     left, spent = list(entered), 0.0
     for number in range(ROUNDS):
         for name in left:
-            allow_scipy(CONTESTANTS[name].scipy)
+            allow_scipy(CONTENDERS[name].scipy)
             start = time.perf_counter()
-            work(method=CONTESTANTS[name].method)
+            work(method=CONTENDERS[name].method)
             best[name] = min(best[name], time.perf_counter() - start)
         limit = min(seconds for name, seconds in best.items() if name != "numba")
         limit *= 2 if number else 8
@@ -131,12 +131,12 @@ def times_of(work: Work, entered: dict[str, Plan]) -> dict[str, float]:
 
 
 def choice(there: str, predicted: dict[str, float]) -> str:
-    """Return the contestant that auto takes when so much is installed."""
+    """Return the contender that auto picks with these packages installed."""
     return min(INSTALLED[there], key=predicted.__getitem__)
 
 
 def ratios_of(times: dict[str, float], predicted: dict[str, float]) -> dict[str, float]:
-    """Return how many times longer auto's choice takes than the best, by what is installed."""
+    """Return auto's time over the best time, by what is installed."""
     measured = {"fft, no scipy": times.get("fft", float("inf")), **times}
     ratios = {}
     for there, names in INSTALLED.items():
@@ -147,17 +147,17 @@ def ratios_of(times: dict[str, float], predicted: dict[str, float]) -> dict[str,
 
 
 def main() -> None:
-    """Print a line for each picture and filter; mark those where auto was too slow."""
+    """Print a line for each image and filter; mark those where auto was too slow."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, help="cores to use")
-    parser.add_argument("--only", default="", help="only lines with this in their name")
+    parser.add_argument("--only", default="", help="only lines whose name contains this")
     wanted = parser.parse_args()
 
     convcli.convolve(np.zeros((64, 64), np.uint8), np.ones((3, 3)), method="numba")
-    _scipy_fft()  # so that nobody waits for anything to start
+    _scipy_fft()  # loaded now, so that no time includes it
     rng = np.random.default_rng(0)
     choices = missed = 0
-    off: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
+    off: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     columns = "".join(f"{name:>15}" for name in INSTALLED)
     print(f"{'auto / best, if installed:':34}{columns}   best of rounds in ms (/ predicted)")
     for size in SIZES:
@@ -168,7 +168,7 @@ def main() -> None:
                 if wanted.only not in title:
                     continue
                 work = partial(filtered, noise.astype(dtype), workers=wanted.workers)
-                plans = {key: plan_of(work, who) for key, who in CONTESTANTS.items()}
+                plans = {key: plan_of(work, contender) for key, contender in CONTENDERS.items()}
                 entered = {key: plan for key, plan in plans.items() if plan.seconds < LONGEST}
                 if plans["fft"].route.accumulator == "float64":  # numpy's transforms in any case
                     entered.pop("fft, no scipy", None)

@@ -1,4 +1,4 @@
-"""Table 2 of run.py: whole processes, files in and out, beside OpenCV and others."""
+"""Table 2 of run.py: whole processes that read and write files, against OpenCV and others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convcli.words import METHODS, Method
 
 CONVCLI = [sys.executable, "-m", "convcli"]
 
-# Everybody writes JPEG with the quality of the photographs. (convcli, ImageMagick: unasked.)
+# All write JPEG with the quality of the photographs (convcli and ImageMagick do by default).
 QUALITY = 90
 
 CV_BLUR = """
@@ -42,20 +42,20 @@ for name in os.listdir({source!r}):
 
 
 def cv_file(source: str, target: str, work: str, mode: str = "IMREAD_COLOR") -> list[str]:
-    """Return the OpenCV script for one picture."""
+    """Return the command that runs the OpenCV script for one image."""
     code = CV_FILE.format(source=source, target=target, work=work, mode=mode, quality=QUALITY)
     return [sys.executable, "-c", code]
 
 
 def rows(method: Method, folder: Path) -> Iterator[Row]:
-    """Make the pictures in `folder` and yield the rows of the table."""
+    """Make the images in `folder` and yield the rows of the table."""
     photos, out = folder / "photos", folder / "out"
     photos.mkdir()
     out.mkdir()
     jpeg, png, small = (str(folder / name) for name in ("photo.jpg", "photo.png", "small.jpg"))
     large = Image.fromarray(photograph(6000, 4000))
     large.save(jpeg, quality=QUALITY)
-    large.save(png, compress_level=1)  # only quicker to make
+    large.save(png, compress_level=1)  # faster to write; the pixels are the same
     Image.fromarray(photograph(1200, 800)).save(small, quality=QUALITY)
     for number in range(60):
         name = ("astronaut", "chelsea", "coffee")[number % 3]

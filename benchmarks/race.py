@@ -1,4 +1,4 @@
-"""What the tables of run.py are made of: rows of contestants, the race, and the photographs."""
+"""The parts of run.py's tables: rows of contenders, the race, and the photographs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from convcli.types import Pixels
 Measure = Callable[[], float]
 """Does the work once and returns what it cost: milliseconds or megabytes."""
 
-# A row that has taken this many seconds ends after its second round: the whole run stays below
-# ten minutes on two cores, and what takes seconds varies little.
+# After this many seconds a row ends with its second round: the whole run stays below ten minutes
+# on two cores, and work that takes seconds varies little.
 PATIENCE = 6.0
 
-# Debian's name of ImageMagick 6, which is what is meant; elsewhere it is plainly `convert`.
+# Debian's name for ImageMagick 6; elsewhere the program is called `convert`.
 IMAGEMAGICK = "convert-im6" if shutil.which("convert-im6") else "convert"
 
 INSTALLED = {
@@ -33,12 +33,12 @@ INSTALLED = {
     "GraphicsMagick": shutil.which("gm") is not None,
     "vips": shutil.which("vips") is not None,
 }
-"""The peers that may be missing. Others (convcli at other work, Python) are always there."""
+"""The peers that may be missing. The others (convcli at other work, Python) are always there."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Convcli and its peers at one piece of work."""
+    """One piece of work, as done by convcli and its peers."""
 
     work: str
     convcli: Measure
@@ -47,20 +47,20 @@ class Row:
 
 
 def race(row: Row, rounds: int) -> dict[str, float]:
-    """Return the least that each contestant took, by name; one after the other in each round.
+    """Return the lowest cost of each contender by name; in each round they take turns.
 
-    One round before it is not counted: it compiles, fills caches and makes the pictures.
+    A warm-up round is not counted: it compiles, fills caches and makes the images.
     """
     peers = {name: peer for name, peer in row.peers.items() if INSTALLED.get(name, True)}
-    contestants = {"convcli": row.convcli, **peers}
-    for measure in contestants.values():
+    contenders = {"convcli": row.convcli, **peers}
+    for measure in contenders.values():
         measure()
-    best = dict.fromkeys(contestants, float("inf"))
+    best = dict.fromkeys(contenders, float("inf"))
     start = time.perf_counter()
     for number in range(rounds):
         if number >= 2 and time.perf_counter() - start > PATIENCE:
             break
-        for name, measure in contestants.items():
+        for name, measure in contenders.items():
             best[name] = min(best[name], measure())
     return best
 
@@ -82,8 +82,8 @@ def command(arguments: list[str]) -> Measure:
 
 
 def peak_memory(arguments: list[str]) -> Measure:
-    """Measure the most memory that a process held, in MB."""
-    # A small process in between: a child begins with the memory of the one that starts it.
+    """Measure the peak memory of a process in MB."""
+    # A small process in between, because a child's peak starts at the memory of its parent.
     code = (
         "import os, sys; number = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:]);"
         "_, status, usage = os.wait4(number, 0); print(usage.ru_maxrss);"
@@ -103,10 +103,10 @@ def _run(arguments: list[str]) -> str:
 def photograph(width: int, height: int, name: str = "astronaut", grey: bool = False) -> Pixels:
     """Enlarge one of scikit-image's photographs and give it a sensor's noise.
 
-    Without noise an enlarged picture would be smoother than any photograph, and the encoders
-    would have too little to do. The same picture each time.
+    Without noise an enlarged image would be smoother than any photograph, and too easy to
+    encode. Every call returns the same image.
     """
-    picture = Image.fromarray(getattr(skimage.data, name)()).convert("L" if grey else "RGB")
-    enlarged = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+    image = Image.fromarray(getattr(skimage.data, name)()).convert("L" if grey else "RGB")
+    enlarged = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     noise = np.random.default_rng(0).integers(-4, 5, enlarged.shape, dtype=np.int16)
     return np.clip(enlarged + noise, 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
-"""Both tables, array to array and whole processes, beside the peers that are installed.
+"""Both tables, array to array and whole processes, against the peers that are installed.
 
-Needs the `bench` extra, and the programs of Debian's libvips-tools, imagemagick and
-graphicsmagick for the rows against them. About five minutes on two cores::
+It needs the `bench` extra, and Debian's libvips-tools, imagemagick and graphicsmagick for the
+rows against them. It takes about five minutes on two cores::
 
     python benchmarks/run.py
     python benchmarks/run.py --only sobel "24 MP" --rounds 20
@@ -51,7 +51,7 @@ LIMITS = {
     "dense 127x127, grey": {"OpenCV": 0.7},
     "Sobel magnitude, grey": {"OpenCV": 0.5},
     "blur sigma 200, grey": {"convcli, sigma 5": 1.3},
-    # A cost per pixel is called flat here if it varies no more than that.
+    # The cost per pixel counts as flat if it varies by no more than this.
     "blur sigma 3, 25 of 1 MP": {"convcli, 1 of 25 MP": 1.3},
     "blur sigma 3, 1 of 100 MP": {"convcli, 4 of 25 MP": 1.3},
     "tiled dense 31x31, 2 workers": {"convcli, 1 worker": 1 / 1.7},
@@ -65,7 +65,7 @@ LIMITS = {
     "convcli --help": {"python -c pass": 12.0},
     "peak memory, 24 MP JPEG, auto": {"OpenCV": 1.3},
 }
-"""The most that convcli may take, as a multiple of what a peer takes. Other rows only inform."""
+"""The highest cost that convcli may have, as a multiple of a peer's. Other rows have no limit."""
 
 HEADINGS = ("work", "convcli", "peer", "", "ratio", "limit", "")
 PACKAGES = ("numpy", "numba", "Pillow", "opencv-python-headless", "scipy", "scikit-image", "typer")
@@ -78,7 +78,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Result:
-    """Convcli beside one peer."""
+    """Convcli against one peer."""
 
     work: str
     convcli: float
@@ -88,7 +88,7 @@ class Result:
 
     @property
     def limit(self) -> float | None:
-        """What the ratio may be at most, if anything was promised."""
+        """The highest ratio allowed, if there is a limit."""
         return LIMITS.get(self.work, {}).get(self.peer)
 
     @property
@@ -97,7 +97,7 @@ class Result:
         return self.limit is not None and self.convcli / self.other > self.limit
 
     def cells(self) -> tuple[str, ...]:
-        """Return what stands under the HEADINGS."""
+        """Return the cells of the row, in the order of HEADINGS."""
         limit = "" if self.limit is None else f"{self.limit:.2f}"
         ours, other = (
             f"{cost:.{1 if cost < 100 else 0}f} {self.unit}" for cost in (self.convcli, self.other)
@@ -107,7 +107,7 @@ class Result:
 
 
 def results(rows: Iterable[Row], only: list[str], rounds: int) -> Iterator[Result]:
-    """Race the rows whose work holds one of the words, or all of them."""
+    """Race the rows whose name contains one of the words in `only`, or every row if it is empty."""
     for row in rows:
         if only and not any(word.lower() in row.work.lower() for word in only):
             continue
@@ -117,14 +117,14 @@ def results(rows: Iterable[Row], only: list[str], rounds: int) -> Iterator[Resul
 
 
 def machine() -> list[str]:
-    """Name the processor and the versions of all that took part, a line each."""
+    """Return lines that name the processor and the versions of everything that took part."""
     try:
         about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         found = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", about, re.M))
         model = f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
     except (OSError, KeyError):  # not Linux, or not x86
         model = platform.processor() or platform.machine()
-    # Other work on the machine makes the figures worthless; whoever reads them should see it.
+    # Other work on the machine spoils the figures, so readers should see the load.
     load = f"{os.getloadavg()[0]:.1f} before the run"
     lines = [f"{model}, {os.cpu_count()} cores, {platform.system()}, load average {load}"]
     versions = [f"convcli {convcli.__version__}", f"Python {platform.python_version()}"]
@@ -144,7 +144,7 @@ def machine() -> list[str]:
 
 
 def drawn(title: str, table: list[Result]) -> Table:
-    """Draw a table for the terminal."""
+    """Return a table for the terminal."""
     shown = Table(*HEADINGS, title=title, title_justify="left", box=SIMPLE, pad_edge=False)
     for column in (1, 3, 4, 5):
         shown.columns[column].justify = "right"
@@ -154,13 +154,14 @@ def drawn(title: str, table: list[Result]) -> Table:
 
 
 def markdown(about: list[str], tables: dict[str, list[Result]], rounds: int) -> str:
-    """Write the tables down, with the machine and how to make them again."""
-    lines = ["# Measured", "", *(f"- {line}" for line in about), ""]
+    """Return the tables as Markdown, with the machine and how to repeat the run."""
+    lines = ["# Results", "", *(f"- {line}" for line in about), ""]
     lines += [
-        "With the `bench` extra, `python benchmarks/run.py --write benchmarks/RESULTS.md` makes "
-        f"this file again. Best of {rounds} rounds, one contestant after the other in each, after "
-        "a round that is not counted; rows that take seconds have fewer. A ratio is convcli's "
-        "cost over the peer's. Pictures are 8-bit, of 24 megapixels, unless said."
+        "With the `bench` extra, `python benchmarks/run.py --write benchmarks/RESULTS.md` writes "
+        f"this file. Each figure is the best of {rounds} rounds, in which the contenders take "
+        "turns, after a warm-up round; rows that take seconds have fewer rounds. The ratio is "
+        "convcli's cost over the peer's. Images are 8-bit, of 24 megapixels, unless a row says "
+        "otherwise."
     ]
     for title, table in tables.items():
         lines += ["", f"## {title}", "", f"| {' | '.join(HEADINGS)} |"]
@@ -173,7 +174,7 @@ def main() -> None:
     """Race, print, and write the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9, help="best of how many (9)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="WORDS", help="rows that hold one")
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="rows with a WORD")
     parser.add_argument("--method", choices=METHODS, default="auto", help="convcli's method (auto)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write a Markdown file as well")
     asked = parser.parse_args()
@@ -187,13 +188,13 @@ def main() -> None:
             ("Array to array", arrays.rows(asked.method)),
             ("Whole processes", commands.rows(asked.method, Path(folder))),
         ):
-            # Drawn between the rows only: a thread that draws would take part in the race.
+            # Drawn between the rows only: a drawing thread would disturb the race.
             with Live(console=console, auto_refresh=False) as live:
                 for result in results(rows, asked.only, asked.rounds):
                     tables.setdefault(title, []).append(result)
                     live.update(drawn(title, tables[title]), refresh=True)
             if not console.is_terminal:
-                console.print()  # there rich leaves the last line open
+                console.print()  # rich leaves the last line open there
     if asked.write:
         asked.write.write_text(markdown(about, tables, asked.rounds), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: the examples draw the figures, and the measured tables become a page."""
+"""A hook of mkdocs: run the examples for the figures, and add the benchmark results as a page."""
 
 import os
 import subprocess
@@ -20,10 +20,10 @@ STORIES = sorted(
 
 @cache
 def drawn() -> TemporaryDirectory[str]:
-    """Run every example, once however often the pages are built; a folder until the end."""
+    """Run every example once, and return the temporary folder of their figures."""
     folder = TemporaryDirectory()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    # One after the other, because some of them measure times.
+    # One after the other, because some measure times.
     for story in STORIES:
         command = [sys.executable, str(story), folder.name]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -31,7 +31,7 @@ def drawn() -> TemporaryDirectory[str]:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add figures/*.png and results.md, which are in no folder of the project."""
+    """Add figures/*.png and results.md, which are not in docs/."""
     added = {f"figures/{path.stem}.png": Path(drawn().name, f"{path.stem}.png") for path in STORIES}
     added["figures/before_after.png"] = ROOT / "examples" / "before_after.png"
     added["results.md"] = ROOT / "benchmarks" / "RESULTS.md"

@@ -1,4 +1,4 @@
-"""Alpha weighting beside none: the colour that transparent pixels hide must not bleed."""
+"""With and without alpha weighting: the hidden colour of transparent pixels should not bleed."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +10,7 @@ from convcli.types import Pixels
 from convcli.words import Alpha
 
 PIECE = np.s_[106:406, 590:790]
-HIDDEN = (0, 220, 60)  # the green that is left under alpha 0 where a studio's wall was cut away
+HIDDEN = (0, 220, 60)  # the green of a studio wall, left under alpha 0
 SIGMA = 6.0
 TITLES: dict[Alpha, str] = {
     "weight": "weight (the default):\nno fringe",
@@ -20,7 +20,7 @@ TITLES: dict[Alpha, str] = {
 
 
 def cutout() -> Pixels:
-    """Cut an oval out of the scene, ``(H, W, 4)``; what is outside is green and hidden."""
+    """Cut an oval out of the scene, ``(H, W, 4)``; the green outside is hidden."""
     piece = scene()[PIECE]
     height, width = piece.shape[:2]
     y, x = np.mgrid[:height, :width] + 0.5
@@ -29,26 +29,26 @@ def cutout() -> Pixels:
     return np.dstack([colours, np.where(inside, 255, 0)]).astype(np.uint8)
 
 
-def over_white(picture: Pixels) -> Pixels:
-    """Lay a picture over white paper."""
-    alpha = picture[..., 3:] / 255
-    return np.asarray(np.rint(picture[..., :3] * alpha + 255 * (1 - alpha))).astype(np.uint8)
+def over_white(image: Pixels) -> Pixels:
+    """Lay an image over white paper."""
+    alpha = image[..., 3:] / 255
+    return np.asarray(np.rint(image[..., :3] * alpha + 255 * (1 - alpha))).astype(np.uint8)
 
 
 def greenness(paper: Pixels) -> int:
-    """Say by how much green exceeds both other colours, in levels, at worst."""
+    """Return the most by which green exceeds both other colours, in levels."""
     levels = paper.astype(int)
     return int((levels[..., 1] - levels[..., ::2].max(axis=2)).max())
 
 
 def main() -> None:
-    """Blur a cut-out in each way, print how green it gets, and lay it over white."""
-    picture = cutout()
+    """Blur a cut-out in each way, print how green it becomes, and lay it over white."""
+    image = cutout()
     figure, panels = plt.subplots(1, 4, figsize=(9, 4))
     axes: list[Axes] = list(panels)
-    show(axes[0], picture[..., :3], "what the file holds,\nif alpha is ignored")
+    show(axes[0], image[..., :3], "what the file holds,\nif alpha is ignored")
     for place, word in zip(axes[1:], TITLES, strict=True):
-        blurred = convcli.blur(picture, SIGMA, alpha=word)
+        blurred = convcli.blur(image, SIGMA, alpha=word)
         paper = over_white(blurred)
         print(f"--alpha {word:9} green exceeds the others by {greenness(paper):3} levels at most")
         show(place, paper, TITLES[word])

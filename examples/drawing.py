@@ -1,4 +1,4 @@
-"""What the examples share: the scene, the folder for what they draw, and one look."""
+"""What the examples share: the scene, the output folder, and the style of the figures."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -30,20 +30,20 @@ mpl.rcParams.update({
 
 
 def scene(mode: str = "RGB") -> Pixels:
-    """Read the picture that render_scene.py draws, ``(640, 960, 3)`` uint8, or "L": grey."""
-    with Image.open(Path(__file__).parent / "scene.png") as picture:
-        return np.asarray(picture.convert(mode))
+    """Read the image that render_scene.py draws, ``(640, 960, 3)`` uint8, or "L": grey."""
+    with Image.open(Path(__file__).parent / "scene.png") as image:
+        return np.asarray(image.convert(mode))
 
 
 def show(axes: Axes, pixels: Pixels, title: str = "") -> None:
-    """Show a picture as it is: 0 to 255, without axes."""
+    """Show an image from 0 to 255, without axes."""
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.set_axis_off()
 
 
 def write(figure: Figure, name: str) -> None:
-    """Write what was drawn into the folder given on the command line, or into out/."""
+    """Write a figure into the folder given on the command line, or into out/."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / name)
@@ -52,7 +52,7 @@ def write(figure: Figure, name: str) -> None:
 
 
 def curves(axes: Axes, sides: Sequence[int], along: str, up: str) -> None:
-    """Give both axes a logarithm, plain numbers to read, and their names."""
+    """Make both axes logarithmic, with plain numbers and labels."""
     axes.set(xscale="log", yscale="log", xlabel=along, ylabel=up)
     axes.set_xticks(sides, [str(side) for side in sides])
     axes.xaxis.set_minor_locator(NullLocator())
@@ -61,9 +61,9 @@ def curves(axes: Axes, sides: Sequence[int], along: str, up: str) -> None:
 
 
 def milliseconds(work: Callable[[], object], clock: Callable[[], float] = process_time) -> float:
-    """Time the best of up to five rounds, after one that loads what is needed.
+    """Return the best time of up to five rounds, after a warm-up round.
 
-    Unless said otherwise it is the processor's time, whatever else the machine does.
+    By default it is processor time, which other work on the machine changes little.
     """
     work()
     times: list[float] = []

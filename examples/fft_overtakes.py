@@ -1,4 +1,4 @@
-"""Where the FFT overtakes direct sums: time against the size of a kernel that has no factors."""
+"""Where the FFT overtakes direct sums: time against the size of a kernel that is not separable."""
 
 from functools import partial
 from typing import get_args
@@ -17,7 +17,7 @@ METHODS: tuple[Method, ...] = tuple(m for m in get_args(Method) if m in ("numpy"
 
 
 def crossing(sides: Floats, direct: Floats, transformed: Floats) -> float | None:
-    """Side from which on transforms stay faster, between two measured ones on log axes."""
+    """Return the side above which transforms stay faster, interpolated on log axes."""
     behind = np.flatnonzero(transformed >= direct)
     if behind.size == 0 or behind[-1] + 1 == len(sides):
         return None
@@ -28,15 +28,15 @@ def crossing(sides: Floats, direct: Floats, transformed: Floats) -> float | None
 
 def main() -> None:
     """Race the methods over random kernels, print a table and draw the curves."""
-    picture, rng = scene("L")[:320, :480], np.random.default_rng(0)
+    image, rng = scene("L")[:320, :480], np.random.default_rng(0)
     times: dict[Method, list[float]] = {method: [] for method in METHODS}
-    print("side", *(f"{method:>9}" for method in METHODS), "   auto takes")
+    print("side", *(f"{method:>9}" for method in METHODS), "   auto picks")
     for side in SIDES:
-        kernel = kernel_from(rng.random((side, side)) / side**2)  # looked at once
+        kernel = kernel_from(rng.random((side, side)) / side**2)  # factored once
         for method, row in times.items():
-            work = partial(convcli.convolve, picture, kernel, method=method, workers=1)
+            work = partial(convcli.convolve, image, kernel, method=method, workers=1)
             row.append(milliseconds(work))
-        chosen = convcli.plan(picture.shape, picture.dtype, kernel, workers=1).method
+        chosen = convcli.plan(image.shape, image.dtype, kernel, workers=1).method
         print(f"{side:4}", *(f"{row[-1]:6.1f} ms" for row in times.values()), f"   {chosen}")
     figure, axes = plt.subplots(figsize=(8, 4.5))
     for method, row in times.items():
@@ -47,7 +47,7 @@ def main() -> None:
         axes.axvline(side_at, color=GREY, linestyle=":")
         axes.text(side_at * 1.03, axes.get_ylim()[0] * 1.2, f"{side_at:.0f} x {side_at:.0f}")
         print(f"fft overtakes numba at about {side_at:.0f} x {side_at:.0f}")
-    axes.set_title("A grey picture of 0.15 megapixels, kernels without factors")
+    axes.set_title("A grey image of 0.15 megapixels, kernels that are not separable")
     write(figure, "fft_overtakes.png")
 
 

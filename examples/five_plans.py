@@ -1,4 +1,4 @@
-"""One blur under five plans: each fifth of the picture is made by another, and no seam shows."""
+"""One blur under five plans: each fifth of the image has its own, and no seam is visible."""
 
 from functools import partial
 from time import perf_counter
@@ -13,7 +13,7 @@ from convcli.planning.plan import Plan
 from convcli.types import Pixels
 
 SIGMA = 7.0
-# The first four take the kernel cut at 4 sigma to the letter; the last a coarser grid.
+# The first four use the kernel cut at 4 sigma; the last uses a coarser grid.
 PLANS: dict[str, dict[str, Any]] = {
     "numpy": {"method": "numpy", "truncate": 4},
     "numba": {"method": "numba", "truncate": 4},
@@ -23,24 +23,24 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-def blurred(picture: Pixels, options: dict[str, Any]) -> tuple[Pixels, Plan]:
-    """Blur, and catch the plan on its way."""
+def blurred(image: Pixels, options: dict[str, Any]) -> tuple[Pixels, Plan]:
+    """Blur an image; return the result and the plan."""
     plans: list[Plan] = []
-    result = convcli.blur(picture, SIGMA, on_plan=plans.append, **options)
+    result = convcli.blur(image, SIGMA, on_plan=plans.append, **options)
     return result, plans[0]
 
 
 def main() -> None:
     """Blur the scene five times, compare each with sums in float64, and draw."""
-    picture = scene()
-    exact = convcli.blur(picture, SIGMA, method="numpy", truncate=4, exact=True).astype(int)
-    edges = np.linspace(0, picture.shape[1], len(PLANS) + 1).astype(int).tolist()
-    patchwork, differences = np.empty_like(picture), np.zeros(picture.shape[:2])
+    image = scene()
+    exact = convcli.blur(image, SIGMA, method="numpy", truncate=4, exact=True).astype(int)
+    edges = np.linspace(0, image.shape[1], len(PLANS) + 1).astype(int).tolist()
+    patchwork, differences = np.empty_like(image), np.zeros(image.shape[:2])
     figure, (top, below) = plt.subplots(2, figsize=(8, 10.4))
     print(f"{'plan':14}{'form':12}{'ms':>7}{'pixels that differ':>21}{'by at most':>12}")
     for (name, options), left, right in zip(PLANS.items(), edges, edges[1:], strict=False):
-        result, plan = blurred(picture, options)
-        ms = milliseconds(partial(blurred, picture, options), perf_counter)
+        result, plan = blurred(image, options)
+        ms = milliseconds(partial(blurred, image, options), perf_counter)
         off = np.abs(result - exact).max(axis=2)
         print(f"{name:14}{plan.route.form:12}{ms:7.1f}{(off > 0).mean():21.3%}{off.max():6} level")
         patchwork[:, left:right] = result[:, left:right]
@@ -48,10 +48,10 @@ def main() -> None:
         for axes, text in ((top, f"{name}\n{ms:.1f} ms"), (below, f"{(off > 0).mean():.3%}")):
             axes.text((left + right) / 2, -12, text, ha="center", va="bottom")
     show(top, patchwork)
-    # A pixel by itself would hardly be seen: each becomes a dot of 5 x 5.
+    # A single pixel is hard to see, so each becomes a dot of 5 x 5.
     show(below, convcli.convolve(255 * differences.astype(np.float32), np.ones((5, 5))))
     top.set_title("Five plans, one blur: where are the seams?", pad=40, weight="bold")
-    below.set_title("Pixels that were rounded the other way, by one level", pad=24, weight="bold")
+    below.set_title("Pixels that differ, by one level", pad=24, weight="bold")
     write(figure, "five_plans.png")
 
 

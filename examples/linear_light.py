@@ -8,30 +8,30 @@ import convcli
 from convcli.kernels.named import box_kernel, disc_kernel
 from convcli.types import Pixels
 
-PIECE = np.s_[300:452, 440:740]  # lamps on the jetty, the lighthouse's foot
+PIECE = np.s_[300:452, 440:740]  # the lamps on the jetty and the foot of the lighthouse
 RADIUS = 9
 
 
-def both(picture: Pixels, radius: float) -> tuple[Pixels, Pixels]:
-    """Throw a picture out of focus: its code values, and its light."""
+def both(image: Pixels, radius: float) -> tuple[Pixels, Pixels]:
+    """Defocus an image: in code values, and in light."""
     kernel = disc_kernel(radius)
-    return convcli.convolve(picture, kernel), convcli.convolve(picture, kernel, linear=True)
+    return convcli.convolve(image, kernel), convcli.convolve(image, kernel, linear=True)
 
 
 def half_and_half(linear: bool) -> int:
-    """Say which grey a fine checkerboard of black and white becomes."""
+    """Return the grey that a fine checkerboard of black and white becomes."""
     board = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
     mixed = convcli.convolve(board.astype(np.uint8), box_kernel(2), linear=linear)
     return int(mixed[32, 32])
 
 
 def main() -> None:
-    """Print how bright mixtures come out, and draw both pictures."""
-    picture = scene()
-    code, light = both(picture, RADIUS)
+    """Print how bright mixtures become, and draw both images."""
+    image = scene()
+    code, light = both(image, RADIUS)
     grey, bright = half_and_half(linear=False), half_and_half(linear=True)
     print(f"black and white, half and half: {grey} from code values, {bright} from light")
-    lamp = picture[391, 564], code[391, 564], light[391, 564]
+    lamp = image[391, 564], code[391, 564], light[391, 564]
     print("a lamp: {} sharp, {} from code values, {} from light".format(*lamp))
     board = np.where(np.indices((160, 160)).sum(axis=0) % 2, 255, 0).astype(np.uint8)
     patches = board.copy()
@@ -41,7 +41,7 @@ def main() -> None:
     grid = figure.add_gridspec(2, 2, width_ratios=(2, 1))
     show(figure.add_subplot(grid[0, 0]), code[PIECE], f"disc:{RADIUS}, code values: lamps are dull")
     show(figure.add_subplot(grid[1, 0]), light[PIECE], f"disc:{RADIUS} --linear: lamps shine")
-    show(figure.add_subplot(grid[0, 1]), picture[PIECE], "the scene")
+    show(figure.add_subplot(grid[0, 1]), image[PIECE], "the scene")
     show(figure.add_subplot(grid[1, 1]), patches, f"which grey is half white?\n{grey}, {bright}")
     write(figure, "linear_light.png")
 

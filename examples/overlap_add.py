@@ -1,4 +1,4 @@
-"""Overlap-add, block by block: pieces are filtered alone, and added where they overlap."""
+"""Overlap-add, block by block: blocks are filtered alone and added where they overlap."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,12 @@ from drawing import COLOURS, INK, scene, write
 import convcli
 from convcli.types import Floats
 
-LENGTH, ROW = (
-    192,
-    350,
-)  # samples in a block; a row that crosses the sail, the lighthouse and the house
+LENGTH = 192  # samples in a block
+ROW = 350  # crosses the sail, the lighthouse and the house
 
 
 def blocks(line: Floats, kernel: Floats, length: int) -> Iterator[tuple[int, Floats]]:
-    """Convolve each block by a transform of its own; where it begins, and its result."""
+    """Convolve each block with its own transform; yield where it starts, and its result."""
     size = length + kernel.size - 1  # as long as the result, so that nothing wraps around
     spectrum = np.fft.rfft(kernel, size)
     for start in range(0, line.size, length):
@@ -25,7 +23,7 @@ def blocks(line: Floats, kernel: Floats, length: int) -> Iterator[tuple[int, Flo
 
 
 def overlap_add(line: Floats, kernel: Floats, length: int) -> Floats:
-    """Add the blocks' results up to the convolution of the whole line."""
+    """Add the blocks' results; the sum is the convolution of the whole line."""
     total = np.zeros(line.size + length + kernel.size)
     for start, result in blocks(line, kernel, length):
         total[start : start + result.size] += result
@@ -50,8 +48,8 @@ def main() -> None:
     below.plot(whole, color=COLOURS[1], linewidth=1.2, label="the whole line at once")
     below.legend(loc="upper left")
     above.set_title(f"A row of the scene, cut into blocks of {LENGTH} samples")
-    middle.set_title(f"Each block, filtered alone, sticks out by {kernel.size - 1} samples")
-    below.set(title="Where they overlap they are added", xlabel="pixel of the row")
+    middle.set_title(f"Each filtered block is longer by {kernel.size - 1} samples")
+    below.set(title="Where blocks overlap, they are added", xlabel="pixel of the row")
     write(figure, "overlap_add.png")
 
 

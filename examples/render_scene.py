@@ -1,4 +1,4 @@
-"""Render scene.png: a lighthouse by a lake at dusk, a picture that shows what filters do."""
+"""Render scene.png: a lighthouse by a lake at dusk, an image that shows what filters do."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ SKY: Stops = [
     (0.0, (255, 190, 112)), (0.10, (246, 150, 104)), (0.26, (206, 112, 116)),
     (0.48, (116, 84, 132)), (0.74, (50, 56, 108)), (1.0, (19, 27, 66)),
 ]  # fmt: skip
-# Coordinates of every drawn pixel, in pixels of the written picture.
+# Coordinates of every drawn pixel, in pixels of the written image.
 Y, X = (np.mgrid[: HEIGHT * SCALE, : WIDTH * SCALE].astype(np.float32) + 0.5) / SCALE
 
 
@@ -55,7 +55,7 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
 
 
 def blend(canvas: Array, colour: ArrayLike, mask: Array) -> None:
-    """Lay a colour, or a picture, over the canvas where the mask is above 0."""
+    """Lay a colour, or an image, over the canvas where the mask is above 0."""
     canvas += (np.asarray(colour, np.float32) - canvas) * mask[..., None]
 
 
@@ -133,7 +133,7 @@ def paint_beam(canvas: Array) -> None:
 
 
 def polygon(draw: ImageDraw.ImageDraw, colour: Colour, *points: tuple[float, float]) -> None:
-    """Fill a polygon whose corners are given in pixels of the written picture."""
+    """Fill a polygon whose corners are given in pixels of the written image."""
     draw.polygon([(x * SCALE, y * SCALE) for x, y in points], (*colour, 255))
 
 
@@ -230,10 +230,10 @@ def paint_water(canvas: Array, near: Array, mask: Array, lights: Array, waves: A
     depth = np.maximum(Y - HORIZON, 0)
     water = np.zeros_like(canvas)
 
-    def mirror(picture: Array, line: float, shift: Array) -> Array:
+    def mirror(image: Array, line: float, shift: Array) -> Array:
         rows = np.clip((2 * line - Y - shift) * SCALE, 0, line * SCALE - 1)
         columns = np.clip((X + shift * 0.2) * SCALE, 0, WIDTH * SCALE - 1)
-        return np.asarray(picture[rows.astype(int), columns.astype(int)])
+        return np.asarray(image[rows.astype(int), columns.astype(int)])
 
     # Several heights of wave draw a lamp out into a streak.
     for height in (0.5, 0.8, 1.2, 1.7):
@@ -299,8 +299,8 @@ def main() -> None:
     paint_beam(canvas)
     paint_foreground(canvas, rng)
     small = canvas.reshape(HEIGHT, SCALE, WIDTH, SCALE, 3).mean(axis=(1, 3))
-    picture = Image.fromarray(np.clip(np.rint(small), 0, 255).astype(np.uint8))
-    picture.save(Path(__file__).parent / "scene.png", optimize=True)
+    image = Image.fromarray(np.clip(np.rint(small), 0, 255).astype(np.uint8))
+    image.save(Path(__file__).parent / "scene.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Why separable is cheap: a column and a row of weights do the work of the whole square."""
+"""Why separable kernels are cheap: a column and a row of weights replace the whole square."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ RADII = (1, 2, 4, 8, 16, 32)
 
 
 def nanoseconds(kernel: Kernel) -> tuple[float, float]:
-    """Measure a pixel on one core: all weights at once, and columns before rows."""
+    """Measure the time for a pixel on one core: all weights at once, and in two passes."""
     loop, window = load("direct_numba"), np.ascontiguousarray(scene("L")[..., np.newaxis])
     shape = [n - m + 1 for n, m in zip(window.shape, (*kernel.shape, 1), strict=True)]
     out = np.empty(shape, np.uint8)
@@ -38,7 +38,7 @@ def draw_kernel(figure: Figure, kernel: Kernel) -> None:
 
 
 def main() -> None:
-    """Print what kernels cost in both forms; measure and draw it for a Gaussian."""
+    """Print the weights of kernels in both forms; time and draw both for a Gaussian."""
     print("kernel             size  rank  all weights  columns and rows")
     for name in SHOWN:
         kernel = named_kernel(name)

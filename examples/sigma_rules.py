@@ -1,4 +1,4 @@
-"""One sigma in seven tools: where each cuts its Gaussian, and what sigma is left of it."""
+"""One sigma in seven tools: where each cuts its Gaussian, and the sigma that remains."""
 
 from collections.abc import Callable
 from itertools import count
@@ -14,20 +14,20 @@ SIGMAS, SHOWN = (0.5, 1, 2, 3, 5, 10, 20, 50), 10
 
 
 def cut(sigma: float, radius: int, twentieths: bool = False) -> Floats:
-    """Sample a Gaussian as far as a radius; libvips counts in twentieths of the peak."""
+    """Sample a Gaussian up to a radius; libvips rounds to twentieths of the peak."""
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights = np.rint(20 * weights) if twentieths else weights
     return np.asarray(weights / weights.sum())
 
 
 def until_dark(sigma: float, levels: int) -> Floats:
-    """ImageMagick: the outermost weight still is a level."""
+    """ImageMagick: the outermost weight is at least one level."""
     dark = next(radius for radius in count(2) if cut(sigma, radius)[0] < 1 / levels)
     return cut(sigma, dark - 1)
 
 
 def boxes(sigma: float) -> Floats:
-    """Pillow: three boxes; what their ends count makes up the variance."""
+    """Pillow: three boxes, whose end weights are set to give the variance."""
     third, n = sigma**2 / 3, int((sqrt(4 * sigma**2 + 1) - 1) / 2)
     end = (2 * n + 1) * (third - n * (n + 1) / 3) / (2 * ((n + 1) ** 2 - third))
     box = np.array([end, *[1.0] * (2 * n + 1), end]) / (2 * n + 1 + 2 * end)

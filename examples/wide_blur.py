@@ -1,4 +1,4 @@
-"""A wide blur costs no more than a narrow one: two narrower Gaussians, a coarser grid between."""
+"""A wide blur costs no more than a narrow one: two Gaussians, with a coarser grid between."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ SIGMAS, SHOWN = (1, 2, 3, 5, 8, 15, 30, 60, 120), 15
 
 
 def spread(axis: Decimation, x: NDArray[np.intp]) -> Floats:
-    """Blur one bright pixel, by way of the grid: what each grid point gives, (points, x)."""
+    """Blur one bright pixel on the grid; return the part of each grid point, (points, x)."""
     half = axis.narrow.size // 2
     points = np.arange(-(half // axis.step), half // axis.step + 1)
     onto = axis.narrow[points * axis.step + half]
@@ -27,12 +27,12 @@ def spread(axis: Decimation, x: NDArray[np.intp]) -> Floats:
 
 
 def main() -> None:
-    """Time both ways over sigma, print the bounds, and draw the two Gaussians of one."""
-    picture = scene("L")
+    """Time both ways for each sigma, print the bounds, and draw the parts of one Gaussian."""
+    image = scene("L")
     stated, coarser = [], []
-    print("sigma  kernel as stated   by way of a grid   step   at most off")
+    print("sigma     stated kernel       coarser grid   step   largest error")
     for sigma in SIGMAS:
-        blur = partial(convcli.blur, picture, float(sigma), method="numba", workers=1)
+        blur = partial(convcli.blur, image, float(sigma), method="numba", workers=1)
         stated.append(milliseconds(partial(blur, truncate=4.0)))
         coarser.append(milliseconds(blur))
         grid = decimations((sigma, sigma))
@@ -46,11 +46,11 @@ def main() -> None:
         left.fill_between(x, part, color=COLOURS[0], alpha=0.25, linewidth=0)
     true = np.exp(-0.5 * (x / SHOWN) ** 2) / (SHOWN * np.sqrt(2 * np.pi))
     left.plot(x, true, color=GREY, linewidth=6, alpha=0.5, label=f"the Gaussian of sigma {SHOWN}")
-    left.plot(x, parts.sum(axis=0), label=f"the sum of {len(parts)} grid points' parts")
+    left.plot(x, parts.sum(axis=0), label=f"the sum of {len(parts)} grid points")
     left.set(xlabel="pixels", yticks=[], ylim=(0, 1.5 * true.max()))
     left.legend(loc="upper center")
     right.plot(SIGMAS, stated, "o-", color=COLOURS[1], label="the stated kernel")
-    right.plot(SIGMAS, coarser, "o-", label="as convcli blur does it")
+    right.plot(SIGMAS, coarser, "o-", label="convcli blur")
     curves(right, SIGMAS, "sigma in pixels", "ms on one core, 0.6 megapixels")
     write(figure, "wide_blur.png")
 

@@ -92,7 +92,7 @@ CHOSEN = re.compile(r"^\W*(method|kernel|loop|spread|predicted|time|read|filter|
 
 
 def essence(line):
-    """Leave out of a line what may differ on another machine and with another picture."""
+    """Leave out of a line what may differ on another machine and with another image."""
     if line.startswith("{"):
         return str([(name, type(value).__name__) for name, value in json.loads(line).items()])
     line = re.sub(r"\d+ strips", "strips", CHOSEN.sub(r"\1", line))

@@ -51,7 +51,7 @@ def run(command, folder):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("block", blocks(section("How to"), "sh"), ids=lambda b: b.split("\n")[0])
+@pytest.mark.parametrize("block", blocks(section("Recipes"), "sh"), ids=lambda b: b.split("\n")[0])
 def test_the_commands_run(block, folder):
     done = run(block, folder)
     assert done.returncode == 0, done.stderr
@@ -59,7 +59,7 @@ def test_the_commands_run(block, folder):
         assert (folder / "".join(name)).stat().st_size > 0
 
 
-@pytest.mark.parametrize("block", blocks(section("How to"), "python"))
+@pytest.mark.parametrize("block", blocks(section("Recipes"), "python"))
 def test_the_python_runs(block, folder):
     (folder / "example.py").write_text(block)
     done = run(f'"{sys.executable}" example.py', folder)
