@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -67,18 +68,18 @@ class Task:
     other_work: float = 0.0
     without: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int, int]:
         """Rows, columns and channels."""
         height, width, *channels = self.shape
         return height, width, channels[0] if channels else 1
 
-    @property
+    @cached_property
     def cores(self) -> int:
         """How many cores to use."""
         return worker_count(self.workers)
 
-    @property
+    @cached_property
     def samples(self) -> np.dtype[Any]:
         """The dtype of the samples that the loop gets."""
         is_byte = np.dtype(self.dtype) == np.uint8

@@ -41,7 +41,7 @@ def ready_plan(task: Task) -> Plan:
     """
     found: dict[str, str] = {}
     while True:
-        plan = plan_for(replace(task, without=dict(_broken)))
+        plan = plan_for(replace(task, without=dict(_broken)) if _broken else task)
         for package, problem in found.items():
             _log.warning("%s %s; continuing without it", package, problem)
         problems = {package: _problem(package) for package in plan.needs}
