@@ -1,1 +1,1 @@
-"""The inner loops, a file each, behind one contract; how they are laid out and compiled."""
+"""The inner loops, one file each, behind one contract; their data layout, and compiled code."""

@@ -13,19 +13,19 @@ out
     ``(h, w, C)``, C-contiguous. Floats take the sum as it is; integers take it rounded
     half to even and clipped, once.
 
-It may have another, ``separable_correlator(column, row, divisor)``, for both passes of a
-separable kernel in one go; `two_pass` serves the loops that have none. And a third,
-``gaussian_blurrer(decimations, accumulator)``, for wide Gaussians of 8-bit samples on a coarser
-grid, which returns ``blur(image, lines, widen, out)``::
+Three more functions are optional:
 
-    lines          which rows of the image make up the window, halo and border included
-    widen(rows)    puts the halo on the left and right beside any rows as long as the image's
+``separable_correlator(column, row, divisor)``
+    Both passes of a separable kernel at once. Loops without it use `two_pass`.
+``gaussian_blurrer(decimations, accumulator)``
+    Wide Gaussians of 8-bit samples on a coarser grid. It returns ``blur(image, lines, widen,
+    out)``: `lines` are the rows of the image that make up the window, halo and border included,
+    and ``widen(rows)`` adds the halo on the left and right to rows as long as the image's.
+``magnitude_correlator(along_x, along_y, divisor)``
+    Edges in one pass: the root of the sum of squares of two separable kernels.
 
-A fourth, ``magnitude_correlator(along_x, along_y, divisor)``, makes edges in one pass: the root
-of the sum of squares of two separable kernels.
-
-A loop that takes kernels of one shape alone says so: ``kernel_shape``. Its `correlator` refuses
-others.
+``kernel_shape`` names the only shape of kernels that a loop takes, if there is one; its
+`correlator` refuses others.
 
 So a loop is a pure "valid" correlation. It knows no border, colour, file, flip or progress,
 and may run on any piece of an image, in any thread or process.
@@ -72,14 +72,15 @@ LOOPS = {
     "winograd": "Winograd's F(2x2, 3x3): 4 multiplications a pixel instead of 9",
     "winograd_4x4": "Winograd's F(4x4, 3x3): 2.25 multiplications a pixel instead of 9",
 }
-"""Name of a loop's module and what it does. A loop that stands here is tested.
+"""The name of each loop's module, and what it does. A loop that is listed here is tested.
 
-No plan takes those from `dot` on: they are the classical ways, and ``convcli bench`` races them.
+No plan takes those from `dot` on: they are the textbook algorithms, and ``convcli bench`` times
+them.
 """
 
 
 def load(name: str) -> Loop:
-    """Import a loop when it is first needed; only numba's takes long."""
+    """Import a loop, when it is first needed."""
     module = import_module(f"convcli.loops.{name}")
 
     def by_passes(column: Floats, row: Floats, divisor: float) -> Correlate:
@@ -96,10 +97,10 @@ def load(name: str) -> Loop:
 
 
 def guarded(correlate: Correlate, weights: Floats, divisor: float) -> Correlate:
-    """Keep NaN and infinity from a loop that mixes pixels, or multiplies by weights of 0.
+    """Keep NaN and infinity out of a loop that mixes pixels, or multiplies by weights of 0.
 
-    There they would spread over pixels that the kernel does not reach. `direct_numpy`, which sums
-    tap by tap, takes their window.
+    There they would spread to pixels that the kernel does not reach. `direct_numpy`, which sums
+    tap by tap, filters such a window instead.
     """
 
     def apart(window: Pixels, out: Pixels) -> None:
@@ -114,7 +115,7 @@ def guarded(correlate: Correlate, weights: Floats, divisor: float) -> Correlate:
 def two_pass(
     along_y: Correlate, along_x: Correlate, width: int, accumulator: np.dtype[np.generic]
 ) -> Correlate:
-    """Columns first: their pass takes the halo above and below off, and no row is done twice."""
+    """Filter columns, then rows: the first pass removes the halo above and below."""
 
     def correlate(window: Pixels, out: Pixels) -> None:
         height, run, channels = out.shape
@@ -126,7 +127,7 @@ def two_pass(
 
 
 def magnitude(_centre: Pixels, along_x: Floats, along_y: Floats) -> Floats:
-    """Combine two derivatives; loops that can, do this in one pass with the sums."""
+    """Combine two derivatives; some loops do this in the same pass as the sums."""
     # Not hypot: its guard against overflow, which only floats beyond 1e19 need, takes 10 times
     # as long.
     along_x *= along_x

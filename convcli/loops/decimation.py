@@ -1,4 +1,4 @@
-"""Wide Gaussians at a cost that does not grow: two narrower ones, with a coarser grid between."""
+"""Wide Gaussians at a constant cost: two narrower ones, with a coarser grid between them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from convcli.loops.layout import ROWS
 from convcli.types import Floats
 
-# The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: what
-# lies between the grid's points is then damped to exp(-2 pi^2 / 2.8) of itself, and the error
-# stays under 0.01 of an 8-bit level for any sigma (`Decimation.error` computes it). Coarser
-# grids gain nothing: a sample takes 9 taps to the grid and 12 or more back whatever the step.
+# The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: frequencies
+# that the grid cannot hold are then damped to exp(-2 pi^2 / 2.8), and the error stays under 0.01
+# of an 8-bit level for any sigma (`Decimation.error` computes it). Coarser grids gain nothing: a
+# sample takes 9 taps to the grid and 12 or more back whatever the step.
 _STEPS_IN_SIGMA = 1.6
 
 # Both Gaussians are cut here: 7e-6 of their weight lies beyond.
@@ -24,7 +24,7 @@ _CUT = 4.5
 
 LEAST_SIGMA = _STEPS_IN_SIGMA * ROWS
 """Narrower Gaussians are not decimated: direct sums of 51 taps are as fast. Steps are multiples of
-the rows that are made in one sweep."""
+the rows that one sweep makes."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Decimation:
     """One axis of a wide Gaussian.
 
     G(sigma) = G(narrow) * G(wide) with sigma^2 = narrow^2 + wide^2 (the Gaussians' semigroup).
-    The narrow one is evaluated at every `step`-th sample only, and the wide one sums those up
-    again for each sample; its weights depend on where the sample lies between grid points.
+    The narrow one is evaluated at every `step`-th sample only, and the wide one interpolates
+    each sample from those; its weights depend on where the sample lies between grid points.
 
     Attributes
     ----------

@@ -22,15 +22,16 @@ _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
 
-# Less of a longer piece is halo, which counts for more there: 161 taps, 80 ms by 2048, 76 by this.
+# Long kernels have long halos, which are a smaller share of a longer piece: with 161 taps, 80 ms by
+# 2048 samples and 76 by this.
 _LONG_CHUNK = 4096
 
-# The same for sums of a dozen rows of floats: 512 samples of each are 26 kB.
+# A dozen rows of floats are summed at once: 512 samples of each are 26 kB.
 _NARROW_CHUNK = 512
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """List the taps that are not 0; see `convcli.loops.contract` for the contract."""
+    """List the weights that are not 0; see `convcli.loops.contract` for the contract."""
     if not weights.any():
         return _nothing
     where = np.argwhere(weights)
@@ -59,7 +60,7 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
 
     def correlate(window: Pixels, out: Pixels) -> None:
         if window.dtype.kind == "f" and not np.isfinite(window).all():
-            # The tables' zeros would spread a NaN over pixels that the kernel does not reach.
+            # The tables' zeros would spread a NaN to pixels that the kernel does not reach.
             by_passes(window, out)
             return
         channels = window.shape[2]
@@ -77,7 +78,7 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
             return
         four = _scratch((ROWS, max(_LONG_CHUNK, ROWS * channels) + reach), scale.dtype)
         phases = _scratch((ROWS, four.shape[1] // ROWS + len(row_table) * channels), scale.dtype)
-        phases[...] = 0  # what no pixel fills is multiplied by zeros, and must not be a NaN
+        phases[...] = 0  # the unused rest is multiplied by zeros, and must not be NaN
         length = phases.shape[1]
         sums = _scratch((ROWS, four.shape[1] // ROWS + channels), scale.dtype)
         taps = np.arange(len(row_table))
@@ -91,7 +92,7 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
 
 
 def _nothing(_window: Pixels, out: Pixels) -> None:
-    """Give what a kernel of zeros gives."""
+    """Filter by a kernel of zeros."""
     out[...] = 0
 
 
@@ -172,7 +173,7 @@ def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:
 
 
 def _rows(out: Pixels) -> Pixels:
-    """See an image as rows of samples: channels are interleaved and need no loop of their own."""
+    """View an image as rows of samples: channels are interleaved and need no loop of their own."""
     return out.reshape(out.shape[0], -1)
 
 

@@ -11,13 +11,13 @@ from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 # Terms that are summed before their sum is added to the total. Equal terms, as a disc has them in
-# an even part of an image, round to the same side again and again: 5,025 of them in one row were
-# off by 6e-5 of their sum in float32, and by 3e-6 so.
+# an even part of an image, round to the same side again and again: 5,025 of them were off by 6e-5
+# of their sum in float32, and by 3e-6 when summed in such blocks.
 _BLOCK = 32
 
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
-    """Prepare the taps that are not 0; see `convcli.loops.contract` for the contract."""
+    """List the weights that are not 0; see `convcli.loops.contract` for the contract."""
     taps = [(int(i), int(j), weights[i, j]) for i, j in np.argwhere(weights)]
 
     def correlate(window: Pixels, out: Pixels) -> None:

@@ -1,18 +1,18 @@
-"""How data is laid out for the compiled loops: numbers that they share with those who call them."""
+"""How data is laid out for the loops: numbers that the compiled code shares with its callers."""
 
 ROWS = 4
-"""Output rows that share the loads of their window. What an image is cut into begins at multiples
-of it, so that sums are made in the same order however many pieces there are."""
+"""Output rows that share the loads of their window. Images are cut at multiples of it, so that sums
+are made in the same order however many pieces there are."""
 
 TAPS = 8
 """Taps that share one load and store of their rows' sums."""
 
 CHUNK = 2048
-"""Samples of a row that are worked on at a time: what is kept of them, a row of sums or four rows
-of columns and one of sums, fits the first-level cache (48 kB)."""
+"""Samples of a row that are computed at a time. Their buffers, a row of sums or four rows of columns
+and one of sums, fit the first-level cache (48 kB)."""
 
 LONG_ROW = 40
-"""Weights of a row from which on its sums, too, are made four at a time. On Zen 5 a blur with 25
+"""A row of at least so many weights is summed for four outputs at a time. On Zen 5 a blur with 25
 taps gains nothing from it, one with 65 a fifth."""
 
 

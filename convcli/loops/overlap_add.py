@@ -19,12 +19,12 @@ from convcli.types import Floats, Pixels
 # that are longer than a quarter of that may get transforms of their own size.
 _LONGEST = 640
 
-# What a block costs beyond its transforms (slicing, the calls), in the unit of N log2 N:
+# The cost of a block beyond its transforms (slicing, calls), in the unit of N log2 N:
 # 30 microseconds over 0.2 (float32) to 0.35 ns (float64), measured on Zen 5.
 _BLOCK = 100_000
 
-# Samples that are transformed in float32 have their middle taken off first, which halves the
-# error; what it adds to every sum is put back at the end.
+# The middle of the range is subtracted from samples that are transformed in float32, which halves
+# the error; its share of every sum is added at the end.
 _MIDDLE = 128
 
 # How far a float32 sum may be off, as a share of 128 times the kernel's L1 norm, which no sum
@@ -38,8 +38,8 @@ _ERROR = 4e-6
 # In levels, of a result that is not exact; `convcli.planning` allows the direct loops as much.
 _MOST_ERROR = 0.002
 
-# What comes before the first block costs as much as this many of them: the kernel's own
-# transform, in float64, and the first touch of new memory. 2 to 4, measured on Zen 5.
+# Before the first block come the kernel's own transform, in float64, and the first touch of new
+# memory: together they cost as much as this many blocks. 2 to 4, measured on Zen 5.
 FIRST_BLOCK = 3
 
 Transform = Callable[[Floats, NDArray[Any]], Floats]
@@ -54,8 +54,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     transform of length N >= L + k - 1 computes without wrapping; the k - 1 samples that
     stick out at each end are added to the neighbouring blocks' results.
 
-    8-bit samples are transformed in float32 where that serves (`float32_serves`) and scipy is
-    installed; all others in float64 by numpy, whose float32 is slower than that.
+    8-bit samples are transformed in float32 by scipy where that is exact enough
+    (`float32_serves`); all others in float64 by numpy, whose float32 transforms are slower.
     """
     kernel_height, kernel_width = weights.shape
     # A transform multiplies to a convolution, and the contract asks for a correlation.
@@ -85,8 +85,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         block_height = lengths[0] - kernel_height + 1
         block_width = lengths[1] - kernel_width + 1
         height, width, channels = out.shape
-        # This is all the memory that is used, again and again: fresh pages cost more than the
-        # sums in them. `total` has the sums of one column of blocks.
+        # These buffers serve every block: fresh pages cost more than the sums in them. `total`
+        # has the sums of one column of blocks.
         piece, total = np.zeros(lengths, dtype), np.empty((height, lengths[1]), dtype)
         for channel in range(channels):
             total[:] = 0
@@ -109,7 +109,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
                         _snap(done, step)
                         done += middle * flipped.sum().item()
                     store(done, out[:, first:last, channel], divisor)
-                # What sticks out to the right is what the next column of blocks begins with.
+                # The overlap on the right is where the next column of blocks begins.
                 total[:, : kernel_width - 1] = total[:, block_width:]
                 total[:, kernel_width - 1 :] = 0
 
@@ -147,7 +147,7 @@ def _by_scipy(lengths: tuple[int, int], axes: tuple[int, ...]) -> Transform:
 
 @cache
 def _scipy_fft() -> Any:
-    """Import scipy's transforms when they are first needed; None where they are not there."""
+    """Import scipy's transforms when they are first needed; None if that is not possible."""
     try:
         import scipy.fft
     except Exception:  # a package that is broken may raise what it likes
@@ -156,12 +156,12 @@ def _scipy_fft() -> Any:
 
 
 def float32_serves(weights: Floats, divisor: float = 1.0) -> bool:
-    """Say whether float32 transforms of 8-bit samples keep what every method owes.
+    """Say whether float32 transforms of 8-bit samples are exact enough.
 
-    Results may be off by 0.002 of a level at most, by a sixth of that usually, which moves
-    the rounding of one pixel in a thousand. And where the direct loops' float32 sums are exact
-    (`convcli.kernels.kernel.whole_numbers`), one that lies half way between two levels must be
-    found just there: all sums are then multiples of one step, and rounding to the nearest mends any
+    Results may be off by 0.002 of a level at most, by a sixth of that usually, which changes
+    the rounding of one pixel in a thousand. Where the direct loops' float32 sums are exact
+    (`convcli.kernels.kernel.whole_numbers`), a sum half way between two levels must be exact here
+    too: all sums are then multiples of one step, and rounding to the nearest multiple removes any
     error of less than half a step.
     """
     most = _ERROR * _MIDDLE * float(np.abs(weights).sum(dtype=float))
@@ -200,7 +200,7 @@ def block_lengths(kernel: tuple[int, int], window: tuple[int, int]) -> tuple[int
     A transform of N = Ny * Nx samples costs about N (log2 N + 1), and handling a block as
     much as a few thousand of its samples. A window needs ceil(window / (N - k + 1)) blocks
     on each axis. Longer blocks waste less on the overlap, but more on the logarithm, on the
-    last block, on what comes before the first one, and on the cache.
+    last block, on the start before the first one, and on the cache.
     """
     best, lengths = float("inf"), (0, 0)
     for along_y in _candidates(kernel[0], window[0]):

@@ -1,1 +1,1 @@
-"""Samples: what lies beyond the edge, colour and light, rounding, padding."""
+"""Samples: sources and borders, colour and light, rounding, padding."""

@@ -1,12 +1,12 @@
-"""From the sum to the dtype of the result: divided, rounded and clipped once."""
+"""From sums to the dtype of the result: divided, rounded once and clipped once."""
 
 import numpy as np
 
 from convcli.types import Floats, Pixels
 
-# So much of a sum, in levels, is rounding, and each method has its own: 1e-5 of 8 bits summed in
-# float32, 1e-13 of the largest sum by an FFT in float64. Equal areas of black and white come to
-# just half a level everywhere, so sums are brought to multiples of this first; then all methods
+# Sums have rounding errors, which differ between methods: 1e-5 of a level for 8 bits summed in
+# float32, 1e-13 of the largest sum by an FFT in float64. Equal areas of black and white sum to
+# half a level everywhere, so sums are first rounded to so many steps a level; then all methods
 # round such a plateau alike.
 STEPS_IN_LEVEL = {"uint8": 2.0**12, "uint16": 2.0**20}
 # With a divisor they are sums of whole numbers (`convcli.kernels.kernel.whole_numbers`): exact in
@@ -33,7 +33,7 @@ def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
     limits = np.iinfo(out.dtype)
     np.rint(total, out=total)
     np.clip(total, limits.min, limits.max, out=total)
-    # A NaN can only come from a float image stored as integers; it has no right integer, so
-    # let it become whatever the cast gives without a warning per strip.
+    # NaN can only come from a float image stored as integers. No integer stands for it: the cast
+    # gives any value, and must not warn once a strip.
     with np.errstate(invalid="ignore"):
         out[...] = total.astype(out.dtype)

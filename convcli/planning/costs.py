@@ -12,10 +12,10 @@ from convcli.loops.layout import CHUNK, ceil_div
 from convcli.loops.overlap_add import FIRST_BLOCK, block_lengths
 from convcli.pixels.colour import Colour
 
-# How the constants were obtained: benchmarks/check_auto.py prints measured over predicted for 190
-# images and kernels; times of one thread were fitted so that these ratios lie about 1 (least
-# mean of |log|), `share` from those of two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11,
-# numpy 2.4, numba 0.68, scipy 1.17.
+# How the constants were obtained: benchmarks/check_auto.py prints measured over predicted times of
+# 190 images and kernels. The constants were fitted on one thread so that these ratios lie about 1
+# (least mean of |log|), `share` on two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11, numpy 2.4,
+# numba 0.68, scipy 1.17.
 
 
 class Cost(NamedTuple):
@@ -24,22 +24,23 @@ class Cost(NamedTuple):
     Attributes
     ----------
     sample
-        Paid once a sample and pass (sums set up, rounding).
+        For each sample and pass (setting up sums, rounding).
     tap
-        A sample and tap; for overlap-add, a transformed sample and log2 of its length + 1.
+        For each sample and tap; of overlap-add, for each transformed sample and log2 of its
+        length + 1.
     tile
-        A tile and pass; for overlap-add, a block.
+        For each tile and pass; of overlap-add, for each block.
     float64
-        Times as much for float64 sums: twice the memory traffic, half the vector width. For
-        overlap-add these are numpy's transforms instead of scipy's, in float32.
+        Factor for sums in float64: twice the memory traffic, half the vector width. Of
+        overlap-add: numpy's transforms instead of scipy's in float32.
     share
-        What a further core adds, of a core: numpy's calls share the interpreter's lock.
+        The speed that a further core adds, in cores: numpy's calls share the interpreter's lock.
     decimated
-        A sample of a wide Gaussian by way of a coarser grid, the halo included; the method
-        fft leaves that to numpy's slices.
+        For each sample of a wide Gaussian by way of a coarser grid, halo included; the method
+        fft uses numpy's slices for that.
     start_up
-        Seconds until the first sample: machine code that was kept is mapped, the transforms
-        in float32 need `import scipy.fft`.
+        Seconds until the first sample: kept machine code is mapped; transforms in float32 need
+        `import scipy.fft`.
     """
 
     sample: float
@@ -125,7 +126,7 @@ def importing_scipy() -> float:
 
 
 def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
-    """Predict the seconds that a loop takes to load; a compiled one is an entry and a dtype."""
+    """Predict the seconds until a loop is loaded; compiled code is known by its entry and dtype."""
     if loop == "overlap_add":
         return importing_scipy() if accumulator == "float32" else 0.0
     if loop != "direct_numba":
@@ -140,15 +141,18 @@ def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
 def dense_cost(
     loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
 ) -> float:
-    """All weights of each kernel at once."""
+    """Predict the nanoseconds of the dense form: all weights of each kernel at once."""
     return sum(_pass_cost(loop, size, k.shape, k.taps, tile) for k in kernels)
 
 
 def separable_cost(
     loop: str, size: tuple[int, int, int], kernels: tuple[Kernel, ...], tile: tuple[int, int]
 ) -> float:
-    """A column pass and a row pass for each factor; the former on the tile's wider window."""
-    # Compiled loops make the columns of so many samples before they turn to their rows.
+    """Predict the nanoseconds of the separable form: a column and a row pass for each factor.
+
+    The column pass is on the tile's window, which is wider.
+    """
+    # Compiled loops filter the columns of so many samples before the rows of these.
     run = min(tile[1], CHUNK // size[2] or 1) if loop == "direct_numba" else tile[1]
     total = 0.0
     for kernel in kernels:

@@ -6,9 +6,9 @@ import math
 
 from convcli.loops.layout import ROWS, ceil_div
 
-# A tile is 64 rows, or more where the image is narrow. numpy keeps three arrays of a tile's
+# A tile has 64 rows, or more where the image is narrow. numpy needs three arrays of a tile's
 # size, which should fit the second-level cache: 64 rows of 1536 float32 samples are 400 kB.
-# numba keeps only pieces of rows, so its tiles are strips of the image's whole width, and taller:
+# numba needs only pieces of rows, so its tiles are strips as wide as the image, and taller:
 # 24 MP with 9 taps took 7.1 ms by 64 rows, 5.8 by 256.
 _TILE_ROWS = 64
 _STRIP_ROWS = 256
@@ -24,17 +24,17 @@ _LONGEST_ROW = 1 << 20
 def tile_size(
     loop: str, size: tuple[int, int, int], kernel: tuple[int, int], cores: int
 ) -> tuple[int, int]:
-    """Choose the rows and columns that go through a loop at a time."""
+    """Choose the rows and columns that a loop filters at a time."""
     height, width, channels = size
     if loop == "overlap_add":
         rows, columns = tile_of_blocks(size, kernel, cores)
     else:
-        # Three times as long as the kernel, or most of a window would be halo.
+        # At least three times as long as the kernel; otherwise most of a window would be halo.
         longest = _TILE_SAMPLES if loop == "direct_numpy" else _LONGEST_ROW
         columns = min(max(longest // channels, kernel[1]), width)
         least = _STRIP_ROWS if loop == "direct_numba" else _TILE_ROWS
         rows = max(least, 3 * kernel[0], _TILE_ROWS * _TILE_SAMPLES // (columns * channels))
-        # Every core gets some: of the rows, or where there are too few of the columns.
+        # Every core gets a share of the rows or, where these are too few, of the columns.
         rows = min(rows, max(ceil_div(height, cores), min(height, _TILE_ROWS)))
         pieces = ceil_div(height, rows)
         if pieces < cores:
@@ -48,10 +48,11 @@ def tile_of_blocks(
 ) -> tuple[int, int]:
     """Cut an image for overlap-add into equal pieces, some for every core, with the least halo.
 
-    Two megapixels keep several cores busy to the end and memory low. Pieces of 16 times the
-    kernel on each axis have a halo of an eighth, and may be twice as large for that; below
-    twice the kernel (4 times its taps) the halo would be most of the work. Nor are pieces cut
-    below 128 x 128: with 15 x 15 weights that took 0.55 ms whole and 0.69 in two, on two cores.
+    Pieces of two megapixels keep several cores busy to the end, and memory low. Pieces of 16 times
+    the kernel on each axis have a halo of an eighth, and may be twice as large for that; below
+    twice the kernel (4 times its taps) the halo would be most of the work. Pieces are not cut
+    below 128 x 128: with 15 x 15 weights, one such piece took 0.55 ms and two halves 0.69, on
+    two cores.
     """
     height, width, _ = size
     pixels, taps = height * width, math.prod(kernel)
@@ -69,8 +70,8 @@ def tile_of_blocks(
 def cut(size: tuple[int, int, int], kernel: tuple[int, int], pieces: int) -> tuple[int, int]:
     """Cut an image into pieces for processes, along the axis that wastes least.
 
-    A piece is as long as the image's length over `pieces`, rounded up, and its halo comes
-    on top; the axis on which the largest such window is smaller divides best.
+    A piece is as long as the image over `pieces`, rounded up, plus its halo; the image is cut
+    along the axis on which the largest such window is smaller.
     """
     height, width, _ = size
     tall = min(ceil_div(height, pieces * ROWS) * ROWS, height)

@@ -1,1 +1,1 @@
-"""The loops that numba compiles, and their machine code, kept on disk and mapped again."""
+"""The loops that numba compiles, and their machine code, which is kept on disk."""

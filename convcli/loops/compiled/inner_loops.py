@@ -1,4 +1,4 @@
-"""The inner loops that numba compiles; `machine_code` beside this file is the door to them."""
+"""The inner loops that numba compiles; they are called by way of `machine_code`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOW: dict[str, Any] = {
     "_nrt": False,
 }
 NO_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""For code that is not called by Python's own convention."""
+"""For code that is not called from Python."""
 
 _entry = numba.njit(**HOW)
 _part = numba.njit(**HOW, **NO_WRAPPERS)
@@ -127,9 +127,9 @@ def thin(samples, step, lines, table, chunk, out):
 def blur_rows(
     rows, channels, step, offsets, narrow, wide_offsets, wide, phases, length, total, back, run
 ):
-    """Blur each row in place by way of a coarser grid; `run` samples of it remain.
+    """Blur each row in place by way of a coarser grid; its first `run` samples are the result.
 
-    The samples of a place between grid points are brought together first, so that all loops
+    Samples at the same place between grid points are brought together first, so that all loops
     run over neighbours.
     """
     for y in range(rows.shape[0]):
@@ -257,9 +257,9 @@ def _sum(source, offsets, weights, total):
 def _sum_four(source, start, offsets, last, table, out, row, left, run):
     """``out[row + r, left + x] = sum_i table[i, r] * source[start + offsets[i] + x]``.
 
-    A sample that is loaded and converted once serves four sums: on Zen 5 the columns of 25
-    taps take less than half of what they take one row at a time. Beyond `last` the table
-    holds zeros, so that what is read there instead does not matter.
+    A sample that is loaded and converted once serves four sums: on Zen 5, columns of 25 taps take
+    less than half the time of one row at a time. Beyond `last` the table holds zeros, so the
+    samples that are read there instead do not matter.
     """
     f0, f1, f2, f3 = out[row, left:], out[row + 1, left:], out[row + 2, left:], out[row + 3, left:]
     # The first four taps set the sums, the others add to them.
@@ -336,7 +336,7 @@ def _store_by_dtype(total, divisor, out):
     highest = accumulator(np.iinfo(integer).max)
     steps = accumulator(STEPS_IN_LEVEL[str(out.dtype)])
     whole_steps = accumulator(STEPS_OF_WHOLE_NUMBERS)
-    # Powers of two, so that this is dividing, and takes a tenth of the time.
+    # Multiplying by the inverse of a power of two is exact, and takes a tenth of the time.
     step, whole_step = accumulator(1 / steps), accumulator(1 / whole_steps)
     in_float64 = accumulator is np.float64
 
@@ -345,7 +345,7 @@ def _store_by_dtype(total, divisor, out):
             for x in range(total.size):
                 settled = np.rint(total[x] * steps) * step
                 level = min(max(np.rint(settled), lowest), highest)
-                # By way of int32: float to int32 is one vector instruction, to uint8 none.
+                # By way of int32: float to int32 is one vector instruction, float to uint8 is not.
                 out[x] = integer(np.int32(level))
             return
         for x in range(total.size):

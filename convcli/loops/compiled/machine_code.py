@@ -1,10 +1,10 @@
 """Machine code of the inner loops: compiled by numba once, kept on disk, loaded without numba.
 
-Importing numba and refreshing its target takes 230 to 300 ms of every run. What it compiles
-needs neither, so the code is kept in a private folder. On Linux and x86-64 it is mapped as it
-lies there, in less than a millisecond; elsewhere llvmlite links it, in 40. Whatever does not
-match (processor, versions, the loops' source, the owner of the folder, a checksum) is compiled
-again, and where neither works, numba's own dispatcher runs.
+Importing numba and refreshing its target takes 230 to 300 ms of every run. The compiled code needs
+neither, so it is kept in a private folder. On Linux and x86-64 it is mapped from there, in less
+than a millisecond; elsewhere llvmlite links it, in 40. Code that does not match (processor,
+versions, the loops' source, the owner of the folder, a checksum) is compiled again, and where that
+does not work either, numba's own dispatcher runs.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ Signature = tuple[tuple[str, int], ...]
 
 _LOOPS = "convcli.loops.compiled.inner_loops"
 
-# What a file ends with: length of the image and offset of the function in it, both 0 where
-# there is none, and a checksum of all before.
+# The end of a file: length of the image and offset of the function in it, both 0 where there is no
+# image, and a checksum of everything before.
 _END = struct.Struct("<QQ32s")
 
 _log = logging.getLogger(__name__)
 
-# numba 0.61 calls the C library for roots; llvmlite finds it, an image would not.
+# numba 0.61 calls the C library for roots; llvmlite finds it there, a mapped image cannot.
 _LIBM = {"sqrt", "sqrtf"}
 
 _ENTRY = "convcli_entry"
@@ -53,7 +53,7 @@ _lock = Lock()
 
 
 def _renew_lock() -> None:
-    """A child that is forked while another thread compiles must not wait for that."""
+    """Let a child not wait for a thread of its parent that was compiling when it was forked."""
     global _lock
     _lock = Lock()
 
@@ -61,7 +61,7 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 _loaded: set[tuple[str, str]] = set()
-# What owns the machine code that is in use: mapped files, and llvmlite's engines.
+# The owners of the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
 
@@ -94,7 +94,7 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 
 def is_kept(name: str, dtype: str) -> bool:
-    """Say whether an earlier run has kept a function; looks at the files' names alone."""
+    """Say whether an earlier run has kept a function, by the names of files alone."""
     return _is_kept(f"{name}-{dtype}-")
 
 
@@ -138,15 +138,15 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
             address = _load(path) or _link(code)
         return _caller(address, signature)
     except Exception as error:
-        # llvmlite and numba raise what they like, and a new release may change what is relied
-        # on here. numba's dispatcher compiles in this process and gives the same results.
+        # llvmlite and numba may raise anything, and a new release may change what this code relies
+        # on. numba's dispatcher compiles in this process and gives the same results.
         _log.debug("numba runs %s itself: %s", name, error)
         try:
             return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
         except Exception as broken:
             raise ConvcliError(
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "
-                "--method numpy or fft does without"
+                "use --method numpy or fft instead"
             ) from broken
 
 
@@ -176,13 +176,13 @@ def _folder(make: bool = False) -> Path | None:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    # What is loaded from here is run.
+    # Code from here is executed.
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @cache
 def _versions() -> str | None:
-    """Return a short hash of numba's and llvmlite's versions and of what the code is made from."""
+    """Return a short hash of numba's and llvmlite's versions and of the sources of the code."""
     sources = (
         _LOOPS,
         "convcli.loops.layout",
@@ -195,15 +195,15 @@ def _versions() -> str | None:
     if len(origins) < len(found):
         return None
     with suppress(OSError):
-        # The versions stand in these files; asking importlib.metadata would take 20 ms.
+        # These files hold the versions; importlib.metadata would take 20 ms.
         files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
         content = b"".join(path.read_bytes() for path in files)
         return sha256(content).hexdigest()[:16]
-    return None  # they are no files, as in a zip
+    return None  # they are not files, as in a zip
 
 
 def _path(name: str, signature: Signature) -> Path | None:
-    """Return where a loop's code is kept; the name says everything that it depends on."""
+    """Return where a loop's code is kept; the name depends on all that the code depends on."""
     folder, versions = _folder(make=True), _versions()
     if folder is None or versions is None:
         return None
@@ -213,10 +213,10 @@ def _path(name: str, signature: Signature) -> Path | None:
 
 @cache
 def _processor() -> str:
-    """Return what code depends on: the processor, and what numba was told of it."""
+    """Return what the code depends on: the processor, and numba's settings for it."""
     told = [os.environ.get(f"NUMBA_CPU_{word}") for word in ("NAME", "FEATURES")]
     try:
-        # Of the first processor, so that a machine with 200 is not slow to ask.
+        # The first processor's lines alone: a machine may have 200 of them.
         with open("/proc/cpuinfo") as file:
             lines = itertools.takewhile(str.strip, file)
             kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
@@ -226,7 +226,7 @@ def _processor() -> str:
 
 
 def _target() -> tuple[str, str]:
-    """Return the processor's name and features as LLVM words them, or as numba was told."""
+    """Return the processor's name and features in LLVM's words, or as set for numba."""
     import llvmlite.binding as llvm
 
     name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
@@ -235,7 +235,7 @@ def _target() -> tuple[str, str]:
 
 
 def _load(path: Path | None) -> int | None:
-    """Map a file that is whole and ours, and return the address of its function."""
+    """Map a file, if it is complete and ours, and return the address of its function."""
     if path is None:
         return None
     try:
@@ -265,7 +265,7 @@ def _checksum(content: bytes, length: int, offset: int) -> bytes:
 
 
 def _keep(path: Path | None, code: bytes) -> None:
-    """Write an object, with an image of it before it that can be mapped, where there is one."""
+    """Write an object, preceded by an image that can be mapped, where one can be made."""
     if path is None:
         return
     image, offset = b"", 0
@@ -275,13 +275,13 @@ def _keep(path: Path | None, code: bytes) -> None:
     content = image + code
     end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
     with suppress(OSError):
-        path.unlink(missing_ok=True)  # whose permissions would be kept, and may be its fault
+        path.unlink(missing_ok=True)  # its permissions, which may be what is wrong, would be kept
         with new_file(path, mode=0o600) as file:
             file.write(content + end)
 
 
 def _compile(name: str, signature: Signature) -> bytes:
-    """Let numba compile a loop for arguments of this kind, and return its object code."""
+    """Compile a loop with numba for arguments of this kind, and return its object code."""
     import llvmlite.binding as llvm
     from numba import from_dtype, njit, types
 
@@ -308,8 +308,8 @@ def _compile(name: str, signature: Signature) -> bytes:
 
 @cache
 def _say_why_it_takes_long(kept: bool) -> None:
-    later = "later runs of their kind need not" if kept else "there is no place to keep them"
-    _log.info("compiling the loops for this processor; %s", later)
+    later = "later runs will start at once" if kept else "they cannot be kept for later runs"
+    _log.info("compiling the loops for this processor (1 to 4 s); %s", later)
 
 
 def _target_machine() -> Any:
@@ -346,9 +346,9 @@ _SCALARS = {"int64": "i64", "float32": "float", "float64": "double"}
 
 
 def _parameters(signature: Signature) -> list[tuple[str, Any]]:
-    """Say how numba's own functions take such arguments: arrays in their parts.
+    """Return the parameters of numba's own functions for such arguments: arrays in parts.
 
-    First come where to put a result and where an exception. An array is the owner of its
+    The first two are where to put a result and an exception. An array is passed as the owner of its
     memory and its Python object (neither is needed, so both are 0), size, size of an item,
     data, shape, strides.
     """
@@ -362,7 +362,7 @@ def _parameters(signature: Signature) -> list[tuple[str, Any]]:
 
 
 def _caller(address: int, signature: Signature) -> Callable[..., None]:
-    """Make the machine code at an address a function that takes numpy's arrays."""
+    """Return a function that calls the machine code at an address with numpy's arrays."""
     types = [c_type for _, c_type in _parameters(signature)]
     machine = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address)
 
@@ -379,7 +379,7 @@ def _caller(address: int, signature: Signature) -> Callable[..., None]:
                 parts.append(argument)
         result, error = ctypes.c_void_p(), ctypes.c_void_p()
         status = machine(ctypes.addressof(result), ctypes.addressof(error), *parts)
-        # 0 is a value and -2 None; no loop raises, as nothing in it is checked.
+        # 0 means a value and -2 None; loops check nothing, so they raise nothing.
         if status not in (0, -2):
             raise RuntimeError(f"compiled loop failed with status {status}")
 
