@@ -8,8 +8,8 @@ TAPS = 8
 """Taps that share one load and store of their rows' sums."""
 
 CHUNK = 2048
-"""Samples of a row that are computed at a time. Their buffers, a row of sums or four rows of columns
-and one of sums, fit the first-level cache (48 kB)."""
+"""Samples of a row that are computed at a time. Their buffers (a row of sums, or four rows of
+columns and one of sums) fit the first-level cache of 48 kB."""
 
 LONG_ROW = 40
 """A row of at least so many weights is summed for four outputs at a time. On Zen 5 a blur with 25
