@@ -52,7 +52,9 @@ def test_where_nothing_tells_nothing_is_refused(told, meminfo):
 def test_what_does_not_fit_is_refused_with_both_figures(told):
     (told / "meminfo").write_text("MemAvailable: 1000000 kB\n")
     memory.check(1000 * MB)
-    with pytest.raises(ConvcliError, match=r"needs about 1\.1 GB of memory, and 1\.0 GB are free"):
+    with pytest.raises(
+        ConvcliError, match=r"needs about 1\.1 GB of memory, but only 1\.0 GB is free"
+    ):
         memory.check(1100 * MB)
 
 

@@ -154,7 +154,7 @@ def test_where_one_exists_neither_is_written(run, here, there):
     result = run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png")
     assert (result.status, result.message) == (
         2,
-        f"convcli: '{there}' exists; -f replaces it",
+        f"convcli: '{there}' exists; use --overwrite to replace it",
     )
     assert [path.name for path in here.iterdir()] == [there]
     assert (here / there).read_text() == "mine"
@@ -166,12 +166,16 @@ def test_where_one_exists_neither_is_written(run, here, there):
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (("sobel", "--plot", "k.gif"), 2, "'k.gif': the name of a plot ends in .png, .svg or .pdf"),
-        (("sobel", "--plot", "k"), 2, "'k': the name of a plot ends in"),
-        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; -f replaces it"),
+        (
+            ("sobel", "--plot", "k.gif"),
+            2,
+            "'k.gif': the name of a plot must end in .png, .svg or .pdf",
+        ),
+        (("sobel", "--plot", "k"), 2, "'k': the name of a plot must end in"),
+        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; use --overwrite to replace it"),
         (("sobel", "--plot", "no/k.png"), 1, "'no/k.png': No such file or directory"),
         (("box:100000", "--plot", "k.png"), 2, "dense form has 100000 x 100000 weights"),
-        (("robinson", "--plot", "k.png"), 2, "'robinson' is no kernel"),
+        (("robinson", "--plot", "k.png"), 2, "'robinson' is not a kernel"),
     ],
 )
 def test_what_is_not_drawn_leaves_nothing(run, here, argv, status, message):

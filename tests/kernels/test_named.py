@@ -448,11 +448,11 @@ def test_weights_that_are_no_fractions_stay(weights):
         ([[1, 2], [3]], "rows differ in length"),
         ([[1, 2], [3, math.nan]], "row 2, column 2 is nan"),
         ([[1, -math.inf]], "row 1, column 2 is -inf"),
-        ([[1e308, 1e308]], "too large; their sum must be < 1e[+]30"),
+        ([[1e308, 1e308]], "too large; their absolute values must sum to less than 1e[+]30"),
         ([[1e31]], "too large"),
         ([[np.longdouble("1e999")]], "row 1, column 1 is inf"),
-        (np.broadcast_to(1.0, (5000, 5000)), "at most 16777216 weights fit"),
-        (np.broadcast_to(1.0, (1, 300_000)), "at most 200001 weights fit on a side"),
+        (np.broadcast_to(1.0, (5000, 5000)), "the limit is 16777216 weights"),
+        (np.broadcast_to(1.0, (1, 300_000)), "the limit is 200001 weights on a side"),
     ],
 )
 def test_what_is_no_kernel_is_refused(weights, message):
@@ -502,7 +502,7 @@ def test_a_kernel_is_a_copy_and_passes_as_it_is():
         (lambda: motion_kernel(1e6), "at most 4000 pixels, not 1e[+]06"),
         (lambda: motion_kernel(9, math.inf), "degrees, not inf"),
         (lambda: edge_kernels("roberts"), "'roberts'; it must be sobel, scharr or prewitt"),
-        (lambda: named_kernel("gauss"), "unknown kernel 'gauss'; known are gaussian, log, box"),
+        (lambda: named_kernel("gauss"), "'gauss' .did you mean 'gaussian'.*; it must be one of "),
         (lambda: named_kernel("gaussian:wide"), "write it as gaussian:SIGMA or gaussian:X,Y"),
         (lambda: named_kernel("disc:1,2"), "write it as disc:RADIUS"),
         (lambda: named_kernel("box:nan"), "not nan"),
@@ -510,14 +510,24 @@ def test_a_kernel_is_a_copy_and_passes_as_it_is():
         (lambda: kernel_from([[1, 2]]).scaled(1e308), "times 1e[+]308 .* too large"),
         (lambda: gaussian_kernel(1).scaled(math.inf), "times inf"),
         (lambda: kernel_from([[1, 2]]).dilated(0), "dilation must be .* at least 1, not 0"),
-        (lambda: kernel_from([[1, 2]]).dilated(10**9), "at most 200001"),
-        (lambda: kernel_from(np.eye(9)).dilated(1000), "at most 16777216"),
-        (lambda: gaussian_kernel(1).dilated(10**6), "at most 200001"),
+        (lambda: kernel_from([[1, 2]]).dilated(10**9), "the limit is 200001"),
+        (lambda: kernel_from(np.eye(9)).dilated(1000), "the limit is 16777216"),
+        (lambda: gaussian_kernel(1).dilated(10**6), "the limit is 200001"),
     ],
 )
 def test_a_bad_number_is_named(make, message):
     with pytest.raises(ConvcliError, match=message):
         make()
+
+
+def test_an_unknown_name_lists_the_known_ones_with_their_numbers():
+    with pytest.raises(ConvcliError) as caught:
+        named_kernel("magic")
+    assert str(caught.value) == (
+        "unknown kernel 'magic'; it must be one of gaussian:SIGMA, log:SIGMA, box:SIZE, "
+        "disc:RADIUS, motion:LENGTH,ANGLE, sobel[-y], scharr[-y], prewitt[-y], laplacian, emboss, "
+        "identity"
+    )
 
 
 @given(
