@@ -1,4 +1,4 @@
-"""Whether matplotlib is there, and what all drawings by it share."""
+"""The check for matplotlib, and what all plots share."""
 
 from __future__ import annotations
 

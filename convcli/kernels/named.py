@@ -80,9 +80,9 @@ def gaussian_kernel(
     >>> kernel.shape, kernel.rank
     ((9, 9), 1)
     >>> gaussian_kernel((2.0, 1.0), radius=1).weights.round(3)
-    array([[0.083, 0.106, 0.083],
-           [0.141, 0.172, 0.141],
-           [0.083, 0.106, 0.083]])
+    array([[0.087, 0.099, 0.087],
+           [0.144, 0.163, 0.144],
+           [0.087, 0.099, 0.087]])
     """
     sigma_x, sigma_y = sigmas(sigma)
     row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))

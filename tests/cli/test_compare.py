@@ -1,4 +1,4 @@
-"""``convcli compare``: what is measured, drawn and said of two pictures, and the exit status."""
+"""``convcli compare``: measurements, output and exit status for two images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noisy(pixels, seed=0):
 
 @pytest.fixture(params=["L", "RGB", "I;16"])
 def two(request, grey, photo, monkeypatch):
-    """Two pictures, of more than one band of rows."""
+    """Two images of more than one band of rows."""
     monkeypatch.setattr(comparison, "_BAND_SAMPLES", 70 * 123)
     pixels = {"L": grey[:300, :70], "RGB": photo[:290, :64], "I;16": grey[:300, :70]}[request.param]
     pixels = pixels.astype(np.uint16) * 257 if request.param == "I;16" else pixels
@@ -122,7 +122,7 @@ def test_floats_that_are_all_the_same_have_a_histogram(level):
     bars = compare(one, other).histogram
     assert [bar.count for bar in bars if bar.count] == [155, 1]
     assert math.isinf(bars[-1].high)
-    # From the second on each begins where the one before ends.
+    # From the second on, each begins where the previous one ends.
     assert all(bar.low < bar.high for bar in bars[1:])
 
 
@@ -347,7 +347,7 @@ def test_without_scikit_image_there_is_a_hint(run, folder, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_an_answer_that_cannot_be_given_is_none(folder):
-    """1 would say that they differ, to a script that reads nothing else."""
+    """Status 1 would mean that they differ, to a script that reads nothing else."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "convcli", "compare", "a.png", "a.png"],

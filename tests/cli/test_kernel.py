@@ -1,4 +1,4 @@
-"""``convcli kernel``: what it prints of a kernel, and what it saves."""
+"""``convcli kernel``: what it prints and saves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convcli.kernels.named import NAMED, named_kernel
 
 @pytest.fixture
 def show(capsys, monkeypatch):
-    """Run ``convcli kernel`` on a terminal of 80 columns and give its lines."""
+    """Run ``convcli kernel`` on a terminal of 80 columns and return its lines."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments):
@@ -79,7 +79,7 @@ def test_no_weight_is_cut_and_no_row_is_broken(show, name):
     printed = np.array([[float(cell) for cell in row] for row in table])
     largest = np.abs(kernel.weights).max()
     assert np.abs(printed - kernel.weights).max() <= 0.5e-3 * largest
-    # One number of decimals for all, so that the points stand below each other.
+    # The same number of decimals for all, so that the points are aligned.
     decimals = {len(cell.partition(".")[2]) for row in table for cell in row if cell.strip() != "0"}
     assert len(decimals) == 1
 

@@ -1,4 +1,4 @@
-"""The table of formats: names, suffixes, and what each can hold."""
+"""The table of formats: names, suffixes, and what each format can hold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_pillow_writes_every_mode_of_the_table_and_reads_it_back(format_name, mo
     content = io.BytesIO()
     Image.new(written, (16, 8)).save(content, format_name)
     read = Image.open(content)
-    # Pillow reads a single-plane float or 16-bit picture, and every alpha, as what it was.
+    # Pillow reads float and 16-bit images of one channel, and every alpha, in the same mode.
     assert read.size == (16, 8)
     assert read.mode in (written, "I" if format_name == "PPM" else "P")
 

@@ -1,4 +1,4 @@
-"""Which inputs become which outputs: tables of what was typed, and what follows."""
+"""Which input becomes which output: tables of requests and their jobs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOT_REGULAR = "is not a regular file; to filter it, pipe it to standard input"
 
 @pytest.fixture(autouse=True)
 def tree(tmp_path, monkeypatch):
-    """Work in a folder of files that are pictures by name; nothing here opens them."""
+    """Work in a folder of empty files with the names of images; no test opens them."""
     for name in TREE:
         path = tmp_path / "here" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def request(*inputs, command="edge", **settings):
 
 
 def pairs(*inputs, **settings):
-    """Return (source, target) as text for each job; a problem stands in for a target."""
+    """Return (source, target) as text for each job; a problem takes the place of the target."""
     return [
         (
             "-" if job.source is None else str(job.source),
@@ -102,7 +102,7 @@ def listed(monkeypatch, content):
         (["x" * 300], {}, [("x" * 300, "File name too long")]),
         (["/dev/null"], {}, [("/dev/null", NOT_REGULAR)]),
         (["empty"], {"recursive": True}, [("empty", "no images found in this folder")]),
-        (["notes.txt"], {}, [("notes.txt", "notes.edge.txt")]),  # what it is, reading will tell
+        (["notes.txt"], {}, [("notes.txt", "notes.edge.txt")]),  # its content is not known yet
     ],
 )  # fmt: skip
 def test_inputs_become_outputs(inputs, settings, expected):
@@ -236,12 +236,12 @@ def test_a_list_that_names_a_file_twice_is_refused(monkeypatch):
         pairs(**listed(monkeypatch, b"a.png\nb.jpg\ndir/../a.png\n"))
 
 
-# --- names that some disks take for one
+# --- file systems that ignore case
 
 
 @pytest.fixture
 def ignoring_case(monkeypatch):
-    """Make every name mean the file here that differs from it in case only."""
+    """Simulate a file system that ignores case."""
 
     def ignoring(function):
         def call(path, *more, **settings):
@@ -284,7 +284,7 @@ def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, o
 
 def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(places, "ignores_case", looked_at.append)  # which says no
+    monkeypatch.setattr(places, "ignores_case", looked_at.append)  # returns None: no
     assert len(pairs("dir", recursive=True, output="o")) == 4
     assert looked_at == []
     (tree / "dir/sub/X.PNG").touch()
@@ -343,10 +343,10 @@ def test_what_exists_is_skipped_or_not(existing, skipped):
 @pytest.mark.parametrize(
     ("settings", "formats"),
     [
-        ({"output": "o/"}, ["PNG", "JPEG", None]),  # None: as the file turns out to be
+        ({"output": "o/"}, ["PNG", "JPEG", None]),  # None: the format of the content
         ({"output": "o/", "format": "tiff"}, ["TIFF"] * 3),
         ({}, ["PNG", "JPEG", None]),
-        ({"existing": "in place"}, [None] * 3),  # what they are, whatever they are called
+        ({"existing": "in place"}, [None] * 3),  # the format of the content
     ],
 )
 def test_the_suffix_decides_the_format(settings, formats):
@@ -414,7 +414,7 @@ def odd(tree):
     (odd / "there").symlink_to("here")
     (odd / "gone.png").symlink_to("nowhere.png")
     (odd / "fifo.png").symlink_to("fifo")
-    os.mkfifo(odd / "fifo")  # to open it would wait for ever
+    os.mkfifo(odd / "fifo")  # opening it would block for ever
     os.mkfifo(odd / "dir.png/fifo.png")
     with socket.socket(socket.AF_UNIX) as made:
         made.bind("odd/socket.png")
@@ -531,7 +531,7 @@ def test_nothing_is_written_outside_of_the_output_folder(tree, name, leads, lost
     (tree / "other/o").mkdir(exist_ok=True)
     (tree / name).symlink_to(leads.format(here=tree))
     if (existing, leads) == ("refuse", "../other"):
-        (tree / "other/x.png").unlink()  # the same picture is there, and would be refused
+        (tree / "other/x.png").unlink()  # otherwise refused as an existing output
     after = pairs("dir", recursive=True, output="o", existing=existing)
     assert len(after) == len(before)
     for (source, target), (_, now) in zip(before, after, strict=True):
@@ -788,7 +788,7 @@ def test_standard_input_has_no_parts(inputs, output):
     ("how", "limit"), [({"output": "o"}, 170), ({}, 240), ({"existing": "in place"}, 170)]
 )
 def test_a_long_list_takes_little_memory(tree, how, limit):
-    """In bytes a job: its texts, each of them once. Two Paths would be 700 bytes more."""
+    """Bytes per job, each string counted once. Two Paths would take 700 bytes more."""
     folder = tree / "a-folder-with-a-name-that-is-rather-long-and-that-all-its-pictures-share"
     folder.mkdir()
     for number in range(1000):

@@ -1,4 +1,4 @@
-"""Kernels that were typed or kept in a file, among them the malformed and the malicious."""
+"""Kernels that are typed or read from a file, including malformed and malicious ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(folder, name, content):
 
 
 def npy_claiming(shape, descr="<f8", data=b""):
-    """Write a .npy file by hand, so that its header may lie."""
+    """Return a .npy file with any header, which may be wrong."""
     header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     header += b" " * (117 - len(header)) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data

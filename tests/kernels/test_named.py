@@ -1,4 +1,4 @@
-"""Kernels against scipy, against arithmetic, and against what their names promise."""
+"""Kernels against scipy, against arithmetic, and against the meaning of their names."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from convcli.kernels.named import (
 )
 from convcli.words import OPERATORS
 
-# What each name alone stands for: shape, sum, rank.
+# Shape, sum and rank of each name without numbers.
 EXPECTED = {
     "gaussian": ((9, 9), 1, 1),
     "log": ((9, 9), 0, 2),
     "box": ((3, 3), 1, 1),
-    "disc": ((7, 7), 1, 4),  # as many as it has different rows
+    "disc": ((7, 7), 1, 4),  # the number of its different rows
     "motion": ((1, 9), 1, 1),
     "sobel": ((3, 3), 0, 1),
     "sobel-y": ((3, 3), 0, 1),
@@ -146,7 +146,7 @@ def test_a_wide_gaussian_is_never_expanded():
     assert kernel.taps == 160_001**2
     assert (kernel.rank, kernel.sum(), kernel.is_derivative) == (1, pytest.approx(1), False)
     with pytest.raises(ConvcliError, match="dense form has 160001 x 160001"):
-        kernel.weights  # noqa: B018 - asked for, it is too large
+        kernel.weights  # noqa: B018 - too large to be computed
 
 
 # --- Laplacian of Gaussian
@@ -160,7 +160,7 @@ def test_log_is_scipys_less_what_that_gives_for_a_flat_picture(sigma):
     wanted = scipys - of_white * scipy.ndimage.gaussian_filter(photo, sigma, mode="reflect")
     result = scipy.ndimage.convolve(photo, log_kernel(sigma).weights, mode="reflect")
     np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-9)
-    # That is little: from a sigma of 1 on, 0.3 % of the largest response at most.
+    # A small difference: for sigma of 1 and more, at most 0.3 % of the largest response.
     if sigma >= 1:
         np.testing.assert_allclose(result, scipys, rtol=0, atol=3e-3 * np.abs(scipys).max())
 
@@ -268,7 +268,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize("kernel", [*map(named_kernel, NAMED), *SEVERAL], ids=lambda k: k.name)
 def test_nothing_of_a_kernel_can_be_written_to(kernel):
-    """A named kernel's vectors serve the whole process, and weights and factors must agree."""
+    """All users of a named kernel share its arrays, and weights and factors must agree."""
     others = [kernel.flipped, kernel.scaled(2), kernel.dilated(2)]
     for each in (kernel, *others, *(other.flipped for other in others)):
         for array in (each.weights, np.asarray(each), *sum(each.factors, ())):
