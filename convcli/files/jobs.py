@@ -73,7 +73,7 @@ def _shard(text: str) -> tuple[int, int]:
     match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     part, parts = map(int, match.groups()) if match else (0, 0)
     if not 1 <= part <= parts:
-        raise ConvcliError(f"--shard must be I/N, such as 1/4 for the first of four, not {text!r}")
+        raise ConvcliError(f"--shard must be I/N with I from 1 to N, such as 1/4, not {text!r}")
     return part, parts
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.kernels.named import NAMED, USAGES, named_kernel, similar_name
+from convcli.kernels.named import NAMED, USAGES, named_kernel
 from convcli.words import listed
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
@@ -43,9 +43,19 @@ def read_kernel(text: str) -> Kernel:
     if re.match(r"\s*[-+.\d]", text) and not Path(text).suffix[1:].isalpha():
         rows = re.split(r"[;\n]\s*", text.rstrip("; \t\r\n"))
         return _parse_rows(rows, " ".join(text.split()))
-    raise ConvcliError(
-        f"{shown(text)} is not a kernel{similar_name(text)}; use a name ({', '.join(USAGES)}), "
-        f"a file ({', '.join(SUFFIXES)}) or rows of numbers ('1 0 -1; 2 0 -2; 1 0 -1')"
+    raise ConvcliError(f"{shown(text)} is not a kernel; {_help_for(text)}")
+
+
+def _help_for(text: str) -> str:
+    """Return what to type instead: the nearest name, or everything that is possible."""
+    from difflib import get_close_matches  # takes 2 ms to import
+
+    near = get_close_matches(text.partition(":")[0].lower(), NAMED, n=1)
+    if near:
+        return f"did you mean {near[0]!r}? ('convcli kernel --help' lists all names)"
+    return (
+        f"use a name ({', '.join(USAGES)}), a file ({', '.join(SUFFIXES)}) or rows of numbers "
+        "('1 0 -1; 2 0 -2; 1 0 -1')"
     )
 
 

@@ -267,14 +267,6 @@ USAGES = tuple(
 """Every name with its numbers, for messages."""
 
 
-def similar_name(text: str) -> str:
-    """Return a hint for a message if a name was mistyped: `` (did you mean 'sobel'?)``."""
-    from difflib import get_close_matches  # takes 2 ms to import
-
-    found = get_close_matches(text.partition(":")[0].lower(), NAMED, n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
-
-
 def named_kernel(text: str) -> Kernel:
     """Make a kernel from its name and numbers, such as ``"motion:15,30"``.
 
@@ -285,9 +277,7 @@ def named_kernel(text: str) -> Kernel:
     """
     name, _, numbers = text.partition(":")
     if name not in NAMED:
-        raise ConvcliError(
-            f"unknown kernel {name!r}{similar_name(text)}; it must be one of {', '.join(USAGES)}"
-        )
+        raise ConvcliError(f"unknown kernel {name!r}; it must be one of {', '.join(USAGES)}")
     make, most, usage = NAMED[name]
     try:
         values = [float(number) for number in numbers.split(",")] if numbers else []

@@ -44,7 +44,7 @@ def folder(tmp_path, monkeypatch):
         (["--kernels", "99999"], "kernel side '99999'"),
         (["--kernels", "3.5"], "kernel side '3.5'"),
         (["--kernel", "box:3", "--kernels", "3"], "exclude each other"),
-        (["--kernel", "sobol"], "'sobol' is not a kernel (did you mean 'sobel'?)"),
+        (["--kernel", "sobol"], "'sobol' is not a kernel; did you mean 'sobel'?"),
         (["--rounds", "0"], "Invalid value for '--rounds'"),
         (["--budget", "0"], "--budget must be a finite number above 0, not 0"),
         (["--budget", "nan"], "--budget must be"),

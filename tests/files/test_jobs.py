@@ -769,7 +769,7 @@ def test_what_another_part_has_written_is_no_reason_to_refuse(tree):
     ["0/4", "5/4", "1/0", "x", "", "1", "1/", "/4", "-1/4", "1/4/2", "1.0/4", " 1/4", "²/4"],
 )
 def test_a_part_that_is_none_is_refused(shard):
-    with pytest.raises(ConvcliError, match=r"--shard must be I/N, such as 1/4 .*, not ") as refused:
+    with pytest.raises(ConvcliError, match=r"--shard must be I/N .*, such as 1/4, not ") as refused:
         jobs_for(request("a.png", shard=shard))
     assert str(refused.value).endswith(repr(shard))
 

@@ -85,8 +85,10 @@ def test_a_name_is_no_file(name, tmp_path, monkeypatch):
         (" ; ", "is not a kernel"),
         (
             "gauss",
-            "'gauss' is not a kernel .did you mean 'gaussian'.*; use a name .gaussian:SIGMA, log:",
+            "'gauss' is not a kernel; did you mean 'gaussian'",
         ),
+        ("Sobol:3", "'Sobol:3' is not a kernel; did you mean 'sobel'"),
+        ("magic", "'magic' is not a kernel; use a name .gaussian:SIGMA, log:SIGMA, box:SIZE"),
         ("\x1b[2J", r"'\\x1b\[2J' is not a kernel"),
         ("1 \x1b[2J", r"column 2 is '\\x1b\[2J'"),
     ],

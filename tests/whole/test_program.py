@@ -1082,7 +1082,10 @@ def test_a_batch_goes_on_where_it_ended(run, tree, shard):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("a.png", "--shard", "5/4"), "--shard must be I/N, such as 1/4 .*, not '5/4'"),
+        (
+            ("a.png", "--shard", "5/4"),
+            "--shard must be I/N with I from 1 to N, such as 1/4, not '5/4'",
+        ),
         (("-", "--shard", "1/4"), "--shard divides several inputs"),
     ],
 )
