@@ -1,4 +1,4 @@
-"""Checks of single numbers: each names the value and says what is allowed."""
+"""Checks of single numbers; the error names the value and what is allowed."""
 
 import math
 
@@ -6,7 +6,7 @@ from convcli.errors import ConvcliError
 
 
 def finite(**values: float) -> None:
-    """Raise `ConvcliError` for a value that is infinite or not a number."""
+    """Raise `ConvcliError` for a value that is infinite or NaN."""
     for name, value in values.items():
         if not math.isfinite(value):
             raise ConvcliError(f"{name} must be a finite number, not {value:g}")
@@ -21,14 +21,14 @@ def at_least_0(**values: float) -> None:
 
 
 def positive(value: float, name: str) -> float:
-    """Return a number that is finite and above 0, or raise `ConvcliError`."""
+    """Return a finite number above 0, or raise `ConvcliError`."""
     if not (math.isfinite(value) and value > 0):
         raise ConvcliError(f"{name} must be a finite number above 0, not {value:g}")
     return float(value)
 
 
 def count(value: float, name: str, least: int = 1) -> int:
-    """Return a whole number that is large enough, or raise `ConvcliError`."""
+    """Return a whole number of at least `least`, or raise `ConvcliError`."""
     if not (math.isfinite(value) and value >= least and value == int(value)):
         raise ConvcliError(f"{name} must be a whole number of at least {least}, not {value:g}")
     return int(value)

@@ -1,33 +1,32 @@
-"""The one exception that convcli raises on purpose, and the way a name is shown in it."""
+"""The exception that convcli raises, and how names and reasons are shown in messages."""
 
 import os
 
 
 class ConvcliError(ValueError):
-    """A value, a kernel or a picture that convcli cannot work with.
+    """An invalid value, kernel, image or request.
 
-    The message is one sentence that names the value and says what is allowed;
-    the command line prints it as it is.
+    The message is one sentence: what is wrong, and what is allowed or what to do. The command
+    line prints it unchanged.
     """
 
 
 def shown(name: str | bytes | os.PathLike[str]) -> str:
-    r"""Quote a file name so that printing it can do nothing to a terminal.
+    r"""Quote a file name so that printing it cannot change a terminal.
 
-    Names are data: control characters, escape sequences, right-to-left marks, newlines
-    and bytes that are not text come out as ``\x1b``-style escapes, which is just what
-    ``repr`` does to everything that ``str.isprintable`` refuses.
+    Control characters, escape sequences, right-to-left marks, newlines and bytes that are not
+    text become escapes such as ``\x1b``: ``repr`` escapes all that is not `str.isprintable`.
     """
     return repr(os.fsdecode(name))
 
 
 def inert(text: str) -> str:
-    """Escape whatever in a message could move a cursor; libraries put file names in theirs."""
+    """Escape what is not printable in a message; those of libraries may contain file names."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in one line why something failed, without the name, which the caller puts in front."""
+    """Return in one line why something failed; the caller adds what failed."""
     if isinstance(error, ConvcliError):
         return inert(str(error))
     if isinstance(error, MemoryError):

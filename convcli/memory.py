@@ -1,4 +1,4 @@
-"""How much memory is free: what does not fit is refused before it is taken."""
+"""Free memory: what does not fit is refused before it is allocated."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def check(size: int) -> None:
-    """Raise `ConvcliError` if so many bytes are not free."""
+    """Raise `ConvcliError` if fewer bytes than `size` are free."""
     free = available()
     if free is not None and size > free:
         raise ConvcliError(
-            f"needs about {_shown(size)} of memory, and {_shown(free)} are free; "
-            "filter it in parts, with a smaller kernel, or on a machine with more"
+            f"needs about {_shown(size)} of memory, but only {_shown(free)} is free; "
+            "filter it in parts, with a smaller kernel, or on a machine with more memory"
         )
 
 
 def available() -> int | None:
-    """Return the bytes that this process may still take, or None where nothing tells.
+    """Return the bytes that this process may still allocate, or None if that is unknown.
 
-    The least of what the system has (with its swap), what the container has, and what
-    ``ulimit -v`` leaves.
+    The smallest of three limits: memory and swap of the system, memory of the container, and
+    address space under ``ulimit -v``.
     """
     bounds = (_of_system(), _of_container(), _of_process())
     known = [bound for bound in bounds if bound is not None]
@@ -41,7 +41,7 @@ def _of_system() -> int | None:
 
 
 def _of_container() -> int | None:
-    """Return what control groups leave (version 2), whose file cache can be given back."""
+    """Return what control groups (version 2) leave; their file cache counts as free."""
     try:
         most = (_CGROUP / "memory.max").read_text().strip()
         if most == "max":
@@ -54,14 +54,14 @@ def _of_container() -> int | None:
 
 
 def _of_process() -> int | None:
-    """Return what the limit on address space leaves."""
+    """Return the address space that is left under the limit of the process."""
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     taken = _fields(_STATUS).get("VmSize")
     return None if most == resource.RLIM_INFINITY or taken is None else most - taken
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """Read lines like ``MemAvailable:  2048 kB``, in bytes."""
+    """Return the values of lines such as ``MemAvailable:  2048 kB``, in bytes."""
     try:
         lines = [line.split() for line in path.read_text().splitlines()]
     except OSError:

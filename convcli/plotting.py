@@ -1,4 +1,4 @@
-"""What drawings by matplotlib share: whether it is there, its settings, files without a date."""
+"""What all plots by matplotlib share: the check for it, its settings, files without a date."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from convcli.words import listed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# The formats, by suffix, and what leaves the date out: the same drawing gives the same file.
+# The formats, by suffix, with metadata that omits the date: the same plot gives the same file.
 _UNDATED: dict[str, dict[str, Any]] = {
     ".png": {},
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None},
 }
 FORMATS = tuple(_UNDATED)
-"""What `save` writes, by suffix."""
+"""The suffixes of the formats that `save` writes."""
 
 
 def check(path: Path | None = None) -> None:
-    """Raise `ConvcliError` if matplotlib is missing or broken, or a suffix not in `FORMATS`."""
+    """Raise `ConvcliError` if matplotlib is missing or broken, or the suffix not in `FORMATS`."""
     if path is not None and path.suffix.lower() not in FORMATS:
-        raise ConvcliError(f"{shown(path)}: the name of a plot ends in {listed(FORMATS)}")
+        raise ConvcliError(f"{shown(path)}: the name of a plot must end in {listed(FORMATS)}")
     if find_spec("matplotlib") is None:
         raise ConvcliError(
             "drawing needs matplotlib, which is not installed; pip install matplotlib"
         )
-    # It warns of folders that it cannot write to, in lines of its own.
+    # It prints warnings of its own about cache folders that it cannot write to.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib.figure  # noqa: F401
-    except Exception as error:  # a package may raise what it likes
+    except Exception as error:  # a broken package may raise anything
         raise ConvcliError(
-            f"drawing needs matplotlib, which cannot be imported ({reason_of(error)})"
+            f"drawing needs matplotlib, which cannot be imported ({reason_of(error)}); reinstall it"
         ) from None
 
 
 @contextmanager
 def settings(own: Mapping[Any, Any]) -> Iterator[None]:
-    """Draw by matplotlib's defaults and `own`, whatever a matplotlibrc says; leave all as found."""
+    """Use matplotlib's defaults and `own` instead of a matplotlibrc, and restore all afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {
-                "text.parse_math": False,  # a name may have dollar signs
-                "svg.hashsalt": "convcli",  # else ids are different each time
+                "text.parse_math": False,  # a name may contain dollar signs
+                "svg.hashsalt": "convcli",  # otherwise ids are random
                 **own,
             }
         )

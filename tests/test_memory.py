@@ -1,4 +1,4 @@
-"""How much memory is free, by whatever tells."""
+"""Free memory, from each of its sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MB = 1_000_000
 
 @pytest.fixture
 def told(tmp_path, monkeypatch):
-    """Files in place of the system's."""
+    """Files that replace those of the system."""
     group = tmp_path / "cgroup"
     group.mkdir()
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
@@ -52,7 +52,9 @@ def test_where_nothing_tells_nothing_is_refused(told, meminfo):
 def test_what_does_not_fit_is_refused_with_both_figures(told):
     (told / "meminfo").write_text("MemAvailable: 1000000 kB\n")
     memory.check(1000 * MB)
-    with pytest.raises(ConvcliError, match=r"needs about 1\.1 GB of memory, and 1\.0 GB are free"):
+    with pytest.raises(
+        ConvcliError, match=r"needs about 1\.1 GB of memory, but only 1\.0 GB is free"
+    ):
         memory.check(1100 * MB)
 
 
@@ -69,7 +71,7 @@ def test_a_limit_on_address_space_counts():
 
 
 def test_a_wide_blur_by_way_of_a_grid_needs_the_grids_rows_alone(told, monkeypatch):
-    """Its halo is 32,802 rows and columns on each side, which are never there at once."""
+    """Its halo is 32,802 rows and columns on each side, which never exist at once."""
     monkeypatch.setattr(execute, "_ALWAYS_FREE", 0)
     (told / "meminfo").write_text("MemAvailable: 4000 kB\n")
     image = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
@@ -82,7 +84,7 @@ def test_a_picture_that_does_not_fit_is_refused_before_it_is_decoded(picture_fil
     from convcli import image
 
     path = picture_file("a.png")
-    path.write_bytes(path.read_bytes()[:-2000])  # to decode it would be another error
+    path.write_bytes(path.read_bytes()[:-2000])  # decoding would raise another error
     (told / "meminfo").write_text("MemAvailable: 20 kB\n")
     with pytest.raises(ConvcliError, match=r"needs about 0\.0 MB of memory"):
         image.read(path)

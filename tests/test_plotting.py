@@ -1,4 +1,4 @@
-"""Whether matplotlib is there, and what all drawings by it share."""
+"""The check for matplotlib, and what all plots share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def as_found():
 
 @pytest.mark.parametrize("name", ["curves.gif", "curves", ".png"])
 def test_an_unknown_format_is_refused(name):
-    with pytest.raises(ConvcliError, match=r"ends in \.png, \.svg or \.pdf"):
+    with pytest.raises(ConvcliError, match=r"must end in \.png, \.svg or \.pdf"):
         plotting.check(Path(name))
 
 
@@ -35,7 +35,10 @@ def test_formats_are_known_by_their_suffix(suffix):
     ("hidden", "message"),
     [
         ("matplotlib", "which is not installed; pip install matplotlib"),
-        ("matplotlib.figure", r"which cannot be imported \(ModuleNotFoundError: .*\)"),
+        (
+            "matplotlib.figure",
+            r"which cannot be imported \(ModuleNotFoundError: .*\); reinstall it",
+        ),
     ],
 )
 def test_it_says_what_is_missing(monkeypatch, hidden, message):

@@ -1,4 +1,4 @@
-"""How lists, numbers and times are said."""
+"""How lists, numbers and times are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that every filter has, declared once."""
+"""The options of every filter command, declared once."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MaxPixels = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="Refuse larger pictures before they are decoded.  [default: 89478485]",
+        help="Refuse images of more than N pixels before decoding.  [default: 89478485]",
     ),
 ]
 
-Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace outputs that exist.")]
+Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace existing outputs.")]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What can be said to every filter; each field is one option of the command line."""
+    """The arguments and options of every filter command, one field each."""
 
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[INPUT]...",
-            help="Pictures, or folders with -r; '-' or nothing is standard input.",
+            help="Images, or folders with -r; '-' or no input means standard input.",
             show_default=False,
         ),
     ] = None
@@ -42,8 +42,8 @@ class Shared:
             "-o",
             "--output",
             metavar="PATH",
-            help="File, folder, or '-' for standard output. Without it photo.jpg becomes "
-            "photo.COMMAND.jpg beside it; standard input goes to standard output.",
+            help="Write to this file or folder; '-' is standard output.  [default: photo.jpg "
+            "becomes photo.COMMAND.jpg beside it; standard input goes to standard output]",
         ),
     ] = None
     method: Annotated[
@@ -51,8 +51,9 @@ class Shared:
         typer.Option(
             "-m",
             "--method",
-            help="Who convolves; all give the same picture. numpy: shifted slices. numba: "
-            "compiled loops. fft: overlap-add. tiled: processes. auto: the fastest.",
+            help="How to compute it; every method gives the same image. auto: the one predicted "
+            "to be fastest; numpy: shifted slices; numba: compiled loops; fft: overlap-add; "
+            "tiled: worker processes.",
         ),
     ] = "auto"
     workers: Annotated[
@@ -61,58 +62,72 @@ class Shared:
             "-w",
             "--workers",
             metavar="N",
-            help="Cores to use in all, at most 16 times as many as there are.  "
+            help="Use N cores in all, at most 16 times as many as there are.  "
             "[default: every core]",
         ),
     ] = None
     border: Annotated[
         Border,
         typer.Option(
-            help="Beyond the edge of a row abcd: reflect dcba|abcd|dcba, mirror dcb|abcd|cba, "
-            "nearest aaa|abcd|ddd, wrap abcd|abcd|abcd, constant kkk|abcd|kkk."
+            help="What lies beyond the edges of a row abcd: reflect dcba|abcd|dcba, mirror "
+            "dcb|abcd|cba, nearest aaa|abcd|ddd, wrap abcd|abcd|abcd, constant kkk|abcd|kkk."
         ),
     ] = "reflect"
     border_value: Annotated[
         float,
-        typer.Option(metavar="V", help="The k of --border constant, in the picture's units."),
+        typer.Option(metavar="V", help="Set the k of --border constant, in the image's units."),
     ] = 0.0
     alpha: Annotated[
         Alpha,
         typer.Option(
-            help="Colours weighted by their alpha; every channel alike; colours filtered and "
-            "alpha left as it is."
+            help="How to filter transparent images. weight: colours weighted by alpha; straight: "
+            "every channel alike; keep: colours only, alpha unchanged."
         ),
     ] = "weight"
     linear: Annotated[
-        bool, typer.Option("--linear", help="Filter light, not sRGB code values.")
+        bool, typer.Option("--linear", help="Filter linear light instead of sRGB code values.")
     ] = False
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Walk folders.")] = False
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "-r", "--recursive", help="Filter all images in folders and their subfolders."
+        ),
+    ] = False
     files_from: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Read the inputs from a list, one a line; '-' is standard input."
+            metavar="FILE", help="Read input names from FILE, one per line; '-' is standard input."
         ),
     ] = None
     null: Annotated[
-        bool, typer.Option("-0", "--null", help="NUL between the names of that list.")
+        bool,
+        typer.Option(
+            "-0", "--null", help="Separate the names in --files-from by NUL, as find -print0 does."
+        ),
     ] = False
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Do the I-th of N equal parts of the inputs."),
+        typer.Option(
+            metavar="I/N", help="Filter only the I-th of N equal parts of the inputs, such as 1/4."
+        ),
     ] = None
     overwrite: Overwrite = False
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Replace the inputs by the results.")
+        bool, typer.Option("--in-place", help="Replace the inputs with their results.")
     ] = False
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave outputs that exist, do the rest.")
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Skip inputs whose output exists; this resumes an interrupted run.",
+        ),
     ] = False
     format: Annotated[
         str | None,
         typer.Option(
             metavar="F",
-            help="Output format: png, jpeg, tiff, webp, avif, bmp, ppm or gif.  "
-            "[default: by the suffix, or the input's own]",
+            help="Write png, jpeg, tiff, webp, avif, bmp, ppm or gif.  [default: by the suffix "
+            "of the output, or the format of the input]",
         ),
     ] = None
     quality: Annotated[
@@ -121,7 +136,7 @@ class Shared:
             metavar="Q",
             min=1,
             max=100,
-            help="JPEG, WebP and AVIF quality, 1 to 100.  [default: a JPEG's own, else 90]",
+            help="Set the quality of JPEG, WebP and AVIF.  [default: a JPEG input's, else 90]",
         ),
     ] = None
     png_level: Annotated[
@@ -130,43 +145,47 @@ class Shared:
             metavar="N",
             min=0,
             max=9,
-            help="zlib level for PNG, 0 to 9 (smallest, slow).  [default: 1, or only runs of "
-            "bytes where they are about as small]",
+            help="Set the zlib level of PNG; 9 is the smallest and slowest.  [default: 1, or only "
+            "runs of bytes where that is about as small]",
         ),
     ] = None
     strip: Annotated[
         bool,
-        typer.Option("--strip", help="Drop metadata: profile, resolution, EXIF, XMP, text."),
+        typer.Option(
+            "--strip", help="Drop metadata: colour profile, resolution, EXIF, XMP and text."
+        ),
     ] = False
     dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what would be done; write nothing.")
+        bool, typer.Option("-n", "--dry-run", help="Print what would be done, and write nothing.")
     ] = False
     preview: Annotated[
         bool,
         typer.Option(
             "--preview",
-            help="Show one picture before and after, in the terminal; without -o write nothing.",
+            help="Show one image before and after in the terminal; write it only with -o.",
         ),
     ] = False
     explain: Annotated[
         bool,
         typer.Option(
-            "--explain", help="Say which plan runs and why, its predicted and its measured time."
+            "--explain", help="Print the plan, why it was chosen, and predicted and measured times."
         ),
     ] = False
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a file on standard output.")
+        bool, typer.Option("--json", help="Print one JSON object per image on standard output.")
     ] = False
     max_pixels: MaxPixels = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print a line for every picture.")
+        bool, typer.Option("-v", "--verbose", help="Print a line for every image.")
     ] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print tracebacks and the messages of C libraries.")
+    ] = False
 
     @property
     def writes(self) -> bool:
-        """Whether results are written: a preview alone is only looked at."""
+        """Whether results are written: not for a preview without -o."""
         return not self.preview or self.output is not None
 
 
@@ -185,9 +204,9 @@ def _shared_parameters() -> list[inspect.Parameter]:
 
 
 def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the shared options: its parameter `shared` becomes one option a field.
+    """Give a command the shared options: one for each field of its parameter `shared`.
 
-    Typer reads a command's options from its signature, so the signature is what is changed.
+    Typer reads the options of a command from its signature, which is therefore replaced.
     """
     signature = inspect.signature(function, eval_str=True)
     own = [
@@ -201,7 +220,7 @@ def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
         shared = Shared(**{field.name: arguments.pop(field.name) for field in fields(Shared)})
         function(shared=shared, **arguments)
 
-    # The inputs first, then what is the command's own, then what all have.
+    # First the inputs, then the options of the command, then the shared ones.
     inputs, *others = _shared_parameters()
     parameters = [inputs, *own, *others]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -1,1 +1,1 @@
-"""Which files are read and written, and how a file is written whole or not at all."""
+"""Files: which are read and written, and how one is written completely or not at all."""

@@ -1,4 +1,4 @@
-"""Two results for one file, and results that are inputs: found before any work."""
+"""Clashes, found before any work: two results for one file, or a result that replaces an input."""
 
 from __future__ import annotations
 
@@ -9,49 +9,50 @@ from itertools import pairwise
 from convcli.errors import ConvcliError, shown
 from convcli.files import places
 from convcli.files.job import Job
-from convcli.files.places import file_id, folded, real
+from convcli.files.places import case_folded, file_id, real_path
 
 
 def check_clashes(jobs: list[Job]) -> None:
-    """Refuse two inputs for one output, also where only the disk takes their names for one."""
-    numbers = [_number(real(job.target_name)) for job in jobs if job.target_name is not None]
-    numbers.sort()
-    twice = {number for number, other in pairwise(numbers) if number == other}
-    probe = cache(places.ignores_case)
+    """Raise `ConvcliError` for two inputs with one output, also if the disk ignores case."""
+    hashes = [_hash(real_path(job.target_name)) for job in jobs if job.target_name is not None]
+    hashes.sort()
+    repeated = {one for one, other in pairwise(hashes) if one == other}
+    ignores_case = cache(places.ignores_case)
     first: dict[str, Job] = {}
-    for job in jobs if twice else ():
+    for job in jobs if repeated else ():
         if job.target_name is None or job.source_name is None:
             continue
-        place = real(job.target_name)
-        if _number(place) not in twice:
+        place = real_path(job.target_name)
+        if _hash(place) not in repeated:
             continue
-        name = folded(place) if probe(os.path.dirname(place)) else place
+        name = case_folded(place) if ignores_case(os.path.dirname(place)) else place
         other = first.setdefault(name, job)
         if other is not job:
             assert other.source_name is not None
             assert other.target_name is not None
-            if real(other.source_name) == real(job.source_name):
+            if real_path(other.source_name) == real_path(job.source_name):
                 raise ConvcliError(
-                    f"{shown(other.source_name)} and {shown(job.source_name)} are one file; "
+                    f"{shown(other.source_name)} and {shown(job.source_name)} are the same file; "
                     "name it once"
                 )
-            why = "" if real(other.target_name) == place else ", on a disk that ignores case"
+            same = real_path(other.target_name) == place
+            why = "" if same else ", because the file system ignores case"
             raise ConvcliError(
                 f"{shown(other.source_name)} and {shown(job.source_name)} would both be written to "
-                f"{shown(job.target_name)}{why}; filter them apart, or into folders of their own"
+                f"{shown(job.target_name)}{why}; filter them in two runs with different outputs"
             )
 
 
-def _number(place: str) -> int:
-    """Return what stands for a name in 32 bytes, case and Unicode's forms apart.
+def _hash(place: str) -> int:
+    """Return a number of 32 bytes instead of a path, the same for other cases and normal forms.
 
-    Two that have the same one are not yet the same.
+    Paths with equal hashes may still differ.
     """
-    return hash(folded(place)) % 2**60
+    return hash(case_folded(place)) % 2**60
 
 
 def check_inputs_stay(jobs: list[Job]) -> None:
-    """Refuse an output that is an input by whatever name."""
+    """Raise `ConvcliError` for an output that is an input, under any name."""
     found = (file_id(job.target_name) for job in jobs if job.target_name is not None)
     ids = {hash(one) for one in found if one is not None}
     for job in jobs if ids else ():
@@ -64,9 +65,10 @@ def check_inputs_stay(jobs: list[Job]) -> None:
                 continue
             if file_id(source) == here:
                 raise ConvcliError(
-                    f"{shown(target)} is the input; to write over it, use --in-place without -o"
+                    f"{shown(target)} is both input and output; to replace it, use --in-place "
+                    "without -o"
                 )
             raise ConvcliError(
-                f"{shown(target)} is an input, and {shown(source)} would be "
-                "written over it; name fewer inputs, or another -o"
+                f"the result of {shown(source)} would replace {shown(target)}, which is also an "
+                "input; name fewer inputs or choose another -o"
             )

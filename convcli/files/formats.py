@@ -1,4 +1,4 @@
-"""Picture formats: their suffixes, and what each of them can hold. Costs nothing to import."""
+"""Image formats: their suffixes and what each of them can hold. Imports no other package."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, shown
+from convcli.words import listed
 
 
 class Format(NamedTuple):
     """A row of the table of formats.
 
-    `modes` are the modes that are written as they are, in Pillow's words; `widened` maps
-    others to one that loses nothing. `metadata` are the things that the format keeps.
-    `frames` says of what kind its frames are: an animation's, pages, or that it has but one.
-    `longest` is the most pixels that a side may have, where that is less than 2**31.
+    `modes` are the modes that are written unchanged, by Pillow's names; `widened` maps other
+    modes to one that loses nothing. `metadata` names what the format keeps. `frames` is the
+    kind of its frames: those of an animation, pages, or "" for a single image. `longest` is
+    the limit on the pixels of a side, where that is less than 2**31.
     """
 
     suffixes: tuple[str, ...]
@@ -44,7 +45,7 @@ FORMATS: dict[str, Format] = {
     "TIFF": Format(
         (".tif", ".tiff"),
         ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
-        {"LA;16": "RGBA;16"},  # Pillow does not read what it would be
+        {"LA;16": "RGBA;16"},  # Pillow cannot read LA;16 in TIFF
         ("icc_profile", "dpi", "exif", "xmp"),
         "pages",
     ),
@@ -56,7 +57,7 @@ FORMATS: dict[str, Format] = {
         "animation",
         16_383,
     ),
-    "AVIF": Format(  # larger ones are written, and read by nobody
+    "AVIF": Format(  # larger ones can be written, but no decoder reads them
         (".avif", ".avifs"),
         ("L", "RGB", "RGBA"),
         {"LA": "RGBA"},
@@ -66,22 +67,22 @@ FORMATS: dict[str, Format] = {
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
     "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
-    # Of transparency it has on and off.
+    # Its transparency is on or off.
     "GIF": Format(
         (".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, ("comment",), "animation", 65_535
     ),
 }
-"""By Pillow's name. Nothing else is ever opened: a file's content chooses its decoder, and
+"""By Pillow's names. No other decoder is used: the content of a file chooses its decoder, and
 some decoders (EPS) start other programs."""
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
-"""The formats that have a quality."""
+"""The formats that have a quality setting."""
 
 _BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's suffix says that it is a picture that can be read."""
+    """Whether the suffix of a file is that of an image that can be read."""
     return path.suffix.lower() in _BY_SUFFIX
 
 
@@ -91,21 +92,14 @@ def format_of(path: Path) -> str:
     Raises
     ------
     ConvcliError
-        If it stands for none; the message lists those that do.
+        If the suffix is unknown; the message lists those that are known.
     """
     try:
         return _BY_SUFFIX[path.suffix.lower()]
     except KeyError:
-        known = ", ".join(_BY_SUFFIX)
-        if not path.suffix:
-            raise ConvcliError(
-                f"{shown(path)}: a file needs a suffix ({known}) or --format; "
-                "a folder that does not exist yet, a slash at its end"
-            ) from None
-        raise ConvcliError(
-            f"{shown(path)}: the suffix {shown(path.suffix)} is no format that can be written; "
-            f"use {known}, or --format"
-        ) from None
+        known = listed(tuple(_BY_SUFFIX))
+        what = f"the suffix {shown(path.suffix)} is unknown" if path.suffix else "has no suffix"
+        raise ConvcliError(f"{shown(path)}: {what}; use {known}") from None
 
 
 def format_named(name: str) -> str:
@@ -113,14 +107,12 @@ def format_named(name: str) -> str:
     upper = name.upper().removeprefix(".")
     found = upper if upper in FORMATS else _BY_SUFFIX.get(f".{upper.lower()}")
     if found is None:
-        raise ConvcliError(
-            f"unknown format {name!r}; it must be one of {', '.join(FORMATS).lower()}"
-        )
+        raise ConvcliError(f"unknown format {name!r}; it must be {listed(tuple(FORMATS)).lower()}")
     return found
 
 
 def mode_for(format_name: str, mode: str) -> str:
-    """Return the mode in which a format holds a picture of this mode without loss.
+    """Return the mode in which a format holds an image of this mode without loss.
 
     Raises
     ------
@@ -133,35 +125,34 @@ def mode_for(format_name: str, mode: str) -> str:
     if mode in row.widened:
         return row.widened[mode]
     able = [name for name, other in FORMATS.items() if mode in (*other.modes, *other.widened)]
-    raise ConvcliError(
-        f"{format_name} cannot hold {_MEANING.get(mode, mode)}; "
-        f"write {' or '.join(able)} instead (-o NAME{FORMATS[able[0]].suffixes[0]} or --format)"
-    )
+    raise ConvcliError(f"{format_name} cannot hold {_MEANING.get(mode, mode)}; {_instead(able)}")
 
 
 def check_size(format_name: str, width: int, height: int) -> None:
-    """Raise `ConvcliError` for a picture that is too long for a format."""
+    """Raise `ConvcliError` for an image with more pixels on a side than a format can hold."""
     longest = FORMATS[format_name].longest
     if max(width, height) > longest:
         raise ConvcliError(
-            f"{format_name} cannot hold {width} x {height} pixels, at most {longest} a side; "
-            "write PNG or TIFF instead (-o NAME.png or --format)"
+            f"{format_name} cannot hold {width} x {height} pixels (at most {longest} on a side); "
+            f"{_instead(['PNG', 'TIFF'])}"
         )
 
 
 def check_frames(format_name: str, own_format: str, frames: int) -> None:
-    """Raise `ConvcliError` where a format cannot hold the frames of a picture from another."""
+    """Raise `ConvcliError` if a format cannot hold the frames of an image from another one."""
     if frames <= 1:
         return
     kind = FORMATS[own_format].frames or "animation"
-    # An animation can be pages; pages, of any size and kind, are no animation.
+    # Pages can hold an animation, but an animation cannot hold pages of several sizes and modes.
     able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
     if format_name not in able:
         what = "pages" if kind == "pages" else "frames"
-        raise ConvcliError(
-            f"{format_name} cannot hold its {frames} {what}; "
-            f"write {' or '.join(able)} instead (-o NAME{FORMATS[able[0]].suffixes[0]} or --format)"
-        )
+        raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
+
+
+def _instead(able: list[str]) -> str:
+    suffix = FORMATS[able[0]].suffixes[0]
+    return f"write {listed(tuple(able))} instead (-o NAME{suffix} or --format)"
 
 
 _MEANING = {

@@ -1,4 +1,4 @@
-"""What was asked of files on the command line, and what it comes to: one image's way."""
+"""A request for files, as typed, and a job: one input and its output."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Existing = Literal["refuse", "overwrite", "skip", "in place"]
 
 
 class Job:
-    """One picture's way.
+    """One input and its output.
 
-    A hundred thousand of them lie in memory. Two paths take 700 bytes in Python 3.11, and so
-    are made when they are asked for. What is kept is text, and jobs share their folders: 160
-    bytes where the output has the input's name, and 230 where it has its own.
+    There may be a hundred thousand of them. Two `Path` objects take 700 bytes in Python 3.11,
+    so they are made on demand. Jobs keep strings and share those of folders: 160 bytes where
+    the output has the name of the input, and 230 where it does not.
 
     Attributes
     ----------
@@ -26,13 +26,13 @@ class Job:
     target : Path or None
         A file; None is standard output.
     format : str or None
-        What to write; None is the format that the source turns out to have.
+        The format of the output; None is the format of the source's content.
     problem : str
-        Why it cannot be done, found while looking; empty if it can be tried.
+        Why the job cannot be done, known before reading; empty if it can be tried.
     skip : bool
-        The output exists and is to be left alone.
+        Whether the output exists and should be kept.
     source_name, target_name : str or None
-        `source` and `target` as text.
+        `source` and `target` as strings.
     """
 
     __slots__ = ("_folder", "_into", "_name", "_result", "format", "problem", "skip")
@@ -71,7 +71,7 @@ class Job:
 
 
 def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
-    """Take a path apart; equal folders are one text."""
+    """Split a path into folder and name; equal folders share one string."""
     if path is None:
         return "", None
     folder, name = os.path.split(path)
@@ -80,10 +80,10 @@ def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for on the command line, as far as it concerns files.
+    """The part of the command line that concerns files.
 
-    `inputs` and `output` are as typed: a trailing slash and "-" mean something. So is
-    `shard`, "I/N": the I-th of N equal parts.
+    `inputs` and `output` are as typed, because a slash at the end and "-" have a meaning.
+    `shard` too: "I/N" is the I-th of N equal parts.
     """
 
     command: str

@@ -1,4 +1,4 @@
-"""Which inputs become which outputs: files, folders, lists, standard input. No pixels here."""
+"""From a request to its jobs: which input becomes which output. No pixels here."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from convcli.errors import ConvcliError, shown
 from convcli.files.clashes import check_clashes, check_inputs_stay
 from convcli.files.formats import FORMATS, format_named, format_of, is_picture
 from convcli.files.job import Existing, Job, Request
-from convcli.files.places import is_below, real, real_folder
+from convcli.files.places import is_below, real_folder, real_path
 from convcli.files.walking import Input, inputs_of
 
 
 def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> list[Job]:
-    """Turn a request into jobs, before anything is read or written.
+    """Turn a request into jobs, before any image is read or written.
 
-    `note` hears in one line for each walked folder what was left alone in it.
+    `note` is called with one line for each folder in which a walk skipped something.
 
     Raises
     ------
     ConvcliError
-        For a request that makes no sense as a whole: then nothing is touched. What is wrong
-        with a single input becomes its job's `problem`.
+        If the request as a whole is invalid. A problem with a single input becomes its job's
+        `problem` instead.
     """
     format_name = None if request.format is None else format_named(request.format)
     part, parts = (1, 1) if request.shard is None else _shard(request.shard)
     if request.output == "" or "" in request.inputs:
-        raise ConvcliError("a name is empty (''); a shell variable without a value, perhaps")
+        raise ConvcliError("a name is empty (''); check for a shell variable that is not set")
     if request.files_from is not None and request.inputs:
-        raise ConvcliError("name the inputs or list them with --files-from, not both")
+        raise ConvcliError("--files-from and named inputs cannot be used together; leave one out")
     if request.files_from is None and request.null:
-        raise ConvcliError("--null says how the names in --files-from are kept apart")
+        raise ConvcliError("--null needs --files-from, whose names it separates")
     if request.existing == "in place" and request.output is not None:
-        raise ConvcliError("--in-place writes over the inputs, so it takes no --output")
+        raise ConvcliError(
+            "--in-place and --output cannot be used together; --in-place replaces the inputs"
+        )
     if request.existing == "in place" and format_name:
-        raise ConvcliError("--in-place keeps the names, and so the formats; it takes no --format")
+        raise ConvcliError(
+            "--in-place and --format cannot be used together; --in-place keeps the formats"
+        )
     if "-" in request.inputs and len(request.inputs) > 1:
-        raise ConvcliError("standard input ('-') can be the only input, not one of several")
+        raise ConvcliError("standard input ('-') must be the only input; leave the others out")
     if request.files_from is None and request.inputs in ((), ("-",)):
         return [_piped(request, format_name)]
     several = request.files_from is not None or any(map(os.path.isdir, request.inputs))
     many = several or len(request.inputs) > 1 or _names_folder(request.output)
     if request.output == "-" and many:
-        raise ConvcliError("standard output takes one picture; name a folder with -o")
+        raise ConvcliError("standard output takes one image; for several, name a folder with -o")
     if many and request.output is not None:
         _check_folder(request.output)
     real_folder.cache_clear()
     inputs: Iterable[Input] = inputs_of(request, note)
     if request.shard is not None:
-        # Not by their whole names: the folder may be mounted elsewhere on another machine.
+        # By relative paths: another machine may have mounted the folder elsewhere.
         inputs = sorted(inputs, key=lambda found: found.relative)
     jobs = [_file_job(request, found, format_name, many) for found in inputs]
-    # Every machine refuses the whole; what is there already may be another one's part.
+    # Clashes are checked for all parts. Existing outputs only for this one, because those of
+    # the other parts may be the work of another machine.
     check_clashes(jobs)
     if request.existing in ("refuse", "overwrite"):
         check_inputs_stay(jobs)
@@ -68,7 +73,7 @@ def _shard(text: str) -> tuple[int, int]:
     match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     part, parts = map(int, match.groups()) if match else (0, 0)
     if not 1 <= part <= parts:
-        raise ConvcliError(f"--shard must be I/N, such as 1/4 for the first of four, not {text!r}")
+        raise ConvcliError(f"--shard must be I/N with I from 1 to N, such as 1/4, not {text!r}")
     return part, parts
 
 
@@ -79,37 +84,41 @@ def _names_folder(output: str | None) -> bool:
 
 
 def _check_folder(output: str) -> None:
-    """Refuse an -o that several pictures cannot go into, or that was meant as one picture."""
+    """Raise `ConvcliError` for an output that should be a folder and is or looks like a file."""
     if os.path.isdir(output):
         return
+    is_named_folder = _names_folder(output)
     if os.path.lexists(output.rstrip("/")):
-        raise ConvcliError(f"{shown(output)} is not a folder, which -o must be here")
-    if is_picture(Path(output)) and not _names_folder(output):
+        needed = "the slash at its end means one" if is_named_folder else "several inputs need one"
+        raise ConvcliError(f"-o {shown(output)} is not a folder, but {needed}; choose another -o")
+    if is_picture(Path(output)) and not is_named_folder:
         raise ConvcliError(
-            f"-o {shown(output)} names one picture, and here a folder is needed; "
-            f"if it shall be called that, add a slash"
+            f"several inputs need a folder, but -o {shown(output)} looks like a file; "
+            f"for a folder of that name write {shown(output + '/')}"
         )
 
 
 def _check_parents(target: Path) -> None:
-    """Refuse an output in what is a file: folders are made, but not in place of those."""
+    """Raise `ConvcliError` for an output below something that is not a folder."""
     there = next((folder for folder in target.parents if os.path.lexists(folder)), None)
     if there and not os.path.isdir(there):
-        raise ConvcliError(f"-o {shown(target)}: {shown(there)} is not a folder")
+        raise ConvcliError(f"-o {shown(target)}: {shown(there)} is not a folder; choose another -o")
 
 
 def _piped(request: Request, format_name: str | None) -> Job:
-    """Make the job of standard input, which goes to standard output unless -o says otherwise."""
+    """Make the job of standard input; its output is standard output unless -o names a file."""
     if request.existing == "in place":
-        raise ConvcliError("standard input cannot be written in place")
+        raise ConvcliError("--in-place cannot replace standard input; name the inputs")
     if request.shard is not None:
-        raise ConvcliError("--shard shares out many inputs, and standard input is one picture")
+        raise ConvcliError(
+            "--shard divides several inputs, but standard input is one image; leave --shard out"
+        )
     if request.output in (None, "-"):
         return Job(None, None, format_name)
     assert request.output is not None
     if _names_folder(request.output):
         raise ConvcliError(
-            f"{shown(request.output)} is a folder, and standard input has no name; "
+            f"-o {shown(request.output)} is a folder, but standard input has no name to use in it; "
             "name a file with -o"
         )
     target = Path(request.output)
@@ -120,13 +129,13 @@ def _piped(request: Request, format_name: str | None) -> Job:
 
 
 def _file_job(request: Request, found: Input, format_name: str | None, many: bool) -> Job:
-    """Decide where the result of a file goes, and in which format."""
+    """Choose the output of a file, and its format."""
     if found.problem:
         return Job(found.source, None, None, found.problem)
     if request.output == "-":
         return Job(found.source, None, format_name)
     if request.existing == "in place":
-        return Job(found.source, found.source, None)  # what it is, whatever its suffix says
+        return Job(found.source, found.source, None)  # the format of its content, not of its suffix
     source = Path(found.source)
     within = found.root
     if request.output is None:
@@ -143,29 +152,48 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         _check_parents(target)
     problem = ""
     if within is not None:
-        place = real(str(target))
+        place = real_path(str(target))
         if not is_below(place, real_folder(within)):
-            problem = f"would be written outside of {shown(within)}: a link leads to {shown(place)}"
+            problem = (
+                f"would be written outside {shown(within)}, because a link leads to "
+                f"{shown(place)}; remove the link or choose another -o"
+            )
     return Job(found.source, str(target), format_name or _known_format(target), problem)
 
 
 def _named_format(target: Path, format_name: str | None) -> str:
-    """Return the format of an output that was named, which --format may not contradict."""
+    """Return the format of a named output: that of its suffix, which --format must not contradict.
+
+    Raises
+    ------
+    ConvcliError
+        If they contradict each other, or there is neither.
+    """
     if format_name and _known_format(target) not in (None, format_name):
         raise ConvcliError(
-            f"{shown(target)} is the name of a {_known_format(target)}, and --format says "
+            f"the suffix of -o {shown(target)} means {_known_format(target)}, but --format says "
             f"{format_name}; change one of them"
         )
-    return format_name or format_of(target)
+    if format_name:
+        return format_name
+    if not target.suffix:
+        raise ConvcliError(
+            f"{shown(target)} is neither a folder nor a known file type; for a new folder write "
+            f"{shown(f'{target}/')}, for a file add a suffix such as .png or use --format"
+        )
+    try:
+        return format_of(target)
+    except ConvcliError as error:
+        raise ConvcliError(f"{error}, or add --format") from None
 
 
 def _known_format(path: Path) -> str | None:
-    """Return the suffix's format, or None: then the result is in the source's own."""
+    """Return the format of a suffix, or None: then the result has the format of its source."""
     return format_of(path) if is_picture(path) else None
 
 
 def _check_existing(jobs: list[Job], existing: Existing) -> None:
-    """Refuse, or mark as skipped, what is there already."""
+    """Raise `ConvcliError` for outputs that exist, or mark their jobs as skipped."""
     if existing in ("overwrite", "in place"):
         return
     there = [
@@ -174,14 +202,15 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
         if job.target_name is not None and os.path.lexists(job.target_name)
     ]
     if there and existing == "refuse":
-        more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
+        exist = "exists" if len(there) == 1 else f"and {len(there) - 1} more exist"
         raise ConvcliError(
-            f"{shown(jobs[there[0]].target_name or '')}{more} exists; "
+            f"{shown(jobs[there[0]].target_name or '')} {exist}; "
             "use --overwrite, --skip-existing, or another -o"
         )
     for number in there:
         job = jobs[number]
         if os.path.isdir(job.target_name or ""):
-            job.problem = f"{shown(job.target_name or '')} is a folder"
+            there_is = shown(job.target_name or "")
+            job.problem = f"its output {there_is} is a folder; choose another -o"
         else:
             job.skip = True

@@ -1,4 +1,4 @@
-"""What a file is whatever it is called: links, other spellings, disks that ignore case."""
+"""The identity of files: links, other spellings of a path, file systems that ignore case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 def file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Return what a file is by whatever name: links, ``./x`` and other spellings are one."""
+    """Return what identifies a file under every name: links, ``./x`` and hard links."""
     try:
         status = os.stat(path)
     except OSError:
@@ -17,40 +17,42 @@ def file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def is_same(path: str, other: str) -> bool:
-    """Whether two names stand for one file."""
-    here = file_id(path)
-    return here is not None and here == file_id(other)
+def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file, which need not exist."""
+    here, there = file_id(path), file_id(other)
+    if here is None and there is None:
+        return os.path.realpath(path) == os.path.realpath(other)
+    return here == there
 
 
 def is_below(place: str, folder: str) -> bool:
-    """Whether a file is somewhere in a folder, for two names without links in them."""
+    """Whether a file is inside a folder, for two paths without links."""
     return place.startswith(os.path.join(folder, ""))
 
 
-def real(path: str | os.PathLike[str]) -> str:
-    """Return the place of a file, links followed; files of one folder cost one look at it."""
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Return a path without links; the files of one folder cost one look-up of it."""
     if os.path.islink(path):
         return os.path.realpath(path)
     folder, name = os.path.split(path)
     return os.path.join(real_folder(folder), name)
 
 
-# A walk comes to a folder once, and a list mostly too; more would be kept for nothing.
+# A walk visits each folder once, and so do most lists: a larger cache would not be used.
 real_folder = lru_cache(maxsize=128)(os.path.realpath)
 
 
-def folded(place: str) -> str:
-    """Return what names have in common that differ in case or in Unicode's way to write them."""
-    return unicodedata.normalize("NFC", place.casefold())
+def case_folded(path: str) -> str:
+    """Return one form for all paths that differ only in case or in Unicode normalisation."""
+    return unicodedata.normalize("NFC", path.casefold())
 
 
 def ignores_case(folder: str) -> bool:
-    """Whether the disk takes ``X.png`` and ``x.png`` in a folder, made or not, for one file.
+    """Whether ``X.png`` and ``x.png`` are one file in a folder, which need not exist.
 
-    Nothing is written to find that out: a name that is there is looked up with its case
-    swapped. What is in the folder knows best, else what is above it on the same disk; on an
-    empty one the answer is no.
+    Nothing is written to find out: an existing name is looked up with its case swapped. It is
+    taken from the folder itself, or else from the nearest folder above it in the same file
+    system. In an empty file system the answer is no.
     """
     while True:
         names: set[str] = set()

@@ -1,26 +1,26 @@
-"""Which pictures were named, listed, or are found in a folder; nothing is opened."""
+"""The inputs of a request: named, listed, or found in folders. No image is opened."""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import is_picture
 from convcli.files.job import Request
 from convcli.files.places import is_below, is_same
+from convcli.files.skipped import Kind, Skipped
 
 
 class Input(NamedTuple):
-    """A picture that was named, listed or walked to.
+    """An image that was named, listed or found in a folder.
 
-    `relative` is its place under an output folder, `problem` what is wrong with it, and
-    `root` the folder that was walked, if one was.
+    `relative` is its path below an output folder, `problem` why it cannot be filtered, and
+    `root` the folder in which it was found, if it was.
     """
 
     source: str
@@ -30,34 +30,34 @@ class Input(NamedTuple):
 
 
 def inputs_of(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
-    """List every picture that was named or walked to."""
+    """Yield every input, in the order of the request."""
     if request.files_from is not None:
         for name in _listed(request.files_from, request.null):
             path = Path(name)
-            yield Input(str(path), str(_inside(path)), _problem(path))
+            yield Input(str(path), str(_relative(path)), _problem(path))
         return
     for typed in request.inputs:
         path = Path(typed)
-        if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing
+        if os.path.isdir(path):  # unlike Path.is_dir, it never raises
             if not request.recursive:
-                raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter what is in it")
+                raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter the images in it")
             yield from _walked(str(path), request, note)
         else:
             yield Input(str(path), path.name, _problem(path))
 
 
 def _listed(name: str, null: bool) -> list[str]:
-    """Read the list of inputs: one name a line, or NUL between names."""
+    """Read the list of --files-from: one name a line, or names separated by NUL."""
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise ConvcliError(f"--files-from {shown(name)}: {reason_of(error)}") from None
     if b"\0" in content and not null:
         raise ConvcliError(
-            f"--files-from {shown(name)}: holds NUL bytes; if `find -print0` wrote it, add --null"
+            f"--files-from {shown(name)}: contains NUL bytes; add --null if they separate the names"
         )
     if not null:
-        content = content.removeprefix(b"\xef\xbb\xbf")  # with which Windows begins a text
+        content = content.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of Windows
     separator = b"\0" if null else b"\n"
     names = [entry.removesuffix(b"\r") if not null else entry for entry in content.split(separator)]
     found = [os.fsdecode(entry) for entry in names if entry]
@@ -67,13 +67,13 @@ def _listed(name: str, null: bool) -> list[str]:
 
 
 def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:
-    """List the pictures under a folder, in order; links to folders are not followed."""
+    """Yield the images below a folder in a fixed order; links to folders are not followed."""
     real_root = os.path.realpath(root)
-    # On a second run, this command's names beside the inputs are results; in place there are none.
+    # Results beside the inputs, from an earlier run of this command. In place there are none.
     beside = request.output is None and request.existing != "in place"
     own = f".{request.command}" if beside else None
     output = request.output
-    left: Counter[str] = Counter()
+    skipped = Skipped(request.command)
     found = 0
     waiting = [""]
     while waiting:
@@ -84,12 +84,12 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
                 for entry in entries:
                     kind = _kind(entry, own)
                     if kind == "folder":
-                        # An output folder in here, which another shard may just have made,
-                        # holds results too.
+                        # The output folder may be below the input folder, and another shard may
+                        # have made it just now: its images are results.
                         if output is None or not is_same(entry.path, output):
                             folders.append(entry.name)
                     elif kind != "picture":
-                        left[kind] += 1
+                        skipped.add(kind, entry.name)
                     else:
                         names.append(entry.name)
                         if entry.is_symlink() and not is_below(
@@ -101,56 +101,42 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
             yield Input(os.path.join(root, top), top, reason_of(error))
         found += len(names)
         names.sort(reverse=True)
-        while names:  # those that are jobs already need no place here
+        while names:  # popped, because a name that is a job is not needed here any more
             name = names.pop()
             relative = os.path.join(top, name)
             problem = _LEAVES if name in leaving else ""
             yield Input(os.path.join(root, relative), relative, problem, root)
         waiting += (os.path.join(top, name) for name in sorted(folders, reverse=True))
-    if left:
-        kinds = (
-            f"{left[one]} {several if left[one] > 1 else one}"
-            for one, several in _LEFT_ALONE.items()
-            if left[one]
-        )
-        note(f"{shown(root)}: note: left alone: {', '.join(kinds)}")
+    if skipped:
+        note(f"{shown(root)}: note: skipped {skipped}")
     if not found:
-        yield Input(root, "", "no pictures found in this folder")
+        yield Input(root, "", "no images found in this folder")
 
 
-_LEAVES = "is a link to a file outside of the folder; to filter that, name it as an input"
-
-_LEFT_ALONE = {
-    "other file": "other files",
-    "earlier result": "earlier results",
-    "link to a folder": "links to folders",
-    "dangling link": "dangling links",
-    "special file": "special files",
-}
-"""What a walk leaves alone: one, and several."""
+_LEAVES = "is a link to a file outside the folder; to filter that file, name it as an input"
 
 
-def _kind(entry: os.DirEntry[str], own: str | None) -> str:
-    """Say what is there without opening it: "folder", "picture", or a word of `_LEFT_ALONE`."""
+def _kind(entry: os.DirEntry[str], own: str | None) -> Kind | Literal["folder", "picture"]:
+    """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
         return "folder"
     try:
         mode = entry.stat().st_mode if entry.is_symlink() else 0
-    except OSError:  # leads nowhere, in a circle, or where nobody may look
-        return "dangling link"
+    except OSError:  # the target is missing, the link itself, or in a folder without permission
+        return "broken link"
     if stat.S_ISDIR(mode):
         return "link to a folder"
     if not (stat.S_ISREG(mode) or entry.is_file(follow_symlinks=False)):
-        return "special file"  # to open a FIFO would wait for ever
-    # macOS keeps what other disks have no place for in files beside, "._photo.jpg".
-    # (By the whole path: Path interns the names that it is given, which costs 75 bytes each.)
+        return "special file"  # opening a FIFO could block for ever
+    # macOS writes what other file systems cannot store into files such as "._photo.jpg".
+    # (Of the whole path, because Path interns the names that it is given: 75 bytes each.)
     if entry.name.startswith("._") or not is_picture(Path(entry.path)):
-        return "other file"
+        return "file"
     return "earlier result" if Path(Path(entry.path).stem).suffix == own else "picture"
 
 
-def _inside(path: Path) -> Path:
-    """Say where a listed file goes under an output folder: never outside of it."""
+def _relative(path: Path) -> Path:
+    """Return the path of a listed file below an output folder, and never outside it."""
     if path.is_absolute() or ".." in path.parts:
         absolute = Path(os.path.abspath(path))
         here = Path.cwd()
@@ -167,5 +153,5 @@ def _problem(path: Path) -> str:
     except OSError as error:
         return reason_of(error)
     if path.is_dir():
-        return "is a folder; name it as an input, with -r"
-    return "is not a regular file; pipe it in, and name '-'"
+        return "is a folder; to filter it, name it as an input with -r"
+    return "is not a regular file; to filter it, pipe it to standard input"

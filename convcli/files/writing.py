@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: without a name until they are on the disk."""
+"""Atomic writing: a new file has no name until all of it is on the disk."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ _unfinished: set[str] = set()
 
 @contextmanager
 def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name only once everything in it is on the disk.
+    """Open a new file that gets its name when all of its content is on the disk.
 
-    An older file of that name stays intact until then, and keeps its permissions, and its
-    owner and group where that is permitted; hard links to it keep the old content, and
+    An existing file of that name stays intact until then. Its permissions are kept, and so are
+    its owner and group where that is permitted; hard links to it keep the old content, and
     extended attributes are lost. Until then the new file has no name (Linux's ``O_TMPFILE``),
-    so that not even a SIGKILL leaves it behind, but for the moment between getting a hidden name
-    and replacing the older file; where the file system has no such files, it has the hidden name
-    from the beginning. That is removed on any error. Symbolic links are followed, so that a link
-    stays a link. What is not a regular file (``/dev/stdout``, a FIFO) is written directly.
+    so even a SIGKILL leaves nothing behind, except between the last two steps of a replacement:
+    getting a hidden name and taking the place of the old file. On file systems without
+    ``O_TMPFILE`` it has the hidden name from the start. Any error removes it. Symbolic links are
+    followed, so a link stays a link. Pipes and devices (``/dev/stdout``, a FIFO) are written
+    directly.
 
     Parameters
     ----------
     path : Path
-        Where the file shall be.
+        The name of the file.
     overwrite : bool
-        Whether a file of that name may be replaced.
+        Whether an existing file of that name may be replaced.
     mode : int
-        Permissions of a file that is new, less the umask.
+        Permissions of a file that did not exist, less the umask.
 
     Raises
     ------
     FileExistsError
-        If the file exists, or came into being meanwhile, and `overwrite` is false.
+        If the file exists, or was created meanwhile, and `overwrite` is false.
     OSError
-        Whatever else the file system says.
+        For any other error of the file system.
     """
     try:
         before = os.stat(path)
@@ -55,20 +56,20 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
             with open(path, "wb") as file:  # a pipe behind /dev/stdout has no other name
                 yield file
             return
-        # Renaming needs no permission on the old file; a read-only one is meant to stay.
+        # Renaming needs no permission on the old file, but a read-only file should stay.
         if not os.access(target, os.W_OK):
-            os.close(os.open(target, os.O_WRONLY))  # the system may have a better reason
+            os.close(os.open(target, os.O_WRONLY))  # raises the system's reason, if it has one
             raise PermissionError(13, os.strerror(13), os.fspath(path))
 
     folder = os.path.dirname(target)
-    # Short whatever the target is called (255 bytes is a common limit), and hidden.
+    # Hidden, and short for any name of the target (255 bytes is a common limit).
     temporary = os.path.join(folder, f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
     _unfinished.add(temporary)
     try:
         number = _open_without_name(folder, mode)
         is_named = number is None
         if number is None:
-            # O_EXCL so that nobody's file is reused.
+            # O_EXCL, so that no existing file is opened.
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             number = os.open(temporary, flags, mode)
         with _Whole(io.FileIO(number, "r+b")) as whole:
@@ -78,8 +79,8 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
                 _make_like(number, before)
             os.fsync(number)
             if not is_named:
-                # With a folder's number Python calls linkat(2), which follows what stands in
-                # /proc; the names are absolute, so the number itself is of no account.
+                # With a folder descriptor Python calls linkat(2), which follows the link in /proc;
+                # the names are absolute, so any descriptor will do.
                 given = f"/proc/self/fd/{number}", temporary if overwrite else target
                 os.link(*given, src_dir_fd=number, follow_symlinks=True)
         if overwrite:
@@ -96,10 +97,10 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
 
 
 class _Whole(io.BufferedRandom):
-    """A file that keeps its number from encoders in C.
+    """A file that hides its descriptor from encoders in C.
 
-    Pillow's would write to that themselves, and take a write that was cut short for a whole
-    one: on a full disk the last 64 kB of a picture could be missing, and nobody told.
+    Pillow's encoders would write to the descriptor, and ignore a short write: on a full disk
+    the last 64 kB of an image could be missing without an error.
     """
 
     def fileno(self) -> int:
@@ -107,33 +108,33 @@ class _Whole(io.BufferedRandom):
 
 
 def _open_without_name(folder: str, mode: int) -> int | None:
-    """Open a file that has no name yet, where the system offers that and a way to give it one."""
+    """Open a file without a name, or return None where the system has none or cannot name it."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
     try:
         return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
-    except OSError:  # if it is not the file system that lacks them, the next attempt tells
+    except OSError:  # not supported here; any other reason is raised by the next attempt
         return None
 
 
 def _make_like(number: int, before: os.stat_result) -> None:
-    """Give a new file the owner, group and permissions of the one that it replaces."""
-    for owner in (before.st_uid, -1):  # the group alone is permitted to its members
+    """Give a new file the owner, group and permissions of the file that it replaces."""
+    for owner in (before.st_uid, -1):  # members of a group may set it alone
         with suppress(OSError):
             os.fchown(number, owner, before.st_gid)
             break
-    os.fchmod(number, stat.S_IMODE(before.st_mode))  # last, as a new owner costs set-user-ID
+    os.fchmod(number, stat.S_IMODE(before.st_mode))  # last, because a new owner clears set-user-ID
 
 
 def remove_unfinished() -> None:
-    """Remove the temporary files of every thread, for a process that is about to die."""
+    """Remove the temporary files of all threads, before the process ends."""
     for temporary in tuple(_unfinished):
         with suppress(OSError):
             os.unlink(temporary)
 
 
 def _rename_to_new(temporary: str, target: str) -> None:
-    """Rename, unless somebody made a file of that name since it was looked for."""
+    """Rename a file, unless one of that name has been created meanwhile."""
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -147,7 +148,7 @@ def _rename_to_new(temporary: str, target: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename itself durable, where the file system lets a folder be synced."""
+    """Write the folder to the disk, where the file system supports that."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

@@ -1,1 +1,1 @@
-"""Kernels: their weights and factors, the named ones, files, drawings, folding."""
+"""Kernels: weights and factors, named kernels, kernel files, plots, folding."""

@@ -1,4 +1,4 @@
-"""A kernel drawn by matplotlib: its weights, its factors, and what it does to frequencies."""
+"""A plot of a kernel by matplotlib: its weights, its factors and its frequency response."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-# Inches. A panel is a square of _PANEL; what is narrower than _THIN could not be seen.
+# Inches. A panel is a square of _PANEL; anything narrower than _THIN could not be seen.
 _PANEL = 4.4
 _THIN = 0.34
 _MARGIN = 0.75
 _GAP = 0.12
 
-# Points: smaller numbers are not read. A digit of DejaVu Sans is 0.64 of its size wide.
+# Points: smaller numbers are not legible. A digit of DejaVu Sans is 0.64 of its size wide.
 _LARGEST_TYPE, _SMALLEST_TYPE = 10.0, 5.0
 _DIGIT = 0.64
 
-# Frequencies along an axis: 0.002 cycles a pixel apart, finer than the panel's dots.
+# Frequencies along an axis: 0.002 cycles per pixel apart, finer than the dots of the panel.
 _FREQUENCIES = 512
 
-# What is damped by 80 dB is less than 0.03 of an 8-bit level. A Gaussian that is cut at 4 sigma
-# has its side lobes there.
+# A gain of -80 dB leaves less than 0.03 of an 8-bit level. The side lobes of a Gaussian that is
+# cut at 4 sigma lie there.
 _FLOOR_DB = 80.0
 
 
 def draw_kernel(kernel: Kernel, file: BinaryIO, suffix: str, number_format: str) -> None:
-    """Draw a kernel: a heat map, its two factors if it is separable, its frequency response.
+    """Plot a kernel: a heat map, its two factors if it is separable, its frequency response.
 
     Parameters
     ----------
     kernel : Kernel
-        Of at most 2**24 weights.
+        A kernel of at most 2**24 weights.
     file : binary file
-        What is written to.
+        The file to write to.
     suffix : str
         The format, one of `convcli.plotting.FORMATS`.
     number_format : str
-        How weights are printed, a format specification.
+        The format specification for weights.
 
     Raises
     ------
     ConvcliError
-        If it is too large to be expanded.
+        If the kernel has more weights.
     """
     weights = kernel.weights
     with plotting.settings({}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a name that the font cannot write
+        warnings.filterwarnings("ignore", "Glyph")  # a name with characters that the font lacks
         plotting.save(_figure(kernel, weights, number_format), file, suffix, dpi=150)
 
 
 def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
-    """Place the panels, in inches: cells are square wherever the kernel is not a thin line."""
+    """Place the panels, in inches: cells are square unless the kernel is a thin line."""
     rows, columns = weights.shape
     cell = _PANEL / max(rows, columns)
     height, width = max(rows * cell, _THIN), max(columns * cell, _THIN)
@@ -108,9 +108,9 @@ def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
 def _heat_map(
     axes: Axes, values: Weights, number_format: str, cell: tuple[float, float]
 ) -> AxesImage:
-    """Draw numbers as colours, and as numbers too where cells of `cell` inches have room."""
+    """Draw weights as colours, and as numbers where they fit into cells of `cell` inches."""
     rows, columns = values.shape
-    # Pixel (n // 2) is the one that a kernel of length n lies over.
+    # Weight n // 2 of a kernel of length n is its centre.
     left, top = -(columns // 2) - 0.5, -(rows // 2) - 0.5
     image = axes.imshow(
         values,
@@ -124,7 +124,7 @@ def _heat_map(
     axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
     axes.tick_params(length=0)
     if max(rows, columns) * _SMALLEST_TYPE > 72 * _PANEL:
-        return image  # not even one digit would fit
+        return image  # not even a single digit would fit
     texts = [[format(value, number_format) if value else "0" for value in row] for row in values]
     longest = max(len(text) for row in texts for text in row)
     type_size = min(_LARGEST_TYPE, 72 * 0.9 * cell[0] / (_DIGIT * longest), 72 * 0.6 * cell[1])
@@ -146,13 +146,13 @@ def _heat_map(
 
 
 def _range(values: Weights) -> Normalize:
-    """Span the colours: about 0 where there are negative weights, so that 0 is white."""
+    """Return the range of the colours: symmetric if there are negative weights, so 0 is white."""
     largest = float(np.abs(values).max()) or 1.0
     return Normalize(-largest if values.min() < 0 else 0.0, largest)
 
 
 def _response(axes: Axes, figure: Figure, weights: Weights) -> None:
-    """Draw the magnitude of the kernel's transform, in decibels of a gain of 1."""
+    """Draw the magnitude of the frequency response in dB; a gain of 1 is 0 dB."""
     gain = np.abs(frequency_response(weights))
     peak = float(gain.max()) or 1.0
     decibels = 20 * np.log10(np.maximum(gain, peak * 10 ** (-_FLOOR_DB / 20)))
@@ -175,22 +175,22 @@ def _response(axes: Axes, figure: Figure, weights: Weights) -> None:
 
 
 def frequency_response(weights: Weights) -> Weights:
-    """Return the Fourier transform at frequencies from -0.5 to 0.5 cycles a pixel.
+    """Return the Fourier transform at frequencies from -0.5 to 0.5 cycles per pixel.
 
     Parameters
     ----------
     weights : ndarray, (kh, kw)
-        The kernel's.
+        The weights of a kernel.
 
     Returns
     -------
     ndarray, (513, 513), complex
-        Row and column 256 are the frequency 0: the kernel's sum.
+        Row and column 256 are frequency 0, where the value is the sum of the kernel.
 
     Notes
     -----
-    A kernel that is longer than the transform is folded, which is what sampling its spectrum
-    means: the samples are exact for any size.
+    A kernel that is longer than the transform is folded first: that samples its spectrum, so the
+    values are exact for any size.
     """
     rows, columns = weights.shape
     folded = np.zeros((_FREQUENCIES, _FREQUENCIES))
@@ -199,5 +199,5 @@ def frequency_response(weights: Weights) -> Weights:
             piece = weights[top : top + _FREQUENCIES, left : left + _FREQUENCIES]
             folded[: piece.shape[0], : piece.shape[1]] += piece
     spectrum = np.fft.fftshift(np.fft.fft2(folded))
-    # -0.5 and 0.5 are the same frequency; both edges are drawn.
+    # -0.5 and 0.5 are the same frequency, which is drawn at both edges.
     return np.asarray(np.pad(spectrum, ((0, 1), (0, 1)), mode="wrap"))

@@ -1,4 +1,4 @@
-"""Kernels as people write them: typed on the command line, or kept in a file."""
+"""Kernels as text: typed on the command line, or read from and saved to a file."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ import numpy as np
 
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.kernels.named import NAMED, named_kernel
+from convcli.kernels.named import NAMED, USAGES, named_kernel
+from convcli.words import listed
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
 
-# The largest kernel that `kernel_from` takes, written with 25 characters a number.
+# The 2**24 weights that `kernel_from` takes at most, in about 24 characters each.
 _MOST_BYTES = 400_000_000
 
 
 def read_kernel(text: str) -> Kernel:
-    """Make a kernel from what was typed: a name, a file, or its numbers.
+    """Make a kernel from a name, a file name, or rows of numbers.
 
     Parameters
     ----------
     text : str
         ``"sobel"`` or ``"motion:15,30"``; a path that ends in .npy, .csv, .txt or .json;
-        or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0 -1"`` (commas may stand between numbers,
-        line ends between rows).
+        or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0 -1"`` (commas may separate numbers, line
+        ends may separate rows).
 
     Raises
     ------
     ConvcliError
-        If it is none of these, or the numbers make no kernel.
+        If it is none of these, or the numbers are not a valid kernel.
     """
     if text.partition(":")[0] in NAMED:
         return named_kernel(text)
@@ -42,26 +43,36 @@ def read_kernel(text: str) -> Kernel:
     if re.match(r"\s*[-+.\d]", text) and not Path(text).suffix[1:].isalpha():
         rows = re.split(r"[;\n]\s*", text.rstrip("; \t\r\n"))
         return _parse_rows(rows, " ".join(text.split()))
-    raise ConvcliError(
-        f"{shown(text)} is no kernel; type numbers such as '1 0 -1; 2 0 -2; 1 0 -1', "
-        f"name a file ({', '.join(SUFFIXES)}), or one of {', '.join(NAMED)}"
+    raise ConvcliError(f"{shown(text)} is not a kernel; {_help_for(text)}")
+
+
+def _help_for(text: str) -> str:
+    """Return what to type instead: the nearest name, or everything that is possible."""
+    from difflib import get_close_matches  # takes 2 ms to import
+
+    near = get_close_matches(text.partition(":")[0].lower(), NAMED, n=1)
+    if near:
+        return f"did you mean {near[0]!r}? ('convcli kernel --help' lists all names)"
+    return (
+        f"use a name ({', '.join(USAGES)}), a file ({', '.join(SUFFIXES)}) or rows of numbers "
+        "('1 0 -1; 2 0 -2; 1 0 -1')"
     )
 
 
 def save_kernel(kernel: Kernel, path: Path, overwrite: bool = False) -> None:
-    """Write the weights to a .npy, .csv, .txt or .json file."""
+    """Save the weights to a .npy, .csv, .txt or .json file."""
     from convcli.files.writing import new_file
 
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ConvcliError(f"{shown(path)}: a kernel is kept as {', '.join(SUFFIXES)}")
+        raise ConvcliError(f"{shown(path)}: a kernel can be saved as {listed(SUFFIXES)}")
     with new_file(path, overwrite) as file:
         if suffix == ".npy":
             np.save(file, kernel.weights, allow_pickle=False)
         elif suffix == ".json":
             file.write(json.dumps(kernel.weights.tolist()).encode() + b"\n")
         else:
-            # repr gives the shortest digits that read back as the same float64
+            # repr gives the fewest digits that read back as the same float64
             rows = (",".join(map(repr, row)) for row in kernel.weights.tolist())
             file.write("".join(row + "\n" for row in rows).encode())
 
@@ -70,17 +81,19 @@ def _read_file(path: Path) -> Kernel:
     try:
         status = path.stat()
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            # To open a pipe may wait for ever, and a device may have no end.
-            raise ConvcliError(f"kernel {shown(path)}: is a pipe or a device; keep it in a file")
+            # Opening a pipe may block for ever, and a device may have no end.
+            raise ConvcliError(f"kernel {shown(path)}: is a pipe or a device; use a regular file")
         if status.st_size > _MOST_BYTES:
-            raise ConvcliError(f"kernel {shown(path)}: is larger than {_MOST_BYTES} bytes")
+            raise ConvcliError(
+                f"kernel {shown(path)}: is larger than the limit of {_MOST_BYTES} bytes"
+            )
         if path.suffix.lower() == ".npy":
             return _read_npy(path)
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets begin with a BOM
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
     except OSError as error:
         raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConvcliError(f"kernel {shown(path)}: is not a text of numbers") from None
+        raise ConvcliError(f"kernel {shown(path)}: is not a text file of numbers") from None
     if path.suffix.lower() == ".json":
         return _parse_json(text, path)
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
@@ -88,14 +101,14 @@ def _read_file(path: Path) -> Kernel:
 
 
 def _read_npy(path: Path) -> Kernel:
-    """Read an array without unpickling, and without trusting the size that its header claims."""
+    """Read an array without unpickling, and without trusting the size in its header."""
     try:
-        # Unlike np.load it knows no pickle and no archive; and a memory map cannot be longer
-        # than the file, so a header that lies asks for nothing.
+        # Unlike np.load it reads neither pickles nor archives; and a memory map cannot be longer
+        # than the file, so a wrong size in the header allocates nothing.
         array = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except Exception:  # numpy raises many types for damaged headers
+    except Exception:  # numpy raises exceptions of many types for damaged headers
         raise ConvcliError(
             f"kernel {shown(path)}: is not a .npy file of plain numbers; "
             "archives and pickled objects are not read"
@@ -109,21 +122,23 @@ def _parse_json(text: str, path: Path) -> Kernel:
     except (ValueError, RecursionError):
         raise ConvcliError(f"kernel {shown(path)}: is not valid JSON") from None
     if not (isinstance(rows, list) and rows and all(isinstance(row, list) for row in rows)):
-        raise ConvcliError(f"kernel {shown(path)}: must be a list of rows: [[1, 0], [0, 1]]")
+        raise ConvcliError(
+            f"kernel {shown(path)}: must be a list of rows, such as [[1, 0], [0, 1]]"
+        )
     if not all(type(value) in (int, float) for row in rows for value in row):
-        raise ConvcliError(f"kernel {shown(path)}: holds something that is not a number")
+        raise ConvcliError(f"kernel {shown(path)}: contains a value that is not a number")
     _check_lengths([len(row) for row in rows], str(path))
     try:
         return kernel_from(np.array(rows, dtype=np.float64), inert(str(path)))
-    except OverflowError:  # a whole number beyond float64
-        raise ConvcliError(f"kernel {shown(path)}: a number in it is too large") from None
+    except OverflowError:  # a whole number beyond the range of float64
+        raise ConvcliError(f"kernel {shown(path)}: contains a number that is too large") from None
 
 
 def _parse_rows(lines: list[str], name: str) -> Kernel:
-    """Read rows of numbers with spaces, tabs, commas or semicolons between them.
+    """Read rows of numbers, separated by spaces, tabs, commas or semicolons.
 
-    A cell that is empty is an error, and so is a comma among semicolons: to skip the one, or
-    to read 0,5 as two numbers, would give a kernel that nobody wrote.
+    An empty cell is an error, and so is a comma among semicolons: skipping the cell, or
+    reading 0,5 as two numbers, would give a kernel that was not meant.
     """
     rows = [list(_numbers(line, name, number)) for number, line in enumerate(lines, 1)]
     if not rows:
@@ -134,7 +149,7 @@ def _parse_rows(lines: list[str], name: str) -> Kernel:
 
 def _numbers(line: str, name: str, row: int) -> Iterator[float]:
     separator = ";" if ";" in line else r"\s*,\s*|\s+"
-    # Spreadsheets end short rows with empty cells.
+    # Spreadsheets pad short rows with empty cells.
     for column, word in enumerate(re.split(separator, line.lstrip().rstrip(" \t\r,;")), 1):
         try:
             yield float(word)
@@ -149,6 +164,10 @@ def _check_lengths(lengths: list[int], name: str) -> None:
     for row, length in enumerate(lengths, 1):
         if length != lengths[0]:
             raise ConvcliError(
-                f"kernel {shown(name)}: row {row} has {length} numbers, row 1 has {lengths[0]}; "
-                "every row must be as long"
+                f"kernel {shown(name)}: row {row} has {_numbered(length)}, row 1 has "
+                f"{lengths[0]}; all rows must have the same length"
             )
+
+
+def _numbered(length: int) -> str:
+    return f"{length} number{'s' * (length != 1)}"

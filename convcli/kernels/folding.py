@@ -1,4 +1,4 @@
-"""A kernel that reaches far beyond the picture, folded onto it: the same sums of fewer weights."""
+"""Folding a kernel that is far larger than the image: the same sums with fewer weights."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from convcli.words import Border
 def folded(
     kernels: tuple[Kernel, ...], halo: Halo, size: tuple[int, int], border: Border
 ) -> tuple[tuple[Kernel, ...], Halo]:
-    """Add up weights that lie on the same sample wherever the kernel is.
+    """Add up the weights that lie on the same sample for every position of the kernel.
 
-    A line of n samples repeats beyond its edges (`reflect`, `mirror`, `wrap`) or stays as it
-    is from there on (`nearest`, `constant`), so that 2 n + 1 weights do what any number does.
-    Otherwise time and memory would grow with the square of the kernel's length: 10,001 x 10,001
-    equal weights took 6 s and 480 MB for 64 x 48 pixels. The sums are the same to rounding; but
-    weights that cancel out on a sample that is not a number take it no more.
+    Beyond its edges a line of n samples repeats (`reflect`, `mirror`, `wrap`) or is constant
+    (`nearest`, `constant`), so 2 n + 1 weights can replace any larger number. Otherwise time and
+    memory would grow with the square of the kernel's length: 10,001 x 10,001 equal weights took
+    6 s and 480 MB for 64 x 48 pixels. The sums are the same to rounding error, with one
+    exception: a NaN does not reach the result if the weights on it add up to 0.
 
     Parameters
     ----------
     kernels : tuple of Kernel
-        All of one shape, as the picture is correlated with them.
+        Kernels of one shape, as for a correlation.
     halo : (int, int, int, int)
-        How far they reach above, below, left and right.
+        How far they reach above, below, left and right, in pixels.
     size : (int, int)
-        Rows and columns of the picture.
-    border
+        Rows and columns of the image.
+    border : str
         What lies beyond its edge.
 
     Returns
     -------
     kernels, halo
-        As given where nothing becomes shorter.
+        The folded ones, or those given if folding would not make them shorter.
     """
     height, width = kernels[0].shape
     rows, above, below = _places(height, halo[0], size[0], border)
@@ -63,7 +63,7 @@ def folded(
 
 
 def _places(length: int, before: int, n: int, border: Border) -> tuple[Index, int, int]:
-    """Say where each weight goes, and how many then lie before and after the pixel."""
+    """Return the new place of each weight, and how many then lie before and after the centre."""
     if length <= 2 * n + 1:
         return np.arange(length), before, length - 1 - before
     offsets = np.arange(length) - before

@@ -1,4 +1,4 @@
-"""A kernel: its weights, its factors, and what is checked before an array becomes one."""
+"""A kernel: its weights, its factors, and the checks of an array of weights."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Weights = NDArray[np.float64]
 Factor = tuple[Weights, Weights]
 """A column ``(kh,)`` and a row ``(kw,)``; their outer product is one term of the kernel."""
 
-# 2**24 weights are 128 MB: far beyond any kernel that a picture needs, well within memory.
+# 2**24 weights are 128 MB: far more than an image needs, and well within memory.
 _MOST_WEIGHTS = 2**24
 
-# A Gaussian of sigma 25,000, cut at 4 sigma: wider than any picture is long.
+# A Gaussian of sigma 25,000, cut at 4 sigma: larger than any image.
 LONGEST_SIDE = 200_001
 
-# A sum of absolute weights that came near float32's 3e38 would turn a result into infinity.
+# If the absolute weights summed to nearly 3e38, a result in float32 could be infinite.
 _LARGEST_SUM = 1e30
 
-# A singular value decomposition takes 2 ms at 128 x 128, 27 ms here, 330 at 512 x 512.
+# A singular value decomposition takes 2 ms at 128 x 128, 27 ms here, 330 ms at 512 x 512.
 _LARGEST_FACTORED = 256
 
-# Singular values are dropped only while what they add to a result, at most the L1 norm of
-# the dropped part, is less than a tenth of a float32's own rounding (6e-8).
+# Singular values are dropped while their effect on a result, at most the L1 norm of the dropped
+# terms, is less than a tenth of the rounding error of a float32 (6e-8).
 _RANK_TOLERANCE = 5e-9
 
 
@@ -39,8 +39,8 @@ class Kernel:
     """A kernel: `weights` ``(kh, kw)`` in float64, equal to the sum of its `factors`.
 
     Make one with `kernel_from` or a function of `convcli.kernels.named`. A separable kernel, such
-    as a Gaussian, is kept as its factors and expanded only where somebody asks for `weights`.
-    All its arrays are made read-only: the named kernels share theirs.
+    as a Gaussian, is stored as its factors; `weights` are computed on first access. All arrays
+    are made read-only, because named kernels share them.
     """
 
     name: str
@@ -57,34 +57,34 @@ class Kernel:
 
     @cached_property
     def weights(self) -> Weights:
-        """Every weight, ``(kh, kw)`` float64."""
+        """All weights, ``(kh, kw)`` float64."""
         if self.given_weights is not None:
             return self.given_weights
         if math.prod(self.shape) > _MOST_WEIGHTS:
             raise ConvcliError(
                 f"kernel {self.name!r}: its dense form has {self.shape[0]} x {self.shape[1]} "
-                f"weights; at most {_MOST_WEIGHTS} fit"
+                f"weights; the limit is {_MOST_WEIGHTS}"
             )
         columns, rows = zip(*self.given_factors or (), strict=True)
         return _fixed(np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows))))
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
-        """The fewest column-times-row terms whose sum is the kernel; their count is the rank."""
+        """The smallest number of column-times-row terms that sum to the kernel: its rank."""
         if self.given_factors is not None:
             return self.given_factors
         return tuple((_fixed(column), _fixed(row)) for column, row in _factorise(self.weights))
 
     @property
     def cheap_factors(self) -> tuple[Factor, ...] | None:
-        """The factors, unless finding them would cost more than they could save."""
+        """The factors, or None if finding them would take longer than they could save."""
         if self.given_factors is None and min(self.shape) > _LARGEST_FACTORED:
             return None
         return self.factors
 
     @property
     def is_separable(self) -> bool:
-        """Whether one column and one row make up the kernel."""
+        """Whether the kernel is the product of one column and one row."""
         return self.cheap_factors is not None and self.rank == 1
 
     @property
@@ -93,7 +93,7 @@ class Kernel:
         return len(self.factors)
 
     def sum(self) -> float:
-        """Sum of the weights: 1 keeps brightness, 0 marks a derivative."""
+        """Return the sum of the weights: 1 keeps the brightness, 0 marks a derivative."""
         return self._sum
 
     @cached_property
@@ -103,14 +103,14 @@ class Kernel:
         return math.fsum(math.fsum(c) * math.fsum(r) for c, r in self.factors)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Let numpy take the kernel for its weights: ``np.asarray(kernel)``."""
+        """Return the weights to numpy: ``np.asarray(kernel)``."""
         return np.array(self.weights, dtype, copy=copy)
 
     @cached_property
     def l1_norm(self) -> float:
-        """Sum of the weights' sizes: the largest factor by which a sample's error can grow.
+        """Sum of the absolute weights: the largest factor by which an error can grow.
 
-        Of a kernel that is kept as several factors, their sum, which is at least that.
+        For a kernel that is stored as several terms it is the sum of their norms, an upper bound.
         """
         if self.given_weights is not None:
             return float(np.abs(self.given_weights).sum())
@@ -118,24 +118,24 @@ class Kernel:
 
     @cached_property
     def taps(self) -> int:
-        """Number of weights that are not 0, which is what the dense form costs a pixel."""
+        """Number of weights that are not 0: the products for each sample in the dense form."""
         if self.given_factors is not None:
-            # Counted without expanding them: where terms cancel, that is too many.
+            # Without computing the weights: too many are counted where terms cancel.
             terms = (int(np.count_nonzero(c) * np.count_nonzero(r)) for c, r in self.given_factors)
             return min(sum(terms), math.prod(self.shape))
         return int(np.count_nonzero(self.weights))
 
     @property
     def is_derivative(self) -> bool:
-        """Whether the weights cancel, so that a flat picture gives 0."""
+        """Whether the weights sum to 0, so a constant image gives 0."""
         return abs(self.sum()) <= 1e-9 * self.l1_norm
 
     def scaled(self, scale: float) -> Kernel:
         """Multiply every weight by `scale`."""
-        if not abs(scale) * self.l1_norm <= _LARGEST_SUM:  # so that NaN is refused too
+        if not abs(scale) * self.l1_norm <= _LARGEST_SUM:  # written so that NaN is refused too
             raise ConvcliError(
-                f"kernel {self.name!r}: times {scale:g} its weights would be too large; "
-                f"their sum must be < {_LARGEST_SUM:g}"
+                f"kernel {self.name!r}: the weights times {scale:g} would be too large; "
+                f"their absolute values must sum to less than {_LARGEST_SUM:g}"
             )
         if self.given_factors is not None:
             factors = tuple((column * scale, row) for column, row in self.given_factors)
@@ -143,7 +143,7 @@ class Kernel:
         return Kernel(self.name, self.shape, self.weights * scale)
 
     def normalized(self) -> Kernel:
-        """Divide by the sum, so that a flat picture stays as it is."""
+        """Divide by the sum, so a constant image stays unchanged."""
         if self.is_derivative:
             raise ConvcliError(
                 f"kernel {self.name!r} sums to 0, so it cannot be divided by its sum; "
@@ -165,9 +165,9 @@ class Kernel:
 
     @cached_property
     def flipped(self) -> Kernel:
-        """The kernel turned by 180 degrees: what makes a correlation a convolution.
+        """The kernel rotated by 180 degrees: correlation with it is convolution.
 
-        Kept, and with it the factors, for the next picture of a batch.
+        It is cached with its factors, for the next image of a batch.
         """
         if self.given_factors is not None:
             factors = tuple((column[::-1], row[::-1]) for column, row in self.given_factors)
@@ -176,19 +176,19 @@ class Kernel:
 
 
 def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
-    """Check an array of weights and make a kernel of it.
+    """Check an array of weights and return a kernel.
 
     Parameters
     ----------
     weights : array_like, (kh, kw)
-        Real, finite numbers; even and oblong sizes are fine.
+        Finite real numbers. Sizes may be even, and rows and columns may differ.
     name : str
-        What to call it in messages.
+        The name of the kernel in messages.
 
     Raises
     ------
     ConvcliError
-        For anything but a non-empty, two-dimensional array of finite real numbers.
+        If it is not a non-empty, two-dimensional array of finite real numbers.
     """
     if isinstance(weights, Kernel):
         return weights
@@ -204,7 +204,7 @@ def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
             "such as (3, 3) or (1, 5)"
         )
     _check_size(name, array.shape)
-    with np.errstate(over="ignore"):  # of a long double: refused below, as infinity
+    with np.errstate(over="ignore"):  # a long double becomes infinity, which is refused below
         array = array.astype(np.float64)
     if not np.isfinite(array).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
@@ -216,7 +216,8 @@ def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
         size = np.abs(array).sum()
     if size > _LARGEST_SUM:
         raise ConvcliError(
-            f"kernel {name!r}: its weights are too large; their sum must be < {_LARGEST_SUM:g}"
+            f"kernel {name!r}: the weights are too large; their absolute values must sum to less "
+            f"than {_LARGEST_SUM:g}"
         )
     return Kernel(name, array.shape, array)
 
@@ -230,11 +231,11 @@ def _fixed(array: Weights) -> Weights:
 def _check_size(name: str, shape: tuple[int, ...], dense: bool = True) -> None:
     if max(shape) > LONGEST_SIDE:
         raise ConvcliError(
-            f"kernel {name!r}: has shape {shape}; at most {LONGEST_SIDE} weights fit on a side"
+            f"kernel {name!r}: has shape {shape}; the limit is {LONGEST_SIDE} weights on a side"
         )
     if dense and math.prod(shape) > _MOST_WEIGHTS:
         raise ConvcliError(
-            f"kernel {name!r}: has shape {shape}; at most {_MOST_WEIGHTS} weights fit"
+            f"kernel {name!r}: has shape {shape}; the limit is {_MOST_WEIGHTS} weights"
         )
 
 
@@ -246,50 +247,49 @@ def _spread(values: Weights, step: int) -> Weights:
 
 
 def _factorise(weights: Weights) -> tuple[Factor, ...]:
-    """Split into the fewest column-times-row terms that give the weights back."""
+    """Return the smallest number of column-times-row terms that sum to the weights."""
     if not weights.any():
         return ((np.zeros(weights.shape[0]), np.zeros(weights.shape[1])),)
     if 1 in weights.shape:
         one = np.ones(1)
         return ((one, weights[0]),) if weights.shape[0] == 1 else ((weights[:, 0], one),)
-    # Rank 1 by its largest element: unlike a singular value decomposition this divides
-    # once and so keeps whole numbers whole (Sobel: 0.5 1 0.5 and 2 0 -2).
+    # Rank 1 from the largest element: unlike a singular value decomposition this divides only
+    # once, and so keeps whole numbers exact (Sobel: 0.5 1 0.5 and 2 0 -2).
     i, j = np.unravel_index(np.argmax(np.abs(weights)), weights.shape)
     column, row = weights[:, j] / weights[i, j], weights[i, :].copy()
     if np.abs(np.outer(column, row) - weights).sum() <= _RANK_TOLERANCE * np.abs(weights).sum():
         return ((column, row),)
     left, values, right = np.linalg.svd(weights, full_matrices=False)
-    # What leaving a term out can change in a result, a unit of input: its L1 norm.
+    # The largest change of a result, per unit of input, if a term is left out: its L1 norm.
     effect = values * np.abs(left).sum(axis=0) * np.abs(right).sum(axis=1)
     left_out = np.cumsum(effect[::-1])[::-1]
     rank = max(1, int(np.count_nonzero(left_out > _RANK_TOLERANCE * np.abs(weights).sum())))
     return tuple((left[:, r] * values[r], right[r]) for r in range(rank))
 
 
-# One larger weight times 255 alone would leave the 24 bits of a float32.
+# A larger weight times 255 would exceed the 24 bits of a float32.
 _LARGEST_WHOLE = 2**16
 
-# Multiples of the smallest weight that are tried: Scharr's 3 10 3 needs 3, no named kernel more.
+# Multiples of the smallest weight to try: Scharr's 3 10 3 needs 3, the most of a named kernel.
 _MULTIPLES = np.arange(1, 33)[:, np.newaxis]
 
-# So many weights tell of most kernels that they will not do: one of 101 x 101 random weights is
-# refused in 17 microseconds. Random weights come as near to whole numbers as this once in 5000
-# times each; what decides, `_WHOLE`, asks for more wherever the largest is below 1e5.
+# A first test of few weights rejects most kernels quickly: 101 x 101 random weights in 17
+# microseconds. A random weight is this near to a whole number once in 5000 times. The final test
+# by `_WHOLE` is stricter where the largest whole number is below 1e5.
 _FEW = 16
 _NEAR = 1e-4
 
-# Of the largest weight: a sixtieth of a float32's own rounding (6e-8), so that no result shows it.
+# Relative to the largest weight: a sixtieth of the rounding error of a float32 (6e-8).
 _WHOLE = 1e-9
 
 
 def whole_numbers(weights: Weights) -> tuple[Weights, float]:
-    """Write weights as whole numbers and a divisor, where that is what they are.
+    """Return weights as whole numbers and a divisor, where they are such fractions.
 
-    A box of 6 weights 1/6 becomes ones and the divisor 6. Sums of whole numbers times
-    8-bit samples are exact in float32, whatever the order (up to 2**24, which a box of 256
-    x 256 just reaches); so a result that lies half way between two levels is just that in
-    every method, and all of them round it alike.
-    Weights that are not such fractions come back as they are, with the divisor 1.
+    A box of 6 weights 1/6 becomes ones and the divisor 6. Sums of whole numbers times 8-bit
+    samples are exact in float32 in any order (up to 2**24, which a box of 256 x 256 just
+    reaches). So a result that lies half way between two levels does so in every method, and all
+    methods round it alike. Other weights are returned unchanged, with the divisor 1.
     """
     size = np.abs(weights[weights != 0])
     if size.size == 0:
@@ -303,7 +303,7 @@ def whole_numbers(weights: Weights) -> tuple[Weights, float]:
         scaled = weights / unit * multiple
         whole = np.rint(scaled)
         if np.abs(scaled - whole).max() <= _WHOLE * np.abs(whole).max():
-            # 1 / (1 / 98) is 98.00000000000001, which would miss the half way by that much.
+            # 1 / (1 / 98) is 98.00000000000001, an error that would move results off the half way.
             divisor = multiple / float(unit)
             near = float(np.rint(divisor))
             return whole, near if math.isclose(divisor, near, rel_tol=1e-14) else divisor

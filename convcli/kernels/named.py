@@ -1,4 +1,4 @@
-"""The named kernels: Gaussians, edge operators, and what else people filter with."""
+"""The named kernels: Gaussians, edge operators, means, and other common ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convcli.words import OPERATORS, Operator, listed
 
 
 def _radius(sigma: float, truncate: float, radius: int | None) -> int:
-    """Half width of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
+    """Return the radius of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
     if radius is not None:
         half = count(radius, "radius", least=0)
         if 2 * half + 1 > LONGEST_SIDE:
@@ -26,14 +26,14 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     if 2 * half + 1 > LONGEST_SIDE:
         raise ConvcliError(
             f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
-            "shrink the picture first, or cut the kernel earlier (truncate, radius)"
+            "shrink the image first, or cut the kernel earlier (truncate, radius)"
         )
     return half
 
 
 def _gaussian_samples(sigma: float, half: int) -> Weights:
     x = np.arange(-half, half + 1)
-    with np.errstate(over="ignore"):  # exp(-infinity) is the 0 that it should be
+    with np.errstate(over="ignore"):  # exp(-infinity) is 0, which is right
         samples = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(samples / samples.sum())
 
@@ -52,27 +52,37 @@ def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
 def gaussian_kernel(
     sigma: float | tuple[float, float] = 1.0, truncate: float = 4.0, radius: int | None = None
 ) -> Kernel:
-    """Sampled Gaussian, ``exp(-x**2 / (2 sx**2) - y**2 / (2 sy**2))`` over its sum.
+    """Return a sampled Gaussian: ``exp(-x**2 / (2 sx**2) - y**2 / (2 sy**2))`` over its sum.
 
     Parameters
     ----------
     sigma : float or (float, float)
         Standard deviation in pixels; a pair is (along x, along y).
     truncate : float
-        The kernel is cut at ``int(truncate * sigma + 0.5)`` pixels, scipy.ndimage's rule.
+        The kernel is cut at ``int(truncate * sigma + 0.5)`` pixels, as in scipy.ndimage.
     radius : int, optional
-        Cut at this many pixels instead, at least 0.
+        The kernel is cut at this many pixels instead; 0 or more.
 
     Returns
     -------
     Kernel
-        ``(2 ry + 1, 2 rx + 1)`` weights that sum to 1, kept as a column and a row.
+        ``(2 ry + 1, 2 rx + 1)`` weights that sum to 1, stored as a column and a row.
 
     Raises
     ------
     ConvcliError
-        If sigma or truncate is not finite and above 0, radius is below 0 or no whole number, or
-        the kernel would be longer than 200,001 weights.
+        If sigma or truncate is not finite and above 0, if radius is negative or not a whole
+        number, or if the kernel would be longer than 200,001 weights.
+
+    Examples
+    --------
+    >>> kernel = gaussian_kernel(1.0)
+    >>> kernel.shape, kernel.rank
+    ((9, 9), 1)
+    >>> gaussian_kernel((2.0, 1.0), radius=1).weights.round(3)
+    array([[0.087, 0.099, 0.087],
+           [0.144, 0.163, 0.144],
+           [0.087, 0.099, 0.087]])
     """
     sigma_x, sigma_y = sigmas(sigma)
     row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
@@ -81,18 +91,17 @@ def gaussian_kernel(
 
 
 def log_kernel(sigma: float = 1.0) -> Kernel:
-    r"""Laplacian of Gaussian, cut at 4 sigma, summing to 0.
+    r"""Return a Laplacian of Gaussian, cut at 4 sigma, that sums to 0.
 
     .. math:: g''(x)\,g(y) + g(x)\,g''(y), \quad g''(x) = (x^2/\sigma^4 - 1/\sigma^2)\,g(x)
 
-    Cutting leaves the samples of g'' with a small sum; that much of g is taken off, so
-    that a flat picture gives 0 and the rank stays 2. Below a sigma of 0.2 next to nothing
-    beside the centre would be left, and so next to nothing at all: the weights' sizes add up
-    to 0.02 there, and to 4e-6 at 0.15.
+    After cutting, the samples of g'' have a small sum. That multiple of g is subtracted, so a
+    constant image gives 0 and the rank stays 2. For a sigma below 0.2 almost nothing would be
+    left: the absolute values of the weights sum to 0.02 at 0.2, and to 4e-6 at 0.15.
     """
     sigma = positive(sigma, "sigma")
     if sigma < 0.2:
-        raise ConvcliError(f"sigma of a log must be at least 0.2, not {sigma:g}")
+        raise ConvcliError(f"sigma of the kernel log must be at least 0.2, not {sigma:g}")
     half = _radius(sigma, 4.0, None)
     x = np.arange(-half, half + 1)
     g = _gaussian_samples(sigma, half)
@@ -101,9 +110,9 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
     return Kernel("log", (g.size, g.size), given_factors=((g, second), (second, g)))
 
 
-# Derivative across, smoothing along: the vectors behind the 3x3 edge operators. Each
-# smoothing vector sums to 1, so that a full step gives its own height. Sources: Sobel and
-# Feldman 1968; Prewitt 1970; Scharr 2000 (the 3 10 3 approximation).
+# The factors of the 3 x 3 edge operators: a derivative, and smoothing across it. Each smoothing
+# vector sums to 1, so a step gives its height. Sources: Sobel and Feldman 1968; Prewitt 1970;
+# Scharr 2000 (the 3 10 3 approximation).
 _DERIVATIVE = np.array([1.0, 0.0, -1.0])
 _SMOOTHING: dict[Operator, Weights] = {
     "sobel": np.array([1.0, 2.0, 1.0]) / 4,
@@ -113,10 +122,10 @@ _SMOOTHING: dict[Operator, Weights] = {
 
 
 def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
-    """Kernels of the derivatives along x and along y, in this order.
+    """Return the kernels of the derivatives along x and along y, in this order.
 
-    They are meant for convolution, which flips them: brightness that rises to the right,
-    or downwards, gives a positive result. A step of height h gives h.
+    They are made for convolution, which flips them: brightness that increases to the right or
+    downwards gives a positive result. A step of height h gives h.
     """
     if operator not in _SMOOTHING:
         raise ConvcliError(f"unknown operator {operator!r}; it must be {listed(OPERATORS)}")
@@ -127,50 +136,59 @@ def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
 
 
 def sobel_kernels() -> tuple[Kernel, Kernel]:
-    """Sobel's kernels for the derivatives along x and y, scaled so that a step gives its height.
+    """Return Sobel's kernels for the derivatives along x and along y.
 
     Returns
     -------
     (Kernel, Kernel)
-        3 x 3 each, of whole numbers over 4; `edge_kernels` says which way they point.
+        3 x 3 weights each, whole numbers over 4, so a step of height h gives h. Convolution
+        flips them: brightness that increases to the right or downwards gives a positive result.
+
+    Examples
+    --------
+    >>> along_x, along_y = sobel_kernels()
+    >>> along_x.weights
+    array([[ 0.25,  0.  , -0.25],
+           [ 0.5 ,  0.  , -0.5 ],
+           [ 0.25,  0.  , -0.25]])
     """
     return edge_kernels("sobel")
 
 
 def laplacian_kernel() -> Kernel:
-    """Sum of the second differences along x and y: ``0 1 0; 1 -4 1; 0 1 0``."""
+    """Return the sum of the second differences along x and y: ``0 1 0; 1 -4 1; 0 1 0``."""
     return kernel_from([[0, 1, 0], [1, -4, 1], [0, 1, 0]], "laplacian")
 
 
 def box_kernel(width: float = 3, height: float | None = None) -> Kernel:
-    """Mean over ``width`` x ``height`` pixels (a square without `height`)."""
+    """Return the mean over ``width`` x ``height`` pixels; the default height is the width."""
     columns = count(width, "box width")
     rows = columns if height is None else count(height, "box height")
     if max(rows, columns) > LONGEST_SIDE:
-        raise ConvcliError(f"a box may be at most {LONGEST_SIDE} pixels long")
+        raise ConvcliError(f"box width and height must be at most {LONGEST_SIDE} pixels")
     column, row = np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)
     return Kernel("box", (rows, columns), given_factors=((column, row),))
 
 
 def emboss_kernel() -> Kernel:
-    """Light from the upper left on a relief: ``2 1 0; 1 1 -1; 0 -1 -2``.
+    """Return a relief that is lit from the upper left: ``2 1 0; 1 1 -1; 0 -1 -2``.
 
-    The weights sum to 1. Convolution flips them: what is brighter than its upper left
-    neighbours comes out brighter still.
+    The weights sum to 1. Convolution flips them: pixels that are brighter than their upper left
+    neighbours become brighter still.
     """
     return kernel_from([[2, 1, 0], [1, 1, -1], [0, -1, -2]], "emboss")
 
 
-# Pixels on a side of a kernel that is kept whole: 4001 x 4001 weights are just below the 2**24 that
-# fit (see `convcli.kernels.kernel`).
+# The longest side of a kernel without factors: 4001 x 4001 weights are just below the limit of
+# 2**24 (see `convcli.kernels.kernel`).
 _WIDEST = 4000
 
 
 def disc_kernel(radius: float = 3.0) -> Kernel:
-    """Mean over a disc of `radius` pixels, the blur of a lens out of focus.
+    """Return the mean over a disc of `radius` pixels: the blur of a lens out of focus.
 
-    A weight falls from 1 to 0 over the pixel that the rim cuts: ``radius + 0.5 - distance``,
-    clipped to 0 .. 1.
+    Across the edge of the disc the weights fall from 1 to 0 over one pixel: each is ``radius +
+    0.5 - distance``, clipped to 0 .. 1, before they are divided by their sum.
     """
     radius = positive(radius, "disc radius")
     if 2 * radius > _WIDEST:
@@ -182,11 +200,11 @@ def disc_kernel(radius: float = 3.0) -> Kernel:
 
 
 def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
-    """Mean along a line: `length` pixels at `angle` degrees, counter-clockwise from the right.
+    """Return the mean along a line: `length` pixels at `angle` degrees.
 
-    A weight falls from 1 to 0 over one pixel of distance from the line, so that angles
-    between the pixels are smooth; at 0 and 90 degrees an odd length gives just that many
-    equal weights.
+    The angle counts counter-clockwise from the right. The weights fall from 1 to 0 over one
+    pixel of distance from the line, so lines at any angle are smooth; at 0 and 90 degrees an odd
+    length gives exactly that many equal weights.
     """
     length = positive(length, "motion length")
     if not math.isfinite(angle):
@@ -201,18 +219,18 @@ def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
     y, x = np.mgrid[-half_y : half_y + 1, -half_x : half_x + 1]
     nearest = np.clip(x * along_x + y * along_y, -reach, reach)
     distance = np.hypot(x - nearest * along_x, y - nearest * along_y)
-    # Sines of right angles are off by 1e-16; without this the weights would not be equal.
+    # Sines of right angles are off by 1e-16, which would make equal weights differ.
     weights = np.round(np.clip(1.0 - distance, 0.0, 1.0), 12)
     return kernel_from(weights / weights.sum(), "motion")
 
 
 def identity_kernel() -> Kernel:
-    """The single weight 1, which leaves every picture as it is."""
+    """Return the single weight 1, which leaves every image unchanged."""
     return kernel_from([[1]], "identity")
 
 
 class Named(NamedTuple):
-    """A row of the table of names: how to make the kernel, and how to write it."""
+    """A row of the table of names: the function, the most numbers it takes, and the usage."""
 
     make: Callable[..., Kernel]
     most_numbers: int
@@ -241,6 +259,14 @@ NAMED: dict[str, Named] = {
 }
 
 
+USAGES = tuple(
+    row.usage.partition(" or ")[0] + ("[-y]" if f"{name}-y" in NAMED else "")
+    for name, row in NAMED.items()
+    if not name.endswith("-y")
+)
+"""Every name with its numbers, for messages."""
+
+
 def named_kernel(text: str) -> Kernel:
     """Make a kernel from its name and numbers, such as ``"motion:15,30"``.
 
@@ -251,7 +277,7 @@ def named_kernel(text: str) -> Kernel:
     """
     name, _, numbers = text.partition(":")
     if name not in NAMED:
-        raise ConvcliError(f"unknown kernel {name!r}; known are {', '.join(NAMED)}")
+        raise ConvcliError(f"unknown kernel {name!r}; it must be one of {', '.join(USAGES)}")
     make, most, usage = NAMED[name]
     try:
         values = [float(number) for number in numbers.split(",")] if numbers else []

@@ -1,4 +1,4 @@
-"""``convcli compare``: what is measured, drawn and said of two pictures, and the exit status."""
+"""``convcli compare``: measurements, output and exit status for two images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noisy(pixels, seed=0):
 
 @pytest.fixture(params=["L", "RGB", "I;16"])
 def two(request, grey, photo, monkeypatch):
-    """Two pictures, of more than one band of rows."""
+    """Two images of more than one band of rows."""
     monkeypatch.setattr(comparison, "_BAND_SAMPLES", 70 * 123)
     pixels = {"L": grey[:300, :70], "RGB": photo[:290, :64], "I;16": grey[:300, :70]}[request.param]
     pixels = pixels.astype(np.uint16) * 257 if request.param == "I;16" else pixels
@@ -122,7 +122,7 @@ def test_floats_that_are_all_the_same_have_a_histogram(level):
     bars = compare(one, other).histogram
     assert [bar.count for bar in bars if bar.count] == [155, 1]
     assert math.isinf(bars[-1].high)
-    # From the second on each begins where the one before ends.
+    # From the second on, each begins where the previous one ends.
     assert all(bar.low < bar.high for bar in bars[1:])
 
 
@@ -211,6 +211,7 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
     (tmp_path / "text.png").write_text("no picture\n")
     (tmp_path / "dir").mkdir()
     (tmp_path / "dangling.png").symlink_to("gone.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
     for name, levels in (("two.gif", [40]), ("three.gif", [40, 80]), ("other.gif", [44])):
         first = Image.new("L", (8, 8))
         more = [Image.new("L", (8, 8), level) for level in levels]
@@ -228,14 +229,10 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
         (("near.png", "opaque.png"), 0, "'near.png' and 'opaque.png': 64 x 48 RGBA"),
         (("a.png", "small.png"), 1, "sizes differ: 64 x 48 and 64 x 20"),
         (("a.png", "grey.png"), 1, "modes differ: RGB and L"),
-        (("two.gif", "two.gif"), 0, "frames              2 and 2, after the first all equal"),
-        (
-            ("two.gif", "other.gif"),
-            1,
-            "frames              2 and 2, after the first these differ: 2",
-        ),
-        (("two.gif", "other.gif", "--tolerance", "4"), 0, "after the first all equal"),
-        (("two.gif", "three.gif"), 1, "frames              2 and 3, which differ"),
+        (("two.gif", "two.gif"), 0, "frames              2 and 2, equal after the first"),
+        (("two.gif", "other.gif"), 1, "frames              2 and 2, different in frame 2"),
+        (("two.gif", "other.gif", "--tolerance", "4"), 0, "equal after the first"),
+        (("two.gif", "three.gif"), 1, "frames              2 and 3, not the same number"),
     ],
 )
 def test_the_status_says_whether_they_are_equal(run, folder, argv, status, said):
@@ -250,7 +247,7 @@ def test_of_many_frames_that_differ_the_first_are_named(run, folder):
         first, *more = (Image.new("L", (8, 8), level * (n > 0) + 9 * n) for n in range(12))
         first.save(folder / name, save_all=True, append_images=more)
     text = run("compare", "long.gif", "other.gif").text
-    assert "12 and 12, after the first these differ: 2, 3, 4, 5, 6, 7, 8, 9 and 3 more\n" in text
+    assert "12 and 12, different in frames 2, 3, 4, 5, 6, 7, 8, 9 and 3 more\n" in text
 
 
 def test_a_wider_mode_is_said(run, folder):
@@ -268,7 +265,7 @@ def test_a_wider_mode_is_said(run, folder):
 def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
     result = run("compare", "a.png", other, "-o", "d.png", "--json")
     assert (result.status, json.loads(result.out)["reason"]) == (1, reason)
-    assert result.message == f"convcli: note: 'd.png' was not written, as {reason}"
+    assert result.message == f"convcli: note: 'd.png' was not written, because {reason}"
     assert not (folder / "d.png").exists()
 
 
@@ -279,12 +276,22 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
         (("a.png", "text.png"), "'text.png': is not a picture in a known format"),
         (("dir", "a.png"), "'dir': Is a directory"),
         (("-", "a.png"), "standard input: is empty"),
-        (("-", "-"), r"standard input \('-'\) is one picture, and two are compared"),
-        (("a.png", "near.png", "-o", "grey.png"), "'grey.png' exists; -f replaces it"),
-        (("a.png", "near.png", "-o", "dangling.png"), "'dangling.png' exists; -f replaces it"),
-        (("a.png", "near.png", "-fo", "a.png"), "'a.png' is one of the two that are compared"),
-        (("a.png", "near.png", "-fo", "dir/../near.png"), "is one of the two that are compared"),
-        (("a.png", "near.png", "-o", "d.psd"), "the suffix '.psd' is no format"),
+        (("-", "-"), r"standard input \('-'\) can be only one of the two images"),
+        (
+            ("a.png", "near.png", "-o", "grey.png"),
+            "'grey.png' exists; use --overwrite to replace it",
+        ),
+        (
+            ("a.png", "near.png", "-o", "dangling.png"),
+            "'dangling.png' exists; use --overwrite to replace it",
+        ),
+        (("a.png", "near.png", "-fo", "a.png"), "-o 'a.png' is one of the two inputs"),
+        (("a.png", "near.png", "-fo", "dir/../near.png"), "near.png' is one of the two inputs"),
+        (("a.png", "near.png", "-fo", "hard.png"), "'hard.png' is one of the two inputs"),
+        (
+            ("a.png", "near.png", "-o", "d.psd"),
+            "'d.psd': the suffix '.psd' is unknown; use .png, .*or .gif",
+        ),
         (("a.png", "near.png", "-o", "no/d.png"), "cannot write 'no/d.png': No such file"),
         (("a.png", "near.png", "--tolerance", "-1"), "tolerance must be at least 0, not -1"),
         (("a.png", "near.png", "--tolerance", "nan"), "tolerance must be a finite number"),
@@ -318,7 +325,7 @@ def test_json_is_one_object_without_infinities(run, folder):
 def test_the_differences_are_written(run, folder, suffix):
     result = run("compare", "a.png", "near.png", "-o", f"d{suffix}")
     assert (result.status, result.err) == (1, "")
-    assert result.text.endswith(f"wrote 'd{suffix}': differences, 255 times as large\n")
+    assert result.text.endswith(f"wrote 'd{suffix}': differences, amplified 255 times\n")
     shown = read(folder / f"d{suffix}").pixels.astype(int)
     assert shown[7, 7, 1] > 150
     assert shown[30, 40].max() < 50
@@ -340,7 +347,7 @@ def test_without_scikit_image_there_is_a_hint(run, folder, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 def test_an_answer_that_cannot_be_given_is_none(folder):
-    """1 would say that they differ, to a script that reads nothing else."""
+    """Status 1 would mean that they differ, to a script that reads nothing else."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "convcli", "compare", "a.png", "a.png"],

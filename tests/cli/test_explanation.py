@@ -1,4 +1,4 @@
-"""``--explain``: the plan as a tree, with what every stage was predicted to take and took."""
+"""``--explain``: the plan as a tree, with predicted and measured times of every stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``convcli kernel``: what it prints of a kernel, and what it saves."""
+"""``convcli kernel``: what it prints and saves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convcli.kernels.named import NAMED, named_kernel
 
 @pytest.fixture
 def show(capsys, monkeypatch):
-    """Run ``convcli kernel`` on a terminal of 80 columns and give its lines."""
+    """Run ``convcli kernel`` on a terminal of 80 columns and return its lines."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments):
@@ -79,7 +79,7 @@ def test_no_weight_is_cut_and_no_row_is_broken(show, name):
     printed = np.array([[float(cell) for cell in row] for row in table])
     largest = np.abs(kernel.weights).max()
     assert np.abs(printed - kernel.weights).max() <= 0.5e-3 * largest
-    # One number of decimals for all, so that the points stand below each other.
+    # The same number of decimals for all, so that the points are aligned.
     decimals = {len(cell.partition(".")[2]) for row in table for cell in row if cell.strip() != "0"}
     assert len(decimals) == 1
 
@@ -148,7 +148,7 @@ def test_it_saves_what_reads_back_the_same(tmp_path, capsys, suffix):
 def test_it_does_not_overwrite_unasked(tmp_path):
     path = tmp_path / "kernel.csv"
     path.write_text("7\n")
-    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; -f replaces it"):
+    with pytest.raises(ConvcliError, match=r"kernel\.csv' exists; use --overwrite to replace it"):
         app(["kernel", "sobel", "-o", str(path)], standalone_mode=False)
     assert path.read_text() == "7\n"
     assert not app(["kernel", "1 2", "-o", str(path), "--overwrite"], standalone_mode=False)
@@ -158,9 +158,12 @@ def test_it_does_not_overwrite_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robinson"], "'robinson' is no kernel.*one of gaussian, log"),
+        (["robinson"], "'robinson' is not a kernel; use a name .gaussian:SIGMA, log:SIGMA, "),
         (["gaussian:-1"], "sigma must be a finite number above 0, not -1"),
-        (["sobel", "-o", "sobel.png"], "'sobel.png': a kernel is kept as .npy, .csv, .txt, .json"),
+        (
+            ["sobel", "-o", "sobel.png"],
+            "'sobel.png': a kernel can be saved as .npy, .csv, .txt or .json",
+        ),
         (["box:100000", "-o", "box.npy"], "dense form has 100000 x 100000 weights"),
     ],
 )
@@ -174,7 +177,7 @@ def test_what_it_refuses(tmp_path, monkeypatch, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["robinson"], 2, "convcli: 'robinson' is no kernel;"),
+        (["robinson"], 2, "convcli: 'robinson' is not a kernel;"),
         (["sobel", "-o", "no/such/folder.csv"], 1, "convcli: 'no/such/folder.csv': No such file"),
     ],
 )
@@ -187,6 +190,12 @@ def test_a_failure_is_one_line_and_a_status(tmp_path, arguments, status, message
     )
     assert (done.returncode, done.stdout) == (status, "")
     assert re.fullmatch(re.escape(message) + r".*\n", done.stderr)
+
+
+def test_the_help_lists_every_name(capsys):
+    app(["kernel", "--help"], standalone_mode=False)
+    listed = set(re.split(r"[\s,.:]+", capsys.readouterr().out))
+    assert set(NAMED) <= listed
 
 
 def test_a_kernel_may_begin_with_a_minus_sign(capsys):

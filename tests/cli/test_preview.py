@@ -1,4 +1,4 @@
-"""``--preview``: before and after in the terminal, and nothing written unless asked for."""
+"""``--preview``: before and after in the terminal; nothing is written without -o."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_transparent_pixels_show_a_checkerboard_and_not_their_colour():
     assert (colours[:, 8:] == (255, 0, 0)).all()
     assert {tuple(c) for c in colours[:, :8].reshape(-1, 3)} == {(102,) * 3, (153,) * 3}
     assert colours[0, 0, 0] != colours[0, 4, 0] != colours[4, 4, 0]
-    # Half of the box is hidden, and so is half of the red.
+    # Half of the box is transparent: half red, half checkerboard.
     half = thumbnail(Picture(pixels, "RGBA", "PNG"), 1, 1, (0, 255))
     assert half[0, 0].tolist() == [178, 51, 51]
 
@@ -226,7 +226,7 @@ def test_what_is_no_terminal_is_refused(run, folder):
 )
 def test_what_makes_no_sense_is_refused(run, folder, monkeypatch, argv, message):
     class Terminal:
-        """Standard output, said to be a terminal."""
+        """Standard output that claims to be a terminal."""
 
         def __init__(self, stream):
             self._stream = stream

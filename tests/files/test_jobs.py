@@ -1,4 +1,4 @@
-"""Which inputs become which outputs: tables of what was typed, and what follows."""
+"""Which input becomes which output: tables of requests and their jobs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ TREE = [
 ]  # fmt: skip
 
 
+NOT_REGULAR = "is not a regular file; to filter it, pipe it to standard input"
+
+
 @pytest.fixture(autouse=True)
 def tree(tmp_path, monkeypatch):
-    """Work in a folder of files that are pictures by name; nothing here opens them."""
+    """Work in a folder of empty files with the names of images; no test opens them."""
     for name in TREE:
         path = tmp_path / "here" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,7 @@ def request(*inputs, command="edge", **settings):
 
 
 def pairs(*inputs, **settings):
-    """Return (source, target) as text for each job; a problem stands in for a target."""
+    """Return (source, target) as text for each job; a problem takes the place of the target."""
     return [
         (
             "-" if job.source is None else str(job.source),
@@ -97,9 +100,9 @@ def listed(monkeypatch, content):
          [("a.png", "a.edge.png"), ("gone/x.png", "No such file or directory")]),
         (["a.png/x"], {}, [("a.png/x", "Not a directory")]),
         (["x" * 300], {}, [("x" * 300, "File name too long")]),
-        (["/dev/null"], {}, [("/dev/null", "is not a regular file; pipe it in, and name '-'")]),
-        (["empty"], {"recursive": True}, [("empty", "no pictures found in this folder")]),
-        (["notes.txt"], {}, [("notes.txt", "notes.edge.txt")]),  # what it is, reading will tell
+        (["/dev/null"], {}, [("/dev/null", NOT_REGULAR)]),
+        (["empty"], {"recursive": True}, [("empty", "no images found in this folder")]),
+        (["notes.txt"], {}, [("notes.txt", "notes.edge.txt")]),  # its content is not known yet
     ],
 )  # fmt: skip
 def test_inputs_become_outputs(inputs, settings, expected):
@@ -113,41 +116,42 @@ def test_inputs_become_outputs(inputs, settings, expected):
         (["a.png", "dir/"], {}, "'dir/' is a folder; add -r"),
         ([""], {}, r"a name is empty \(''\)"),
         (["a.png"], {"output": ""}, r"a name is empty \(''\)"),
-        (["-", "a.png"], {}, "standard input .* can be the only input"),
-        (["a.png", "b.jpg"], {"output": "-"}, "standard output takes one picture"),
-        (["dir"], {"output": "-", "recursive": True}, "standard output takes one picture"),
-        (["a.png"], {"null": True}, "--null says how the names in --files-from"),
-        (["a.png"], {"files_from": "list"}, "--files-from, not both"),
+        (["-", "a.png"], {}, "standard input .* must be the only input"),
+        (["a.png", "b.jpg"], {"output": "-"}, "standard output takes one image"),
+        (["dir"], {"output": "-", "recursive": True}, "standard output takes one image"),
+        (["a.png"], {"null": True}, "--null needs --files-from"),
+        (["a.png"], {"files_from": "list"}, "--files-from and named inputs cannot be"),
         ([], {"files_from": "gone"}, "--files-from 'gone': No such file"),
         ([], {"files_from": "dir"}, "--files-from 'dir': Is a directory"),
         ([], {"files_from": "notes.txt"}, "--files-from 'notes.txt': lists no files"),
-        (["a.png"], {"output": "x.foo"}, r"'x.foo': the suffix '.foo' is no format .* \.png, "),
-        (["a.png"], {"output": "x"}, r"'x': a file needs a suffix .*a slash at its end"),
-        ([], {"output": "x"}, "'x': a file needs a suffix"),
-        ([], {"output": "dir"}, "'dir' is a folder, and standard input has no name"),
-        (["a.png"], {"format": "psd"}, "unknown format 'psd'; it must be one of png, jpeg"),
+        (["a.png"], {"output": "x.foo"},
+         r"'x.foo': the suffix '.foo' is unknown; use \.png, .*, or add --format"),
+        (["a.png"], {"output": "x"}, "'x' is neither a folder nor .* write 'x/', for a file add"),
+        ([], {"output": "x"}, "'x' is neither a folder nor a known file type; "),
+        ([], {"output": "dir"}, "-o 'dir' is a folder, but standard input has no name"),
+        (["a.png"], {"format": "psd"}, "unknown format 'psd'; it must be png, jpeg"),
         (["a.png"], {"format": ""}, "unknown format ''"),
-        (["a.png", "b.jpg"], {"output": "c.PNG"}, "'c.PNG' is not a folder"),
-        (["a.png"], {"output": "c.PNG/"}, "'c.PNG/' is not a folder"),
-        (["a.png", "b.jpg"], {"output": "new.png"}, "-o 'new.png' names one picture.*slash"),
-        (["a.png"], {"existing": "in place", "output": "x.png"}, "--in-place .* no --output"),
-        (["a.png"], {"existing": "in place", "format": "jpg"}, "--in-place .* no --format"),
-        ([], {"existing": "in place"}, "standard input cannot be written in place"),
+        (["a.png", "b.jpg"], {"output": "c.PNG"}, "'c.PNG' is not a folder, but several inputs"),
+        (["a.png"], {"output": "c.PNG/"}, "'c.PNG/' is not a folder, but the slash"),
+        (["a.png", "b.jpg"], {"output": "new.png"}, "'new.png' looks like a file; .* 'new.png/'"),
+        (["a.png"], {"existing": "in place", "output": "x.png"}, "--in-place and --output cannot"),
+        (["a.png"], {"existing": "in place", "format": "jpg"}, "--in-place and --format cannot"),
+        ([], {"existing": "in place"}, "--in-place cannot replace standard input"),
         (["a.png"], {"output": "b.jpg"}, "'b.jpg' exists; use --overwrite, --skip-existing"),
         ([], {"output": "b.jpg"}, "'b.jpg' exists; use --overwrite"),
         (["a.png"], {"command": "blur"}, "'a.blur.png' exists"),
-        (["dir"], {"output": "here", "recursive": True}, r"'here/x.png' \(and 1 more\) exists"),
+        (["dir"], {"output": "here", "recursive": True}, "'here/x.png' and 1 more exist; use --ov"),
         (["dir/x.png", "other/x.png"], {"output": "o"},
          "'dir/x.png' and 'other/x.png' would both be written to 'o/x.png'"),
         (["dir", "other"], {"output": "o", "recursive": True}, "would both be written to"),
-        (["a.png", "./a.png"], {}, "'a.png' and 'a.png' are one file; name it once"),
+        (["a.png", "./a.png"], {}, "'a.png' and 'a.png' are the same file; name it once"),
         (["a.png", "a.jpg"], {"output": "o", "format": "gif"}, "both be written to 'o/a.gif'"),
         (["a.png", "link.png"], {"existing": "in place"},
-         "'a.png' and 'link.png' are one file; name it once"),
+         "'a.png' and 'link.png' are the same file; name it once"),
         (["a.png", "a.blur.png"], {"command": "blur", "existing": "overwrite"},
-         "'a.blur.png' is an input, and 'a.png' would be written over it"),
+         "the result of 'a.png' would replace 'a.blur.png', which is also an input"),
         (["dir/x.png", "a.png"], {"output": "twin", "existing": "overwrite"},
-         "'twin/x.png' is an input, and 'dir/x.png' would be written over it"),
+         "the result of 'dir/x.png' would replace 'twin/x.png', which is also an input"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_as_a_whole_is_refused(tree, inputs, settings, message):
@@ -195,7 +199,9 @@ def test_an_output_that_is_the_input_in_disguise_is_not_written(tree, inputs, ou
     output = None if output is None else output.format(here=tree)
     asked = request(*inputs, output=output, recursive=True, existing=existing)
     if existing != "skip":
-        with pytest.raises(ConvcliError, match=r"is the input; .* use --in-place without -o"):
+        with pytest.raises(
+            ConvcliError, match=r"is both input and output; .* use --in-place without -o"
+        ):
             jobs_for(asked)
     else:
         before = [job for job in jobs_for(asked) if job.skip]
@@ -206,7 +212,7 @@ def test_an_output_that_is_the_input_in_disguise_is_not_written(tree, inputs, ou
 @pytest.mark.parametrize("existing", ["refuse", "overwrite"])
 @pytest.mark.parametrize(("name", "output"), [("a.png", "A.PNG"), ("dir/x.png", "DIR/")])
 def test_the_input_in_another_case_is_the_input(ignoring_case, name, output, existing):
-    with pytest.raises(ConvcliError, match=r"is the input; "):
+    with pytest.raises(ConvcliError, match="is both input and output; "):
         jobs_for(request(name, output=output, existing=existing))
 
 
@@ -221,21 +227,21 @@ def test_the_input_in_another_case_is_the_input(ignoring_case, name, output, exi
 def test_an_input_that_is_named_twice_is_refused(tree, inputs, how):
     (tree / "loop").symlink_to(".")
     inputs = [name.format(here=tree) for name in inputs]
-    with pytest.raises(ConvcliError, match=r"and .* are one file; name it once"):
+    with pytest.raises(ConvcliError, match=r"and .* are the same file; name it once"):
         jobs_for(request(*inputs, recursive=True, **how))
 
 
 def test_a_list_that_names_a_file_twice_is_refused(monkeypatch):
-    with pytest.raises(ConvcliError, match=r"'a.png' and 'dir/../a.png' are one file"):
+    with pytest.raises(ConvcliError, match=r"'a.png' and 'dir/../a.png' are the same file"):
         pairs(**listed(monkeypatch, b"a.png\nb.jpg\ndir/../a.png\n"))
 
 
-# --- names that some disks take for one
+# --- file systems that ignore case
 
 
 @pytest.fixture
 def ignoring_case(monkeypatch):
-    """Make every name mean the file here that differs from it in case only."""
+    """Simulate a file system that ignores case."""
 
     def ignoring(function):
         def call(path, *more, **settings):
@@ -269,7 +275,7 @@ def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, o
     monkeypatch.setattr(places, "ignores_case", lambda folder: False)
     assert len(jobs_for(asked)) == 3
     monkeypatch.setattr(places, "ignores_case", lambda folder: True)
-    with pytest.raises(ConvcliError, match=r"both be written to .* a disk that ignores case"):
+    with pytest.raises(ConvcliError, match=r"both be written to .* the file system ignores case"):
         jobs_for(asked)
     with pytest.raises(ConvcliError) as refused:
         jobs_for(asked)
@@ -278,7 +284,7 @@ def test_names_that_the_disk_takes_for_one_are_refused(tree, monkeypatch, one, o
 
 def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(places, "ignores_case", looked_at.append)  # which says no
+    monkeypatch.setattr(places, "ignores_case", looked_at.append)  # returns None: no
     assert len(pairs("dir", recursive=True, output="o")) == 4
     assert looked_at == []
     (tree / "dir/sub/X.PNG").touch()
@@ -290,7 +296,9 @@ def test_a_disk_is_not_looked_at_without_need(tree, monkeypatch):
 def test_a_name_that_comes_again_is_found_among_others_of_its_kind(tree, monkeypatch, ignoring):
     monkeypatch.setattr(places, "ignores_case", lambda folder: ignoring)
     (tree / "A.png").touch()
-    with pytest.raises(ConvcliError, match="both be written to" if ignoring else "are one file"):
+    with pytest.raises(
+        ConvcliError, match="both be written to" if ignoring else "are the same file"
+    ):
         jobs_for(request("A.png", "a.png", "./a.png"))
 
 
@@ -335,10 +343,10 @@ def test_what_exists_is_skipped_or_not(existing, skipped):
 @pytest.mark.parametrize(
     ("settings", "formats"),
     [
-        ({"output": "o/"}, ["PNG", "JPEG", None]),  # None: as the file turns out to be
+        ({"output": "o/"}, ["PNG", "JPEG", None]),  # None: the format of the content
         ({"output": "o/", "format": "tiff"}, ["TIFF"] * 3),
         ({}, ["PNG", "JPEG", None]),
-        ({"existing": "in place"}, [None] * 3),  # what they are, whatever they are called
+        ({"existing": "in place"}, [None] * 3),  # the format of the content
     ],
 )
 def test_the_suffix_decides_the_format(settings, formats):
@@ -395,7 +403,7 @@ def notes(*inputs, **settings):
 
 @pytest.fixture
 def odd(tree):
-    """A folder of what is to be left alone, and two pictures."""
+    """A folder of what a walk skips, and two images."""
     odd = tree / "odd"
     (odd / "dir.png").mkdir(parents=True)
     for name in ("a.png", "dir.png/b.png", "._a.png", "notes.txt", "dir.png/.png"):
@@ -406,7 +414,7 @@ def odd(tree):
     (odd / "there").symlink_to("here")
     (odd / "gone.png").symlink_to("nowhere.png")
     (odd / "fifo.png").symlink_to("fifo")
-    os.mkfifo(odd / "fifo")  # to open it would wait for ever
+    os.mkfifo(odd / "fifo")  # opening it would block for ever
     os.mkfifo(odd / "dir.png/fifo.png")
     with socket.socket(socket.AF_UNIX) as made:
         made.bind("odd/socket.png")
@@ -418,12 +426,12 @@ PICTURES = [("odd/a.png", "o/a.png"), ("odd/dir.png/b.png", "o/dir.png/b.png")]
 
 
 @pytest.mark.usefixtures("odd")
-def test_what_is_no_picture_is_left_alone_and_counted():
+def test_what_is_no_picture_is_skipped_and_counted():
     assert pairs("odd", recursive=True, output="o") == PICTURES
     (note,) = notes("odd", recursive=True, output="o")
     assert note == (
-        "'odd': note: left alone: 3 other files, 2 links to folders, 3 dangling links, "
-        "5 special files"
+        "'odd': note: skipped 3 files: 1 AppleDouble, 1 text, 1 without a suffix; "
+        "2 links to folders; 3 broken links; 5 special files"
     )
 
 
@@ -433,15 +441,40 @@ def test_a_note_is_one_line_for_each_folder_that_was_walked(tree, odd):
     (tree / "new\nline/notes.txt").touch()
     said = notes("other", "new\nline", "dir", recursive=True)
     assert said == [
-        r"'new\nline': note: left alone: 1 other file",
-        "'dir': note: left alone: 1 other file",
+        r"'new\nline': note: skipped 1 file: 1 text",
+        "'dir': note: skipped 1 file: 1 text",
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a.heic", "b.NEF", "readme.md"], "3 files: 1 HEIC, 1 NEF, 1 text"),
+        (["a.txt", "b.md", "c.jxl", "d.cr2"], "4 files: 2 text, 1 CR2, 1 JPEG XL"),
+        (["a.svg", "b.pdf", "c.psd", "d.cr2", "e.svg"], "5 files: 2 SVG, 1 CR2, 1 PDF, 1 PSD"),
+        (
+            ["a.svg", "b.pdf", "c.psd", "d.cr2", "e.svg", "f.zip", "g.zip", "h.mp4"],
+            "8 files: 2 SVG, 2 ZIP, 1 CR2, 1 MP4, 2 others",
+        ),
+        (
+            ["a.1", "b.tar.gz", "Makefile", ".hidden", "c."],
+            "5 files: 3 without a suffix, 1 GZ, 1 other",
+        ),
+        (["a.\x1b[2J", "On St. Petersburg", "a.\u202e", "notes.2024"], "4 files: 4 others"),
+        (["._a.png", "._b.txt"], "2 files: 2 AppleDouble"),
+    ],
+)
+def test_files_are_counted_by_kind(tree, names, said):
+    (tree / "kinds").mkdir()
+    for name in ("a.png", *names):
+        (tree / "kinds" / name).touch()
+    assert notes("kinds", recursive=True, output="o") == [f"'kinds': note: skipped {said}"]
 
 
 def test_results_of_an_earlier_run_are_counted(tree):
     (tree / "other/x.edge.png").touch()
     said = notes("other", recursive=True, existing="overwrite")
-    assert said == ["'other': note: left alone: 1 earlier result"]
+    assert said == ["'other': note: skipped 1 earlier result of edge"]
     assert notes("other", recursive=True, output="o") == []
 
 
@@ -463,7 +496,7 @@ def test_a_link_that_leaves_the_folder_is_a_problem_and_not_read(tree, leads, ho
     (tree / "dir/sub/next").symlink_to("../../a.png")
     (tree / "dir/sub/link.png").symlink_to(tree / "dir" / leads.format(here=tree))
     after = pairs("dir", recursive=True, **how)
-    problem = "is a link to a file outside of the folder; to filter that, name it as an input"
+    problem = "is a link to a file outside the folder; to filter that file, name it as an input"
     assert set(after) - set(before) == {("dir/sub/link.png", problem)}
     assert len(after) == len(before) + 1
     ((_, problem),) = set(pairs("dir/sub/link.png")) - set(after)
@@ -498,7 +531,7 @@ def test_nothing_is_written_outside_of_the_output_folder(tree, name, leads, lost
     (tree / "other/o").mkdir(exist_ok=True)
     (tree / name).symlink_to(leads.format(here=tree))
     if (existing, leads) == ("refuse", "../other"):
-        (tree / "other/x.png").unlink()  # the same picture is there, and would be refused
+        (tree / "other/x.png").unlink()  # otherwise refused as an existing output
     after = pairs("dir", recursive=True, output="o", existing=existing)
     assert len(after) == len(before)
     for (source, target), (_, now) in zip(before, after, strict=True):
@@ -506,7 +539,10 @@ def test_nothing_is_written_outside_of_the_output_folder(tree, name, leads, lost
             assert now == target
         else:
             place = os.path.realpath(target)
-            assert now == f"would be written outside of 'o': a link leads to {place!r}", source
+            assert now == (
+                f"would be written outside 'o', because a link leads to {place!r}; "
+                "remove the link or choose another -o"
+            ), source
 
 
 @pytest.mark.parametrize(("leads", "outside"), [("../new.png", True), ("new.png", False)])
@@ -531,7 +567,7 @@ def test_an_output_that_is_named_may_lead_anywhere(tree):
 def test_a_fifo_by_name_is_refused_without_opening_it(tree, how):
     os.mkfifo(tree / "fifo.png")
     ((_, problem),) = pairs("fifo.png", **how)
-    assert problem == "is not a regular file; pipe it in, and name '-'"
+    assert problem == NOT_REGULAR
 
 
 @pytest.mark.parametrize("functions", [["scandir"], ["scandir", "stat"]])
@@ -608,7 +644,7 @@ def test_absolute_names_below_here_mirror_the_tree(tree, monkeypatch):
     [
         (b"", "--files-from '-': lists no files"),
         (b"\n\r\n", "--files-from '-': lists no files"),
-        (b"a.png\0b.jpg\0", "--files-from '-': holds NUL bytes; if `find -print0`.* --null"),
+        (b"a.png\0b.jpg\0", "--files-from '-': contains NUL bytes; add --null"),
     ],
 )
 def test_a_list_of_nothing_or_of_another_kind_is_refused(monkeypatch, content, message):
@@ -618,7 +654,7 @@ def test_a_list_of_nothing_or_of_another_kind_is_refused(monkeypatch, content, m
 
 def test_a_folder_in_a_list_is_a_problem(monkeypatch):
     assert pairs(**listed(monkeypatch, b"dir\na.png\n"), output="o") == [
-        ("dir", "is a folder; name it as an input, with -r"),
+        ("dir", "is a folder; to filter it, name it as an input with -r"),
         ("a.png", "o/a.png"),
     ]
 
@@ -626,7 +662,7 @@ def test_a_folder_in_a_list_is_a_problem(monkeypatch):
 @pytest.mark.parametrize("inputs", [["a.png"], []])
 def test_a_name_and_a_format_that_contradict_each_other_are_refused(inputs):
     with pytest.raises(
-        ConvcliError, match=r"'x\.jpg' is the name of a JPEG, and --format says PNG"
+        ConvcliError, match=r"suffix of -o 'x\.jpg' means JPEG, but --format says PNG"
     ):
         jobs_for(request(*inputs, output="x.jpg", format="png"))
     (job,) = jobs_for(request(*inputs, output="x.jpeg", format="jpg"))
@@ -713,7 +749,7 @@ def test_every_part_refuses_what_the_whole_would(tree):
     for n in (1, 2, 3):
         with pytest.raises(ConvcliError, match="would both be written to"):
             jobs_for(request("a.png", "a.jpg", "b.jpg", shard=f"{n}/3", **clash))
-        with pytest.raises(ConvcliError, match="is an input"):
+        with pytest.raises(ConvcliError, match="is also an input"):
             jobs_for(request("a.png", "a.blur.png", command="blur", shard=f"{n}/3"))
 
 
@@ -721,7 +757,7 @@ def test_what_another_part_has_written_is_no_reason_to_refuse(tree):
     first, second = parts(2, "dir", recursive=True)
     for _, target in first:
         (tree / target).touch()
-    with pytest.raises(ConvcliError, match=r"\(and 1 more\) exists"):
+    with pytest.raises(ConvcliError, match="and 1 more exist"):
         pairs("dir", recursive=True, shard="1/2")
     assert pairs("dir", recursive=True, shard="2/2") == second
     again = jobs_for(request("dir", recursive=True, shard="1/2", existing="skip"))
@@ -733,7 +769,7 @@ def test_what_another_part_has_written_is_no_reason_to_refuse(tree):
     ["0/4", "5/4", "1/0", "x", "", "1", "1/", "/4", "-1/4", "1/4/2", "1.0/4", " 1/4", "²/4"],
 )
 def test_a_part_that_is_none_is_refused(shard):
-    with pytest.raises(ConvcliError, match=r"--shard must be I/N, such as 1/4 .*, not ") as refused:
+    with pytest.raises(ConvcliError, match=r"--shard must be I/N .*, such as 1/4, not ") as refused:
         jobs_for(request("a.png", shard=shard))
     assert str(refused.value).endswith(repr(shard))
 
@@ -741,7 +777,7 @@ def test_a_part_that_is_none_is_refused(shard):
 @pytest.mark.parametrize("inputs", [[], ["-"]])
 @pytest.mark.parametrize("output", [None, "new.png"])
 def test_standard_input_has_no_parts(inputs, output):
-    with pytest.raises(ConvcliError, match="--shard shares out many inputs"):
+    with pytest.raises(ConvcliError, match="--shard divides several inputs"):
         jobs_for(request(*inputs, output=output, shard="1/2"))
 
 
@@ -752,7 +788,7 @@ def test_standard_input_has_no_parts(inputs, output):
     ("how", "limit"), [({"output": "o"}, 170), ({}, 240), ({"existing": "in place"}, 170)]
 )
 def test_a_long_list_takes_little_memory(tree, how, limit):
-    """In bytes a job: its texts, each of them once. Two Paths would be 700 bytes more."""
+    """Bytes per job, each string counted once. Two Paths would take 700 bytes more."""
     folder = tree / "a-folder-with-a-name-that-is-rather-long-and-that-all-its-pictures-share"
     folder.mkdir()
     for number in range(1000):
@@ -766,4 +802,7 @@ def test_a_long_list_takes_little_memory(tree, how, limit):
 def test_a_folder_in_the_place_of_a_result_is_no_result(tree):
     (tree / "out/a.png").mkdir(parents=True)
     first, _ = jobs_for(request("a.png", "b.jpg", output="out", existing="skip"))
-    assert (first.skip, first.problem) == (False, "'out/a.png' is a folder")
+    assert (first.skip, first.problem) == (
+        False,
+        "its output 'out/a.png' is a folder; choose another -o",
+    )

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all, and an older one stays until then."""
+"""Files are written completely or not at all, and an old file stays until then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convcli.files.writing import new_file, remove_unfinished
 
 @pytest.fixture(params=["without a name", "named"], autouse=True)
 def naming(request, monkeypatch):
-    """Everything is tested with files that have no name until the end, and with those that have."""
+    """Run every test twice: with files without a name until the end, and with hidden names."""
     if request.param == "named":
         monkeypatch.setattr(writing, "_open_without_name", lambda *_: None)
     return request.param
@@ -26,7 +26,7 @@ def naming(request, monkeypatch):
 
 @pytest.fixture
 def old(tmp_path):
-    """A file that is there already."""
+    """A file that exists."""
     path = tmp_path / "old.bin"
     path.write_bytes(b"old")
     return path
@@ -52,14 +52,14 @@ def test_nothing_has_the_name_before_the_end(tmp_path, naming):
     with new_file(tmp_path / "a") as file:
         file.write(b"new")
         names = names_in(tmp_path)
-    if naming == "named":  # hidden, and with a suffix that no pattern for pictures matches
+    if naming == "named":  # hidden, and with a suffix that no pattern for images matches
         assert names[0].startswith(".")
         assert names[0].endswith(".part")
     assert len(names) == (naming == "named")
 
 
 def test_encoders_in_c_do_not_get_at_the_file(old):
-    """Pillow's writes to a file's number, and takes a part for the whole."""
+    """Pillow's encoders write to a file's descriptor, and ignore a short write."""
     with pytest.raises(io.UnsupportedOperation), new_file(old, True) as file:
         file.fileno()
 
@@ -283,7 +283,7 @@ def test_a_name_of_255_bytes_can_be_written(tmp_path):
 
 @pytest.fixture
 def device(tmp_path):
-    """Make a device in the test's own folder: code that is broken would replace the system's."""
+    """Make a device in the folder of the test: broken code could replace one of the system."""
 
     def make(number):
         path = tmp_path / "device"
@@ -346,7 +346,7 @@ def test_where_there_are_no_files_without_a_name_they_have_one(tmp_path, monkeyp
 
 def test_a_dying_process_can_remove_what_is_unfinished(old, monkeypatch):
     monkeypatch.setattr(writing, "_open_without_name", lambda *_: None)
-    with pytest.raises(FileNotFoundError):  # it did not die, and misses its temporary file
+    with pytest.raises(FileNotFoundError):  # this process goes on, without its temporary file
         write(old, meanwhile=remove_unfinished)
     assert old.read_bytes() == b"old"
     assert names_in(old.parent) == ["old.bin"]

@@ -414,7 +414,7 @@ def test_a_page_that_needs_more_memory_than_there_is_is_refused(photo, monkeypat
 
 @pytest.mark.parametrize("target", [name for name, row in FORMATS.items() if not row.frames])
 def test_frames_are_refused_where_they_have_no_place(opaque, target):
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 4 frames; write PNG or TIFF"):
+    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 4 frames; write PNG, TIFF,"):
         read(encoded(opaque, "GIF", duration=50), target)
 
 

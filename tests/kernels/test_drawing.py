@@ -1,4 +1,4 @@
-"""Kernels that are drawn: by matplotlib into a file, and in blocks of colour in a terminal."""
+"""Plots of kernels: by matplotlib in a file, and in blocks of colour in a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convcli.kernels.named import gaussian_kernel, named_kernel
 
 
 def panels(kernel):
-    """The axes that hold pictures, as (samples, axes): weights, factors, response."""
+    """Return the axes with images, as (samples, axes): weights, factors, response."""
     figure = _figure(kernel, kernel.weights, ".3f")
     drawn = [axes for axes in figure.axes if axes.images]
     return [(np.asarray(axes.images[0].get_array()), axes) for axes in drawn]
@@ -46,7 +46,7 @@ def test_the_response_is_drawn_in_decibels_of_the_gain():
     _, axes = panels(kernel_from([[1.0, 0.0, -1.0]]))[-1]
     decibels = np.asarray(axes.images[0].get_array())
     assert decibels.max() == pytest.approx(20 * np.log10(2))  # a gain of 2 at a quarter cycle
-    assert decibels[256, 256] == pytest.approx(20 * np.log10(2) - 80)  # a flat picture gives 0
+    assert decibels[256, 256] == pytest.approx(20 * np.log10(2) - 80)  # a constant image gives 0
     assert axes.get_xlim() == (-0.5, 0.5)
     left, right, *_ = axes.images[0].get_extent()
     assert left + 128.5 / 513 * (right - left) == pytest.approx(-0.25)
@@ -140,7 +140,7 @@ def test_the_suffix_picks_the_format(run, here, suffix, begins):
         assert (result.status, result.out, result.err) == (0, b"", "")
     first, second = (file.read_bytes() for file in files)
     assert first.startswith(begins)
-    assert first == second  # without date or chance
+    assert first == second  # no date, nothing random
 
 
 def test_saved_and_drawn_at_once(run, here):
@@ -154,7 +154,7 @@ def test_where_one_exists_neither_is_written(run, here, there):
     result = run("kernel", "sobel", "-o", "s.csv", "--plot", "s.png")
     assert (result.status, result.message) == (
         2,
-        f"convcli: '{there}' exists; -f replaces it",
+        f"convcli: '{there}' exists; use --overwrite to replace it",
     )
     assert [path.name for path in here.iterdir()] == [there]
     assert (here / there).read_text() == "mine"
@@ -166,12 +166,16 @@ def test_where_one_exists_neither_is_written(run, here, there):
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (("sobel", "--plot", "k.gif"), 2, "'k.gif': the name of a plot ends in .png, .svg or .pdf"),
-        (("sobel", "--plot", "k"), 2, "'k': the name of a plot ends in"),
-        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; -f replaces it"),
+        (
+            ("sobel", "--plot", "k.gif"),
+            2,
+            "'k.gif': the name of a plot must end in .png, .svg or .pdf",
+        ),
+        (("sobel", "--plot", "k"), 2, "'k': the name of a plot must end in"),
+        (("sobel", "--plot", "there.png"), 2, "'there.png' exists; use --overwrite to replace it"),
         (("sobel", "--plot", "no/k.png"), 1, "'no/k.png': No such file or directory"),
         (("box:100000", "--plot", "k.png"), 2, "dense form has 100000 x 100000 weights"),
-        (("robinson", "--plot", "k.png"), 2, "'robinson' is no kernel"),
+        (("robinson", "--plot", "k.png"), 2, "'robinson' is not a kernel"),
     ],
 )
 def test_what_is_not_drawn_leaves_nothing(run, here, argv, status, message):
@@ -230,7 +234,7 @@ def test_no_colours_no_picture(terminal, environment):
     assert "\N{UPPER HALF BLOCK}" not in seen
     assert "\x1b" not in seen
     assert "0.25" in seen
-    assert len(seen.splitlines()) == 7  # nor one in characters
+    assert len(seen.splitlines()) == 7  # and no drawing in characters
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Kernels that were typed or kept in a file, among them the malformed and the malicious."""
+"""Kernels that are typed or read from a file, including malformed and malicious ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(folder, name, content):
 
 
 def npy_claiming(shape, descr="<f8", data=b""):
-    """Write a .npy file by hand, so that its header may lie."""
+    """Return a .npy file with any header, which may be wrong."""
     header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     header += b" " * (117 - len(header)) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
@@ -72,19 +72,24 @@ def test_a_name_is_no_file(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1 2; 3", "row 2 has 1 numbers, row 1 has 2"),
+        ("1 2; 3", "row 2 has 1 number, row 1 has 2"),
         ("1 2; 3 x", "row 2, column 2 is 'x'"),
         ("1,,2", "row 1, column 2 is ''"),
         ("1 2;; 3 4", "row 2, column 1 is ''"),
         ("1 nan", "row 1, column 2 is nan"),
         ("1e999", "row 1, column 1 is inf"),
         ("1 1j", "row 1, column 2 is '1j'"),
-        ("photo.png", "'photo.png' is no kernel"),
-        ("2024.jpg", "'2024.jpg' is no kernel"),
-        ("", "'' is no kernel"),
-        (" ; ", "is no kernel"),
-        ("gauss", "'gauss' is no kernel.*or one of gaussian, log, box, disc"),
-        ("\x1b[2J", r"'\\x1b\[2J' is no kernel"),
+        ("photo.png", "'photo.png' is not a kernel"),
+        ("2024.jpg", "'2024.jpg' is not a kernel"),
+        ("", "'' is not a kernel"),
+        (" ; ", "is not a kernel"),
+        (
+            "gauss",
+            "'gauss' is not a kernel; did you mean 'gaussian'",
+        ),
+        ("Sobol:3", "'Sobol:3' is not a kernel; did you mean 'sobel'"),
+        ("magic", "'magic' is not a kernel; use a name .gaussian:SIGMA, log:SIGMA, box:SIZE"),
+        ("\x1b[2J", r"'\\x1b\[2J' is not a kernel"),
         ("1 \x1b[2J", r"column 2 is '\\x1b\[2J'"),
     ],
 )
@@ -120,7 +125,7 @@ def test_text_files_of_many_habits(tmp_path, suffix, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("1,2\n3\n", "row 2 has 1 numbers, row 1 has 2"),
+        ("1,2\n3\n", "row 2 has 1 number, row 1 has 2"),
         ("1,2\n# note\n3,four\n", "row 2, column 2 is 'four'"),
         ("1,nan\n", "row 1, column 2 is nan"),
         ("1,2\n1e999,3\n", "row 2, column 1 is inf"),
@@ -131,8 +136,8 @@ def test_text_files_of_many_habits(tmp_path, suffix, content):
         ("0,5;1,5\n", "row 1, column 1 is '0,5'"),  # not four numbers
         ("1 0 -1; 2 0 -2\n", "row 1, column 1 is '1 0 -1'"),  # not one row of six
         ("1 2\x00\n", r"column 2 is '2\\x00'"),
-        (b"\xff\xfe1\x00,\x002\x00", "not a text of numbers"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text of numbers"),
+        (b"\xff\xfe1\x00,\x002\x00", "not a text file of numbers"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file of numbers"),
     ],
 )
 def test_text_files_that_hold_no_kernel(tmp_path, content, message):
@@ -146,7 +151,7 @@ def test_what_may_have_no_end_is_not_read(tmp_path):
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / "pipe.csv")
     for name in ("zero.csv", "pipe.csv"):
-        with pytest.raises(ConvcliError, match="is a pipe or a device; keep it in a file"):
+        with pytest.raises(ConvcliError, match="is a pipe or a device; use a regular file"):
             read_kernel(str(tmp_path / name))
 
 
@@ -165,8 +170,8 @@ def test_json_is_a_list_of_rows(tmp_path):
         ("[[1, 2]", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         (f"[[1{'0' * 5000}]]", "not valid JSON"),  # beyond Python's limit on digits
-        (f"[[1{'0' * 400}]]", "a number in it is too large"),
-        ("[[1, 2], [3]]", "row 2 has 1 numbers, row 1 has 2"),
+        (f"[[1{'0' * 400}]]", "contains a number that is too large"),
+        ("[[1, 2], [3]]", "row 2 has 1 number, row 1 has 2"),
         ("[[NaN]]", "row 1, column 1 is nan"),
         ("[[1, 1e999]]", "row 1, column 2 is inf"),
         ("[[1e308, 1e308]]", "too large"),
@@ -349,6 +354,6 @@ def test_a_file_is_not_overwritten(tmp_path):
 
 
 def test_an_unknown_suffix_is_refused(tmp_path):
-    with pytest.raises(ConvcliError, match=r"kept as .npy, .csv, .txt, .json"):
+    with pytest.raises(ConvcliError, match=r"can be saved as .npy, .csv, .txt or .json"):
         save_kernel(kernel_from([[1]]), tmp_path / "kernel.png")
     assert not list(tmp_path.iterdir())

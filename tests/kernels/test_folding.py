@@ -1,4 +1,4 @@
-"""Kernels far larger than a picture: folded onto it, they give what they gave."""
+"""Kernels far larger than the image: folded, they give the same result."""
 
 from __future__ import annotations
 

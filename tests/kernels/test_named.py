@@ -1,4 +1,4 @@
-"""Kernels against scipy, against arithmetic, and against what their names promise."""
+"""Kernels against scipy, against arithmetic, and against the meaning of their names."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from convcli.kernels.named import (
 )
 from convcli.words import OPERATORS
 
-# What each name alone stands for: shape, sum, rank.
+# Shape, sum and rank of each name without numbers.
 EXPECTED = {
     "gaussian": ((9, 9), 1, 1),
     "log": ((9, 9), 0, 2),
     "box": ((3, 3), 1, 1),
-    "disc": ((7, 7), 1, 4),  # as many as it has different rows
+    "disc": ((7, 7), 1, 4),  # the number of its different rows
     "motion": ((1, 9), 1, 1),
     "sobel": ((3, 3), 0, 1),
     "sobel-y": ((3, 3), 0, 1),
@@ -146,7 +146,7 @@ def test_a_wide_gaussian_is_never_expanded():
     assert kernel.taps == 160_001**2
     assert (kernel.rank, kernel.sum(), kernel.is_derivative) == (1, pytest.approx(1), False)
     with pytest.raises(ConvcliError, match="dense form has 160001 x 160001"):
-        kernel.weights  # noqa: B018 - asked for, it is too large
+        kernel.weights  # noqa: B018 - too large to be computed
 
 
 # --- Laplacian of Gaussian
@@ -160,7 +160,7 @@ def test_log_is_scipys_less_what_that_gives_for_a_flat_picture(sigma):
     wanted = scipys - of_white * scipy.ndimage.gaussian_filter(photo, sigma, mode="reflect")
     result = scipy.ndimage.convolve(photo, log_kernel(sigma).weights, mode="reflect")
     np.testing.assert_allclose(result, wanted, rtol=0, atol=1e-9)
-    # That is little: from a sigma of 1 on, 0.3 % of the largest response at most.
+    # A small difference: for sigma of 1 and more, at most 0.3 % of the largest response.
     if sigma >= 1:
         np.testing.assert_allclose(result, scipys, rtol=0, atol=3e-3 * np.abs(scipys).max())
 
@@ -268,7 +268,7 @@ SEVERAL = [
 
 @pytest.mark.parametrize("kernel", [*map(named_kernel, NAMED), *SEVERAL], ids=lambda k: k.name)
 def test_nothing_of_a_kernel_can_be_written_to(kernel):
-    """A named kernel's vectors serve the whole process, and weights and factors must agree."""
+    """All users of a named kernel share its arrays, and weights and factors must agree."""
     others = [kernel.flipped, kernel.scaled(2), kernel.dilated(2)]
     for each in (kernel, *others, *(other.flipped for other in others)):
         for array in (each.weights, np.asarray(each), *sum(each.factors, ())):
@@ -448,11 +448,11 @@ def test_weights_that_are_no_fractions_stay(weights):
         ([[1, 2], [3]], "rows differ in length"),
         ([[1, 2], [3, math.nan]], "row 2, column 2 is nan"),
         ([[1, -math.inf]], "row 1, column 2 is -inf"),
-        ([[1e308, 1e308]], "too large; their sum must be < 1e[+]30"),
+        ([[1e308, 1e308]], "too large; their absolute values must sum to less than 1e[+]30"),
         ([[1e31]], "too large"),
         ([[np.longdouble("1e999")]], "row 1, column 1 is inf"),
-        (np.broadcast_to(1.0, (5000, 5000)), "at most 16777216 weights fit"),
-        (np.broadcast_to(1.0, (1, 300_000)), "at most 200001 weights fit on a side"),
+        (np.broadcast_to(1.0, (5000, 5000)), "the limit is 16777216 weights"),
+        (np.broadcast_to(1.0, (1, 300_000)), "the limit is 200001 weights on a side"),
     ],
 )
 def test_what_is_no_kernel_is_refused(weights, message):
@@ -502,7 +502,7 @@ def test_a_kernel_is_a_copy_and_passes_as_it_is():
         (lambda: motion_kernel(1e6), "at most 4000 pixels, not 1e[+]06"),
         (lambda: motion_kernel(9, math.inf), "degrees, not inf"),
         (lambda: edge_kernels("roberts"), "'roberts'; it must be sobel, scharr or prewitt"),
-        (lambda: named_kernel("gauss"), "unknown kernel 'gauss'; known are gaussian, log, box"),
+        (lambda: named_kernel("gauss"), "unknown kernel 'gauss'; it must be one of "),
         (lambda: named_kernel("gaussian:wide"), "write it as gaussian:SIGMA or gaussian:X,Y"),
         (lambda: named_kernel("disc:1,2"), "write it as disc:RADIUS"),
         (lambda: named_kernel("box:nan"), "not nan"),
@@ -510,14 +510,24 @@ def test_a_kernel_is_a_copy_and_passes_as_it_is():
         (lambda: kernel_from([[1, 2]]).scaled(1e308), "times 1e[+]308 .* too large"),
         (lambda: gaussian_kernel(1).scaled(math.inf), "times inf"),
         (lambda: kernel_from([[1, 2]]).dilated(0), "dilation must be .* at least 1, not 0"),
-        (lambda: kernel_from([[1, 2]]).dilated(10**9), "at most 200001"),
-        (lambda: kernel_from(np.eye(9)).dilated(1000), "at most 16777216"),
-        (lambda: gaussian_kernel(1).dilated(10**6), "at most 200001"),
+        (lambda: kernel_from([[1, 2]]).dilated(10**9), "the limit is 200001"),
+        (lambda: kernel_from(np.eye(9)).dilated(1000), "the limit is 16777216"),
+        (lambda: gaussian_kernel(1).dilated(10**6), "the limit is 200001"),
     ],
 )
 def test_a_bad_number_is_named(make, message):
     with pytest.raises(ConvcliError, match=message):
         make()
+
+
+def test_an_unknown_name_lists_the_known_ones_with_their_numbers():
+    with pytest.raises(ConvcliError) as caught:
+        named_kernel("magic")
+    assert str(caught.value) == (
+        "unknown kernel 'magic'; it must be one of gaussian:SIGMA, log:SIGMA, box:SIZE, "
+        "disc:RADIUS, motion:LENGTH,ANGLE, sobel[-y], scharr[-y], prewitt[-y], laplacian, emboss, "
+        "identity"
+    )
 
 
 @given(

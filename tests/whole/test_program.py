@@ -81,7 +81,7 @@ def pixels_of(path):
             for sigma in ("0", "-1", "nan", "inf", "-inf", "abc", "1,2,3", ",", "1;2", "")
             for command in (("blur",), ("sharpen",))
         ),
-        (("blur", "a.png", "--sigma", "1e9"), r"sigma 1e\+09 .*shrink the picture first"),
+        (("blur", "a.png", "--sigma", "1e9"), r"sigma 1e\+09 .*shrink the image first"),
         (("blur", "a.png"), r"Missing option '--sigma'.*convcli blur --help"),
         ((*BLUR, "a.png", "--truncate", "nan"), "truncate .*not nan"),
         ((*BLUR, "a.png", "--radius", "-1"), "radius .*not -1"),
@@ -109,13 +109,16 @@ def pixels_of(path):
         ((*BLUR, "dir"), "'dir' is a folder; add -r"),
         ((*BLUR, ""), "a name is empty"),
         ((*BLUR, "a.png", "-o", "x.foo"), r"'x.foo': the suffix '.foo' .*\.png, .*--format"),
-        ((*BLUR, "a.png", "-o", "x"), r"'x': a file needs a suffix .*--format"),
+        ((*BLUR, "a.png", "-o", "x"), r"'x' is neither a folder nor .* write 'x/', .*--format"),
         ((*BLUR, "a.png", "-o", "there.png"), "'there.png' exists; use --overwrite"),
-        ((*BLUR, "a.png", "-o", "./a.png"), "'a.png' is the input; .*--in-place"),
-        ((*BLUR, "a.png", "b.jpg", "-o", "-"), "standard output takes one picture"),
+        ((*BLUR, "a.png", "-o", "./a.png"), "'a.png' is both input and output; .*--in-place"),
+        ((*BLUR, "a.png", "b.jpg", "-o", "-"), "standard output takes one image"),
         ((*BLUR, "a.png", "b.jpg", "-o", "there.png"), "'there.png' is not a folder"),
-        ((*BLUR, "a.png", "-0"), "--null says .*--files-from"),
-        ((*BLUR, "a.png", "--in-place", "-o", "x.png"), "--in-place .*no --output"),
+        ((*BLUR, "a.png", "-0"), "--null needs --files-from"),
+        (
+            (*BLUR, "a.png", "--in-place", "-o", "x.png"),
+            "--in-place and --output cannot be used together",
+        ),
         ((*BLUR, "a.png", "-f", "--in-place"), "--overwrite and --in-place exclude each other"),
         ((*BLUR, "a.png", "--border-value", "9"), "--border-value .* --border constant"),
         (
@@ -126,7 +129,10 @@ def pixels_of(path):
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
         ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WEBP or AVIF; PNG"),
         ((*BLUR, "b.jpg", "--png-level", "5"), "--png-level is for PNG; the output is JPEG"),
-        ((*BLUR, "a.png", "--radius", "3", "--truncate", "2"), "--radius and --truncate exclude"),
+        (
+            (*BLUR, "a.png", "--radius", "3", "--truncate", "2"),
+            "--radius and --truncate cannot be used together",
+        ),
         (("edge", "a.png", "--show", "angle", "--stretch"), "--stretch .* --show angle"),
         ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing exclude"),
         ((*BLUR, "a.png", "-o", "b.jpg/c/x.png"), "-o 'b.jpg/c/x.png': 'b.jpg' is not a folder"),
@@ -138,8 +144,8 @@ def pixels_of(path):
         ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
         (("filter", "a.png"), "Missing option '-k' / '--kernel'"),
         (("filter", "-", "-k", "-"), "kernel '-': row 1, column 1 is '-'; a number is needed"),
-        (("filter", "a.png", "-k", "magic"), "'magic' is no kernel; .*name a file"),
-        (("filter", "a.png", "-k", ""), "'' is no kernel"),
+        (("filter", "a.png", "-k", "magic"), "'magic' is not a kernel; use a name .*a file"),
+        (("filter", "a.png", "-k", ""), "'' is not a kernel"),
         (("filter", "a.png", "-k", "1 2; 3"), "'1 2; 3': row 2 has 1 number"),
         (("filter", "a.png", "-k", "1 x"), "row 1, column 2 is 'x'"),
         (("filter", "a.png", "-k", "gone.npy"), "'gone.npy': No such file"),
@@ -175,7 +181,7 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("truncated.png",), "'truncated.png': is truncated, damaged or of "),
         (("many.gif", "-o", "one.jpg"), "'many.gif': JPEG cannot hold its 2 frames; write"),
         (("ragged.csv",), "'ragged.csv': is not a picture"),
-        (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; pipe it in"),
+        (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; to filter it, pipe it"),
         (("-",), "standard input: is empty"),
         ((), "standard input: is empty"),
         (("a.png", "--max-pixels", "9"), "'a.png': has more than 9 pixels; --max-pixels raises"),
@@ -625,7 +631,7 @@ def test_hostile_names_in_a_folder_are_processed(run, here, picture_file):
         (here / "dir" / name).write_bytes(plain)
     result = run(*BLUR, "-r", "dir", "-o", "out")
     assert result.err.splitlines() == [
-        "convcli: 'dir': note: left alone: 1 other file",  # -o
+        "convcli: 'dir': note: skipped 1 file: 1 without a suffix",  # -o
         f"{len(NAMES) + 3} written, 0 failed, 0 skipped",
     ]
 
@@ -989,7 +995,7 @@ def test_the_size_that_is_said_is_that_of_the_result(run, folder):
 
 @pytest.fixture
 def tree(here, picture_file, photo):
-    """A folder of three pictures, and of all that a walk has to leave alone or to report."""
+    """A folder of three images, and of all that a walk skips or reports."""
     for number, name in enumerate(("tree/a.png", "tree/sub/b.jpg", "tree/sub/c.png")):
         picture_file(name, photo[number * 50 :][:30, :40])
     picture_file("outside.png")
@@ -1001,17 +1007,17 @@ def tree(here, picture_file, photo):
     return here
 
 
-LEFT_ALONE = (
-    "convcli: 'tree': note: left alone: 2 other files, 1 link to a folder, 1 dangling link, "
-    "1 special file"
+SKIPPED = (
+    "convcli: 'tree': note: skipped 2 files: 1 AppleDouble, 1 text; 1 link to a folder; "
+    "1 broken link; 1 special file"
 )
 
 
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
-def test_what_is_left_alone_is_said_unless_quiet(run, tree, dry):
+def test_what_is_skipped_is_said_unless_quiet(run, tree, dry):
     result = run(*BLUR, "-r", "tree", "-o", "out", *dry)
     assert result.status == 0
-    assert result.err.splitlines()[0] == LEFT_ALONE
+    assert result.err.splitlines()[0] == SKIPPED
     assert len(result.err.splitlines()) == (1 if dry else 2)
     assert run(*BLUR, "-r", "tree", "-o", "more", "--quiet", *dry).err == ""
     assert run(*BLUR, "-r", "tree", "-o", "tree", *dry).message.endswith("without -o")
@@ -1027,12 +1033,12 @@ def test_nothing_outside_is_read_or_written_and_the_rest_is_done(run, tree):
     assert (planned.status, result.status) == (1, 1)
     place = str(tree / "elsewhere")
     assert result.err.splitlines()[1:] == [
-        "convcli: 'tree/secret.png': is a link to a file outside of the folder; "
-        "to filter that, name it as an input",
-        "convcli: 'tree/sub/b.jpg': would be written outside of 'out': "
-        f"a link leads to '{place}/b.jpg'",
-        "convcli: 'tree/sub/c.png': would be written outside of 'out': "
-        f"a link leads to '{place}/c.png'",
+        "convcli: 'tree/secret.png': is a link to a file outside the folder; "
+        "to filter that file, name it as an input",
+        "convcli: 'tree/sub/b.jpg': would be written outside 'out', because a link leads to "
+        f"'{place}/b.jpg'; remove the link or choose another -o",
+        "convcli: 'tree/sub/c.png': would be written outside 'out', because a link leads to "
+        f"'{place}/c.png'; remove the link or choose another -o",
         "1 written, 3 failed, 0 skipped",
     ]
     assert planned.err.splitlines() == result.err.splitlines()[1:4]
@@ -1076,8 +1082,11 @@ def test_a_batch_goes_on_where_it_ended(run, tree, shard):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("a.png", "--shard", "5/4"), "--shard must be I/N, such as 1/4 .*, not '5/4'"),
-        (("-", "--shard", "1/4"), "--shard shares out many inputs"),
+        (
+            ("a.png", "--shard", "5/4"),
+            "--shard must be I/N with I from 1 to N, such as 1/4, not '5/4'",
+        ),
+        (("-", "--shard", "1/4"), "--shard divides several inputs"),
     ],
 )
 def test_a_part_that_makes_no_sense_is_refused(run, folder, argv, message):

@@ -132,8 +132,9 @@ def command(
 
 def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwrite: bool) -> None:
     """Refuse what cannot be written before the race, which takes a while."""
-    from convcli.cli.files import check_new, is_same
+    from convcli.cli.paths import check_new
     from convcli.errors import ConvcliError, shown
+    from convcli.files.places import is_same
     from convcli.words import listed
 
     if list(files.values()).count("-") > 1:
@@ -147,7 +148,7 @@ def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwr
                 raise ConvcliError(f"{option} needs a file, not '-'")
             continue
         others = [other for key, other in files.items() if key != option]
-        if any(is_same(path, other) for other in (*others, *filter(None, inputs))):
+        if any(is_same(path, other) for other in (*others, *filter(None, inputs)) if other != "-"):
             raise ConvcliError(f"{shown(name)} is named twice")
         if path.is_dir() or not path.parent.is_dir():
             raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
@@ -207,7 +208,7 @@ def _cases(
 def _read(source: str) -> tuple[Pixels, str]:
     """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
     from convcli import image
-    from convcli.cli.files import content_or_path, named
+    from convcli.cli.paths import content_or_path, named
     from convcli.errors import ConvcliError, reason_of
 
     image.limit_pixels(None)

@@ -18,44 +18,47 @@ def command(
         str,
         typer.Option(
             metavar="S",
-            help="Standard deviation in pixels: one number, or X,Y for along x and along y.",
+            help="Standard deviation in pixels; X,Y sets it along x and along y.",
         ),
     ],
     truncate: Annotated[
         float | None,
         typer.Option(
-            metavar="T", help="Cut the kernel at int(T * sigma + 0.5) pixels.  [default: 4]"
+            metavar="T",
+            help="Cut the kernel at int(T * sigma + 0.5) pixels from its centre.  [default: 4]",
         ),
     ] = None,
     radius: Annotated[
-        int | None, typer.Option(metavar="R", help="Cut the kernel at R pixels instead.")
+        int | None,
+        typer.Option(metavar="R", help="Cut the kernel at R pixels from its centre instead."),
     ] = None,
     exact: Annotated[
         bool,
         typer.Option(
-            "--exact", help="The stated kernel to rounding error: sums in float64, no shortcut."
+            "--exact",
+            help="Sum in float64, without the coarser grid: exact to rounding error.",
         ),
     ] = False,
 ) -> None:
     """Blur with a Gaussian.
 
-    From sigma 6.4 on, 8-bit pictures are blurred by way of a coarser grid: within 0.01 of a
-    level of the true Gaussian, at the same cost for any sigma. --exact, --truncate
-    and --radius take the stated kernel.
+    8-bit images with a sigma of 6.4 or more are blurred on a coarser grid: within 0.01 of a level
+    of the true Gaussian, at the same cost for any sigma. With --exact, --truncate or --radius the
+    sampled kernel itself is applied.
 
-    convcli blur photo.jpg --sigma 3
+    Example: convcli blur photo.jpg --sigma 3
     """
     from convcli.cli.run import Verb, run, sigma_of
 
     if radius is not None and truncate is not None:
-        raise ConvcliError("--radius and --truncate exclude each other")
+        raise ConvcliError("--radius and --truncate cannot be used together; leave one out")
     both = sigma_of(sigma)
 
     def verb() -> Verb:
         from convcli.filtering.filters import blur
         from convcli.kernels.named import gaussian_kernel
 
-        # Refuses what would be no kernel.
+        # Raises the error of an invalid kernel before any work.
         gaussian_kernel(both, 4.0 if truncate is None else truncate, radius)
         return partial(blur, sigma=both, truncate=truncate, radius=radius, exact=exact)
 

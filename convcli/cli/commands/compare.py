@@ -1,4 +1,4 @@
-"""``convcli compare``: how much two pictures differ, for people and for scripts."""
+"""``convcli compare``: how much two images differ, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -10,41 +10,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from convcli.cli.files import check_new, content_or_path, is_same, named
 from convcli.cli.options import MaxPixels, Overwrite
+from convcli.cli.paths import check_new, content_or_path, named
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.places import is_same
 
 if TYPE_CHECKING:
     from convcli.image import Picture
     from convcli.image.comparison import Bar, Comparison
 
-# Columns of the words, so that a terminal of 40 has room for the numbers beside them.
+# Columns of the names, so that a terminal of 40 columns has room for the numbers.
 _LEFT = 20
 _LONGEST_BAR = 48
-# Frames that are named where they differ.
+# The most differing frames that are listed.
 _MOST_NAMED = 8
 
 
 def command(
-    one: Annotated[str, typer.Argument(metavar="A", help="A picture; '-' is standard input.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    one: Annotated[str, typer.Argument(metavar="A", help="First image; '-' is standard input.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Second image; '-' is standard input.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="PATH", help="Write the differences, amplified."),
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="Write an image of the differences, amplified."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     tolerance: Annotated[
         float,
-        typer.Option(metavar="T", help="Differences of at most T levels count as none."),
+        typer.Option(metavar="T", help="Treat differences of at most T levels as equal."),
     ] = 0.0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
+        bool, typer.Option("--json", help="Print one JSON object on standard output.")
     ] = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Compare two pictures: 0 if they are equal, 1 if not, 2 if that cannot be said.
+    """Compare two images, and print how much they differ.
 
-    convcli compare photo.jpg photo.blur.jpg -o differences.png
+    The exit status is 0 if they are equal, 1 if they differ, and 2 if they cannot be compared.
+
+    Example: convcli compare photo.jpg photo.blur.jpg -o differences.png
     """
     import json
     import logging
@@ -55,13 +60,13 @@ def command(
 
     at_least_0(tolerance=tolerance)
     if one == other == "-":
-        raise ConvcliError("standard input ('-') is one picture, and two are compared")
+        raise ConvcliError("standard input ('-') can be only one of the two images; name a file")
     if output is not None:
         format_of(output)
         check_new(output, overwrite)
-        if is_same(output, one) or is_same(output, other):
-            raise ConvcliError(f"{shown(output)} is one of the two that are compared")
-    # As in `convcli.cli.run`: decoders log what they raise.
+        if any(name != "-" and is_same(output, name) for name in (one, other)):
+            raise ConvcliError(f"-o {shown(output)} is one of the two inputs; choose another name")
+    # As in `convcli.cli.run`: decoders also log what they raise.
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
@@ -71,9 +76,9 @@ def command(
         for note in notes:
             typer.echo(f"convcli: {note}", err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
-    except BrokenPipeError:  # the reader went away, as `| head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         raise typer.Exit(141) from None
-    except Exception as error:  # 1 would say that they differ
+    except Exception as error:  # status 1 would mean that they differ
         raise ConvcliError(reason_of(error)) from error
     raise typer.Exit(0 if result["equal"] else 1)
 
@@ -86,7 +91,7 @@ def _compare(
     overwrite: bool,
     result: dict[str, Any],
 ) -> tuple[list[str], list[str]]:
-    """Compare what was read: fill the object that --json prints; return notes, and lines."""
+    """Compare two images: fill `result`, which --json prints, and return notes and lines."""
     from convcli.image.comparison import alike, amplified, compare, differs
 
     frames = result["frames"] = a.frames, b.frames
@@ -102,13 +107,13 @@ def _compare(
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
         result.update(equal=False, reason=reason)
         if output is not None:
-            notes.append(f"note: {shown(output)} was not written, as {reason}")
+            notes.append(f"note: {shown(output)} was not written, because {reason}")
         return notes, [reason]
     if a.mode != b.mode:
         notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
     found = compare(*pair, result["tolerance"])
     same_count = frames[0] == frames[1]
-    # Their frames after the first, each told apart from its like but not measured.
+    # Later frames are compared for equality only.
     later = enumerate(zip(a.later, b.later, strict=True), 2) if same_count else ()
     tolerance = result["tolerance"]
     differing = [number for number, (x, y) in later if differs(x, y, tolerance)]
@@ -120,17 +125,17 @@ def _compare(
         picture, factor = amplified(*pair, found)
         _write(picture, output, overwrite)
         result["factor"] = factor
-        lines.append(f"wrote {shown(output)}: differences, {factor} times as large")
+        lines.append(f"wrote {shown(output)}: differences, amplified {factor} times")
     return notes, lines
 
 
 def _read(name: str) -> Picture:
-    """Read a picture; what cannot be read is no answer, so that it ends the program."""
+    """Read an image, or raise `ConvcliError`: unlike a filter, this ends with status 2."""
     from convcli import image
 
     try:
         return image.read(content_or_path(name))
-    except Exception as error:  # decoders raise what they like
+    except Exception as error:  # decoders may raise anything
         raise ConvcliError(f"{named(name)}: {reason_of(error)}") from error
 
 
@@ -140,7 +145,7 @@ def _write(picture: Picture, path: Path, overwrite: bool) -> None:
 
     try:
         image.write(picture, path, format_of(path), overwrite=overwrite)
-    except Exception as error:  # the disk is full, or the picture too large for the format
+    except Exception as error:  # a full disk, or an image too large for the format
         raise ConvcliError(f"cannot write {shown(path)}: {reason_of(error)}") from error
 
 
@@ -156,7 +161,7 @@ def _lines(
     differing: list[int],
     tolerance: float,
 ) -> list[str]:
-    """Say what was found, a fact a line, and draw the histogram."""
+    """Return the results, one a line, and the histogram."""
     pixels = found.width * found.height
     facts = [
         ("largest difference", f"{found.largest:.6g}"),
@@ -169,14 +174,15 @@ def _lines(
     facts.append(("PSNR", f"{psnr} dB (peak {found.peak:g})"))
     facts.append(("SSIM", found.no_ssim if found.ssim is None else f"{found.ssim:.4f}"))
     if frames != (1, 1):
-        told = "after the first all equal"
+        found_later = "equal after the first"
         if frames[0] != frames[1]:
-            told = "which differ"
+            found_later = "not the same number"
         elif differing:
-            told = f"after the first these differ: {', '.join(map(str, differing[:_MOST_NAMED]))}"
+            numbers = ", ".join(map(str, differing[:_MOST_NAMED]))
+            found_later = f"different in frame{'s' * (len(differing) > 1)} {numbers}"
             if len(differing) > _MOST_NAMED:
-                told += f" and {len(differing) - _MOST_NAMED} more"
-        facts.append(("frames", f"{frames[0]} and {frames[1]}, {told}"))
+                found_later += f" and {len(differing) - _MOST_NAMED} more"
+        facts.append(("frames", f"{frames[0]} and {frames[1]}, {found_later}"))
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
 
@@ -186,7 +192,7 @@ def _share(count: int, whole: int) -> str:
 
 
 def _histogram(bars: list[Bar]) -> list[str]:
-    """Draw how many samples differ by how much: in blocks for people, in ASCII for the rest."""
+    """Draw a histogram of the differences: in blocks on a terminal, otherwise in ASCII."""
     whole = sum(bar.count for bar in bars)
     longest = max(bar.count for bar in bars)
     room = min(_LONGEST_BAR, shutil.get_terminal_size().columns - _LEFT - 9)
@@ -196,7 +202,7 @@ def _histogram(bars: list[Bar]) -> list[str]:
     block = "\N{FULL BLOCK}" if is_terminal else "#"
     lines = []
     for bar in bars:
-        # What there is, is seen.
+        # A bar of any samples is visible.
         length = max(round(bar.count / longest * room), 1 if bar.count else 0)
         percent = 100 * bar.count / whole
         lines.append(f"{_range(bar):>{_LEFT - 3}}  {percent:7.3f} % {block * length}".rstrip())
@@ -204,7 +210,7 @@ def _histogram(bars: list[Bar]) -> list[str]:
 
 
 def _range(bar: Bar) -> str:
-    """Name the differences of a bar: whole numbers as they are, floats by their limits."""
+    """Return the differences that a bar counts: whole numbers, or the limits of floats."""
     if bar.high == 0:
         return "equal"
     if math.isinf(bar.high):
@@ -218,7 +224,7 @@ def _range(bar: Bar) -> str:
 
 
 def _as_json(found: Comparison) -> dict[str, Any]:
-    """Return what a script can use; JSON has no infinity, which becomes null."""
+    """Return the results for JSON, which has no infinity: it becomes null."""
 
     def known(value: float) -> float | None:
         return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""``convcli edge``: where brightness changes."""
+"""``convcli edge``: edge detection."""
 
 from __future__ import annotations
 
@@ -19,32 +19,36 @@ if TYPE_CHECKING:
 def command(
     shared: Shared,
     operator: Annotated[
-        Operator, typer.Option(help="Whose smoothing across the derivative.")
+        Operator,
+        typer.Option(help="Choose the operator; each smooths differently across the derivative."),
     ] = "sobel",
     show: Annotated[
         Show,
-        typer.Option(help="Strength, the derivative along x or along y, or the direction."),
+        typer.Option(
+            help="Show the gradient's magnitude, its part along x or along y, or its direction."
+        ),
     ] = "magnitude",
     stretch: Annotated[
         bool,
         typer.Option(
             "--stretch",
-            help="Spread the result over black to white (x and y about mid-grey), each frame for "
-            "itself.",
+            help="Stretch the result to black and white (x and y about mid-grey), each frame "
+            "separately.",
         ),
     ] = False,
 ) -> None:
-    """Show edges: colour by its luminance, a full step gives 255.
+    """Detect edges in the luminance. A step from black to white gives 255.
 
-    Of a JPEG only the luminance that is stored in it is decoded, unless --linear needs its
-    colours.
+    Only the stored luminance of a JPEG is decoded, unless --linear needs the colours.
 
-    convcli edge photo.jpg -o edges.png
+    Example: convcli edge photo.jpg -o edges.png
     """
     from convcli.cli.run import Verb, run
 
     if stretch and show == "angle":
-        raise ConvcliError("--stretch is for strengths, and --show angle shows directions")
+        raise ConvcliError(
+            "--stretch and --show angle cannot be used together; an angle has its own scale"
+        )
 
     def verb() -> Verb:
         import numpy as np
@@ -54,8 +58,8 @@ def command(
         spread = stretch or show == "angle"
 
         def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
-            # Whole numbers of 32 bits come as float64, in which white is 1 and a turn 2 pi: they
-            # would be rounded to nothing.
+            # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such
+            # results would be rounded to 0 in the integers.
             if spread and pixels.dtype == np.float64:
                 options["out_dtype"] = "float32"
             return edge(pixels, operator, show, stretch=stretch, **options)

@@ -1,4 +1,4 @@
-"""``convcli filter``: any kernel."""
+"""``convcli filter``: convolution with any kernel."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ def command(
             "-k",
             "--kernel",
             metavar="K",
-            help="A name (box:5, motion:15,30, emboss... 'convcli kernel --help' lists them), "
-            "a file (.npy, .csv, .txt, .json), or rows: '1 0 -1; 2 0 -2; 1 0 -1'.",
+            help="A name such as box:5, motion:15,30 or emboss ('convcli kernel --help' lists "
+            "them), a file (.npy, .csv, .txt, .json), or rows: '1 0 -1; 2 0 -2; 1 0 -1'.",
         ),
     ],
     normalize: Annotated[
         bool, typer.Option("--normalize", help="Divide the kernel by its sum.")
     ] = False,
-    scale: Annotated[float, typer.Option(metavar="F", help="Multiply the result by F.")] = 1.0,
+    scale: Annotated[float, typer.Option(metavar="F", help="Multiply the kernel by F.")] = 1.0,
     bias: Annotated[
-        float, typer.Option(metavar="B", help="Add B to the result, in the picture's units.")
+        float, typer.Option(metavar="B", help="Add B to the result, in the image's units.")
     ] = 0.0,
-    correlate: Annotated[bool, typer.Option("--correlate", help="Do not flip the kernel.")] = False,
+    correlate: Annotated[
+        bool, typer.Option("--correlate", help="Correlate instead: do not flip the kernel.")
+    ] = False,
     stride: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Keep every N-th pixel of each axis.")
+        int, typer.Option(metavar="N", min=1, help="Keep every N-th pixel along each axis.")
     ] = 1,
     dilation: Annotated[
         int, typer.Option(metavar="N", min=1, help="Space the kernel's weights N pixels apart.")
@@ -40,7 +42,7 @@ def command(
 ) -> None:
     """Convolve with any kernel.
 
-    convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
+    Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
     from convcli.checks import finite
     from convcli.cli.run import Verb, run

@@ -1,4 +1,4 @@
-"""``convcli kernel``: show a kernel's weights, sum, rank and factors, save it, or draw it."""
+"""``convcli kernel``: show a kernel's weights, sum, rank and factors; save it or plot it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 
     from convcli.kernels.kernel import Kernel, Weights
 
-# A larger table is not read.
+# Rows and columns of the largest table that is printed.
 _MOST_SHOWN = 25
-# Of the largest weight.
+# Significant digits of the largest weight.
 _DIGITS = 4
 
-# Rows and columns of the picture in a terminal: half of 24 lines, beside 12 of numbers.
+# Rows and columns of the drawing in a terminal: 12 of its 24 lines, so numbers have room.
 _PICTURE = 24
-# From so many on, 32 MB, a kernel is not expanded for a picture that nobody asked for.
+# Weights (32 MB); a larger kernel is not expanded only for the drawing.
 _MOST_PICTURED = 2**22
 
-# The colours of weights: viridis, and ColorBrewer's RdBu where some are negative, both at equal
-# distances.
+# Colours of weights at equal distances: viridis, or ColorBrewer's RdBu if some are negative.
 _VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 _BLUE_RED = ((5, 48, 97), (67, 147, 195), (247, 247, 247), (214, 96, 77), (103, 0, 31))
 
@@ -40,34 +39,35 @@ def command(
         str,
         typer.Argument(
             metavar="K",
-            help="A name: gaussian:SIGMA, log:SIGMA, box:SIZE, disc:RADIUS, "
-            "motion:LENGTH,ANGLE, sobel, scharr, prewitt (and sobel-y...), laplacian, emboss, "
-            "identity. Or a file (.npy, .csv, .txt, .json), or rows: '1 0 -1; 2 0 -2; 1 0 -1'.",
+            help="A name: gaussian:SIGMA or gaussian:X,Y, log:SIGMA, box:SIZE or "
+            "box:WIDTH,HEIGHT, disc:RADIUS, motion:LENGTH,ANGLE, sobel, sobel-y, scharr, "
+            "scharr-y, prewitt, prewitt-y, laplacian, emboss, identity. Or a file (.npy, .csv, "
+            ".txt, .json). Or rows of numbers: '1 0 -1; 2 0 -2; 1 0 -1'.",
         ),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", help="Save it as .npy, .csv, .txt or .json."
+            "-o", "--output", metavar="PATH", help="Save the weights as .npy, .csv, .txt or .json."
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Draw it as .png, .svg or .pdf: weights, factors and frequency response.",
+            help="Plot weights, factors and frequency response as .png, .svg or .pdf.",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
-    convcli kernel sobel
+    Example: convcli kernel sobel
     """
     from functools import partial
 
     from convcli import plotting
-    from convcli.cli.files import check_new
+    from convcli.cli.paths import check_new
     from convcli.kernels.files import read_kernel, save_kernel
 
     if plot is not None:
@@ -104,12 +104,12 @@ def _draw(kernel: Kernel, path: Path, overwrite: bool) -> None:
 def _show(kernel: Kernel) -> None:
     from rich.console import Console
 
-    # Wider than any line: rich would break the factors to fit the terminal, which does so itself.
+    # Wider than any line: rich would wrap the factors, which a terminal does by itself.
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
     total = 0 if kernel.is_derivative else kernel.sum()
-    # Zeros are a sum of no terms, though they are applied as one. To find the rank of a kernel
-    # that has no cheap factors would take many seconds.
+    # A kernel of zeros has rank 0, although it is applied as one term. Finding the rank of a
+    # kernel without cheap factors could take many seconds.
     factors = kernel.cheap_factors if kernel.l1_norm else ()
     rank = "" if factors is None else f", rank {len(factors)}"
     console.print(f"{kernel.name}: {height} x {width}, sum {total:.6g}{rank}")
@@ -130,7 +130,7 @@ def _show(kernel: Kernel) -> None:
 
 
 def _print_picture(console: Console, kernel: Kernel) -> None:
-    """Draw the weights as colours, where a person sees them and the terminal has colours."""
+    """Draw the weights as colours, if standard output is a terminal with colours."""
     from convcli.cli.screen.blocks import has_blocks, reduced, text_of
 
     is_seen = sys.stdout and sys.stdout.isatty() and has_blocks(console)
@@ -152,9 +152,9 @@ def _print_picture(console: Console, kernel: Kernel) -> None:
 
 
 def _print_table(console: Console, weights: Weights) -> None:
-    """Print the weights: with fewer digits where a terminal is narrow, or a word where too narrow.
+    """Print the weights, with fewer digits on a narrow terminal and not at all on a narrower one.
 
-    A pipe gets all of them.
+    All digits are printed to a pipe.
     """
     for digits in (_DIGITS, _DIGITS - 1, _DIGITS - 2):
         table = _table(weights, _number_format(weights, digits), console.is_terminal)
@@ -162,7 +162,7 @@ def _print_table(console: Console, weights: Weights) -> None:
         if console.measure(table).maximum <= room:
             console.print(table)
             return
-    console.print("too wide for this terminal; save it with -o, draw it with --plot, or pipe it")
+    console.print("too wide for this terminal; save it with -o, plot it with --plot, or use a pipe")
 
 
 def _table(weights: Weights, spec: str, is_terminal: bool) -> Table:
@@ -178,7 +178,7 @@ def _table(weights: Weights, spec: str, is_terminal: bool) -> Table:
 
 
 def _number_format(weights: Weights, digits: int = _DIGITS) -> str:
-    """Choose one format for all: digits of the largest weight, fewer where none is lost."""
+    """Return one format for all weights: `digits` of the largest, fewer if none is lost."""
     import numpy as np
 
     largest = float(np.abs(weights).max())

@@ -15,22 +15,25 @@ def command(
     shared: Shared,
     sigma: Annotated[
         str,
-        typer.Option(metavar="S", help="Standard deviation of the blur in pixels, or X,Y."),
+        typer.Option(
+            metavar="S",
+            help="Standard deviation of the blur in pixels; X,Y sets it along x and along y.",
+        ),
     ] = "1",
     amount: Annotated[
-        float, typer.Option(metavar="A", help="How much of the difference is added.")
+        float, typer.Option(metavar="A", help="Add A times the difference from the blurred image.")
     ] = 1.0,
     threshold: Annotated[
         float,
         typer.Option(
             metavar="T",
-            help="Leave differences of at most T levels (of light, with --linear) alone.",
+            help="Ignore differences of at most T levels (levels of light with --linear).",
         ),
     ] = 0.0,
 ) -> None:
-    """Sharpen by an unsharp mask: image + amount * (image - blurred).
+    """Sharpen with an unsharp mask: image + amount * (image - blurred).
 
-    convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
+    Example: convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
     from convcli.checks import at_least_0
     from convcli.cli.run import Verb, run, sigma_of
@@ -42,7 +45,7 @@ def command(
         from convcli.filtering.filters import sharpen
         from convcli.kernels.named import gaussian_kernel
 
-        gaussian_kernel(both)  # refuses what would be no kernel
+        gaussian_kernel(both)  # raises the error of an invalid kernel
         return partial(sharpen, sigma=both, amount=amount, threshold=threshold)
 
     run(shared, "sharpen", verb)

@@ -1,4 +1,4 @@
-"""Pictures in a terminal: two pixels a character, the upper and the lower half of a block."""
+"""Images in a terminal: two pixels per character, the upper and the lower half of a block."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Colours = NDArray[np.uint8]
-"""A small picture, (H, W, 3), sRGB."""
+"""A small image, (H, W, 3), in sRGB."""
 
 _UPPER_HALF = "\N{UPPER HALF BLOCK}"
 
-# From dark to light, for terminals without colours or without blocks.
+# From dark to light, for terminals without colours or blocks.
 _SHADES = " .:-=+*#%@"
 
 
 def has_blocks(console: Console) -> bool:
-    """Say whether a console shows colours and half blocks: NO_COLOR is respected."""
+    """Whether a console shows colours and half blocks; NO_COLOR is respected."""
     colours = console.color_system is not None and not console.no_color
     return colours and not console.options.ascii_only
 
 
 def text_of(colours: Colours, console: Console) -> Text:
-    """Draw a picture, one character a column and for every two rows.
+    """Return an image as text: one character for each column and two rows.
 
     Parameters
     ----------
     colours : (H, W, 3) uint8
-        The picture; a last odd row is drawn as upper halves.
+        The image; if H is odd, the last row is drawn as upper halves.
     console : Console
-        Where it will be shown. Without colours, pixels become characters by their luminance.
+        The console of the text. Without colours, characters show the luminance.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def _rgb(colour: list[int]) -> str:
 
 
 def _shades(colours: Colours) -> list[str]:
-    """Draw by characters that are the lighter, the more of their cell they fill."""
+    """Return lines of characters; the lighter the pixel, the more of its cell is filled."""
     grey = luminance(colours.astype(np.float64))[..., 0]
     lines = []
     for top in range(0, len(grey), 2):
@@ -77,26 +77,26 @@ def _shades(colours: Colours) -> list[str]:
 def reduced(
     samples: NDArray[Any], rows: int, columns: int, opaque: float | None = None
 ) -> NDArray[np.float64]:
-    """Shrink a picture to at most this many rows and columns: each pixel the mean of a box.
+    """Reduce an image to at most this many rows and columns; each pixel is the mean of a box.
 
     Parameters
     ----------
     samples : (H, W, C)
-        Any dtype.
+        The image, of any dtype.
     rows, columns : int
-        The most that there may be, 1 or more; a picture that is smaller stays as it is.
+        The maximum size, 1 or more; a smaller image is not enlarged.
     opaque : float, optional
-        If the last channel is an alpha, its full value: colours come back weighted by it.
+        The value of full alpha, if the last channel is one: colours are weighted by it.
 
     Returns
     -------
     ndarray, (h, w, C)
     """
     height, width = samples.shape[:2]
-    # Both axes by the same factor, and nothing is made larger.
+    # One factor for both axes, of at least 1.
     factor = max(height / rows, width / columns, 1.0)
     ends_y, ends_x = (_ends(length, factor) for length in (height, width))
-    # One row of the result at a time: floats of a whole photograph would fill the memory.
+    # One row of the result at a time: a whole photograph in floats could fill the memory.
     result = np.empty((ends_y.size - 1, ends_x.size - 1, samples.shape[2]))
     for y in range(result.shape[0]):
         rows_of_it = samples[ends_y[y] : ends_y[y + 1]]
@@ -109,6 +109,6 @@ def reduced(
 
 
 def _ends(length: int, factor: float) -> NDArray[np.intp]:
-    """Cut an axis into equal parts, of which none is empty."""
+    """Divide an axis into equal parts, none of them empty."""
     parts = max(1, round(length / factor))
     return np.arange(parts + 1) * length // parts

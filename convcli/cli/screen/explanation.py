@@ -1,4 +1,4 @@
-"""What ``--explain`` shows: the plan of a picture as a tree, predicted beside measured times."""
+"""The output of ``--explain``: the plan of an image as a tree, predicted and measured times."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from convcli.planning.plan import Plan
     from convcli.words import Border
 
-# Columns: a branch of two levels, the words, and the longest bar beside them.
+# Widths of the columns: words, times, and the longest bar.
 _WORD, _TIME, _BAR = 11, 11, 24
 
 
 def explanation(outcome: Outcome, name: str, border: Border, console: Console) -> Tree:
-    """Draw how a picture was filtered.
+    """Return the tree of how an image was filtered.
 
     Parameters
     ----------
     outcome : Outcome
-        Of a picture that was filtered.
+        The outcome of an image that was filtered.
     name : str
-        What to call it.
+        The name of the image.
     border : str
-        What lay beyond its edge.
+        The border that was used.
     console : Console
-        Where it will be shown; of one that cannot show lines, rich draws the tree in ASCII.
+        The console of the tree; rich uses ASCII where it cannot show lines.
     """
     from rich.tree import Tree
 
@@ -62,7 +62,7 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
 
 
 def _plain(text: str) -> Text:
-    """Keep rich from reading markup in a name."""
+    """Return a text in which rich reads no markup."""
     from rich.text import Text
 
     return Text(text)
@@ -84,7 +84,7 @@ def _stage(stage: Stage, bar: str) -> Text:
 
 
 def _pieces(plan: Plan, width: int, height: int) -> list[str]:
-    """Say how the picture is cut: for the workers, and those pieces again for the cache."""
+    """Return how the image is divided for the workers, and each of those pieces for the cache."""
     rows, columns = plan.route.regions
     number = math.ceil(height / rows) * math.ceil(width / columns)
     kind = "strip" if columns >= width else "tile"

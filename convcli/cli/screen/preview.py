@@ -1,4 +1,4 @@
-"""What ``--preview`` shows: a picture before and after, side by side in the terminal."""
+"""The output of ``--preview``: an image before and after, side by side in the terminal."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# Lines of a picture: what is left of a usual terminal's 24 must hold a caption and the prompt.
+# The most lines of an image; at least _OTHER_LINES are left for the caption and the prompt.
 _MOST_LINES = 24
 _OTHER_LINES = 3
 _GAP = 2
 
-# Squares of the board under transparent pixels, and its greys, as other programs have them.
+# Squares of the checkerboard under transparent pixels, and its usual two greys.
 _SQUARE = 4
 _GREYS = (102.0, 153.0)
 
 
 class Preview:
-    """Keeps small copies of the pictures that it is shown, and draws them."""
+    """Small copies of an image before and after, and their drawing."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -35,7 +35,7 @@ class Preview:
         self._range: tuple[float, float] | None = None
 
     def look(self, picture: Picture) -> None:
-        """Take a copy, at once: a filter may use its picture up."""
+        """Draw a small copy now, because a filter may overwrite the image."""
         if self._range is None:
             self._range = _range_of(picture)
         rows, columns = self._room()
@@ -46,7 +46,7 @@ class Preview:
         self._drawn.append((caption, text_of(colours, self._console)))
 
     def draw(self) -> None:
-        """Print what was seen, if the filter came to an end."""
+        """Print both images, if the filter finished."""
         from rich.table import Table
 
         if len(self._drawn) < 2:
@@ -60,23 +60,23 @@ class Preview:
         self._console.print(table)
 
     def _room(self) -> tuple[int, int]:
-        """Return the most lines and columns that a picture may have."""
+        """Return the most lines and columns that one image may take."""
         columns, lines = self._console.size
         most = min(_MOST_LINES, lines - _OTHER_LINES)
         return max(1, most), max(1, (columns - 2 * _GAP) // 2)
 
 
 def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, float]) -> Colours:
-    """Shrink a picture to colours that a terminal can show.
+    """Reduce an image to colours that a terminal can show.
 
     Parameters
     ----------
     picture : Picture
-        Of any mode; transparent pixels are laid over a checkerboard.
+        An image of any mode; transparent pixels are drawn over a checkerboard.
     rows, columns : int
-        The most that the result may have.
+        The maximum size of the result.
     span : (float, float)
-        The samples that become black and white.
+        The values of samples that become black and white.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, floa
     values = (np.nan_to_num(colours) - low) / ((high - low) or 1.0)
     if picture.mode == "CMYK":
         values = (1 - values[..., :3]) * (1 - values[..., 3:])
-    elif values.shape[2] != 3 or picture.mode == "LAB":  # whose L is shown, as grey
+    elif values.shape[2] != 3 or picture.mode == "LAB":  # of LAB only L is shown, as grey
         values = values[..., :1].repeat(3, axis=2)
     values = 255 * values
     if has_alpha:
@@ -102,7 +102,7 @@ def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, floa
 
 
 def _range_of(picture: Picture) -> tuple[float, float]:
-    """Return the samples that are shown as black and white: of floats, their own."""
+    """Return the values that are shown as black and white; floats have their own range."""
     pixels = picture.pixels
     if pixels.dtype.kind == "u":
         return 0.0, full_scale(pixels.dtype)
