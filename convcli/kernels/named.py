@@ -11,6 +11,7 @@ import numpy as np
 from convcli.checks import count, positive
 from convcli.errors import ConvcliError
 from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
+from convcli.loops.decimation import gaussian
 from convcli.words import OPERATORS, Operator, listed
 
 
@@ -29,13 +30,6 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
             "shrink the image first, or cut the kernel earlier (truncate, radius)"
         )
     return half
-
-
-def _gaussian_samples(sigma: float, half: int) -> Weights:
-    x = np.arange(-half, half + 1)
-    with np.errstate(over="ignore"):  # exp(-infinity) is 0, which is right
-        samples = np.exp(-0.5 * (x / sigma) ** 2)
-    return np.asarray(samples / samples.sum())
 
 
 def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
@@ -85,8 +79,9 @@ def gaussian_kernel(
            [0.087, 0.099, 0.087]])
     """
     sigma_x, sigma_y = sigmas(sigma)
-    row = _gaussian_samples(sigma_x, _radius(sigma_x, truncate, radius))
-    column = _gaussian_samples(sigma_y, _radius(sigma_y, truncate, radius))
+    half_x, half_y = _radius(sigma_x, truncate, radius), _radius(sigma_y, truncate, radius)
+    row = gaussian(np.arange(-half_x, half_x + 1), sigma_x)
+    column = gaussian(np.arange(-half_y, half_y + 1), sigma_y)
     return Kernel("gaussian", (column.size, row.size), given_factors=((column, row),))
 
 
@@ -104,7 +99,7 @@ def log_kernel(sigma: float = 1.0) -> Kernel:
         raise ConvcliError(f"sigma of the kernel log must be at least 0.2, not {sigma:g}")
     half = _radius(sigma, 4.0, None)
     x = np.arange(-half, half + 1)
-    g = _gaussian_samples(sigma, half)
+    g = gaussian(x, sigma)
     second = (x**2 / sigma**4 - 1 / sigma**2) * g
     second -= second.sum() * g
     return Kernel("log", (g.size, g.size), given_factors=((g, second), (second, g)))

@@ -73,7 +73,7 @@ class Decimation:
             for index, weight in enumerate(self.wide[place]):
                 centre = reach + (index - (places // 2 - 1)) * self.step
                 response[centre - r : centre + r + 1] += weight * self.narrow
-            response -= _gaussian(np.arange(-reach, reach + 1) - place, self.sigma)
+            response -= gaussian(np.arange(-reach, reach + 1) - place, self.sigma)
             worst = max(worst, float(np.abs(response).sum()))
         return worst
 
@@ -99,11 +99,13 @@ def _decimation(sigma: float) -> Decimation:
     return Decimation(
         sigma,
         step,
-        _gaussian(np.arange(-r, r + 1), narrow),
-        np.stack([_gaussian(grid - place, wide) for place in range(step)]),
+        gaussian(np.arange(-r, r + 1), narrow),
+        np.stack([gaussian(grid - place, wide) for place in range(step)]),
     )
 
 
-def _gaussian(x: NDArray[Any], sigma: float) -> Floats:
-    weights = np.exp(-0.5 * (x / sigma) ** 2)
+def gaussian(x: NDArray[Any], sigma: float) -> Floats:
+    """Sample a Gaussian at positions x, in pixels, and divide the samples by their sum."""
+    with np.errstate(over="ignore"):  # exp(-infinity) is 0, which is right
+        weights = np.exp(-0.5 * (x / sigma) ** 2)
     return np.asarray(weights / weights.sum())
