@@ -104,7 +104,7 @@ def _decimation(sigma: float) -> Decimation:
     )
 
 
-def gaussian(x: NDArray[Any], sigma: float) -> Floats:
+def gaussian(x: NDArray[Any], sigma: float) -> NDArray[np.float64]:
     """Sample a Gaussian at positions x, in pixels, and divide the samples by their sum."""
     with np.errstate(over="ignore"):  # exp(-infinity) is 0, which is right
         weights = np.exp(-0.5 * (x / sigma) ** 2)

@@ -174,8 +174,8 @@ def test_the_kernel_cut_at_4_sigma_gives_nearly_the_same(name, sigma):
 def test_the_error_of_a_sigma_is_computed_once(monkeypatch):
     """It takes 1 s for a sigma of 3000, and both axes and every picture may ask for it."""
     calls = []
-    gaussian = decimation._gaussian
-    monkeypatch.setattr(decimation, "_gaussian", lambda *a: calls.append(a) or gaussian(*a))
+    gaussian = decimation.gaussian
+    monkeypatch.setattr(decimation, "gaussian", lambda *a: calls.append(a) or gaussian(*a))
     errors = {axis.error for _ in range(2) for axis in decimations((321.5, 321.5))}
     assert len(errors) == 1
     step = decimations((321.5, 321.5))[0].step
