@@ -243,9 +243,27 @@ def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, 
     monkeypatch.setattr("convcli.cli.run.jobs_for", broken)
     result = run(*BLUR, "a.png")
     assert result.status == 1
-    assert result.message == r"convcli: TypeError: no\nsense; --debug shows where"
+    assert result.message == r"convcli: TypeError: no\nsense; --debug shows the traceback"
     with pytest.raises(TypeError):
         run(*BLUR, "a.png", "--debug")
+
+
+def test_debug_is_not_recommended_where_there_is_no_such_option(run, folder, monkeypatch):
+    monkeypatch.setattr("convcli.kernels.files.read_kernel", lambda *_: [][0])
+    result = run("kernel", "sobel")
+    assert (result.status, result.message) == (1, "convcli: IndexError: list index out of range")
+
+
+@pytest.mark.parametrize(
+    "argv", [("--sigma", "-1"), ("--workers", "two"), ("--sgima", "1"), ("-q", "-v")]
+)
+def test_debug_leaves_wrong_usage_one_line(run, folder, argv):
+    plain = run(*BLUR, "a.png", *argv)
+    after = (*BLUR, "a.png", *argv, "--debug")
+    before = ("blur", "--debug", *BLUR[1:], "a.png", *argv)
+    for debug in (before, after):
+        result = run(*debug)
+        assert (result.status, result.message) == (2, plain.message)
 
 
 def test_debug_shows_where_a_picture_failed(run, folder):
