@@ -4,9 +4,9 @@ import signal
 
 
 def program() -> None:
-    """Run the program; Ctrl-C ends it silently from here on, as there is nothing to clean up yet.
+    """Run the program; while it is imported, Ctrl-C ends it without a traceback.
 
-    Python's own handler would show a traceback of the imports, which take 50 ms and more.
+    The imports take 50 ms and more, and there is nothing to clean up yet.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,1 +1,1 @@
-"""Jobs over the cores, and one picture's way through reading, filtering and writing."""
+"""Jobs over the cores, and the way of one image through reading, filtering and writing."""

@@ -1,4 +1,4 @@
-"""Reading ahead: the first picture is decoded while the rest of the program is imported."""
+"""Reading ahead: the first image is decoded while the rest of the program is imported."""
 
 from __future__ import annotations
 
@@ -10,48 +10,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from convcli.image import Picture
 
+Begun = Callable[[], tuple["Picture", float]]
+"""Waits for an image whose reading has begun. Returns it and the seconds that reading took, or
+raises the error of reading; can be called once."""
 
-def begin(
-    read: Callable[..., Picture],
-) -> Callable[[], tuple[Picture, float]]:
-    """Read a picture in a thread, and come back as soon as its decoding has begun.
 
-    Decoders leave the interpreter free, so that the imports cost nothing that has to be waited
-    for.
+def begin(read: Callable[..., Picture]) -> Begun:
+    """Read an image in a thread, and return as soon as its decoding has begun.
+
+    Decoders release the interpreter lock, so that imports and decoding run at the same time.
 
     Parameters
     ----------
     read : callable
-        ``read(on_decode=...)``: `convcli.image.read`, with its other arguments bound.
-
-    Returns
-    -------
-    callable
-        Waits for the picture and returns it and the seconds that reading took, or raises what
-        reading raised; once.
+        ``read(on_decode=...)``: `convcli.image.read` with its other arguments bound.
     """
-    pictures: list[tuple[Picture, float]] = []
+    images: list[tuple[Picture, float]] = []
     errors: list[BaseException] = []
-    known = Event()
+    decoding = Event()
 
     def run() -> None:
         start = time.perf_counter()
         try:
-            picture = read(on_decode=lambda _size: known.set())
-            pictures.append((picture, time.perf_counter() - start))
+            image = read(on_decode=lambda _size: decoding.set())
+            images.append((image, time.perf_counter() - start))
         except BaseException as error:
             errors.append(error)
-        known.set()
+        decoding.set()
 
-    # A daemon, so that a wrong option is refused at once.
+    # A daemon thread does not delay the exit when an option turns out to be wrong.
     thread = Thread(target=run, daemon=True)
     thread.start()
-    known.wait()  # imports would keep the interpreter from it
+    decoding.wait()  # imports would hold the interpreter lock, and the thread would not start
 
-    def picture() -> tuple[Picture, float]:
+    def wait() -> tuple[Picture, float]:
         thread.join()
         if errors:
             raise errors.pop()
-        return pictures.pop()
+        return images.pop()  # so that the image is not held here as well
 
-    return picture
+    return wait

@@ -1,4 +1,4 @@
-"""One picture of a batch: read, filtered and written, and what became of it."""
+"""One image of a batch: it is read, filtered and written, and the outcome is described."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
 from convcli import image
+from convcli.batch.ahead import Begun
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.job import Job
 from convcli.filtering.options import Options
@@ -22,12 +23,12 @@ from convcli.types import OnProgress, Pixels
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
-# Of a picture whose reading was begun while the program started.
+# The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
 
 
 class Stage(NamedTuple):
-    """Reading, filtering or writing a picture with all its frames: seconds, and a remark."""
+    """Seconds of reading, filtering or writing an image with all its frames, and a remark."""
 
     name: str
     predicted: float
@@ -37,11 +38,35 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
+    """The outcome of a job.
 
-    `megapixels` and `plan` are those of a picture that was filtered, `size` is its width and
-    height and `result_size` those of the result; `error` is the exception of one that failed,
-    and `reason` its one line, or why it was not tried.
+    Attributes
+    ----------
+    job : Job
+        The job.
+    status : str
+        "shown" if the image was filtered and not written; "not tried" if there was no room for
+        its output.
+    reason : str
+        Why it failed or was not tried, in one line.
+    error : BaseException or None
+        The exception behind a failure.
+    seconds : float
+        Time from opening the input to closing the output.
+    size, result_size : (int, int)
+        Width and height of the image, and of the result.
+    pixels : int
+        Pixels that were filtered, of all frames together.
+    mode : str
+        The mode of the result.
+    frames : int
+        Frames or pages that were filtered.
+    plan : Plan or None
+        The plan of the first frame.
+    notes : tuple of str
+        What was dropped or changed.
+    stages : tuple of Stage
+        The time of each stage.
     """
 
     job: Job
@@ -60,64 +85,79 @@ class Outcome:
 
     @property
     def megapixels(self) -> float:
-        """Size of the picture that was filtered, all frames together."""
+        """Pixels that were filtered, in millions."""
         return self.pixels / 1e6
 
 
 @dataclass(frozen=True)
-class Filter:
-    """What is done to each picture.
+class Pipeline:
+    """What is done to each image.
 
     Attributes
     ----------
     verb : callable
-        ``verb(pixels, **options)``: one of `convcli.filtering.filters` with its own arguments
-        bound.
+        ``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own
+        arguments bound.
     options : Options
-        What every picture's options begin with.
+        Options of every image; its mode and its frames add to them.
     read, write : callable
-        `convcli.image.read` and `convcli.image.write` with what is asked for bound. Without
-        `write` no more than the first frame is filtered.
-    begun : dict
-        Pictures whose reading has begun, by their jobs: what waits for each and returns it.
+        `convcli.image.read` and `convcli.image.write` with their settings bound. Without
+        `write`, only the first frame is filtered.
     look : callable, optional
-        Shown the first frame of a picture as it was read, then as it was filtered.
+        Called with the first frame before it is filtered, and again with the result.
     """
 
     verb: Callable[..., Pixels]
     options: Options
     read: Callable[..., Picture] = image.read
     write: Callable[..., tuple[str, ...]] | None = image.write
-    begun: dict[Job, Callable[[], tuple[Picture, float]]] = field(default_factory=dict)
     look: Callable[[Picture], None] | None = None
 
 
-def outcome_of(job: Job, filter_: Filter, options: Options, take: Callable[[int], None]) -> Outcome:
-    """Read, filter and write one picture; whatever goes wrong is that picture's outcome.
+def outcome_of(
+    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None = None
+) -> Outcome:
+    """Read, filter and write one image; any error becomes part of the outcome.
 
-    `take` is called with the bytes that the picture will take, and may wait for them.
+    Parameters
+    ----------
+    job : Job
+        The files.
+    pipeline : Pipeline
+        What is done to the image.
+    take : callable
+        Called with the bytes that the image will take; may wait until they are free.
+    begun : callable, optional
+        Waits for the image, if its reading has begun.
+
+    Raises
+    ------
+    BrokenPipeError
+        If the reader of standard output has closed it: then the other jobs are of no use either.
     """
     start = time.perf_counter()
-    work = _Work(job, filter_, options)
+    work = _Work(job, pipeline, begun)
     try:
         picture = work.read(take)
         height, width = picture.pixels.shape[:2]
-        if filter_.look:
-            filter_.look(picture)
+        if pipeline.look:
+            pipeline.look(picture)
         result = replace(work.filtered(picture, 0), later=work.later())
         del picture  # encoding needs its memory
-        if filter_.look:
-            filter_.look(result)
-        notes = work.write(result) if filter_.write else result.notes
+        if pipeline.look:
+            pipeline.look(result)
+        notes = work.write(result) if pipeline.write else result.notes
     except BrokenPipeError:
-        raise  # nobody reads standard output any more, and nothing else is of use
-    except Exception as error:  # decoders raise what they like; one bad file is one outcome
-        return Outcome(job, "failed", work.doing + reason_of(error), error)
+        raise
+    except _LocatedError as located:
+        return Outcome(job, "failed", located.reason, located.error)
+    except Exception as error:  # decoders raise exceptions of any type
+        return Outcome(job, "failed", reason_of(error), error)
     finally:
         work.close()
     return Outcome(
         job,
-        "written" if filter_.write else "shown",
+        "written" if pipeline.write else "shown",
         seconds=time.perf_counter() - start,
         size=(width, height),
         result_size=(result.pixels.shape[1], result.pixels.shape[0]),
@@ -130,87 +170,103 @@ def outcome_of(job: Job, filter_: Filter, options: Options, take: Callable[[int]
     )
 
 
-class _Work:
-    """A picture at work: how far it is, how long that took, and what was planned."""
+class _LocatedError(Exception):
+    """An error, and the words for where it occurred."""
 
-    def __init__(self, job: Job, filter_: Filter, options: Options) -> None:
-        self.job, self.filter_, self.options = job, filter_, options
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__(where)
+        self.reason = f"{where}: {reason_of(error)}"
+        self.error = error
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Add to an error where it occurred; the innermost place counts."""
+    try:
+        yield
+    except (BrokenPipeError, _LocatedError):
+        raise
+    except Exception as error:
+        raise _LocatedError(where, error) from error
+
+
+class _Work:
+    """The work on one image: its stages, their time, and the plans of its frames."""
+
+    def __init__(self, job: Job, pipeline: Pipeline, begun: Begun | None) -> None:
+        self.job, self.pipeline, self.begun = job, pipeline, begun
         self.clock = _Clock()
         self.predicted: dict[str, float] = {}
         self.plans: list[Plan] = []
         self.pixels, self.frames = 0, 1
-        self.doing = ""  # with which the reason begins, should it fail
-        self.is_ahead = job in filter_.begun
         self.following: Iterator[Picture] = iter(())
 
     def read(self, take: Callable[[int], None]) -> Picture:
-        """Read the picture, or wait for it, if that was begun."""
-        if self.is_ahead:
-            picture, self.clock.seconds["read"] = self.filter_.begun.pop(self.job)()
+        """Read the image, or wait for it if its reading has begun."""
+        if self.begun:
+            picture, self.clock.seconds["read"] = self.begun()
             take(2 * picture.pixels.nbytes)
         else:
             source = self.job.source or sys.stdin.buffer.read()
             with self.clock.at("read"):
-                picture = self.filter_.read(source, self.job.format, on_decode=take)
+                picture = self.pipeline.read(source, self.job.format, on_decode=take)
         self.following = iter(picture.later)
-        if self.filter_.write:
+        if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
         return picture
 
     def filtered(self, frame: Picture, number: int) -> Picture:
-        """Filter a frame, the first of which has number 0."""
-        options = fitted(self.options, frame.mode)
+        """Filter a frame; the first has number 0."""
+        options = fitted(self.pipeline.options, frame.mode)
         options["on_plan"] = self.plans.append
-        options["pictures"] = self.options["pictures"] * self.frames
-        if on_progress := self.options.get("on_progress"):
-            options["on_progress"] = partial(_part_done, on_progress, number, self.frames)
+        options["pictures"] *= self.frames
+        if on_progress := options.get("on_progress"):
+            options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
-            return frame.with_pixels(self.filter_.verb(frame.samples, **options))
+            return frame.with_pixels(self.pipeline.verb(frame.samples, **options))
 
     def later(self) -> Iterator[Picture]:
-        """Filter the frames after the first, while what was written of them is encoded."""
-        writing = self.doing
+        """Read and filter the frames after the first, each when the encoder asks for it."""
         for number in range(1, self.frames):
-            self.doing = f"in frame {number + 1} of {self.frames}: "
+            yield self._next(number)
+
+    def _next(self, number: int) -> Picture:
+        with _located(f"in frame {number + 1} of {self.frames}"):
             with self.clock.at("read"):
                 frame = next(self.following)
-            yield self.filtered(frame, number)
-            self.doing = writing
+            return self.filtered(frame, number)
 
     def write(self, result: Picture) -> tuple[str, ...]:
         """Write the result, and return the notes on it."""
-        assert self.filter_.write
+        assert self.pipeline.write
         target = self.job.target
-        output = "to standard output" if target is None else shown(target)
-        self.doing = f"cannot write {output}: "
         format_name = self.job.format or result.format
-        workers = self.options["workers"] or 1
+        workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
             format_name, self.frames * result.pixels.nbytes, workers
         )
-        if target is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with self.clock.at("write"):
-            return self.filter_.write(
-                result, target or sys.stdout.buffer, format_name, workers=workers
-            )
+        output = "to standard output" if target is None else shown(target)
+        with _located(f"cannot write {output}"):
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            with self.clock.at("write"):
+                return self.pipeline.write(
+                    result, target or sys.stdout.buffer, format_name, workers=workers
+                )
 
     def close(self) -> None:
-        """Close the file, which frames that nobody asked for would keep open."""
+        """Close the input, which stays open while frames are left unread."""
         if isinstance(self.following, Generator):
             self.following.close()
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return what each stage was predicted to take, and took."""
+        """Return the predicted and the measured time of each stage."""
         self.predicted["filter"] = sum(plan.seconds for plan in self.plans)
         return tuple(
             Stage(
-                name,
-                self.predicted[name],
-                seconds,
-                _AHEAD if name == "read" and self.is_ahead else "",
+                name, self.predicted[name], seconds, _AHEAD if name == "read" and self.begun else ""
             )
             for name, seconds in self.clock.seconds.items()
             if name in self.predicted
@@ -218,9 +274,12 @@ class _Work:
 
 
 def fitted(options: Options, mode: str) -> Options:
-    """Return the options as they fit a picture's mode: not every one has an alpha."""
+    """Return the options for an image of this mode: `alpha` only matters where there is one."""
     if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
-        raise ConvcliError(f"--linear decodes sRGB, and a picture of mode {mode} has none")
+        raise ConvcliError(
+            f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
+            "leave --linear out"
+        )
     own = Options(**options)
     if mode not in WITH_ALPHA:
         own["alpha"] = "straight"
@@ -228,7 +287,7 @@ def fitted(options: Options, mode: str) -> Options:
 
 
 class _Clock:
-    """Counts the seconds of each stage; one inside of another, as frames have it, stops that."""
+    """Counts the seconds of each stage. A stage within another, as of frames, pauses that."""
 
     def __init__(self) -> None:
         self.seconds = {"read": 0.0, "filter": 0.0, "write": 0.0}
@@ -236,7 +295,7 @@ class _Clock:
 
     @contextmanager
     def at(self, stage: str) -> Iterator[None]:
-        """Count what is done inside as this stage's."""
+        """Count the time of a block as this stage's."""
         before, self._inner = self._inner, 0.0
         start = time.perf_counter()
         try:
@@ -247,6 +306,8 @@ class _Clock:
             self._inner = before + whole
 
 
-def _part_done(on_progress: OnProgress, number: int, frames: int, done: int, total: int) -> None:
-    """Pass on how far one of several frames is, as if they were one picture."""
+def _frame_progress(
+    on_progress: OnProgress, number: int, frames: int, done: int, total: int
+) -> None:
+    """Report the progress of one of several frames as the progress of the whole image."""
     on_progress(number * total + done, frames * total)

@@ -1,60 +1,83 @@
-"""Runs jobs over the cores and reports what becomes of each; knows no terminal."""
+"""Runs jobs over the cores and yields the outcome of each; knows no terminal."""
 
 from __future__ import annotations
 
 import errno
 import math
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 from convcli import memory
-from convcli.batch.attempt import Filter, Outcome, Status, outcome_of
+from convcli.batch.ahead import Begun
+from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
 from convcli.errors import reason_of
 from convcli.files.job import Job
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.types import OnProgress
 
-# What will not be otherwise for the next picture: the disk or the share of it is full, or it
-# cannot be written to.
+# Errors that the next image would meet as well: the disk or the quota is full, or read-only.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-# A signal that comes just as Python begins to wait is noticed only when the wait is over.
-_LOOK_SECONDS = 0.2
-# What is being written when a signal comes has this long to be finished. All is to be over
-# within a second of the signal.
+# The longest time until an interruption is noticed, and the time that images at work then have
+# to be finished. Together they leave half of the second in which the program should end.
+_LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 0.3
 
 
 def run(
-    jobs: list[Job], filter_: Filter, workers: int | None, on_progress: OnProgress | None = None
+    jobs: list[Job],
+    pipeline: Pipeline,
+    workers: int | None,
+    on_progress: OnProgress | None = None,
+    *,
+    begun: Mapping[Job, Begun] | None = None,
+    interrupted: threading.Event | None = None,
 ) -> Generator[Outcome]:
-    """Do the jobs, several at a time, and yield each one's outcome as it is known.
+    """Run jobs, several at a time, and yield the outcome of each as soon as it is known.
 
-    One picture uses all workers. Several share them: each is filtered by its part, which for
-    decoding and encoding too is better than all cores on one picture after the other. Only
-    ``tiled``, whose processes are the workers, takes one picture at a time. One that fails
-    does not stop the others, unless there is no room for more: then the rest is not tried.
+    A single image uses all workers. Several images share them and are filtered at the same time,
+    which is faster than all cores on one image after the other, for decoding and encoding too.
+    Only ``tiled``, whose workers are processes, takes one image at a time. A failure does not
+    stop the other jobs, unless there is no room for outputs: then the rest is not tried.
 
-    All is done in other threads, so that this one can take signals whatever C code is at work.
-    A KeyboardInterrupt or SystemExit that comes here, or is thrown in, stops the work; what is
-    finished all the same is yielded before it goes on its way. A thread that is deep in C code
-    is not waited for.
+    All work is done in other threads, so that the main thread can handle signals while C code
+    runs.
 
-    `on_progress` hears of the regions of a picture that is alone.
+    Parameters
+    ----------
+    jobs : list of Job
+        What to read and write.
+    pipeline : Pipeline
+        What is done to each image.
+    workers : int, optional
+        Cores to use; None for all.
+    on_progress : callable, optional
+        Called with the regions of a single image; not for several images.
+    begun : mapping, optional
+        Images whose reading has begun, by their jobs.
+    interrupted : Event, optional
+        Set it to interrupt the run. Jobs that wait are cancelled, and those at work stop after
+        the region at hand. The outcomes of images that are finished all the same within 0.3 s
+        are yielded, and the iteration ends. A thread that is deep in C code is not waited for.
     """
-    cores = worker_count(workers)
+    begun = begun or {}
+    interrupted = interrupted or threading.Event()
     todo = []
     for job in jobs:
+        if interrupted.is_set():
+            return
         if job.skip or job.problem:
             status: Status = "failed" if job.problem else "skipped"
             yield Outcome(job, status, job.problem)
         else:
             todo.append(job)
-    tiled = filter_.options.get("method") == "tiled"
+    cores = worker_count(workers)
+    tiled = pipeline.options.get("method") == "tiled"
     at_once = 1 if tiled else max(1, min(cores, len(todo)))
     stopping = threading.Event()
     no_room: list[str] = []
@@ -65,18 +88,19 @@ def run(
         if on_progress and len(todo) == 1:
             on_progress(done, total)
 
-    options = Options(**filter_.options)
+    options = Options(**pipeline.options)
     options["workers"] = max(1, cores // at_once)
     options["pictures"] = max(1, len(todo))
     options["scratch"] = True
     options["on_progress"] = go_on
+    pipeline = replace(pipeline, options=options)
     room = _Memory()
 
     def attempt(job: Job) -> Outcome:
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = outcome_of(job, filter_, options, take)
+            outcome = outcome_of(job, pipeline, take, begun.get(job))
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -84,56 +108,52 @@ def run(
     waiting: set[Future[Outcome]] = set()
     queue = iter(todo)
     pool = ThreadPoolExecutor(at_once)
-    patient = True
     try:
-        while True:
-            # A few jobs ahead keep every thread busy, and a long list costs no memory.
+        while not interrupted.is_set():
+            # A few jobs ahead keep every thread busy, however long the list is.
             for job in islice(queue, 2 * at_once - len(waiting)):
                 waiting.add(pool.submit(attempt, job))
             if not waiting:
-                break
+                return
             for future in wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED).done:
                 waiting.discard(future)
                 yield future.result()
-    except (KeyboardInterrupt, SystemExit):
-        patient = False
         stopping.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        begun = [future for future in waiting if not future.cancelled()]
-        for future in wait(begun, _PATIENCE_SECONDS).done:
+        at_work = [future for future in waiting if not future.cancelled()]
+        for future in wait(at_work, _PATIENCE_SECONDS).done:
             if not future.exception():
                 outcome = future.result()
                 if not isinstance(outcome.error, _StoppedError):
                     yield outcome
-        raise
     finally:
-        stopping.set()  # who listens no more must not wait for large pictures to be filtered
-        pool.shutdown(wait=patient, cancel_futures=True)
+        stopping.set()  # a caller that stops iterating does not wait for whole images
+        pool.shutdown(wait=not interrupted.is_set(), cancel_futures=True)
 
 
 class _StoppedError(Exception):
-    """What is raised in threads that filter when everything shall end."""
+    """Raised in threads that filter, to stop them between two regions."""
 
 
 class _Memory:
-    """Lets a picture be decoded when it fits into memory beside those at work."""
+    """Delays the decoding of an image until it fits into memory beside those at work."""
 
     def __init__(self) -> None:
         free = memory.available()
-        # Half of it: what is counted is the least that a picture takes.
+        # Half of it, because the bytes that are counted are the least that an image takes.
         self._most = math.inf if free is None else free / 2
         self._taken = 0
         self._changed = threading.Condition()
 
     @contextmanager
     def shared(self) -> Iterator[Callable[[int], None]]:
-        """Hand out a function that takes so many bytes, to be given back in the end."""
+        """Give a function that takes a number of bytes; they are given back at the end."""
         own = 0
 
         def take(size: int) -> None:
             nonlocal own
             with self._changed:
-                # One that is alone need not wait; whether it fits at all is said when it is read.
+                # A single image need not wait; reading refuses it if it does not fit at all.
                 self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._most)
                 self._taken += size
                 own = size

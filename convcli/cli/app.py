@@ -1,4 +1,4 @@
-"""The command line: Typer and rich live in this package and nowhere else."""
+"""The command line as a Typer app: its commands, and --version."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from convcli.cli.commands import bench, blur, compare, edge, filter, kernel, sha
 
 app = typer.Typer(
     name="convcli",
-    help="Filter images by convolution: exact, fast, and it says what it did.",
+    help="Filter images by convolution: exact, fast, and it reports what it did.",
     no_args_is_help=True,
     add_completion=False,
-    # Plain help: rich's would add 45 ms to every --help, and tracebacks are ours to show.
+    # Formatting help with rich would add 45 ms to every --help. convcli shows tracebacks itself.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -24,7 +24,7 @@ app.command("edge")(edge.command)
 app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
 app.command("compare")(compare.command)
-# A kernel may begin with a minus sign.
+# A kernel such as "-1 0 1" begins with a minus sign.
 app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
 app.command("bench")(bench.command)
 

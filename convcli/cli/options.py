@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from convcli.cli import streams
 from convcli.words import Alpha, Border, Method
 
 MaxPixels = Annotated[
@@ -22,6 +23,25 @@ MaxPixels = Annotated[
 ]
 
 Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace existing outputs.")]
+
+
+def _set_debug(context: typer.Context, debug: bool) -> bool:
+    """Show what C libraries print, and let `convcli.cli.program` show tracebacks."""
+    context.ensure_object(dict)["debug"] = debug
+    if debug:
+        streams.join_again()
+    return debug
+
+
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        help="Print tracebacks and the messages of C libraries.",
+        callback=_set_debug,
+        is_eager=True,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -179,9 +199,7 @@ class Shared:
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Print a line for every image.")
     ] = False
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Print tracebacks and the messages of C libraries.")
-    ] = False
+    debug: Debug = False
 
     @property
     def writes(self) -> bool:

@@ -1,132 +1,104 @@
-"""From the options of a filter to its exit status: jobs, batch, and what is said of them."""
+"""From the options of a filter to its exit status: checks, jobs, and the run."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import traceback
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from convcli import image
-from convcli.batch.ahead import begin
+from convcli.batch.ahead import Begun, begin
+from convcli.cli import signals
 from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
-from convcli.errors import ConvcliError, inert, shown
+from convcli.errors import ConvcliError
 from convcli.files.formats import LOSSY
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
 from convcli.words import listed
 
-# What needs numpy is imported when the first picture is being decoded.
+# Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import Filter, Outcome
+    from convcli.batch.attempt import Pipeline
+    from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
     from convcli.types import Pixels
 
-# What a batch ends with, whether or not there is any of it.
-_ALWAYS = ("written", "failed", "skipped")
-
 Verb = Callable[..., "Pixels"]
-"""``verb(pixels, **options)``: one of `convcli.filtering.filters` with its own arguments bound."""
+"""``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own arguments
+bound."""
 
 
 def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
-    """Carry out a filter command and leave with its exit status.
+    """Carry out a filter command, and raise `typer.Exit` with its status.
 
-    Everything that can be wrong with the request as a whole is found before anything is
-    written. `verb_for` imports the filter, and refuses arguments that make no sense.
+    Whatever is wrong with the request as a whole is found before anything is written.
+
+    Parameters
+    ----------
+    shared : Shared
+        The options.
+    name : str
+        The command.
+    verb_for : callable
+        Imports the filter and returns it, or refuses its arguments.
+    grey : {"L", "LA"}, optional
+        What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
     """
     request = _request(shared, name)
     if request.files_from is None and request.inputs in ((), ("-",)) and sys.stdin.isatty():
         raise ConvcliError(
-            f"no input; name a picture (convcli {name} photo.jpg) or pipe one in "
-            f"('convcli {name} --help' says more)"
+            f"there is no input; name an image (convcli {name} photo.jpg) or pipe one in "
+            f"(see 'convcli {name} --help')"
         )
-    left_alone: list[str] = []
     if not shared.debug:
-        # Decoders log what they raise, and thread pools that memory has run out: what nobody
-        # handles would be printed.
+        # Decoders log errors that they also raise, and thread pools that there is no memory
+        # left. Without a handler, logging would print these messages.
         logging.getLogger().addHandler(logging.NullHandler())
     _check_options(shared)
-    jobs = jobs_for(request, left_alone.append)
+    notes: list[str] = []
+    jobs = jobs_for(request, notes.append)
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    # A preview alone shows the colours that there were.
+    # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
     read = partial(image.read, grey=grey, luma=luma)
     begun = {} if shared.dry_run else _begun(jobs, read)
 
-    from convcli.batch.attempt import Filter
     from convcli.cli.screen.preview import Preview
-    from convcli.filtering.options import Options
-    from convcli.pixels.borders import check_value
-    from convcli.planning.methods import check_method, worker_count
-    from convcli.running import packages
+    from convcli.cli.screen.report import report_dry_run
 
-    check_method(shared.method)
-    worker_count(shared.workers)
-    check_value(shared.border_value)
-    packages.check(shared.method)
-    verb = verb_for()
     preview = Preview() if shared.preview else None
-    write = partial(
-        image.write,
-        quality=shared.quality,
-        png_level=shared.png_level,
-        strip=shared.strip,
-        overwrite=shared.overwrite or shared.in_place,
-    )
-    filter_ = Filter(
-        verb=verb,
-        options=Options(
-            method=shared.method,
-            border=shared.border,
-            border_value=shared.border_value,
-            alpha=shared.alpha,
-            linear=shared.linear,
-        ),
-        read=read,
-        write=write if shared.writes else None,
-        begun=begun,
-        look=preview.look if preview else None,
-    )
-    for note in () if shared.quiet else left_alone:
-        _say(f"convcli: {note}")
+    pipeline = _pipeline(shared, verb_for, read, preview)
+    for note in () if shared.quiet else notes:
+        typer.echo(f"convcli: {note}", err=True)
     try:
-        failed = _would_run(jobs, shared, name) if shared.dry_run else _run(jobs, filter_, shared)
+        if shared.dry_run:
+            not_done = report_dry_run(jobs, shared, name)
+        else:
+            not_done = _run(jobs, pipeline, shared, begun)
         if preview:
             preview.draw()
-    except BrokenPipeError:  # the reader went away, as `| head` does
+    except BrokenPipeError:  # the reader closed standard output, as `| head` does
         raise typer.Exit(141) from None
-    raise typer.Exit(1 if failed else 0)
-
-
-def _begun(
-    jobs: list[Job], read: Callable[..., Picture]
-) -> dict[Job, Callable[[], tuple[Picture, float]]]:
-    """Begin with the first file: it is decoded while the rest of the program is imported."""
-    for job in jobs:
-        if job.source is not None and not (job.problem or job.skip):
-            return {job: begin(partial(read, job.source, job.format))}
-    return {}
+    raise typer.Exit(1 if not_done else 0)
 
 
 def sigma_of(text: str) -> tuple[float, float]:
-    """Read --sigma: one number, or two, along x and along y, with a comma between."""
+    """Parse --sigma: one number, or two numbers, along x and along y, separated by a comma."""
     try:
         values = [float(word) for word in text.split(",")]
     except ValueError:
         values = []
     if len(values) not in (1, 2):
-        raise ConvcliError(f"--sigma must be a number, or two with a comma between, not {text!r}")
+        raise ConvcliError(f"--sigma must be one number, or two separated by a comma, not {text!r}")
     return values[0], values[-1]
 
 
@@ -140,15 +112,18 @@ def _request(shared: Shared, name: str) -> Request:
         chosen.append(("--skip-existing", "skip"))
     if {"in place", "skip"} == {word for _, word in chosen}:
         raise ConvcliError(
-            "--in-place tells nobody which pictures were done, so --skip-existing cannot go on "
-            "from there; write to another folder with -o, where it can"
+            "--in-place and --skip-existing cannot be used together, because every output of "
+            "--in-place exists; to be able to resume, write to another folder with -o"
         )
     if len(chosen) > 1:
-        raise ConvcliError(f"{chosen[0][0]} and {chosen[1][0]} exclude each other")
+        raise ConvcliError(f"{chosen[0][0]} and {chosen[1][0]} cannot be used together")
     if not shared.writes:
         if chosen:
-            raise ConvcliError(f"--preview writes nothing without -o; leave {chosen[0][0]} out")
-        chosen.append(("--preview", "overwrite"))  # so that what exists is in nobody's way
+            raise ConvcliError(
+                f"{chosen[0][0]} has no effect, because --preview without -o writes nothing; "
+                "leave it out, or name an output with -o"
+            )
+        chosen.append(("--preview", "overwrite"))  # existing outputs do not matter
     return Request(
         command=name,
         inputs=tuple(shared.inputs or ()),
@@ -163,28 +138,34 @@ def _request(shared: Shared, name: str) -> Request:
 
 
 def _check_options(shared: Shared) -> None:
-    """Refuse options that would be without effect, so that nobody waits for one."""
+    """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
-        raise ConvcliError("--border-value is the value of --border constant; add that")
+        raise ConvcliError("--border-value has an effect with --border constant only; add that")
     if shared.quiet and shared.verbose:
-        raise ConvcliError("--quiet and --verbose exclude each other")
+        raise ConvcliError("--quiet and --verbose cannot be used together")
     if shared.dry_run and shared.explain:
-        raise ConvcliError("--explain says what runs, and with --dry-run nothing does")
+        raise ConvcliError(
+            "--explain and --dry-run cannot be used together: --explain reports measured times, "
+            "and --dry-run runs nothing"
+        )
     if shared.dry_run and shared.preview:
-        raise ConvcliError("--preview shows what was done, and with --dry-run nothing is")
+        raise ConvcliError(
+            "--preview and --dry-run cannot be used together: --preview shows the result, "
+            "and --dry-run computes none"
+        )
 
 
 def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
     formats = {job.format for job in jobs if not job.problem}
     names = listed(tuple(sorted(map(str, formats)))) if formats else ""
     if shared.quality is not None and formats and not formats & {None, *LOSSY}:
-        raise ConvcliError(f"--quality is for {listed(LOSSY)}; {names} loses nothing")
+        raise ConvcliError(f"--quality is for {listed(LOSSY)}; the output is {names}")
     if shared.png_level is not None and formats and not formats & {None, "PNG"}:
         raise ConvcliError(f"--png-level is for PNG; the output is {names}")
 
 
 def _check_streams(shared: Shared, jobs: list[Job]) -> None:
-    """Refuse pictures on a terminal, and two things on one standard output."""
+    """Refuse images on a terminal, and two outputs on one standard output."""
     if shared.preview:
         _check_preview(shared, jobs)
     piped = shared.writes and any(job.target is None and not job.problem for job in jobs)
@@ -193,163 +174,96 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"standard output is closed; {way}")
     if piped and not shared.dry_run:
         if shared.json:
-            raise ConvcliError("--json and the picture cannot both go to standard output")
+            raise ConvcliError(
+                "--json and the image cannot both go to standard output; name a file with -o"
+            )
         if sys.stdout.isatty():
-            raise ConvcliError("a picture is not written to a terminal; name a file with -o")
+            raise ConvcliError("images are not written to a terminal; name a file with -o")
 
 
 def _check_preview(shared: Shared, jobs: list[Job]) -> None:
     if not (sys.stdout and sys.stdout.isatty()):
-        raise ConvcliError("--preview draws on a terminal, and standard output is none")
+        raise ConvcliError("--preview needs a terminal; standard output is not one")
     if shared.json:
         raise ConvcliError("--json and --preview cannot both go to standard output")
     if len(jobs) != 1:
-        raise ConvcliError(f"--preview shows one picture, and here are {len(jobs)}")
+        raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _would_run(jobs: list[Job], shared: Shared, name: str) -> int:
-    """Say what would be done, and return how many jobs cannot be."""
+def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
+    """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
-        if shared.json:
-            status = "failed" if job.problem else "skipped" if job.skip else "planned"
-            _print_json(job, status, {"reason": job.problem} if job.problem else {})
-        if job.problem:
-            _say(f"convcli: {_name(job)}: {job.problem}")
-        elif shared.json:
-            continue
-        elif job.skip:
-            typer.echo(f"skip {_name(job)}: {_output(job)} exists")
-        else:
-            typer.echo(f"{name} {_name(job)} -> {_output(job)}")
-    return sum(bool(job.problem) for job in jobs)
+        if job.source is not None and not (job.problem or job.skip):
+            return {job: begin(partial(read, job.source, job.format))}
+    return {}
 
 
-def _run(jobs: list[Job], filter_: Filter, shared: Shared) -> int:
-    """Do the jobs, say what became of them, and return how many are not done."""
+def _pipeline(
+    shared: Shared,
+    verb_for: Callable[[], Verb],
+    read: Callable[..., Picture],
+    preview: Preview | None,
+) -> Pipeline:
+    """Check the options that need numpy, and make of them what is done to each image."""
+    from convcli.batch.attempt import Pipeline
+    from convcli.filtering.options import Options
+    from convcli.pixels.borders import check_value
+    from convcli.planning.methods import check_method, worker_count
+    from convcli.running import packages
+
+    check_method(shared.method)
+    worker_count(shared.workers)
+    check_value(shared.border_value)
+    packages.check(shared.method)
+    write = partial(
+        image.write,
+        quality=shared.quality,
+        png_level=shared.png_level,
+        strip=shared.strip,
+        overwrite=shared.overwrite or shared.in_place,
+    )
+    return Pipeline(
+        verb=verb_for(),
+        options=Options(
+            method=shared.method,
+            border=shared.border,
+            border_value=shared.border_value,
+            alpha=shared.alpha,
+            linear=shared.linear,
+        ),
+        read=read,
+        write=write if shared.writes else None,
+        look=preview.look if preview else None,
+    )
+
+
+def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, Begun]) -> int:
+    """Run the jobs, report their outcomes, and return how many are not done."""
     from convcli.batch import run as batch
+    from convcli.cli.screen.report import Report
 
-    counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
-    end = ""
-
-    def tell(outcome: Outcome) -> None:
-        nonlocal end
-        counts[outcome.status] += 1
-        if outcome.status == "not tried":
-            end = f": {outcome.reason}"
-        bar.picture_done(outcome.megapixels)
-        _report(outcome, shared, bar, alone=len(jobs) == 1)
-
-    try:
-        with _bar(jobs, shared) as bar, nullcontext() if shared.quiet else notices(bar.say):
-            outcomes = batch.run(jobs, filter_, shared.workers, bar.regions_done)
-            try:
-                for outcome in outcomes:
-                    tell(outcome)
-            except (KeyboardInterrupt, SystemExit) as interrupt:
-                end = ", then interrupted"
-                with suppress(KeyboardInterrupt, SystemExit):
-                    # It came here or there; what was finished meanwhile is told in both cases.
-                    tell(outcomes.throw(interrupt))
-                    for outcome in outcomes:
-                        tell(outcome)
-                raise
-    finally:
-        if not shared.quiet:
-            _say_sum(jobs, counts, end)
-    return counts["failed"] + counts["not tried"]
-
-
-def _say_sum(jobs: list[Job], counts: dict[str, int], end: str) -> None:
-    """Say how many pictures were done; of one that is alone, whether it was interrupted."""
-    if len(jobs) != 1:
-        shown_counts = [f"{n} {status}" for status, n in counts.items() if n or status in _ALWAYS]
-        _say(", ".join(shown_counts) + end)
-    elif end and not counts["written"]:
-        written = "" if jobs[0].target is None else "; nothing was written"
-        _say(f"convcli: interrupted{written}")
+    bar = _bar(jobs, shared)
+    report = Report(jobs, shared, bar)
+    with signals.deferred() as interrupted:
+        try:
+            with bar, nullcontext() if shared.quiet else notices(bar.say):
+                for outcome in batch.run(
+                    jobs,
+                    pipeline,
+                    shared.workers,
+                    bar.regions_done,
+                    begun=begun,
+                    interrupted=interrupted,
+                ):
+                    report.add(outcome)
+        finally:
+            report.end(interrupted.is_set())
+    return report.not_done
 
 
 def _bar(jobs: list[Job], shared: Shared) -> Bar:
     from convcli.cli.screen.progress import Bar
 
-    # JSON on the same terminal would be written into the bar.
+    # JSON on the same terminal would be printed into the bar.
     mixed = shared.json and sys.stdout.isatty()
     return Bar(len(jobs), enabled=sys.stderr.isatty() and not shared.quiet and not mixed)
-
-
-def _report(outcome: Outcome, shared: Shared, bar: Bar, alone: bool) -> None:
-    job, say = outcome.job, bar.say
-    if shared.json:
-        _print_json(job, outcome.status, _results(outcome))
-    if outcome.status == "failed":
-        say(f"convcli: {_name(job)}: {outcome.reason}")
-        if shared.debug and outcome.error is not None:
-            for line in "".join(traceback.format_exception(outcome.error)).splitlines():
-                say(inert(line))
-    if outcome.plan is not None and shared.explain:
-        from convcli.cli.screen.explanation import explanation
-
-        bar.show(partial(explanation, outcome, _name(job), shared.border))
-    if shared.quiet:
-        return
-    for note in outcome.notes:
-        say(f"convcli: {_name(job)}: note: {note}")
-    piped = job.target is None
-    if outcome.status == "written" and (shared.verbose or (alone and not piped)):
-        width, height = outcome.result_size
-        method = outcome.plan.method if outcome.plan else ""
-        frames = f" and {outcome.frames - 1} more" if outcome.frames > 1 else ""
-        say(
-            f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
-            f"{method}, {outcome.seconds:.2f} s"
-        )
-    if outcome.status == "skipped" and (shared.verbose or alone):
-        say(f"skipped {_name(job)}: {_output(job)} exists")
-
-
-def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
-    """Print an object on one line."""
-    import json
-
-    names = {
-        "input": _plain(job.source),
-        "output": None if job.problem else _plain(job.target),
-        "status": status,
-    }
-    typer.echo(json.dumps(names | more))
-
-
-def _results(outcome: Outcome) -> dict[str, Any]:
-    """Return what a script can use of an outcome."""
-    if outcome.status in ("failed", "not tried"):
-        return {"reason": outcome.reason}
-    if outcome.status == "skipped":
-        return {}
-    return {
-        "width": outcome.result_size[0],
-        "height": outcome.result_size[1],
-        "mode": outcome.mode,
-        "frames": outcome.frames,
-        "method": outcome.plan.method if outcome.plan else None,
-        "form": outcome.plan.route.form if outcome.plan else None,
-        "sums": outcome.plan.route.accumulator if outcome.plan else None,
-        "seconds": round(outcome.seconds, 4),
-        "notes": list(outcome.notes),
-    }
-
-
-def _plain(path: os.PathLike[str] | None) -> str:
-    """Return a path, with lone surrogates for bytes that are no text, as Python names them."""
-    return "-" if path is None else os.fsencode(path).decode("utf-8", "surrogateescape")
-
-
-def _name(job: Job) -> str:
-    return "standard input" if job.source is None else shown(job.source)
-
-
-def _output(job: Job) -> str:
-    return "standard output" if job.target is None else shown(job.target)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

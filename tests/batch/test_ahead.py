@@ -1,4 +1,4 @@
-"""Reading ahead: the first picture is decoded in a thread."""
+"""Reading ahead: the first image is decoded in a thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convcli import image
 from convcli.batch.ahead import begin
 
 
-def test_a_picture_comes_back_as_it_was_read(picture_file):
+def test_a_image_comes_back_as_it_was_read(picture_file):
     path = picture_file("a.png")
     picture = begin(partial(image.read, path))
     got, seconds = picture()
@@ -20,7 +20,7 @@ def test_a_picture_comes_back_as_it_was_read(picture_file):
     assert 0 < seconds < 60
 
 
-def test_it_is_begun_before_it_is_whole():
+def test_begin_returns_while_the_image_is_being_decoded():
     go_on = threading.Event()
 
     def read(on_decode):
@@ -28,13 +28,13 @@ def test_it_is_begun_before_it_is_whole():
         assert go_on.wait(10)
         return "picture"
 
-    picture = begin(read)  # comes back although nothing goes on
+    picture = begin(read)  # returns although decoding has not ended
     go_on.set()
     assert picture()[0] == "picture"
 
 
 @pytest.mark.parametrize("header_is_whole", [True, False])
-def test_what_reading_raises_is_raised_where_the_picture_is_wanted(header_is_whole):
+def test_errors_of_reading_are_raised_where_the_image_is_awaited(header_is_whole):
     def read(on_decode):
         if header_is_whole:
             on_decode(1)
@@ -45,7 +45,7 @@ def test_what_reading_raises_is_raised_where_the_picture_is_wanted(header_is_who
         picture()
 
 
-def test_the_picture_is_not_held_twice():
+def test_the_image_is_not_held_twice():
     class Large:
         pass
 

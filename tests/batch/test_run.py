@@ -1,4 +1,4 @@
-"""Jobs over the cores: what becomes of each, and that one does not spoil another."""
+"""Jobs over the cores: the outcome of each, and that no job spoils another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,24 +19,26 @@ from PIL import Image, ImageCms
 import convcli
 from convcli import image, memory
 from convcli.batch import run as batch
-from convcli.batch.attempt import Filter
+from convcli.batch.ahead import begin
+from convcli.batch.attempt import Pipeline
 from convcli.batch.run import run
+from convcli.errors import ConvcliError
 from convcli.files.job import Job
 
-PATIENCE = 10  # seconds that nothing here takes, unless it hangs
+PATIENCE = 10  # seconds; a test that takes longer hangs
 
 
 def blurred(pixels, **options):
     return convcli.blur(pixels, 1.0, **options)
 
 
-BLUR = Filter(blurred, {"method": "numpy"})
+BLUR = Pipeline(blurred, {"method": "numpy"})
 OVER = partial(image.write, overwrite=True)
 
 
 @pytest.fixture
 def jobs(picture_file, photo):
-    """Five jobs, each of a picture of its own."""
+    """Five jobs with different images."""
     made = []
     for number in range(5):
         path = picture_file(f"in/{number}.png", photo[number * 50 :][:40, :60])
@@ -49,7 +52,7 @@ def by_name(outcomes):
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8, None])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_every_picture_is_filtered_and_written(jobs, photo, workers, count):
+def test_every_image_is_filtered_and_written(jobs, photo, workers, count):
     outcomes = by_name(run(jobs[:count], BLUR, workers))
     assert len(outcomes) == count
     for number, job in enumerate(jobs[:count]):
@@ -65,7 +68,7 @@ def test_every_picture_is_filtered_and_written(jobs, photo, workers, count):
 def test_one_bad_file_does_not_stop_the_rest(jobs, workers):
     jobs[0].source.write_bytes(b"")
     jobs[1].source.write_bytes(b"hello")
-    jobs[2].source.unlink()  # since it was looked for
+    jobs[2].source.unlink()  # after the jobs were made
     outcomes = by_name(run(jobs, BLUR, workers))
     assert {name: (o.status, o.reason) for name, o in outcomes.items()} == {
         "0.png": ("failed", "is empty"),
@@ -79,12 +82,12 @@ def test_one_bad_file_does_not_stop_the_rest(jobs, workers):
     assert sorted(path.name for path in jobs[0].target.parent.iterdir()) == ["3.png", "4.png"]
 
 
-def test_what_was_found_before_is_told_and_not_tried(jobs):
-    told = [
+def test_problems_found_before_are_outcomes_and_not_tried(jobs):
+    found = [
         Job(jobs[0].source, None, None, problem="Permission denied"),
         Job(jobs[1].source, jobs[1].target, "PNG", skip=True),
     ]
-    outcomes = by_name(run(told, Filter(pytest.fail, {}), None))
+    outcomes = by_name(run(found, Pipeline(pytest.fail, {}), None))
     assert (outcomes["0.png"].status, outcomes["0.png"].reason) == ("failed", "Permission denied")
     assert outcomes["1.png"].status == "skipped"
     assert not jobs[1].target.exists()
@@ -106,7 +109,7 @@ def test_whatever_a_filter_raises_becomes_one_line(jobs, error, reason, workers)
     def fails(pixels, **options):
         raise error
 
-    outcomes = list(run(jobs, Filter(fails, {}), workers))
+    outcomes = list(run(jobs, Pipeline(fails, {}), workers))
     assert [outcome.reason for outcome in outcomes] == [reason] * 5
     assert all(outcome.error is error for outcome in outcomes)
     assert not jobs[0].target.exists()
@@ -125,13 +128,13 @@ def test_an_output_that_appears_meanwhile_is_not_replaced(jobs):
         jobs[0].target.write_bytes(b"theirs")
         return pixels
 
-    (outcome,) = run(jobs[:1], Filter(slow, {}), 1)
+    (outcome,) = run(jobs[:1], Pipeline(slow, {}), 1)
     assert (outcome.status, jobs[0].target.read_bytes()) == ("failed", b"theirs")
-    (outcome,) = run(jobs[:1], Filter(blurred, {}, write=OVER), 1)
+    (outcome,) = run(jobs[:1], Pipeline(blurred, {}, write=OVER), 1)
     assert outcome.status == "written"
 
 
-def test_several_pictures_are_filtered_at_once_and_share_the_cores(jobs):
+def test_several_images_are_filtered_at_once_and_share_the_cores(jobs):
     together = threading.Barrier(2)
     shares = []
 
@@ -141,23 +144,23 @@ def test_several_pictures_are_filtered_at_once_and_share_the_cores(jobs):
             together.wait(PATIENCE)
         return pixels
 
-    assert [o.reason for o in run(jobs, Filter(meet, {}), 2)] == [""] * 5
+    assert [o.reason for o in run(jobs, Pipeline(meet, {}), 2)] == [""] * 5
     assert shares == [(1, 5)] * 5
 
 
 @pytest.mark.parametrize(("count", "workers", "share"), [(1, 8, 8), (2, 8, 4), (5, 8, 1)])
-def test_cores_that_pictures_leave_over_go_to_each(jobs, count, workers, share):
+def test_spare_cores_are_shared_equally(jobs, count, workers, share):
     seen = []
 
     def note(pixels, **options):
         seen.append(options["workers"])
         return pixels
 
-    list(run(jobs[:count], Filter(note, {}), workers))
+    list(run(jobs[:count], Pipeline(note, {}), workers))
     assert seen == [share] * count
 
 
-def test_tiled_takes_one_picture_at_a_time_with_all_cores(jobs):
+def test_tiled_takes_one_image_at_a_time_with_all_cores(jobs):
     threads, seen = set(), []
 
     def note(pixels, **options):
@@ -165,20 +168,20 @@ def test_tiled_takes_one_picture_at_a_time_with_all_cores(jobs):
         seen.append(options["workers"])
         return pixels
 
-    list(run(jobs, Filter(note, {"method": "tiled"}), 4))
+    list(run(jobs, Pipeline(note, {"method": "tiled"}), 4))
     assert seen == [4] * 5
     assert len(threads) == 1
 
 
-def test_a_picture_that_is_alone_tells_how_far_it_is(jobs):
-    told = []
-    (outcome,) = run(jobs[:1], BLUR, 1, lambda done, total: told.append((done, total)))
+def test_a_single_image_reports_its_progress(jobs):
+    progress = []
+    (outcome,) = run(jobs[:1], BLUR, 1, lambda done, total: progress.append((done, total)))
     assert outcome.status == "written"
-    assert told[-1][0] == told[-1][1]
+    assert progress[-1][0] == progress[-1][1]
 
 
-def test_several_do_not(jobs):
-    outcomes = run(jobs, BLUR, 2, lambda done, total: pytest.fail("told"))
+def test_several_images_do_not(jobs):
+    outcomes = run(jobs, BLUR, 2, lambda done, total: pytest.fail("reported"))
     assert [outcome.status for outcome in outcomes] == ["written"] * 5
 
 
@@ -191,9 +194,9 @@ def test_standard_input_is_read_and_standard_output_written(jobs, monkeypatch, c
     np.testing.assert_array_equal(image.read(content).pixels, expected)
 
 
-def test_a_filter_says_how_to_write(jobs):
+def test_a_filter_sets_how_outputs_are_written(jobs):
     outcomes = [
-        list(run(jobs[:1], Filter(blurred, {}, write=partial(OVER, quality=q, strip=True)), 1))
+        list(run(jobs[:1], Pipeline(blurred, {}, write=partial(OVER, quality=q, strip=True)), 1))
         and jobs[0].target.stat().st_size
         for q in (5, 95)
     ]
@@ -201,16 +204,16 @@ def test_a_filter_says_how_to_write(jobs):
     as_jpeg = Job(jobs[0].source, jobs[0].target.with_suffix(".jpg"), "JPEG")
     sizes = []
     for quality in (5, 95):
-        list(run([as_jpeg], Filter(blurred, {}, write=partial(OVER, quality=quality)), 1))
+        list(run([as_jpeg], Pipeline(blurred, {}, write=partial(OVER, quality=quality)), 1))
         sizes.append(as_jpeg.target.stat().st_size)
     assert sizes[0] < sizes[1]
 
 
-# --- one after the other
+# --- the order of outcomes, and interruptions
 
 
 def test_nothing_runs_before_the_first_outcome_is_asked_for(jobs):
-    outcomes = run(jobs, Filter(pytest.fail, {}), 2)
+    outcomes = run(jobs, Pipeline(pytest.fail, {}), 2)
     outcomes.close()
     assert not jobs[0].target.exists()
 
@@ -224,7 +227,7 @@ def test_outcomes_come_while_others_are_still_at_work(jobs):
         return pixels
 
     slow = image.read(jobs[0].source).pixels[0, 0, 0]
-    outcomes = run(jobs, Filter(one_waits, {}), 2)
+    outcomes = run(jobs, Pipeline(one_waits, {}), 2)
     first = next(outcomes)
     assert first.job is not jobs[0]
     last.set()
@@ -232,7 +235,7 @@ def test_outcomes_come_while_others_are_still_at_work(jobs):
 
 
 def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
-    """Only a few jobs more than there are threads wait for one, however many there are."""
+    """The number of submitted jobs depends on the threads, not on the length of the list."""
     submitted = []
 
     class Pool(ThreadPoolExecutor):
@@ -241,7 +244,7 @@ def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
             return super().submit(*arguments)
 
     monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
-    outcomes = run(jobs * 8, Filter(blurred, {}, write=OVER), 2)
+    outcomes = run(jobs * 8, Pipeline(blurred, {}, write=OVER), 2)
     next(outcomes)
     assert len(submitted) == 4
     assert len(list(outcomes)) == 39
@@ -261,7 +264,7 @@ def test_where_there_is_no_room_the_rest_is_not_tried(jobs, number, workers):
             raise OSError(number, os.strerror(number), target)
         written.append(target)
 
-    outcomes = list(run(jobs * 4, Filter(blurred, {}, write=write), workers))
+    outcomes = list(run(jobs * 4, Pipeline(blurred, {}, write=write), workers))
     statuses = [outcome.status for outcome in outcomes]
     assert statuses.count("written") == 1
     assert 1 <= statuses.count("failed") <= workers
@@ -274,47 +277,37 @@ def test_a_file_that_is_too_large_is_no_reason_to_stop(jobs):
     def write(*_arguments, **_settings):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
 
-    assert [outcome.status for outcome in run(jobs, Filter(blurred, {}, write=write), 2)] == [
+    assert [outcome.status for outcome in run(jobs, Pipeline(blurred, {}, write=write), 2)] == [
         "failed"
     ] * 5
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_who_stops_listening_stops_the_work(jobs, workers):
-    outcomes = run(jobs * 4, Filter(blurred, {}, write=OVER), workers)
+def test_closing_the_iterator_stops_the_work(jobs, workers):
+    outcomes = run(jobs * 4, Pipeline(blurred, {}, write=OVER), workers)
     next(outcomes)
     outcomes.close()
     names = {thread.name for thread in threading.enumerate()}
     assert not any(name.startswith("ThreadPool") for name in names)
 
 
-class Interruption:
-    """`wait`, into which Ctrl-C comes once, when something has happened."""
+def interrupting(interrupted, happened):
+    """Make a `wait` that interrupts the run once something has happened."""
 
-    def __init__(self, happened):
-        self._happened = happened
-
-    def __call__(self, *arguments):
-        if self._happened is None:
-            return wait(*arguments)
-        while not self._happened():
+    def wait_and_interrupt(*arguments):
+        while not happened():
             time.sleep(0.01)
-        self._happened = None
-        raise KeyboardInterrupt
+        interrupted.set()
+        return wait(*arguments)
 
-
-def told_until_ctrl_c(outcomes):
-    told = []
-    with pytest.raises(KeyboardInterrupt):
-        told.extend(iter(lambda: next(outcomes), None))
-    return told
+    return wait_and_interrupt
 
 
 @pytest.mark.parametrize("busy", ["python", "C"])
 @pytest.mark.parametrize("count", [1, 5])
-def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch, busy, count):
-    """Between its regions it is stopped; deep in C code it is left alone."""
-    begun, end = [], threading.Event()
+def test_an_interruption_does_not_wait_for_a_large_image(jobs, monkeypatch, busy, count):
+    """Filtering stops between two regions; deep in C code it is left alone."""
+    begun, end, interrupted = [], threading.Event(), threading.Event()
 
     def endless(pixels, **options):
         begun.append(pixels)
@@ -325,20 +318,20 @@ def test_ctrl_c_does_not_wait_for_a_long_picture(jobs, monkeypatch, busy, count)
             end.wait(0.01)
         return pixels
 
-    monkeypatch.setattr(batch, "wait", Interruption(lambda: len(begun) == min(count, 2)))
-    outcomes = run(jobs[:count], Filter(endless, {}), 2)
+    both_begun = interrupting(interrupted, lambda: len(begun) == min(count, 2))
+    monkeypatch.setattr(batch, "wait", both_begun)
     start = time.monotonic()
-    assert told_until_ctrl_c(outcomes) == []
+    assert list(run(jobs[:count], Pipeline(endless, {}), 2, interrupted=interrupted)) == []
     assert time.monotonic() - start < PATIENCE / 2
-    assert len(begun) == min(count, 2)  # what waited for a thread never gets one
+    assert len(begun) == min(count, 2)  # jobs that waited for a thread are cancelled
     assert not jobs[0].target.exists()
     end.set()
 
 
-@pytest.mark.parametrize("where", ["in here", "with who listens"])
-def test_what_is_finished_after_ctrl_c_is_told(jobs, monkeypatch, where):
-    """Or the sum of a batch would be smaller than the number of its files."""
-    last = threading.Event()
+@pytest.mark.parametrize("where", ["while waiting", "while reporting"])
+def test_outcomes_after_an_interruption_are_yielded(jobs, monkeypatch, where):
+    """Otherwise the counts of a batch would miss files that were written."""
+    last, interrupted = threading.Event(), threading.Event()
 
     def one_waits(pixels, **options):
         if not np.array_equal(pixels, first):
@@ -346,23 +339,42 @@ def test_what_is_finished_after_ctrl_c_is_told(jobs, monkeypatch, where):
         return pixels
 
     first = image.read(jobs[0].source).pixels
-    outcomes = run(jobs[:2], Filter(one_waits, {}), 2)
+    outcomes = run(jobs[:2], Pipeline(one_waits, {}), 2, interrupted=interrupted)
     assert next(outcomes).job is jobs[0]
-    if where == "in here":
-        monkeypatch.setattr(batch, "wait", Interruption(lambda: last.set() or True))
-        told = told_until_ctrl_c(outcomes)
+    if where == "while waiting":
+        at_once = interrupting(interrupted, lambda: last.set() or True)
+        monkeypatch.setattr(batch, "wait", at_once)
     else:
+        interrupted.set()
         last.set()
-        told = [outcomes.throw(KeyboardInterrupt()), *told_until_ctrl_c(outcomes)]
-    assert [(outcome.job, outcome.status) for outcome in told] == [(jobs[1], "written")]
+    assert [(outcome.job, outcome.status) for outcome in outcomes] == [(jobs[1], "written")]
 
 
-def test_ctrl_c_in_a_picture_that_is_alone_is_not_its_failure(jobs):
-    def interrupted(pixels, **options):
+def test_an_interruption_before_the_work_begins(jobs):
+    interrupted = threading.Event()
+    skipped = [Job(job.source, job.target, "PNG", skip=True) for job in jobs]
+    outcomes = run([*skipped, *jobs], Pipeline(pytest.fail, {}), 2, interrupted=interrupted)
+    next(outcomes)
+    interrupted.set()
+    assert list(outcomes) == []
+
+
+def test_an_exception_that_is_no_error_is_not_an_outcome(jobs):
+    def leaves(pixels, **options):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(run(jobs[:1], Filter(interrupted, {}), 1))
+        list(run(jobs[:1], Pipeline(leaves, {}), 1))
+
+
+def test_an_image_whose_reading_has_begun_is_not_read_again(jobs):
+    begun = {jobs[1]: begin(partial(image.read, jobs[1].source))}
+    jobs[1].source.unlink()
+    outcomes = by_name(run(jobs, BLUR, 2, begun=begun))
+    assert [outcome.status for outcome in outcomes.values()] == ["written"] * 5
+    remarks = {name: outcome.stages[0].remark for name, outcome in outcomes.items()}
+    assert remarks.pop("1.png") == "while the program was loaded"
+    assert set(remarks.values()) == {""}
 
 
 @pytest.fixture
@@ -385,23 +397,51 @@ def on_page_2(error):
     return verb
 
 
-def test_what_a_filter_raises_in_a_later_page_is_not_the_metadatas_fault(pages):
-    (outcome,) = run([pages], Filter(on_page_2(RuntimeError("no threads")), {}), 1)
-    assert outcome.reason == "in frame 2 of 5: RuntimeError: no threads"
+@pytest.mark.parametrize("error", [RuntimeError("no threads"), OSError("no threads")])
+def test_an_error_in_a_later_page_is_not_one_of_writing(pages, error):
+    """Nor blamed on the metadata, as encoding errors are."""
+    (outcome,) = run([pages], Pipeline(on_page_2(error), {}), 1)
+    assert outcome.reason.startswith("in frame 2 of 5: ")
+    assert outcome.reason.endswith("no threads")
+    assert outcome.error is error
 
 
-def test_ctrl_c_in_a_later_page_is_not_its_failure(pages):
-    outcomes = run([pages], Filter(on_page_2(batch._StoppedError()), {}), 1)
+def test_an_error_in_reading_a_later_page_names_it(pages):
+    def read(*arguments, **options):
+        first = image.read(*arguments, **options)
+
+        def later():
+            yield next(iter(first.later))
+            raise ConvcliError("is damaged")
+
+        return replace(first, later=later())
+
+    (outcome,) = run([pages], Pipeline(lambda pixels, **_: pixels, {}, read), 1)
+    assert outcome.reason == "in frame 3 of 5: is damaged"
+    assert not pages.target.exists()
+
+
+def test_an_error_in_encoding_a_later_page_is_one_of_writing(pages):
+    def write(picture, *_arguments, **_settings):
+        next(iter(picture.later))
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (outcome,) = run([pages], Pipeline(lambda pixels, **_: pixels, {}, write=write), 1)
+    assert outcome.reason == f"cannot write {str(pages.target)!r}: Input/output error"
+
+
+def test_a_stop_in_a_later_page_is_known_as_one(pages):
+    outcomes = run([pages], Pipeline(on_page_2(batch._StoppedError()), {}), 1)
     (outcome,) = outcomes
     assert isinstance(outcome.error, batch._StoppedError)
 
 
-def test_a_reader_that_went_away_is_not_the_pictures_failure(jobs):
+def test_a_closed_pipe_is_not_the_images_failure(jobs):
     def gone(pixels, **options):
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        list(run(jobs[:1], Filter(gone, {}), 1))
+        list(run(jobs[:1], Pipeline(gone, {}), 1))
 
 
 def test_what_a_format_leaves_out_is_noted(tmp_path):
@@ -419,7 +459,7 @@ def test_what_a_format_leaves_out_is_noted(tmp_path):
 
 
 @pytest.mark.parametrize(("free", "together"), [(30_000, 1), (10**9, 2), (None, 2)])
-def test_pictures_wait_for_memory(jobs, monkeypatch, free, together):
+def test_images_wait_for_memory(jobs, monkeypatch, free, together):
     """Each of 60 x 40 pixels takes 19 kB and more."""
     monkeypatch.setattr(memory, "available", lambda: free)
     at_work, most = [], []
@@ -431,15 +471,15 @@ def test_pictures_wait_for_memory(jobs, monkeypatch, free, together):
         at_work.pop()
         return pixels
 
-    outcomes = list(run(jobs, Filter(watched, {}), 2))
+    outcomes = list(run(jobs, Pipeline(watched, {}), 2))
     assert [outcome.status for outcome in outcomes] == ["written"] * 5
     assert max(most) == together
 
 
-def test_a_picture_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
+def test_a_image_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
     free = iter([10**9, 100, 10**9, 10**9])
     monkeypatch.setattr(memory, "available", lambda: next(free))
-    outcomes = list(run(jobs[:3], Filter(lambda pixels, **_: pixels, {}), 1))
+    outcomes = list(run(jobs[:3], Pipeline(lambda pixels, **_: pixels, {}), 1))
     assert sorted(outcome.status for outcome in outcomes) == ["failed", "written", "written"]
     (failed,) = (outcome for outcome in outcomes if outcome.status == "failed")
     assert "needs about" in failed.reason

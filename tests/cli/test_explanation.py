@@ -10,7 +10,7 @@ from PIL import Image
 
 from convcli.batch import attempt
 from convcli.batch import run as batch
-from convcli.batch.attempt import Filter
+from convcli.batch.attempt import Pipeline
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.image.costs import reading_cost, writing_cost
@@ -91,7 +91,7 @@ def test_each_stage_is_predicted_and_measured(run, folder):
 def test_the_stages_are_the_whole_time(folder):
     (outcome,) = batch.run(
         [Job("three.tif", "out.tif", "TIFF")],
-        Filter(lambda pixels, **_: np.zeros_like(pixels), {}),
+        Pipeline(lambda pixels, **_: np.zeros_like(pixels), {}),
         1,
     )
     names = [stage.name for stage in outcome.stages]
@@ -109,7 +109,7 @@ def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkey
         attempt._Clock, "at", lambda self, name: order.append(name) or at(self, name)
     )
     job = Job("three.tif", "out.tif", "TIFF")
-    list(batch.run([job], Filter(lambda pixels, **_: pixels, {}), 1))
+    list(batch.run([job], Pipeline(lambda pixels, **_: pixels, {}), 1))
     assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
 
 

@@ -208,19 +208,19 @@ def test_without_colours_it_is_drawn_in_characters(terminal, folder):
 def test_what_is_no_terminal_is_refused(run, folder):
     result = run("edge", "a.png", "--preview")
     assert result.status == 2
-    assert result.message == "convcli: --preview draws on a terminal, and standard output is none"
+    assert result.message == "convcli: --preview needs a terminal; standard output is not one"
     assert names_in(folder) == ["a.blur.png", "a.png"]
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("a.png", "a.blur.png"), "--preview shows one picture, and here are 2"),
+        (("a.png", "a.blur.png"), "--preview shows one image; there are 2"),
         (("a.png", "--json"), "--json and --preview cannot both go to standard output"),
-        (("a.png", "-n"), "--preview shows what was done, and with --dry-run nothing is"),
-        (("a.png", "--in-place"), "--preview writes nothing without -o; leave --in-place out"),
-        (("a.png", "-f"), "--preview writes nothing without -o; leave --overwrite out"),
-        (("a.png", "-o", "-"), "a picture is not written to a terminal; name a file with -o"),
+        (("a.png", "-n"), "--preview and --dry-run cannot be used together: "),
+        (("a.png", "--in-place"), "--in-place has no effect, because --preview without -o "),
+        (("a.png", "-f"), "--overwrite has no effect, because --preview without -o "),
+        (("a.png", "-o", "-"), "images are not written to a terminal; name a file with -o"),
         (("a.png", "-o", "a.blur.png"), "'a.blur.png' exists; use --overwrite"),
     ],
 )

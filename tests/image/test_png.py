@@ -20,7 +20,7 @@ from skimage import data
 import convcli
 from convcli import image
 from convcli.batch import run as batch
-from convcli.batch.attempt import Filter
+from convcli.batch.attempt import Pipeline
 from convcli.files.job import Job
 from convcli.image import Picture, png
 
@@ -147,7 +147,7 @@ def test_a_batch_gives_every_picture_its_share_of_the_workers(
     monkeypatch.setattr(png, "image_data", lambda *given: asked.append(given[1:]) or inner(*given))
     sources = [picture_file(f"{number}.png") for number in range(pictures)]
     jobs = [Job(source, tmp_path / "out" / source.name, "PNG") for source in sources]
-    what = Filter(lambda pixels, **_: pixels, {}, write=partial(image.write, png_level=7))
+    what = Pipeline(lambda pixels, **_: pixels, {}, write=partial(image.write, png_level=7))
     assert [outcome.status for outcome in batch.run(jobs, what, workers)] == ["written"] * pictures
     assert asked == [(7, each)] * pictures
 

@@ -178,7 +178,7 @@ filters.blur = stuck
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_ends_it_at_once(folder, second):
-    patient = "import convcli.batch.run as batch, convcli.cli.program as whole\n"
+    patient = "import convcli.batch.run as batch, convcli.cli.signals as whole\n"
     patient += "batch._PATIENCE_SECONDS = whole._PATIENCE_SECONDS = 30\n"
     process = start(*BLUR, "-r", "in", "-o", "out", patch=patient + STUCK)
     assert process.stdout.readline() == "begun\n"

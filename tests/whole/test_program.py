@@ -119,27 +119,33 @@ def pixels_of(path):
             (*BLUR, "a.png", "--in-place", "-o", "x.png"),
             "--in-place and --output cannot be used together",
         ),
-        ((*BLUR, "a.png", "-f", "--in-place"), "--overwrite and --in-place exclude each other"),
+        (
+            (*BLUR, "a.png", "-f", "--in-place"),
+            "--overwrite and --in-place cannot be used",
+        ),
         ((*BLUR, "a.png", "--border-value", "9"), "--border-value .* --border constant"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "1e10"),
             "border_value .*1e.10",
         ),
-        ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose exclude each other"),
+        ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
-        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WEBP or AVIF; PNG"),
+        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WEBP or AVIF; the output"),
         ((*BLUR, "b.jpg", "--png-level", "5"), "--png-level is for PNG; the output is JPEG"),
         (
             (*BLUR, "a.png", "--radius", "3", "--truncate", "2"),
             "--radius and --truncate cannot be used together",
         ),
         (("edge", "a.png", "--show", "angle", "--stretch"), "--stretch .* --show angle"),
-        ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing exclude"),
+        ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing cannot be"),
         ((*BLUR, "a.png", "-o", "b.jpg/c/x.png"), "-o 'b.jpg/c/x.png': 'b.jpg' is not a folder"),
         ((*BLUR, "-", "-o", "b.jpg/x.png"), "-o 'b.jpg/x.png': 'b.jpg' is not a folder"),
-        ((*BLUR, "a.png", "--in-place", "--skip-existing"), "--in-place tells nobody which"),
-        ((*BLUR, "a.png", "--json", "-o", "-"), "--json and the picture cannot both"),
-        ((*BLUR, "--json"), "--json and the picture cannot both"),
+        (
+            (*BLUR, "a.png", "--in-place", "--skip-existing"),
+            "--in-place and --skip-existing ",
+        ),
+        ((*BLUR, "a.png", "--json", "-o", "-"), "--json and the image cannot both"),
+        ((*BLUR, "--json"), "--json and the image cannot both"),
         ((*BLUR, "-", "a.png"), "standard input .*only input"),
         ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
         (("filter", "a.png"), "Missing option '-k' / '--kernel'"),
@@ -249,9 +255,27 @@ def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, 
     monkeypatch.setattr("convcli.cli.run.jobs_for", broken)
     result = run(*BLUR, "a.png")
     assert result.status == 1
-    assert result.message == r"convcli: TypeError: no\nsense; --debug shows where"
+    assert result.message == r"convcli: TypeError: no\nsense; --debug shows the traceback"
     with pytest.raises(TypeError):
         run(*BLUR, "a.png", "--debug")
+
+
+def test_debug_is_not_recommended_where_there_is_no_such_option(run, folder, monkeypatch):
+    monkeypatch.setattr("convcli.kernels.files.read_kernel", lambda *_: [][0])
+    result = run("kernel", "sobel")
+    assert (result.status, result.message) == (1, "convcli: IndexError: list index out of range")
+
+
+@pytest.mark.parametrize(
+    "argv", [("--sigma", "-1"), ("--workers", "two"), ("--sgima", "1"), ("-q", "-v")]
+)
+def test_debug_leaves_wrong_usage_one_line(run, folder, argv):
+    plain = run(*BLUR, "a.png", *argv)
+    after = (*BLUR, "a.png", *argv, "--debug")
+    before = ("blur", "--debug", *BLUR[1:], "a.png", *argv)
+    for debug in (before, after):
+        result = run(*debug)
+        assert (result.status, result.message) == (2, plain.message)
 
 
 def test_debug_shows_where_a_picture_failed(run, folder):
@@ -374,7 +398,10 @@ def test_light_of_a_picture_without_srgb_is_refused(run, here, picture_file):
     picture_file("a.tif", Image.new("F", (8, 8)))
     result = run(*BLUR, "a.tif", "--linear")
     assert result.status == 1
-    assert "'a.tif': --linear decodes sRGB, and a picture of mode F has none" in result.message
+    assert (
+        "'a.tif': --linear decodes sRGB code values, and an image of mode F has none"
+        in result.message
+    )
 
 
 @pytest.mark.parametrize("method", ["numpy", "numba", "fft", "tiled", "auto"])
@@ -480,6 +507,12 @@ def test_a_failure_leaves_the_old_file_as_it_was(run, folder, argv):
 def test_one_picture_is_said_to_be_written(run, folder):
     result = run(*BLUR, "a.png", "-m", "numpy")
     assert re.fullmatch(r"wrote 'a.blur.png': 64 x 48 RGB, numpy, \d+\.\d\d s", result.message)
+
+
+def test_the_frames_of_an_animation_are_counted(run, folder):
+    result = run(*BLUR, "many.gif", "-m", "numpy")
+    *_, line = result.err.splitlines()
+    assert re.fullmatch(r"wrote 'many.blur.gif': 64 x 48 RGB, 2 frames, numpy, \d+\.\d\d s", line)
 
 
 def test_quiet_says_nothing_but_errors(run, folder):
@@ -731,7 +764,7 @@ def test_a_full_standard_output_is_one_line(folder, command, message):
         ("blur --sigma 1 a.png 2>&-", 0, ""),
         ("blur --sigma 1 empty.png 2>&-", 1, ""),
         ("blur --sigma 1 a.png <&- >&- 2>&-", 0, ""),
-        ("blur --sigma 1 a.png --preview >&-", 2, "convcli: --preview draws on a terminal"),
+        ("blur --sigma 1 a.png --preview >&-", 2, "convcli: --preview needs a terminal"),
         ("blur --sigma 1 a.png -q --explain 2>&-", 0, ""),
         ("kernel sobel >&-", 0, ""),
         ("compare a.png a.png >&-", 0, ""),
@@ -876,7 +909,7 @@ def on_terminal(argv, cwd, patience=0, status=0):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "what"), [(["a.png", "b.jpg", "dir/x.png"], "pictures"), (["tall.png"], "filtering")]
+    ("inputs", "what"), [(["a.png", "b.jpg", "dir/x.png"], "images"), (["tall.png"], "filtering")]
 )
 def test_a_bar_is_shown_on_a_terminal_and_is_gone_at_the_end(folder, grey, inputs, what):
     Image.fromarray(grey).save(folder / "tall.png")
@@ -930,9 +963,9 @@ def test_a_bar_that_is_not_wanted_costs_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ((), "convcli: no input; name a picture (convcli blur photo.jpg)"),
-        (("-",), "convcli: no input; name a picture"),
-        (("a.png", "-o", "-"), "convcli: a picture is not written to a terminal; name a file"),
+        ((), "convcli: there is no input; name an image (convcli blur photo.jpg)"),
+        (("-",), "convcli: there is no input; name an image"),
+        (("a.png", "-o", "-"), "convcli: images are not written to a terminal; name a file"),
     ],
 )
 def test_pictures_are_neither_typed_nor_shown_on_a_terminal(folder, argv, message):

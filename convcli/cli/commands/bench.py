@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli.options import Overwrite
+from convcli.cli.options import Debug, Overwrite
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -92,7 +92,7 @@ def command(
         typer.Option(metavar="FILE.html", help="Curves, tables and pictures on one page."),
     ] = None,
     overwrite: Overwrite = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001
+    debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Race the methods, the classical ways and other packages.
 

@@ -1,4 +1,4 @@
-"""What the package logs while it works, such as that it compiles, passed on to who watches."""
+"""The package's log messages, such as that loops are being compiled, printed as lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def notices(say: Callable[[str], None]) -> Iterator[None]:
-    """Hand every message to `say`, as a line of the program's."""
+    """Pass each message to `say`, with the name of the program in front."""
     handler = logging.Handler()
     handler.emit = lambda record: say(f"convcli: {record.getMessage()}")  # type: ignore[method-assign]
     logger = logging.getLogger("convcli")

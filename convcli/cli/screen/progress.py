@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
 
-# What is over sooner than this needs no bar, and must not wait 40 ms for rich.
+# A run that ends sooner than this needs no bar, and importing rich would take 40 ms of it.
 _PATIENCE_SECONDS = 0.3
 _REFRESH_SECONDS = 0.1
 
 
 def terminal() -> Console:
-    """Return standard error for what is drawn over and over again."""
+    """Return a console on standard error for live displays."""
     from rich.console import Console
 
     class VisibleCursor(Console):
         def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - rich's
-            return False  # a program that is killed could not bring it back
+            return False  # a program that is killed could not show it again
 
     return VisibleCursor(stderr=True)
 
 
 class Bar:
-    """A bar for a batch (files, megapixels a second, time left) or for one long picture.
+    """A bar for a batch (images, megapixels a second, time left) or for one large image.
 
-    It has no thread of its own: rich's would be alive when worker processes are forked.
+    It has no thread of its own, because rich's would be alive when worker processes are forked.
     """
 
     def __init__(self, pictures: int, enabled: bool) -> None:
@@ -60,19 +60,19 @@ class Bar:
             self._progress.stop()
 
     def regions_done(self, done: int, total: int) -> None:
-        """Show how far the only picture is."""
+        """Show the progress of a single image."""
         self._draw(done, total, "filtering", "")
 
     def picture_done(self, megapixels: float) -> None:
-        """Show how far the batch is."""
+        """Count an image as done, and show the progress of a batch."""
         self._done += 1
         self._megapixels += megapixels
         if self._pictures > 1:
             speed = self._megapixels / max(time.monotonic() - self._started, 1e-9)
-            self._draw(self._done, self._pictures, "pictures", f"{speed:.1f} MP/s")
+            self._draw(self._done, self._pictures, "images", f"{speed:.1f} MP/s")
 
     def say(self, line: str) -> None:
-        """Print a line on standard error; above the bar, where there is one."""
+        """Print a line on standard error, above the bar if there is one."""
         if self._progress is None:
             typer.echo(line, err=True)
         else:
@@ -81,9 +81,9 @@ class Bar:
             self._progress.console.print(Text(line), soft_wrap=True)
 
     def show(self, drawing: Callable[[Console], RenderableType]) -> None:
-        """Print what rich draws on standard error; above the bar, where there is one.
+        """Print a rich drawing on standard error, above the bar if there is one.
 
-        For what is no terminal it is drawn without lines, colours and breaks.
+        Outside of a terminal it has ASCII lines, no colours, and no line breaks.
         """
         from rich.console import Console
 
@@ -129,8 +129,8 @@ class Bar:
             console=terminal(),
             transient=True,
             auto_refresh=False,
-            # Pictures and JSON go to standard output, which rich must not catch; what goes to
-            # standard error goes through `say`.
+            # Images and JSON go to standard output, which rich must not redirect; lines on
+            # standard error go through `say`.
             redirect_stdout=False,
             redirect_stderr=False,
         )

@@ -1,0 +1,153 @@
+"""What is reported of a run: lines and JSON objects, one for each input, and the final count."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from convcli.errors import inert, shown
+
+if TYPE_CHECKING:
+    from convcli.batch.attempt import Outcome
+    from convcli.cli.options import Shared
+    from convcli.cli.screen.progress import Bar
+    from convcli.files.job import Job
+
+# The counts that a batch always ends with; others are named if there are any.
+_ALWAYS = ("written", "failed", "skipped")
+
+
+class Report:
+    """Reports the outcomes of a run as they come, and counts them."""
+
+    def __init__(self, jobs: list[Job], shared: Shared, bar: Bar) -> None:
+        self._single = jobs[0] if len(jobs) == 1 else None
+        self._shared = shared
+        self._bar = bar
+        self._counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
+        self._why_not_tried = ""
+
+    @property
+    def not_done(self) -> int:
+        """How many jobs failed or were not tried."""
+        return self._counts["failed"] + self._counts["not tried"]
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome and report it."""
+        self._counts[outcome.status] += 1
+        if outcome.status == "not tried":
+            self._why_not_tried = f": {outcome.reason}"
+        self._bar.picture_done(outcome.megapixels)
+        if self._shared.json:
+            _print_json(outcome.job, outcome.status, _fields(outcome))
+        if outcome.status == "failed":
+            self._failure(outcome)
+        if outcome.plan is not None and self._shared.explain:
+            from convcli.cli.screen.explanation import explanation
+
+            name, border = _input(outcome.job), self._shared.border
+            self._bar.show(partial(explanation, outcome, name, border))
+        if not self._shared.quiet:
+            self._success(outcome)
+
+    def end(self, interrupted: bool) -> None:
+        """Report the counts of a batch; of a single job only that it was interrupted."""
+        if self._shared.quiet:
+            return
+        if self._single is None:
+            counts = [f"{n} {name}" for name, n in self._counts.items() if n or name in _ALWAYS]
+            end = ", then interrupted" if interrupted else self._why_not_tried
+            typer.echo(", ".join(counts) + end, err=True)
+        elif interrupted and not self._counts["written"]:
+            nothing = "" if self._single.target is None else "; nothing was written"
+            typer.echo(f"convcli: interrupted{nothing}", err=True)
+
+    def _failure(self, outcome: Outcome) -> None:
+        self._bar.say(f"convcli: {_input(outcome.job)}: {outcome.reason}")
+        if self._shared.debug and outcome.error is not None:
+            for line in "".join(traceback.format_exception(outcome.error)).splitlines():
+                self._bar.say(inert(line))
+
+    def _success(self, outcome: Outcome) -> None:
+        """Report notes, and what was written or skipped: for a single job, or with --verbose."""
+        job = outcome.job
+        for note in outcome.notes:
+            self._bar.say(f"convcli: {_input(job)}: note: {note}")
+        single = self._single is not None
+        if outcome.status == "skipped" and (self._shared.verbose or single):
+            self._bar.say(f"skipped {_input(job)}: {_output(job)} exists")
+        if outcome.status == "written" and (
+            self._shared.verbose or (single and job.target is not None)
+        ):
+            width, height = outcome.result_size
+            frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
+            method = outcome.plan.method if outcome.plan else ""
+            self._bar.say(
+                f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
+                f"{method}, {outcome.seconds:.2f} s"
+            )
+
+
+def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
+    """Report what a run would do, and return how many jobs cannot be done."""
+    for job in jobs:
+        if shared.json:
+            status = "failed" if job.problem else "skipped" if job.skip else "planned"
+            _print_json(job, status, {"reason": job.problem} if job.problem else {})
+        if job.problem:
+            typer.echo(f"convcli: {_input(job)}: {job.problem}", err=True)
+        elif shared.json:
+            continue
+        elif job.skip:
+            typer.echo(f"skip {_input(job)}: {_output(job)} exists")
+        else:
+            typer.echo(f"{command} {_input(job)} -> {_output(job)}")
+    return sum(bool(job.problem) for job in jobs)
+
+
+def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
+    """Print one object on one line of standard output."""
+    import json
+
+    names = {
+        "input": _json_name(job.source),
+        "output": None if job.problem else _json_name(job.target),
+        "status": status,
+    }
+    typer.echo(json.dumps(names | more))
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    """Return the fields of an outcome that scripts can use."""
+    if outcome.status in ("failed", "not tried"):
+        return {"reason": outcome.reason}
+    if outcome.status == "skipped":
+        return {}
+    return {
+        "width": outcome.result_size[0],
+        "height": outcome.result_size[1],
+        "mode": outcome.mode,
+        "frames": outcome.frames,
+        "method": outcome.plan.method if outcome.plan else None,
+        "form": outcome.plan.route.form if outcome.plan else None,
+        "sums": outcome.plan.route.accumulator if outcome.plan else None,
+        "seconds": round(outcome.seconds, 4),
+        "notes": list(outcome.notes),
+    }
+
+
+def _json_name(path: os.PathLike[str] | None) -> str:
+    """Return a path as Python names it, with lone surrogates for bytes that are not UTF-8."""
+    return "-" if path is None else os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def _input(job: Job) -> str:
+    return "standard input" if job.source is None else shown(job.source)
+
+
+def _output(job: Job) -> str:
+    return "standard output" if job.target is None else shown(job.target)
