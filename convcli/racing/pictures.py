@@ -74,7 +74,9 @@ def size_of(word: str, shape: tuple[int, int]) -> tuple[int, int]:
 
 def check_memory(height: int, width: int, channels: int) -> None:
     """Raise `ConvcliError` if the memory is too small for a race with an image of this size."""
-    try:
-        memory.check(height * width * channels * _BYTES_A_SAMPLE)
-    except ConvcliError as error:
-        raise ConvcliError(f"a race with {width} x {height} pixels {error}") from None
+    needed, free = height * width * channels * _BYTES_A_SAMPLE, memory.available()
+    if free is not None and needed > free:
+        raise ConvcliError(
+            f"a race with {width} x {height} pixels needs about {needed / 1e6:,.0f} MB of memory, "
+            f"and {free / 1e6:,.0f} MB are free; choose smaller --sizes"
+        )

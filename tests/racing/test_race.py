@@ -177,6 +177,19 @@ def test_the_best_round_counts_and_the_warm_up_does_not(clock):
     assert whole == ["a", "a", "b", "b", "b", "a", "a", "b"]
 
 
+def test_compiling_the_oracle_does_not_count(clock, monkeypatch):
+    costs = iter([1000.0])
+
+    def compiling(*arguments):
+        clock.now += next(costs, 0.0)
+        return oracle_for(*arguments)
+
+    monkeypatch.setattr(racing, "oracle_for", compiling)
+    for name in ("a", "b"):
+        clock.enter(name, lambda pixels, n: pixels * 1e-4)
+    assert [result.verdict for result in run(["a", "b"], budget=100.0).results] == ["", ""]
+
+
 def test_slow_contenders_are_timed_on_a_smaller_image(clock):
     clock.enter("slow", lambda pixels, n: pixels * 1.0)
     clock.enter("quick", lambda pixels, n: pixels * 1e-4)
@@ -398,7 +411,7 @@ def test_other_sizes_are_refused(word):
 def test_a_race_that_does_not_fit_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr(pictures.memory, "available", lambda: 1_000_000)
     pictures.check_memory(100, 100, 1)
-    with pytest.raises(ConvcliError, match=r"2000 x 1000 pixels needs about 48\.0 MB"):
+    with pytest.raises(ConvcliError, match="2000 x 1000 pixels needs about 48 MB .* 1 MB are free"):
         pictures.check_memory(1000, 2000, 1)
 
 

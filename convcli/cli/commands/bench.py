@@ -153,7 +153,7 @@ def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwr
         others = [other for key, other in files.items() if key != option]
         if any(is_same(path, other) for other in (*others, *filter(None, inputs))):
             raise ConvcliError(
-                f"{shown(name)} is named twice; every input and output must be another file"
+                f"{shown(name)} is named twice; every input and output needs its own file"
             )
         if path.is_dir():
             raise ConvcliError(f"{option} {shown(name)} is a folder; name a file")
