@@ -411,7 +411,9 @@ def test_other_sizes_are_refused(word):
 def test_a_race_that_does_not_fit_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr(pictures.memory, "available", lambda: 1_000_000)
     pictures.check_memory(100, 100, 1)
-    with pytest.raises(ConvcliError, match="2000 x 1000 pixels needs about 48 MB .* 1 MB are free"):
+    with pytest.raises(
+        ConvcliError, match=r"2000 x 1000 pixels needs about 48 MB .* 1 MB are free"
+    ):
         pictures.check_memory(1000, 2000, 1)
 
 
