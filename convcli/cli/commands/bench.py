@@ -38,7 +38,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="An image; '-' is standard input. The default is a generated image.",
+            help="An image; '-' means standard input.  [default: a generated image]",
             show_default=False,
         ),
     ] = None,
@@ -100,7 +100,7 @@ def command(
     Every result is checked before its time is shown. All sizes are timed with the middle kernel
     of the list, and all kernels with the middle size.
 
-    convcli bench photo.jpg --kernels 3,9,17 --report race.html
+    Example: convcli bench photo.jpg --kernels 3,9,17 --report race.html
     """
     from convcli.checks import positive
 
