@@ -1,4 +1,4 @@
-"""Races made by hand, for what shows them: nothing is measured."""
+"""Races made by hand, for the tests of tables, plots and pages: nothing is measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from convcli.racing.results import Race, Result
 
 CONTENDERS = {
-    # name: (kind, form, seconds of a tap of a megapixel, power of the side, seconds at least)
+    # name: (kind, form, seconds for a tap and a megapixel, power of the side, seconds at least)
     "numpy": ("method", "separable", 3e-3, 1, 1e-3),
     "numpy dense": ("method", "dense", 3e-3, 2, 1e-3),
     "numba": ("method", "separable", 2e-4, 1, 1e-3),
@@ -41,11 +41,11 @@ MACHINE = {
 
 
 def result(name, height, width, side, **changes):
-    """What a contender might have taken."""
+    """A result as a contender might have."""
     kind, form, tap, power, least = CONTENDERS[name]
     size = height * width
     seconds = least + tap * side**power * size / 1e6
-    is_for_it = side == 3 or not name.startswith("winograd")
+    is_fit = side == 3 or not name.startswith("winograd")
     measured = min(size, 40_000) if seconds > 20 else size
     made = {
         "contender": name,
@@ -56,14 +56,14 @@ def result(name, height, width, side, **changes):
         "side": side,
         "kernel_height": side,
         "kernel_width": side,
-        "seconds": seconds if is_for_it else None,
+        "seconds": seconds if is_fit else None,
         "spread": 0.04,
         "rounds": 5,
         "measured_pixels": measured,
         "predicted": seconds * 1.2 if kind == "method" else None,
         "memory": None if name.startswith(("tiled", "cv2")) else 4 * size * side,
-        "error": 0.0 if is_for_it else None,
-        "verdict": "" if is_for_it else "not for this kernel",
+        "error": 0.0 if is_fit else None,
+        "verdict": "" if is_fit else "not for this kernel",
     }
     return Result(**{**made, **changes})
 
@@ -75,7 +75,7 @@ def race(names=tuple(CONTENDERS), sizes=MEGAPIXELS, sides=SIDES, kernel="gaussia
 
 
 def images(names, shape=(60, 90, 3), dtype=np.uint8):
-    """A picture, and what contenders made of it: equal but for a level here and there."""
+    """An input and outputs of contenders, which differ by a level here and there."""
     random = np.random.default_rng(0)
     rows, columns = np.indices(shape[:2])
     base = (rows * 2 + columns)[..., None] + np.arange(shape[2]) * 20

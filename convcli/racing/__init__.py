@@ -1,1 +1,1 @@
-"""The race of the methods: who takes part, how it is timed, and what came of it."""
+"""The benchmark: its contenders, the clock, the results, and how they are drawn and exported."""

@@ -1,4 +1,4 @@
-"""Who takes part in a race: the methods, the classical loops, and other packages."""
+"""The contenders of a race: the methods, the classical loops, and other packages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from convcli.types import Pixels
 from convcli.words import Method
 
 Work = Callable[[Pixels, Kernel], Pixels]
-"""Convolve a picture ``(H, W, C)`` under the border "reflect"; the result has its dtype."""
+"""Convolve an image ``(H, W, C)`` with the border "reflect"; the output has its dtype."""
 
 
 class Contender(NamedTuple):
@@ -37,15 +37,15 @@ class Contender(NamedTuple):
     kind, form : str
         As in `convcli.racing.results.Result`.
     work : callable
-        What is timed.
+        The function that is timed.
     takes : callable
-        Whether it can do a kernel.
+        Whether it supports a kernel.
     packages : tuple of str
-        What has to be installed.
+        Packages that must be installed.
     plan : callable, optional
         ``plan(shape, dtype, kernel)`` of a method, which predicts its time.
     memory_is_seen : bool
-        Whether its memory comes from numpy, where tracemalloc sees it in passing.
+        Whether tracemalloc sees its memory without slowing it down, as it does numpy's.
     """
 
     kind: str
@@ -58,11 +58,11 @@ class Contender(NamedTuple):
 
     @property
     def is_installed(self) -> bool:
-        """Whether all its packages are there."""
+        """Whether all its packages are installed."""
         return all(find_spec(package) is not None for package in self.packages)
 
 
-# Start-up is shared by so many pictures that none of it is left: races begin warm.
+# Plans share start-up among this many images, so that none of it counts: races begin warm.
 _WARM = 10**9
 
 
@@ -72,7 +72,7 @@ def _plan(word: Method, form: Form, shape: Sequence[int], dtype: DTypeLike, kern
 
 
 def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
-    """Carry a plan out with the kernel as it is: to fold it would be another race."""
+    """Execute a plan with the kernel as it is; folded, it would be a different algorithm."""
     recipe = Recipe(
         kernels=(kernel.flipped,),
         halo=halo_of(kernel.shape, correlate=False),
@@ -90,7 +90,7 @@ def _by_method(word: Method, form: Form, picture: Pixels, kernel: Kernel) -> Pix
 
 
 def _by_loop(loop: str, picture: Pixels, kernel: Kernel) -> Pixels:
-    """Run a loop as the texts do: over the whole picture at once, in one thread."""
+    """Run a loop as textbooks do: over the whole image at once, in one thread."""
     whole = picture.shape[0], picture.shape[1]
     task = Task(picture.shape, picture.dtype, (kernel.flipped,), "numpy", 1, form="dense")
     plan = plan_for(task)
@@ -99,7 +99,7 @@ def _by_loop(loop: str, picture: Pixels, kernel: Kernel) -> Pixels:
 
 
 def _pays_in_factors(kernel: Kernel) -> bool:
-    """Whether columns and rows are fewer weights than the kernel has."""
+    """Whether the kernel's factors have fewer weights than the kernel."""
     factors = kernel.cheap_factors
     return factors is not None and len(factors) * sum(kernel.shape) < kernel.taps
 
@@ -131,7 +131,7 @@ def _peer(work: Work, *packages: str) -> Contender:
 CONTENDERS: dict[str, Contender] = {
     **{word: _method(word, "separable") for word in PRESETS},
     **{f"{word} dense": _method(word, "dense") for word in PRESETS},
-    # It makes and drops objects for every weight: tracing would take it 8 times as long.
+    # It creates objects for every weight: tracing would make it 8 times slower.
     "definition": _classical("definition")._replace(memory_is_seen=False),
     "dot": _classical("dot"),
     "windows": _classical("windows"),
@@ -147,11 +147,13 @@ CONTENDERS: dict[str, Contender] = {
         form="separable", takes=lambda kernel: peers.kernel_sigma(kernel) is not None
     ),
 }
-"""Name and contender. Who stands here is raced and tested."""
+"""All contenders by name; `bench` runs them and the tests check them."""
 
 
 def chosen(words: Sequence[str]) -> tuple[str, ...]:
-    """Find contenders by name, all without any; "numba-dense" is "numba dense".
+    """Return the names of contenders as `CONTENDERS` has them, all if none is given.
+
+    "Numba-Dense" stands for "numba dense".
 
     Raises
     ------
@@ -162,5 +164,5 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     keys = [word.strip().replace(" ", "-").lower() for word in words] or list(known)
     for word, key in zip(words, keys, strict=False):
         if key not in known:
-            raise ConvcliError(f"unknown method {word!r}; known are {', '.join(known)}")
+            raise ConvcliError(f"unknown contender {word!r}; choose from {', '.join(known)}")
     return tuple(dict.fromkeys(known[key] for key in keys))

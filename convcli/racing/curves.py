@@ -1,4 +1,4 @@
-"""What the curves of a race show: which of its results, and where they cross."""
+"""The curves of a race: which results they show, and where they cross."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Literal
 from convcli.racing.results import Race, Result
 
 Across = Literal["size", "side"]
-"""What lies along x: the size of the picture, or the kernel's side."""
+"""The x axis: the size of the image, or the side of the kernel."""
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """Where a contender becomes faster than the one that was the fastest so far.
+    """Where one contender becomes faster than another, which was the fastest so far.
 
     Attributes
     ----------
     place : float
         Megapixels, or the kernel's side in pixels.
     seconds : float
-        What both take there, by straight lines between the points on logarithmic axes.
+        What both take there, by linear interpolation on logarithmic axes.
     slower, faster : str
-        The contender that was the fastest before, and the one that is from here on.
+        The fastest contender before, and the fastest from there on.
     """
 
     place: float
@@ -36,10 +36,10 @@ class Crossover:
 
 
 def results_across(race: Race, across: Across) -> list[Result]:
-    """Return the results that one curve each can be drawn of, along x.
+    """Return the results of which each contender has one curve along x.
 
-    They share a kernel's shape, or a picture's size: the one with the most points, the middle
-    one of several.
+    They share a kernel shape, or an image size: the one with the most points, or the middle one
+    of several.
     """
     groups: dict[tuple[int, ...], list[Result]] = defaultdict(list)
     for result in race.results:
@@ -55,20 +55,25 @@ def results_across(race: Race, across: Across) -> list[Result]:
 
 
 def is_bars(race: Race, across: Across) -> bool:
-    """Whether each curve would have but one point, so that bars are drawn."""
+    """Whether bars are drawn, because each curve would have a single point."""
     return len({place(result, across) for result in results_across(race, across)}) == 1
 
 
 def heading(race: Race, across: Across) -> str:
-    """Say what is drawn: bars have no size or side that time is against."""
+    """Return the heading of a panel."""
     if is_bars(race, across):
         return "Time of each contender"
     return f"Time against {'image size' if across == 'size' else 'kernel side'}"
 
 
 def place(result: Result, across: Across) -> float:
-    """Return where on x a result lies: megapixels, or pixels of the kernel's side."""
+    """Return the position of a result along x: megapixels, or the kernel's side in pixels."""
     return result.height * result.width / 1e6 if across == "size" else result.side
+
+
+def place_name(at: float, across: Across) -> str:
+    """Name a position along x."""
+    return f"{at:.3g} MP" if across == "size" else f"side {at:.0f}"
 
 
 def seconds(result: Result) -> float:
@@ -78,9 +83,9 @@ def seconds(result: Result) -> float:
 
 
 def crossovers(results: list[Result], across: Across) -> list[Crossover]:
-    """Return where FFT and direct methods overtake each other, separable and dense apart.
+    """Return where FFT and direct contenders overtake each other, separable and dense apart.
 
-    Those of the peers do not count.
+    Other packages do not count.
     """
     found: list[Crossover] = []
     for form in ("separable", "dense"):
@@ -117,8 +122,6 @@ def _crossing(
 
 
 def described(crossover: Crossover, across: Across) -> str:
-    """Say in words where a contender overtakes another."""
-    where = f"{crossover.place:.3g} megapixels" if across == "size" else (
-        f"a side of {crossover.place:.0f} pixels"
-    )  # fmt: skip
+    """Describe a crossover in a sentence."""
+    where = place_name(crossover.place, across)
     return f"{crossover.faster} overtakes {crossover.slower} at {where}"

@@ -1,4 +1,4 @@
-"""The curves of a race, drawn: time against image size and against kernel side, or bars."""
+"""Plots of a race: curves of time against image size and against kernel side, or bars."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli import plotting
 from convcli.racing.curves import Across, is_bars, place, seconds
-from convcli.racing.looks import (
-    DASHED,
-    DOTTED,
-    INK,
-    LOOKS,
-    PAPER,
-    dot_style,
-    hues_of,
-)
+from convcli.racing.looks import DASHED, DOTTED, INK, LETTERS, LINES, PAPER, hues_of
 from convcli.racing.panel import EDGE, FONT, LEADER, LINE, MARGIN, TIMES, Panel, width_of
 from convcli.racing.results import Race, Result
 from convcli.words import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _SETTINGS = {
@@ -47,14 +40,14 @@ _SETTINGS = {
 
 
 def draw(race: Race, file: BinaryIO, suffix: str) -> None:
-    """Draw both panels side by side; one alone where they would show the same.
+    """Draw both panels side by side, or a single one if both would show the same.
 
     Parameters
     ----------
     race : Race
-        What was measured; one result at least.
+        With at least one result.
     file : binary file
-        What is written to.
+        The file to write.
     suffix : str
         The format, one of `convcli.plotting.FORMATS`.
     """
@@ -63,19 +56,19 @@ def draw(race: Race, file: BinaryIO, suffix: str) -> None:
 
 
 def svg(race: Race, across: Across, width: float) -> str:
-    """Return a panel as an ``<svg>`` element to stand in a page, with text that is text.
+    """Return a panel as an ``<svg>`` element for a page, whose text can be selected.
 
-    Its ink is the page's ``currentColor`` and its ground ``var(--paper)``. Its ids begin with
-    `across` and `width`, so that several can stand in one page.
+    It is drawn in the page's ``currentColor`` on its ``var(--paper)``. Its ids begin with `across`
+    and `width`, so that a page can hold several panels.
 
     Parameters
     ----------
     race : Race
-        What was measured; one result at least.
+        With at least one result.
     across : {"size", "side"}
-        What lies along x.
+        The x axis.
     width : float
-        In inches; the height follows from what has to be written.
+        In inches; the height follows from the texts.
     """
     file = io.BytesIO()
     with plotting.settings(_SETTINGS | {"savefig.transparent": True}):
@@ -89,17 +82,17 @@ def svg(race: Race, across: Across, width: float) -> str:
 
 
 def panels(race: Race) -> list[Across]:
-    """Return what is drawn of a race: both panels, or one where both would be the same bars."""
+    """Return the panels of a race: both, or one if both would be the same bars."""
     is_one = all(is_bars(race, across) for across in ("size", "side"))
     return ["side"] if is_one else ["size", "side"]
 
 
 def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
-    """Lay panels side by side, each as wide as this.
+    """Draw panels of this width side by side.
 
-    Each has one curve a contender, on logarithmic axes, with hollow points where a time is
-    extrapolated; `convcli.racing.curves.results_across` says which results they are. Where each
-    curve would have but one point, it is a bar chart.
+    Each has one curve per contender, on logarithmic axes, with hollow points for extrapolated
+    times; `convcli.racing.curves.results_across` selects the results. If each curve would have a
+    single point, it is a bar chart.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -110,7 +103,7 @@ def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
     top, bottom = max(panel.top for panel in row), max(panel.bottom for panel in row)
     height = top + max(panel.plot[1] for panel in row) + bottom
     drawn = Figure(figsize=(width / 72, height / 72))
-    FigureCanvasAgg(drawn)  # no window, whatever the environment asks for
+    FigureCanvasAgg(drawn)  # no window, whatever backend the environment asks for
     for number, panel in enumerate(row):
         left = number * inches * 72 + panel.left
         wide, high = panel.plot
@@ -125,7 +118,7 @@ def _figure(race: Race, acrosses: Sequence[Across], inches: float) -> Figure:
 
 
 def _write(axes: Axes, panel: Panel) -> None:
-    """Write the title above, and the key and the notes below."""
+    """Write the title above, and the legend and the notes below."""
     left = EDGE - panel.left
 
     def line(words: str, corner: int, up: float, **style: Any) -> None:
@@ -167,18 +160,18 @@ def _write(axes: Axes, panel: Panel) -> None:
 
 def _draw_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
     for name, results in panel.curves.items():
-        look, hue = LOOKS[results[0].kind], hues[name]
+        style, hue = LINES[results[0].kind], hues[name]
         places = [place(result, panel.across) for result in results]
         times = [seconds(result) for result in results]
         dashes = DASHED if results[0].form == "dense" else "-"
-        axes.plot(places, times, color=hue, linestyle=dashes, zorder=3, linewidth=look.line_width)
+        axes.plot(places, times, **{**style, "marker": ""}, color=hue, linestyle=dashes, zorder=3)
         for at, time, result in zip(places, times, results, strict=True):
             fill = PAPER if result.is_extrapolated else hue
-            axes.plot(at, time, color=hue, markerfacecolor=fill, zorder=4, **dot_style(look))
+            axes.plot(at, time, **style, color=hue, markerfacecolor=fill, zorder=4)
     if panel.predicted:
         places, times = list(panel.predicted), list(panel.predicted.values())
         axes.plot(places, times, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5)
-    _scale_times(axes, "y", panel)
+    _scale_times(axes, panel)
     _scale_places(axes, panel)
     for number, crossover in enumerate(panel.crossovers, 1):
         spot = crossover.place, crossover.seconds
@@ -188,7 +181,7 @@ def _draw_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
 
 
 def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> None:
-    """Write the sign of a note beside a point."""
+    """Write the letter or number of a note beside a point."""
     axes.annotate(
         sign,
         spot,
@@ -202,21 +195,19 @@ def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> Non
     )
 
 
-def _scale_times(axes: Axes, which: Literal["x", "y"], panel: Panel) -> None:
-    """Give an axis powers of ten of a second, and steps between where these are few."""
+def _scale_times(axes: Axes, panel: Panel) -> None:
+    """Mark powers of ten of a second on the time axis, and steps between if these are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis = axes.yaxis if which == "y" else axes.xaxis
     low, high = panel.times
-    if which == "y":
-        axes.set_yscale("log")
-        axes.set_ylim(low, high)
+    axis: Axis
+    if panel.is_bars:
+        axes.set(xscale="log", xlim=(low, high))
+        axis, numbers = axes.xaxis, panel.plot[0] / TIMES
     else:
-        axes.set_xscale("log")
-        axes.set_xlim(low, high)
-    few, fewer = high / low < 60, high / low < 6
-    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if fewer else (1, 2, 5) if few else (1,)
-    numbers = panel.plot[1] / LINE if which == "y" else panel.plot[0] / TIMES
+        axes.set(yscale="log", ylim=(low, high))
+        axis, numbers = axes.yaxis, panel.plot[1] / LINE
+    steps = (1, 1.5, 2, 3, 4, 5, 6, 8) if high / low < 6 else (1, 2, 5) if high / low < 60 else (1,)
     axis.set_major_locator(LogLocator(subs=steps, numticks=max(2, int(numbers))))
     axis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     axis.set_minor_formatter(NullFormatter())
@@ -224,7 +215,7 @@ def _scale_times(axes: Axes, which: Literal["x", "y"], panel: Panel) -> None:
 
 
 def _scale_places(axes: Axes, panel: Panel) -> None:
-    """Mark the places that were measured, as far as their numbers have room."""
+    """Mark the sizes or sides that were measured, as far as their numbers have room."""
     from matplotlib.ticker import NullLocator
 
     first, last = panel.places[0], panel.places[-1]
@@ -244,7 +235,7 @@ def _scale_places(axes: Axes, panel: Panel) -> None:
 
 
 def _name_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
-    """Name the curves at their ends, moved up or down where two would overlap."""
+    """Name the curves at their ends, moved up or down if two names would overlap."""
     ends: dict[float, list[Result]] = defaultdict(list)
     for curve in panel.curves.values():
         ends[place(curve[-1], panel.across)].append(curve[-1])
@@ -263,21 +254,19 @@ def _name_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
 
 def _name(axes: Axes, end: Result, panel: Panel, up: float, hue: str) -> None:
     """Write a curve's name right of the axes, with a line to its end."""
-    look = LOOKS[end.kind]
     axes.annotate(
         end.contender,
         (panel.places[-1], seconds(end)),
         (panel.plot[0] * MARGIN / (1 + 2 * MARGIN) + LEADER, up),
         textcoords="offset points",
         va="center",
-        weight=look.weight,
-        style=look.style,
+        **LETTERS[end.kind],
         annotation_clip=False,
         bbox={"facecolor": "none", "edgecolor": "none", "pad": 1},
         arrowprops={
             "arrowstyle": "-",
             "color": hue,
-            "linewidth": look.line_width * 0.7,
+            "linewidth": LINES[end.kind]["linewidth"] * 0.7,
             "linestyle": DASHED if end.form == "dense" else "-",
             "shrinkA": 0,
             "shrinkB": 0,
@@ -290,9 +279,9 @@ def _name(axes: Axes, end: Result, panel: Panel, up: float, hue: str) -> None:
 def spread_out(heights: list[float], distance: float, room: float) -> list[float]:
     """Move rising heights as little as possible (least squares) until each has its distance.
 
-    Less `distance` times their number they must not fall, which is isotonic regression: pools
-    of neighbours that would fall take their mean (Ayer et al., 1955). All stay within `room`,
-    if there is so much.
+    With ``number * distance`` taken off, the heights must not fall. That is isotonic regression:
+    neighbours that would fall are pooled and take their mean (Ayer et al., 1955). All stay within
+    `room`, if it is large enough.
     """
     pools: list[list[float]] = []
     for number, height in enumerate(heights):
@@ -310,12 +299,10 @@ def _mean(values: list[float]) -> float:
 
 
 def _draw_bars(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
-    """Draw one bar a contender, the fastest on top."""
-    results = [result for curve in panel.curves.values() for result in curve]
-    results.sort(key=seconds, reverse=True)
+    """Draw one bar per contender, the fastest on top."""
+    results = sorted(panel.timed, key=seconds, reverse=True)
     for row, result in enumerate(results):
-        time, hue = seconds(result), hues[result.contender]
-        is_hollow = result.is_extrapolated
+        time, hue, is_hollow = seconds(result), hues[result.contender], result.is_extrapolated
         axes.barh(
             row,
             time,
@@ -325,17 +312,12 @@ def _draw_bars(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
             linestyle="--" if is_hollow else "-",
             zorder=3,
         )
-        end = time
         if result.predicted:
-            expected = result.predicted
-            rows = row - 0.5, row + 0.5
-            axes.plot(
-                (expected, expected), rows, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5
-            )
-            end = max(time, expected)
+            places, rows = (result.predicted,) * 2, (row - 0.5, row + 0.5)
+            axes.plot(places, rows, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5)
         axes.annotate(
             duration(time),
-            (end, row),
+            (max(time, result.predicted or 0), row),
             (4, 0),
             textcoords="offset points",
             va="center",
@@ -343,8 +325,7 @@ def _draw_bars(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
         )
     axes.set_yticks(range(len(results)), [result.contender for result in results])
     for label, result in zip(axes.get_yticklabels(), results, strict=True):
-        look = LOOKS[result.kind]
-        label.set(weight=look.weight, style=look.style)
+        label.set(**LETTERS[result.kind])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, max(len(results), 1) - 0.4)
-    _scale_times(axes, "x", panel)
+    _scale_times(axes, panel)

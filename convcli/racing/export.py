@@ -13,7 +13,7 @@ from convcli.racing.results import BASES, Race, speed_beside
 
 
 def rows(race: Race) -> list[dict[str, Any]]:
-    """Return every result as a row, with the speeds beside `BASES`."""
+    """Return every result as a row, with its speed relative to each of `BASES`."""
     return [
         {name: _known(value) for name, value in asdict(result).items()}
         | {f"times_{base}": speed_beside(base, result, race.results) for base in BASES}
@@ -22,12 +22,12 @@ def rows(race: Race) -> list[dict[str, Any]]:
 
 
 def _known(value: Any) -> Any:
-    """Return a value, or None for what is infinite or no number: JSON has neither."""
+    """Return a value, or None for infinity and NaN, which JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_csv(race: Race) -> bytes:
-    """Write a line for each result, seconds and bytes in full; what is unknown is empty."""
+    """Return one line for each result, in seconds and bytes; unknown values are empty."""
     text = io.StringIO()
     table = rows(race)
     writer = csv.DictWriter(text, table[0], lineterminator="\n")
@@ -37,6 +37,6 @@ def as_csv(race: Race) -> bytes:
 
 
 def as_json(race: Race) -> bytes:
-    """Write the machine, the kernel and every result; what is unknown is null."""
+    """Return the machine, the kernel and every result; unknown values are null."""
     whole = {"machine": race.machine, "kernel": race.kernel, "results": rows(race)}
     return json.dumps(whole, indent=1, allow_nan=False).encode() + b"\n"

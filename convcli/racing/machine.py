@@ -1,4 +1,4 @@
-"""What a race was run on: the processor, and the versions of what took part."""
+"""The machine that a race ran on: its processor, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convcli import __version__
 from convcli.memory import available
 from convcli.planning.methods import worker_count
 
-# In the order in which they are shown; what is not installed is left out.
+# In the order in which they are shown; those not installed are left out.
 _PACKAGES = ("numpy", "numba", "pathos", "scipy", "opencv-python-headless", "opencv-python",
              "scikit-image")  # fmt: skip
 
 
 def machine() -> dict[str, str]:
-    """Describe this machine; "cores" are those that this process may use."""
+    """Describe this machine; "cores" counts those that this process may use."""
     known = {"processor": _processor(), "cores": str(worker_count(None))}
     if (free := available()) is not None:
         known["free memory"] = f"{free / 1e9:.1f} GB"
@@ -31,7 +31,7 @@ def machine() -> dict[str, str]:
 
 
 def _processor() -> str:
-    with suppress(OSError):  # only Linux has it
+    with suppress(OSError):  # on Linux only
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()

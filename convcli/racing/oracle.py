@@ -1,4 +1,4 @@
-"""What is right: sums in float64, themselves held against the definition."""
+"""The oracle: the right output, by sums in float64 that are compared with the definition."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from convcli.running.recipe import halo_of
 from convcli.types import Floats, Pixels
 from convcli.words import Method
 
-# Pixels that the definition checks, corners among them, and products that they may cost: each
-# takes 2 to 4 microseconds.
+# The definition checks this many pixels, the corners first, within this many products of 2 to 4
+# microseconds each.
 _FEWEST_SPOTS, _MOST_SPOTS = 2, 12
 _PRODUCTS = 40_000
-# Sums in float64 differ by their order: by 1e-16 of the largest sample for each of the taps.
+# Sums in float64 depend on their order: by 1e-16 of the largest sample for each tap.
 _TOLERANCE = 1e-10
 
-# What every method owes (see README): integers at most one level off, one pixel in a hundred at
-# most; floats 1e-5 of the range.
+# What every method guarantees (see README): integers differ by one level at most, in one sample of
+# a hundred at most; floats by 1e-5 of the range.
 _MOST_LEVELS = 1.0
 _MOST_OFF = 0.01
 _MOST_ERROR = 1e-5
 
 
 class Oracle(NamedTuple):
-    """The right result of a picture ``(H, W, C)``, in its own dtype, and whose it is."""
+    """The right output for an image ``(H, W, C)``, in its dtype, and the method that gave it."""
 
     right: Pixels
     method: Method = "numpy"
 
     def error(self, result: object) -> tuple[float, bool]:
-        """Return the largest difference of a result, in the picture's units, and if it serves."""
+        """Return the largest difference of an output, in the image's units, and if it is right."""
         right = self.right
         if not isinstance(result, np.ndarray) or result.shape != right.shape:
             return float("inf"), False
@@ -49,7 +49,7 @@ class Oracle(NamedTuple):
         difference = np.abs(result.astype(np.float64) - right)
         largest = float(difference.max())
         if right.dtype.kind == "u":
-            # One always may: a sample that comes to half a level is nobody's fault.
+            # One sample always may: sums next to half a level can be rounded either way.
             most = max(1.0, _MOST_OFF * difference.size)
             return largest, largest <= _MOST_LEVELS and int(np.count_nonzero(difference)) <= most
         scale = max(1.0, float(np.abs(right).max()))
@@ -57,27 +57,27 @@ class Oracle(NamedTuple):
 
 
 def oracle_for(picture: Pixels, kernel: Kernel, trusted: Method | None = None) -> Oracle:
-    """Sum a picture in float64, and check the corners and other pixels by the definition.
+    """Convolve in float64, and check the corners and other pixels by the definition.
 
-    The definition itself would take minutes for a picture: what is fast is trusted once it
-    agrees, and then also for other pictures and this kernel (`trusted`).
+    The definition would take minutes for a whole image. A fast method is trusted once it agrees
+    in these pixels, and then for other images with the same kernel as well (`trusted`).
 
     Raises
     ------
     ConvcliError
-        If no way to do it agrees with the definition.
+        If no method agrees with the definition.
     """
     methods: tuple[Method, ...] = (trusted,) if trusted else ("auto", "numpy")
     for method in methods:
         try:
             total = convolve(picture, kernel, exact=True, out_dtype="float64", method=method)
-        except ConvcliError:  # its package may be broken; the last has none
+        except ConvcliError:  # its package may be broken; numpy needs none
             continue
         if trusted or _agrees(total, picture, kernel):
             right = np.empty_like(picture)
             store(total, right)
             return Oracle(right, method)
-    raise ConvcliError("the exact sums do not agree with the definition, so nothing can be checked")
+    raise ConvcliError("the float64 sums differ from the definition, so no result can be checked")
 
 
 def _agrees(total: Floats, picture: Pixels, kernel: Kernel) -> bool:
@@ -99,7 +99,7 @@ def _agrees(total: Floats, picture: Pixels, kernel: Kernel) -> bool:
         wanted = np.empty((1, 1, channels))
         if weights.size <= _PRODUCTS:
             correlate(window, wanted)
-        else:  # the same sums, which for millions of weights took the whole budget
+        else:  # the same sums; for millions of weights the loop would take the whole budget
             wanted[0, 0] = np.tensordot(weights, window.astype(np.float64), axes=2)
         if not np.abs(total[y, x] - wanted[0, 0]).max() <= _TOLERANCE * scale:
             return False

@@ -1,8 +1,8 @@
-"""Other packages at the same work: a convolution under the border "reflect", rounded once.
+"""Other packages at the same work: a convolution with the border "reflect", rounded once.
 
-Their results are brought to the picture's dtype as convcli's are (`convcli.pixels.rounding`),
-because most of them would cut fractions off; the time for that is theirs. Each imports its package
-when it is first called, so that none has to be installed.
+Their outputs are rounded to the image's dtype as convcli's are (`convcli.pixels.rounding`),
+because most packages would truncate; the time for that counts as theirs. Each function imports its
+package when it is called, so that none has to be installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from convcli.types import Floats, Pixels
 
 
 def ndimage(picture: Pixels, kernel: Kernel) -> Pixels:
-    """Sum directly in float64, one thread: scipy.ndimage.convolve."""
+    """Direct sums in float64, in one thread: scipy.ndimage.convolve."""
     import scipy.ndimage
 
     weights = kernel.weights[:, :, np.newaxis]
@@ -29,25 +29,25 @@ def ndimage(picture: Pixels, kernel: Kernel) -> Pixels:
 
 
 def fftconvolve(picture: Pixels, kernel: Kernel) -> Pixels:
-    """Transform the whole picture: scipy.signal.fftconvolve."""
+    """FFT of the whole image: scipy.signal.fftconvolve."""
     import scipy.signal
 
     return _by_spectra(scipy.signal.fftconvolve, picture, kernel)
 
 
 def oaconvolve(picture: Pixels, kernel: Kernel) -> Pixels:
-    """Transform blocks and add where they overlap: scipy.signal.oaconvolve."""
+    """FFT of blocks, overlap-add: scipy.signal.oaconvolve."""
     import scipy.signal
 
     return _by_spectra(scipy.signal.oaconvolve, picture, kernel)
 
 
 def filter2d(picture: Pixels, kernel: Kernel) -> Pixels:
-    """Sum directly, or by DFT where the kernel is large: cv2.filter2D, with all its threads."""
+    """Direct sums, or a DFT for large kernels, in all of its threads: cv2.filter2D."""
     import cv2
 
     height, width = kernel.shape
-    # It correlates, and counts the anchor in the kernel that is turned over already.
+    # It correlates, and its anchor is a position in the flipped kernel.
     anchor = width - 1 - width // 2, height - 1 - height // 2
     dtype = np.float64 if picture.dtype == np.float64 else np.float32
     filtered = cv2.filter2D(
@@ -61,7 +61,7 @@ def filter2d(picture: Pixels, kernel: Kernel) -> Pixels:
 
 
 def gaussian(picture: Pixels, kernel: Kernel) -> Pixels:
-    """Blur by columns and rows in float64: skimage.filters.gaussian."""
+    """Separable Gaussian blur in float64: skimage.filters.gaussian."""
     from skimage.filters import gaussian as blur
 
     sigma, radius = kernel_sigma(kernel), kernel.shape[0] // 2
@@ -78,13 +78,13 @@ def gaussian(picture: Pixels, kernel: Kernel) -> Pixels:
 
 
 def kernel_sigma(kernel: Kernel) -> float | None:
-    """Return the sigma of a square Gaussian, and None for any other kernel."""
+    """Return the sigma of a square Gaussian kernel, and None for any other kernel."""
     height, width = kernel.shape
     if kernel.name != "gaussian" or kernel.given_factors is None or not (height == width > 1):
         return None
     ((column, row),) = kernel.given_factors
     middle = height // 2
-    # Neighbours in the middle: exp(-1 / 2 sigma^2).
+    # Of two weights next to each other in the middle: exp(-1 / 2 sigma^2).
     ratio = float(row[middle + 1] / row[middle])
     if not np.array_equal(column, row) or not 0 < ratio < 1:
         return None

@@ -1,4 +1,4 @@
-"""The pictures of a race: made, or cut out of one's own, in the sizes that are asked for."""
+"""The images of a race: generated, or taken from the input, in the sizes asked for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from convcli.errors import ConvcliError
 from convcli.pixels import borders
 from convcli.types import Pixels
 
-# A side beyond this is no picture's; 2**31 bytes are a limit of some peers as well.
+# Longer sides are a slip of the keyboard; some other packages also stop at 2**31 bytes.
 _LONGEST = 50_000
-# A race holds the picture, the oracle in float64 and a few results at a time.
+# A race holds the image, the oracle in float64 and a few outputs at a time.
 _BYTES_A_SAMPLE = 24
 
 
 def made(height: int, width: int) -> Pixels:
-    """Make a grey picture ``(height, width, 1)``, the same each time.
+    """Generate a grey image ``(height, width, 1)``, the same each time.
 
-    A zone plate, which has every frequency up to the sampling limit somewhere, on a slope, with a
-    sensor's noise: no two of its rows are alike, and nothing in it is flat.
+    It is a zone plate, which has every frequency up to half the sampling limit somewhere, on a
+    slope, with noise as of a sensor: no two rows are equal, and no part is flat.
     """
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, np.newaxis]
     x = np.linspace(-1, 1, width, dtype=np.float32)[np.newaxis, :]
@@ -33,16 +33,27 @@ def made(height: int, width: int) -> Pixels:
 
 
 def sized(picture: Pixels, height: int, width: int) -> Pixels:
-    """Cut a picture to a size, from its upper left; where it is too small it is mirrored on."""
+    """Crop an image to a size, from its upper left, or extend it by mirroring."""
     rows = borders.INDEX_OF["reflect"](np.arange(height), picture.shape[0])
     columns = borders.INDEX_OF["reflect"](np.arange(width), picture.shape[1])
     return np.ascontiguousarray(picture[rows][:, columns])
 
 
-def size_of(word: str, shape: tuple[int, int]) -> tuple[int, int]:
-    """Read a size, megapixels or WIDTHxHEIGHT, and return height and width.
+def middle_part(picture: Pixels, height: int, width: int) -> Pixels:
+    """Crop an image to a size that it has at least, from its middle."""
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return np.ascontiguousarray(picture[top : top + height, left : left + width])
 
-    Megapixels get the proportions of `shape`, (height, width).
+
+def size_of(word: str, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width of a size, written as megapixels or WIDTHxHEIGHT.
+
+    Megapixels take the proportions of `shape`, (height, width).
+
+    Raises
+    ------
+    ConvcliError
+        If it is neither, or too large.
     """
     try:
         if "x" in word:
@@ -55,15 +66,17 @@ def size_of(word: str, shape: tuple[int, int]) -> tuple[int, int]:
         height = width = 0
     if not (0 < height <= _LONGEST and 0 < width <= _LONGEST):
         raise ConvcliError(
-            f"size {word!r}: write megapixels above 0, such as 0.25, or WIDTHxHEIGHT, at most "
-            f"{_LONGEST} pixels a side"
+            f"{word!r} is not an image size; write megapixels above 0, such as 0.25, or "
+            f"WIDTHxHEIGHT, with sides of up to {_LONGEST} pixels"
         )
     return height, width
 
 
 def check_memory(height: int, width: int, channels: int) -> None:
-    """Raise `ConvcliError` where there is no memory for a picture of this size."""
-    try:
-        memory.check(height * width * channels * _BYTES_A_SAMPLE)
-    except ConvcliError as error:
-        raise ConvcliError(f"a race on {width} x {height} pixels {error}") from None
+    """Raise `ConvcliError` if the memory is too small for a race with an image of this size."""
+    needed, free = height * width * channels * _BYTES_A_SAMPLE, memory.available()
+    if free is not None and needed > free:
+        raise ConvcliError(
+            f"a race with {width} x {height} pixels needs about {needed / 1e6:,.0f} MB of memory, "
+            f"and {free / 1e6:,.0f} MB are free; choose smaller --sizes"
+        )

@@ -1,4 +1,4 @@
-"""One page of HTML about a race: curves, table, pictures, differences, and the machine."""
+"""A race as one HTML page: curves, tables, images, differences, and the machine."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ import numpy as np
 from convcli import image
 from convcli.errors import inert
 from convcli.racing import drawing
-from convcli.racing.curves import (
-    crossovers,
-    described,
-    heading,
-    results_across,
-    seconds,
+from convcli.racing.curves import crossovers, described, heading, results_across, seconds
+from convcli.racing.results import (
+    BASES,
+    Race,
+    Result,
+    by_reason,
+    ranked,
+    size_name,
+    speed_beside,
 )
-from convcli.racing.results import BASES, Race, Result, ranked, speed_beside
-from convcli.types import Pixels
+from convcli.types import Floats, Pixels
 from convcli.words import digits, duration, ratio
 
-# Inches of the plots, for desktops and for phones: there a point is a little more than a pixel.
+# Widths of the plots in inches, for desktops and for phones, where a point is about a pixel.
 _WIDE, _NARROW = 6.0, 3.7
 
-# Pixels of the pictures' longer sides. All look the same but for the ones before, and twenty
-# photographs come to 3 MB.
+# Longer sides of the images in pixels. All outputs look the same, and twenty photographs of this
+# size take 3 MB.
 _SHOWN = 400
 _THUMBNAIL = 96
 
-# Differences that are white: four times what methods may differ by, which is one level, or 1e-5
-# of the largest sample of floats.
+# Differences of four levels are white. Methods may differ by one; for floats a level is 1e-5 of the
+# largest sample.
 _WHITE = 4
 _LEVEL_OF_FLOATS = 1e-5
 
-# Letters of an error's text: a line of the table on a desktop.
+# Characters of an error message: a line of the table on a desktop.
 _LONGEST_VERDICT = 80
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -51,12 +53,12 @@ _Group = tuple[int, int, int, int]
 
 
 def page(race: Race) -> str:
-    """Make a page that needs nothing else: no network, no script, no other file.
+    """Return a page that needs no network, no script and no other file.
 
     Parameters
     ----------
     race : Race
-        What was measured; one result at least.
+        With at least one result.
 
     Returns
     -------
@@ -69,12 +71,12 @@ def page(race: Race) -> str:
         groups[result.case].append(result)
     main = _main_group(race, groups)
     return template.substitute(
-        title=f"Race of the methods: {_text(race.kernel)} kernel",
+        title=f"Convolution benchmark: {_text(race.kernel)} kernel",
         lead=_lead(groups[main]),
         curves=_curves(race),
         table=_table(main, groups[main]),
         others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),
-        pictures="\n".join(_pictures(race)),
+        images="\n".join(_images(race)),
         machine="\n".join(
             f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in race.machine.items()
         ),
@@ -82,51 +84,46 @@ def page(race: Race) -> str:
 
 
 def _text(words: str) -> str:
-    """Make a name harmless: file names are anything but a slash."""
+    """Escape a name: file names may contain anything but a slash."""
     return escape(inert(words))
 
 
 def _name(words: str) -> str:
-    """Return a name that may be broken after its dots."""
+    """Escape a name, and let a line break after its dots."""
     return _text(words).replace(".", ".<wbr>")
 
 
 def _main_group(race: Race, groups: Iterable[_Group]) -> _Group:
-    """Return the picture and kernel where both panels of the curves meet, if they do."""
+    """Return the case that both panels of the curves share, if there is one."""
     along_size = results_across(race, "size")[0]
     along_side = results_across(race, "side")[0]
     meeting = (*along_side.case[:2], *along_size.case[2:])
     return meeting if meeting in groups else next(iter(groups))
 
 
-def _size(group: _Group) -> str:
-    height, width, *_ = group
-    return f"{width} x {height} pixels ({height * width / 1e6:.3g} megapixels)"
-
-
 def _named(group: _Group) -> str:
-    return f"{_size(group)}, kernel {group[2]}&nbsp;x&nbsp;{group[3]}"
+    return f"{size_name(*group[:2])}, kernel {group[2]}&nbsp;x&nbsp;{group[3]}"
 
 
 def _lead(results: list[Result]) -> str:
-    """Say who won, and by how much."""
+    """Return the paragraph that names the fastest contender."""
     best = ranked(results)[0]
     if best.seconds is None:
-        return '<p class="lead">No contender has a time here.</p>'
+        return '<p class="lead">No contender has a time in this case.</p>'
     ratios = [
         f"{_ratio(base, best, results)} times as fast as <code>{base}</code>"
         for base in BASES
         if base != best.contender and speed_beside(base, best, results) is not None
     ]
     return (
-        f'<p class="lead"><strong>{_text(best.contender)}</strong> takes '
+        f'<p class="lead"><strong>{_text(best.contender)}</strong> is the fastest with '
         f"<strong>{duration(best.seconds)}</strong> for {_named(best.case)}"
-        f"{', ' if ratios else ''}{' and '.join(ratios)}.</p>"
+        f"{': ' if ratios else ''}{' and '.join(ratios)}.</p>"
     )
 
 
 def _ratio(base: str, result: Result, results: list[Result]) -> str:
-    """Say how many times as fast as another contender a result is."""
+    """Return how many times as fast as another contender a result is."""
     times = speed_beside(base, result, results)
     if times is None:
         return "&ndash;"
@@ -140,7 +137,7 @@ def _curves(race: Race) -> str:
         words = heading(race, across)
         results = results_across(race, across)
         found = [f" {described(each, across)}." for each in crossovers(results, across)]
-        label = _text(f"{words}; the table has the numbers.{''.join(found)}")
+        label = _text(f"{words}; the numbers are in the table.{''.join(found)}")
         plots = "".join(
             f'<div class="{name}">'
             + drawing.svg(race, across, width).replace(
@@ -169,7 +166,7 @@ _COLUMNS = (
 
 
 def _table(group: _Group, results: list[Result]) -> str:
-    """Return the results for one picture and one kernel, the fastest first."""
+    """Return the table of one case, the fastest result first."""
     timed = [seconds(result) for result in results if result.seconds is not None]
     bounds = (min(timed), max(timed)) if timed else (1.0, 1.0)
     head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
@@ -181,10 +178,10 @@ def _table(group: _Group, results: list[Result]) -> str:
 
 
 def _others(groups: dict[_Group, list[Result]]) -> Iterator[str]:
-    """Yield the tables of other pictures and kernels, folded by pictures."""
+    """Yield the tables of the other cases, folded by image size."""
     if groups:
-        yield "<h3>Other pictures and kernels</h3>"
-    for size, same in groupby(groups, _size):
+        yield "<h3>Other image sizes and kernels</h3>"
+    for size, same in groupby(groups, lambda group: size_name(*group[:2])):
         tables = "".join(_table(group, groups[group]) for group in same)
         yield f"<details>\n<summary>{size}</summary>\n{tables}</details>"
 
@@ -204,13 +201,13 @@ def _row(result: Result, results: list[Result], bounds: tuple[float, float]) -> 
         time = duration(result.seconds)
         sign = "≈&nbsp;" if result.is_extrapolated else ""
         if sign:
-            time = f"{sign}{time}<br><small>from {result.measured_pixels / 1e6:.2g} MP</small>"
+            time = f"{sign}{time}<br><small>from {_measured(result)}</small>"
         speed = result.height * result.width / 1e6 / result.seconds
         memory = "&ndash;" if result.memory is None else (f"{sign}{digits(result.memory / 1e6)} MB")
         cells = (
             form
             + f'<td class="time">{time}</td>'
-            + _cell("spread", f"{result.spread:.0%}")
+            + _cell("spread", f"{result.spread:.0%}" if result.rounds > 1 else "&ndash;")
             + _cell("MP/s", digits(speed))
             + _cell("memory", memory)
             + "".join(_cell(f"&times; {base}", _ratio(base, result, results)) for base in BASES)
@@ -219,41 +216,47 @@ def _row(result: Result, results: list[Result], bounds: tuple[float, float]) -> 
     return f'<tr class="{_text(result.kind)}" style="--part: {part:.0%}">{name}{cells}</tr>'
 
 
+def _measured(result: Result) -> str:
+    """Return the size of the smaller image that a time is extrapolated from."""
+    pixels = result.measured_pixels
+    return f"{pixels / 1e6:.2g} MP" if pixels >= 1000 else f"{pixels} pixels"
+
+
 def _verdict(result: Result) -> str:
-    """Return why there is no time, in a line: what was raised may be a page of its own."""
+    """Return why there is no time, in a line: messages of exceptions can be long."""
     words = inert(result.verdict)
     return words if len(words) <= _LONGEST_VERDICT else f"{words[: _LONGEST_VERDICT - 1]}…"
 
 
 def _cell(label: str, value: str) -> str:
-    """Return a cell with its column's name, which phones show, as they have no columns."""
+    """Return a cell with its column's name, shown on phones, where there are no columns."""
     return f'<td><span class="label" aria-hidden="true">{label}</span>{value}</td>'
 
 
-def _pictures(race: Race) -> Iterator[str]:
-    """Yield the pictures before and after, and what is between each two after."""
+def _images(race: Race) -> Iterator[str]:
+    """Yield the input and the outputs, and the differences of each two outputs."""
     images = race.images
     if not images:
         return
-    yield '<section aria-labelledby="pictures">\n<h2 id="pictures">Before and after</h2>'
+    yield '<section aria-labelledby="images">\n<h2 id="images">Input and outputs</h2>'
     yield f'<p class="note">{_images_named(race)}</p>'
-    yield '<div class="pictures">'
+    yield '<div class="images">'
     for name, pixels in images.items():
-        small = _smaller(_showable(pixels, race.mode), _SHOWN, np.add)
-        source = _data(_in_bytes(small, images["picture"]))
-        before = name == "picture"
-        words = "the picture before" if before else f"the picture after {_text(name)}"
-        caption = "before" if before else f"after {_name(name)}"
+        source = _data(_in_bytes(_reduced(_showable(pixels, race.mode)), images["picture"]))
+        is_input = name == "picture"
+        words = "input" if is_input else f"output of {_text(name)}"
+        caption = "input" if is_input else _name(name)
         yield (
             f'<figure><img src="{source}" alt="{words}"><figcaption>{caption}</figcaption></figure>'
         )
-    yield "</div>\n</section>"
-    after = {name: pixels for name, pixels in images.items() if name != "picture"}
-    if len(after) > 1:
-        yield from _differences(after)
+    yield "</div>"
     missing = _missing(race)
     if missing:
-        yield f'<p class="note">Not among the pictures: {missing}.</p>'
+        yield f'<p class="note">Not shown: {missing}.</p>'
+    yield "</section>"
+    outputs = {name: pixels for name, pixels in images.items() if name != "picture"}
+    if len(outputs) > 1:
+        yield from _differences(outputs)
 
 
 def _images_group(race: Race) -> _Group:
@@ -262,53 +265,52 @@ def _images_group(race: Race) -> _Group:
 
 
 def _images_named(race: Race) -> str:
-    """Say which picture and kernel the images are of, and what of them can be seen."""
+    """Return the case of the images, and which channel is shown if it is not all."""
     group = _images_group(race)
-    words = f"{_named(group) if race.images_kernel else _size(group)}."
+    words = f"{_named(group) if race.images_kernel else size_name(*group[:2])}."
     if _is_strange(race.mode) and race.images["picture"].ndim == 3:
-        words += f" Shown is the first channel of {_text(race.mode)}, as grey."
+        words += f" Only the first channel of {_text(race.mode)} is shown, as grey."
     return words
 
 
 def _missing(race: Race) -> str:
-    """Say who has no picture, by why not."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for result in race.results:
-        if result.case == _images_group(race) and result.contender not in race.images:
-            reason = _verdict(result) or "measured on a smaller picture"
-            names[reason].append(result.contender)
-    return "; ".join(
-        f"{', '.join(map(_name, each))} ({escape(reason)})" for reason, each in names.items()
+    """Name the contenders without an image, and the reasons."""
+    return by_reason(
+        {
+            _name(result.contender): escape(_verdict(result) or "timed on a smaller image")
+            for result in race.results
+            if result.case == _images_group(race) and result.contender not in race.images
+        }
     )
 
 
 def _is_strange(mode: str) -> bool:
-    """Whether channels are other than a PNG's: CMYK, LAB."""
+    """Whether a PNG cannot have these channels: CMYK, LAB."""
     return mode.removesuffix(";16") not in ("", *_MODES.values())
 
 
 def _showable(pixels: Pixels, mode: str) -> Pixels:
-    """Return what a PNG can show: of other colours the first channel, as grey."""
+    """Return pixels that a PNG can hold: only the first channel of CMYK and LAB."""
     return pixels[..., 0] if _is_strange(mode) and pixels.ndim == 3 else pixels
 
 
-def _differences(after: dict[str, Pixels]) -> Iterator[str]:
-    """Yield a table of thumbnails, one for each pair."""
-    names = list(after)
-    pixels = after[names[0]]
+def _differences(outputs: dict[str, Pixels]) -> Iterator[str]:
+    """Yield a table of thumbnails, one for each pair of outputs."""
+    names = list(outputs)
+    pixels = outputs[names[0]]
     is_whole = np.issubdtype(pixels.dtype, np.integer)
     level = 1.0 if is_whole else _LEVEL_OF_FLOATS * float(np.abs(pixels).max() or 1)
     cells = {
-        frozenset(pair): _difference(pair, (after[pair[0]], after[pair[1]]), level)
+        frozenset(pair): _difference(pair, (outputs[pair[0]], outputs[pair[1]]), level)
         for pair in combinations(names, 2)
     }
     unit = "level" if is_whole else f"step of {level:.2g}"
     yield (
         '<section aria-labelledby="differences">\n'
-        '<h2 id="differences">Differences between each two</h2>\n'
-        f'<p class="note">Amplified: a quarter of white is one {unit}, white is four and more. '
-        "Each pixel of a thumbnail shows the largest difference of its place, the number below it "
-        "the largest of all.</p>\n"
+        '<h2 id="differences">Differences between outputs</h2>\n'
+        f'<p class="note">Differences are amplified: one {unit} is a quarter of white, four or '
+        "more are white. Each pixel of a thumbnail shows the largest difference of the pixels that "
+        "it stands for. The number below is the largest difference of all.</p>\n"
         '<div class="scroll" tabindex="0" role="region" aria-labelledby="differences">\n'
         '<table class="pairs">'
     )
@@ -323,7 +325,7 @@ def _differences(after: dict[str, Pixels]) -> Iterator[str]:
 def _difference(names: tuple[str, str], pair: tuple[Pixels, Pixels], level: float) -> str:
     first, second = pair
     difference = np.maximum(first, second) - np.minimum(first, second)  # unsigned stays unsigned
-    small = _with_channels(_smaller(difference, _THUMBNAIL, np.maximum)).max(axis=2)
+    small = _with_channels(_joined(difference, _THUMBNAIL, np.maximum)).max(axis=2)
     largest = float(small.max())
     grey = np.clip(small * (255 / (_WHITE * level)), 0, 255).astype(np.uint8)
     words = f"{_text(names[0])} and {_text(names[1])}: {digits(largest)} at most"
@@ -338,34 +340,31 @@ def _with_channels(pixels: Pixels) -> Pixels:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _smaller(pixels: Pixels, most: int, join: np.ufunc) -> Pixels:
-    """Join squares of pixels by their sum's mean (`numpy.add`) or their largest."""
+def _joined(pixels: Pixels, most: int, join: np.ufunc) -> Pixels:
+    """Join squares of pixels into one each, until no side is longer than `most`."""
     step = math.ceil(max(pixels.shape[:2]) / most)
-    if step == 1:
-        return pixels
-    starts = [np.arange(0, length, step) for length in pixels.shape[:2]]
-    wide = pixels.astype(np.float64) if join is np.add else pixels
-    joined = join.reduceat(join.reduceat(wide, starts[0], axis=0), starts[1], axis=1)
-    if join is np.add:
-        rows, columns = (
-            np.diff(start, append=length)
-            for start, length in zip(starts, pixels.shape[:2], strict=True)
-        )
-        count = np.outer(rows, columns)
-        joined /= count[..., None] if joined.ndim == 3 else count
-    return joined.astype(pixels.dtype)
+    rows, columns = (np.arange(0, length, step) for length in pixels.shape[:2])
+    joined: Pixels = join.reduceat(join.reduceat(pixels, rows, axis=0), columns, axis=1)
+    return joined
 
 
-def _in_bytes(pixels: Pixels, whole: Pixels) -> Pixels:
-    """Return samples as a screen shows them; the largest float of the picture before is white."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    white = 65535 if pixels.dtype == np.uint16 else float(np.abs(whole).max() or 1)
-    return (np.clip(pixels / white, 0, 1) * 255 + 0.5).astype(np.uint8)
+def _reduced(pixels: Pixels) -> Floats:
+    """Reduce an image to the size that is shown, by the means of squares."""
+    wide = pixels.astype(np.float64)
+    means: Floats = _joined(wide, _SHOWN, np.add) / _joined(np.ones_like(wide), _SHOWN, np.add)
+    return means
+
+
+def _in_bytes(pixels: Floats, given: Pixels) -> Pixels:
+    """Scale samples to bytes; of floats the largest sample of the input becomes white."""
+    is_whole = np.issubdtype(given.dtype, np.integer)
+    white = np.iinfo(given.dtype).max if is_whole else float(np.abs(given).max() or 1)
+    scaled: Floats = np.clip(pixels / white, 0, 1) * 255 + 0.5
+    return scaled.astype(np.uint8)
 
 
 def _data(pixels: Pixels) -> str:
-    """Return a PNG as an address that holds it."""
+    """Return a PNG as a data URL."""
     pixels = np.ascontiguousarray(_with_channels(pixels))
     mode = _MODES[pixels.shape[2]]
     if mode == "L":

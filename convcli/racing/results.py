@@ -1,8 +1,9 @@
-"""What a race measured."""
+"""The results of a race."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from convcli.types import Pixels
@@ -10,44 +11,44 @@ from convcli.types import Pixels
 
 @dataclass(frozen=True)
 class Result:
-    """What one contender took for one picture and one kernel.
+    """What one contender took in one case, an image size and a kernel.
 
     Attributes
     ----------
     contender : str
         Its name: "numba", "im2col", "scipy.ndimage". The dense form of a method is "numba dense".
     kind : {"method", "classical", "peer"}
-        A word of ``--method``, a loop that is only raced, or another package.
+        A word of ``--method``, a classical loop that only `bench` runs, or another package.
     form : {"separable", "dense"}
-        Whether a column and a row were applied in turn, or all weights at once.
+        Whether a column and a row of weights were applied in turn, or all weights at once.
     height, width : int
-        Pixels of the picture.
+        Pixels of the image.
     side : int
-        Side of the kernel, the longer one where they differ: what curves have along x.
+        Side of the kernel, the longer one if they differ: the x axis of the curves.
     kernel_height, kernel_width : int
         Rows and columns of the kernel.
     seconds : float or None
-        Best round; None where it did not run or was wrong.
+        Best round; None if it did not run or was wrong.
     spread : float
         (slowest - best) / best.
     rounds : int
-        How many rounds were timed.
+        Number of timed rounds.
     measured_pixels : int
-        Fewer than ``height * width`` where `seconds` is extrapolated from a smaller picture.
+        Fewer than ``height * width`` if `seconds` is extrapolated from a smaller image.
     predicted : float or None
-        Seconds that the plan expected; methods have plans, others not.
+        Seconds that the plan predicts; only methods have plans.
     memory : int or None
-        Most bytes that Python and numpy held at a time beyond the picture and the result, by
-        tracemalloc, for a picture of `measured_pixels` and scaled as `seconds` is. None where
-        memory is taken out of its sight (other processes, C++) or in too many small pieces
-        (`definition`), or where that picture was so small that most of it would be the
-        kernel's halo.
+        Peak of the bytes that Python and numpy hold beyond the input and the output, by
+        tracemalloc, for an image of `measured_pixels` and scaled as `seconds` is. None if
+        tracemalloc does not see the memory (other processes, C++), if it is too slow because
+        of many small objects (`definition`), or if the image is so small that most of the
+        memory would be the kernel's halo.
     error : float or None
-        Largest difference from the oracle in levels of the picture, both rounded; in the
-        picture's own units where its samples are floats.
+        Largest difference from the oracle, both rounded to code values; in the image's own
+        units if its samples are floats.
     verdict : str
         "", or why there is no time: "wrong", "changes its input", "not for this kernel",
-        "not installed", "over budget", or what it raised.
+        "not installed", "over budget", or the exception that it raised.
     """
 
     contender: str
@@ -69,38 +70,56 @@ class Result:
 
     @property
     def case(self) -> tuple[int, int, int, int]:
-        """The picture's height and width, and the kernel's."""
+        """The image's height and width, and the kernel's."""
         return self.height, self.width, self.kernel_height, self.kernel_width
 
     @property
     def is_extrapolated(self) -> bool:
-        """Whether its time was measured on a smaller picture."""
+        """Whether its time was measured on a smaller image."""
         return self.measured_pixels < self.height * self.width
 
     @property
     def is_wrong(self) -> bool:
-        """Whether it ran, but not as it should."""
+        """Whether it ran, but did not give the right output or changed its input."""
         return self.verdict in ("wrong", "changes its input")
 
     @property
     def kernel_name(self) -> str:
-        """The kernel's rows and columns, as ``convcli kernel`` says them: ``"13 x 23"``."""
+        """The kernel's rows and columns, as ``convcli kernel`` prints them: ``"13 x 23"``."""
         return f"{self.kernel_height} x {self.kernel_width}"
 
 
+def size_name(height: int, width: int) -> str:
+    """Return the sides and megapixels of an image: ``"1225 x 816 pixels (1 MP)"``."""
+    return f"{width} x {height} pixels ({megapixels(height, width)})"
+
+
+def megapixels(height: int, width: int) -> str:
+    """Return an image's size in megapixels, in three digits: ``"0.25 MP"``."""
+    return f"{height * width / 1e6:.3g} MP"
+
+
 def ranked(results: Sequence[Result]) -> list[Result]:
-    """Sort results, the fastest first, and those without a time last."""
+    """Sort results: the fastest first, those without a time last."""
     return sorted(results, key=lambda each: (each.seconds is None, each.seconds or 0))
 
 
+def by_reason(reasons: Mapping[str, str]) -> str:
+    """List names by the reason they share: ``"im2col, dot (wrong); fft (over budget)"``."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, reason in reasons.items():
+        names[reason].append(name)
+    return "; ".join(f"{', '.join(each)} ({reason})" for reason, each in names.items())
+
+
 BASES = ("dot", "definition")
-"""What everybody's speed is shown as a multiple of, as the texts do."""
+"""The contenders that speeds are given as multiples of, as textbooks and papers do."""
 
 
 def speed_beside(base: str, result: Result, results: Sequence[Result]) -> float | None:
-    """Return how many times as fast as a contender a result is, for the same picture and kernel.
+    """Return how many times as fast as the contender `base` a result is, in the same case.
 
-    None where one of them has no time.
+    None if one of them has no time.
     """
     for other in results:
         if other.contender == base and other.case == result.case:
@@ -112,25 +131,24 @@ def speed_beside(base: str, result: Result, results: Sequence[Result]) -> float 
 
 @dataclass(frozen=True)
 class Race:
-    """A whole race: where it was run, with which kernel, and every result.
+    """A whole race: its machine, its kernel and every result.
 
     Attributes
     ----------
     machine : dict of str
-        Processor, cores, memory, Python and the packages, by name.
+        Processor, cores, memory, and the versions of Python and the packages.
     kernel : str
-        What the kernels were: "gaussian", or the one that was asked for.
+        Name of the kernels: "gaussian", or the one that was given.
     results : tuple of Result
-        One for each contender, picture and kernel.
+        One for each contender and case.
     images : dict of Pixels
-        What each contender made of one of the pictures with one of the kernels, whole and
-        ``(H, W[, C])``, by the contender's name; and "picture", what they were given. Those who
-        were not timed on the whole picture, or were wrong, are not among them.
+        Outputs of one case, ``(H, W[, C])``, by the contender's name; and its input, named
+        "picture". Contenders that were wrong, or timed on a smaller image, are missing.
     images_kernel : (int, int) or None
         Rows and columns of the kernel of `images`.
     mode : str
-        The picture's, a key of `convcli.image.MODES`, as the number of its channels does not tell
-        CMYK from RGBA; "" where it is grey or RGB, with or without alpha.
+        The image's, a key of `convcli.image.MODES`: the number of channels does not distinguish
+        CMYK from RGBA. "" stands for grey or RGB, with or without alpha.
     """
 
     machine: dict[str, str]

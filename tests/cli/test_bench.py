@@ -1,4 +1,4 @@
-"""``convcli bench``: what it refuses before the race, and what it shows and writes after it."""
+"""``convcli bench``: the errors before the race, and the tables and files after it."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["--methods", "numpy,nubma"], "unknown method 'nubma'; known are numpy, numba, fft,"),
-        (["--methods", ""], "unknown method ''"),
-        (["--sizes", "0"], "size '0': write megapixels above 0"),
-        (["--sizes", "1,-2"], "size '-2'"),
-        (["--sizes", "1,"], "size ''"),
-        (["--sizes", "20000x"], "size '20000x'"),
-        (["--kernels", "4"], "kernel side '4': it must be odd, 1 to 129"),
+        (["--methods", "numpy,nubma"], "unknown contender 'nubma'; choose from numpy, numba, fft,"),
+        (["--methods", ""], "unknown contender ''"),
+        (["--sizes", "0"], "'0' is not an image size; write megapixels above 0"),
+        (["--sizes", "1,-2"], "'-2' is not an image size"),
+        (["--sizes", "1,"], "'' is not an image size"),
+        (["--sizes", "20000x"], "'20000x' is not an image size"),
+        (["--kernels", "4"], "kernel side '4' is not an odd number from 1 to 129"),
         (["--kernels", "0"], "kernel side '0'"),
         (["--kernels", "3,-3"], "kernel side '-3'"),
         (["--kernels", "99999"], "kernel side '99999'"),
         (["--kernels", "3.5"], "kernel side '3.5'"),
-        (["--kernel", "box:3", "--kernels", "3"], "exclude each other"),
+        (["--kernel", "box:3", "--kernels", "3"], "--kernel and --kernels cannot be used together"),
         (["--kernel", "sobol"], "'sobol' is not a kernel; did you mean 'sobel'?"),
         (["--rounds", "0"], "Invalid value for '--rounds'"),
         (["--budget", "0"], "--budget must be a finite number above 0, not 0"),
         (["--budget", "nan"], "--budget must be"),
-        (["--csv", "-", "--json", "-"], "cannot both go to standard output"),
+        (["--csv", "-", "--json", "-"], "cannot both write to standard output"),
         (["--csv", "there.csv"], "'there.csv' exists; use --overwrite"),
-        (["--csv", "nowhere/a.csv"], "'nowhere/a.csv' cannot be written"),
-        (["--json", "."], "'.' cannot be written"),
+        (["--csv", "nowhere/a.csv"], "--csv 'nowhere/a.csv': there is no folder 'nowhere'"),
+        (["--json", "."], "--json '.' is a folder; name a file"),
         (["--csv", "a.csv", "--json", "./a.csv"], "is named twice"),
-        (["--json", "photo.png"], "--json 'photo.png': the file's name must end in .json"),
-        (["--csv", "there.png", "-f"], "--csv 'there.png': the file's name must end in .csv"),
-        (["--report", "a.pdf"], "--report 'a.pdf': the file's name must end in .html or .htm"),
+        (["--json", "photo.png"], "--json 'photo.png': the file name must end in .json"),
+        (["--csv", "there.png", "-f"], "--csv 'there.png': the file name must end in .csv"),
+        (["--report", "a.pdf"], "--report 'a.pdf': the file name must end in .html or .htm"),
         (["there.csv", "-f", "--csv", "there.csv"], "is named twice"),
         (["-k", "there.csv", "-f", "--csv", "there.csv"], "is named twice"),
         (["--plot", "a.gif"], "'a.gif': the name of a plot must end in .png, .svg or .pdf"),
-        (["--plot", "-"], "--plot needs a file"),
+        (["--plot", "-"], "--plot cannot write to standard output; name a file"),
         (["--report", "there.html"], "exists; use --overwrite"),
     ],
 )
-def test_bad_requests_are_refused_before_the_race(run, folder, monkeypatch, argv, reason):
+def test_bad_arguments_are_errors_before_the_race(run, folder, monkeypatch, argv, reason):
     monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
     there = ["there.csv", "there.html", "there.png"]
     for name in there:
@@ -76,7 +76,7 @@ def test_bad_requests_are_refused_before_the_race(run, folder, monkeypatch, argv
 
 
 @pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
-def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, option):
+def test_without_matplotlib_the_error_says_how_to_install_it(run, folder, monkeypatch, option):
     monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("bench", *option)
@@ -85,7 +85,7 @@ def test_without_matplotlib_it_says_how_to_get_it(run, folder, monkeypatch, opti
 
 
 @pytest.mark.parametrize("option", [("--plot", "a.svg"), ("--report", "a.html")])
-def test_a_broken_matplotlib_is_said_before_the_race(run, folder, monkeypatch, option):
+def test_a_broken_matplotlib_is_an_error_before_the_race(run, folder, monkeypatch, option):
     monkeypatch.setattr(racing, "race", lambda *_: pytest.fail("the race was started"))
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # to import it is an error
     result = run("bench", *option)
@@ -93,21 +93,21 @@ def test_a_broken_matplotlib_is_said_before_the_race(run, folder, monkeypatch, o
     assert "convcli: drawing needs matplotlib, which cannot be imported (" in result.message
 
 
-def test_a_budget_too_small_for_one_round_says_so(run):
+def test_a_budget_too_small_for_any_contender_is_an_error(run):
     result = run("bench", "--sizes", "0.01", "--kernels", "3", "--budget", "1e-9", *QUICK[:2])
     assert result.status == 2
     assert result.message == (
-        "convcli: a budget of 1e-09 s is too small for one round; give it more"
+        "convcli: a budget of 1e-09 s is too small to time any contender; raise --budget"
     )
 
 
-def test_the_tables_are_plain_where_they_are_piped(run):
+def test_piped_tables_are_ascii(run):
     result = run("bench", "--sizes", "0.002,0.001", "--kernels", "5,3", *QUICK)
     assert (result.status, result.err) == (0, "")
     text = result.text
     assert text.isascii()
     assert "54 x 37 pixels (0.002 MP), by kernel\n" in text
-    assert "kernel 5 x 5, by picture\n" in text
+    assert "kernel 5 x 5, by image size\n" in text
     heads = [line for line in text.splitlines() if line.startswith("| contender")]
     assert [[cell.strip() for cell in head.strip("|").split("|")] for head in heads] == [
         ["contender", "3 x 3", "5 x 5"],
@@ -117,7 +117,7 @@ def test_the_tables_are_plain_where_they_are_piped(run):
     assert sum(line.startswith("| numpy dense ") for line in text.splitlines()) == 3
 
 
-def test_pictures_of_as_many_pixels_have_a_column_each(run):
+def test_sizes_with_equal_numbers_of_pixels_have_a_column_each(run):
     text = run("bench", "--sizes", "40x10,10x40,30x30", "--kernels", "3", *QUICK).text
     (head,) = (line for line in text.splitlines() if "40 x 10" in line and "|" in line)
     cells = [cell.strip() for cell in head.strip("|").split("|")]
@@ -125,7 +125,7 @@ def test_pictures_of_as_many_pixels_have_a_column_each(run):
     assert sorted(cells[1:]) == ["10 x 40", "30 x 30", "40 x 10"]
 
 
-def test_every_figure_can_be_kept(run, folder):
+def test_every_result_is_exported(run, folder):
     argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
     printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")
     assert (printed.status, printed.err) == (0, "")
@@ -141,7 +141,7 @@ def test_every_figure_can_be_kept(run, folder):
     assert run("bench", *argv, "--csv", "all.csv", "-f").status == 0
 
 
-def test_it_races_on_ones_own_picture(run, picture_file):
+def test_the_input_can_be_a_file_or_a_pipe(run, picture_file):
     path = picture_file("photo.png")
     result = run("bench", path, "--kernel", "0 1 0; 2 3 4", "--json", "-", *QUICK[2:])
     results = json.loads(result.out)["results"]
@@ -157,7 +157,7 @@ def test_it_races_on_ones_own_picture(run, picture_file):
 
 
 def test_a_pipe_with_a_name_is_read_once(run, folder, picture_file):
-    """As a shell's ``<(...)`` makes one; opened again, it would wait for ever."""
+    """A shell's ``<(...)`` makes one; opened again, it would block for ever."""
     content = picture_file("photo.png").read_bytes()
     os.mkfifo("fifo")
     writer = threading.Thread(target=Path("fifo").write_bytes, args=(content,), daemon=True)
@@ -169,14 +169,14 @@ def test_a_pipe_with_a_name_is_read_once(run, folder, picture_file):
 
 
 @pytest.mark.parametrize("name", ["absent.png", "text.png"])
-def test_what_is_no_picture_is_named(run, folder, name):
-    (folder / "text.png").write_text("not a picture")
+def test_an_unreadable_input_is_named(run, folder, name):
+    (folder / "text.png").write_text("not an image")
     result = run("bench", name)
     assert (result.status, result.out) == (1, b"")
     assert result.message.startswith(f"convcli: '{name}': ")
 
 
-def test_who_is_wrong_is_named(run, monkeypatch):
+def test_a_wrong_contender_is_named(run, monkeypatch):
     monkeypatch.setitem(
         CONTENDERS, "liar", Contender("peer", "dense", lambda image, _: 255 - image)
     )
@@ -184,12 +184,12 @@ def test_who_is_wrong_is_named(run, monkeypatch):
     assert result.status == 0
     (row,) = (line for line in result.text.splitlines() if line.startswith("| liar"))
     assert row.split("|")[2].strip() == "wrong"
-    assert "\nliar is wrong: 38 x 26 pixels (0.000988 MP), kernel 3 x 3, off by up to " in (
+    assert "\nliar is wrong: 38 x 26 pixels (0.000988 MP), kernel 3 x 3: its largest error is " in (
         result.text
     )
 
 
-def test_curves_and_pages_are_drawn_after_the_race(run, folder):
+def test_plot_and_report_are_written_after_the_race(run, folder):
     files = ("--plot", "c.SVG", "--report", "r.html")
     for name in ("c.SVG", "r.html"):
         (folder / name).write_text("mine")
@@ -200,8 +200,10 @@ def test_curves_and_pages_are_drawn_after_the_race(run, folder):
     assert len(list(folder.iterdir())) == 2
 
 
-def test_what_cannot_be_written_is_named_and_the_rest_is_there(run, folder, monkeypatch):
-    """A file of that name came into being while the race went on."""
+def test_a_file_that_cannot_be_written_is_named_and_the_others_are_written(
+    run, folder, monkeypatch
+):
+    """A file of that name appears during the race."""
 
     def race(*arguments, found=racing.race):
         (folder / "a.csv").write_text("theirs")
@@ -238,7 +240,7 @@ RESULTS = [
 
 def test_the_tables_name_the_rows_and_columns_of_a_kernel(run):
     text = run("bench", "--sizes", "0.001,0.002", "-k", "1 2 1", *QUICK).text
-    assert "kernel 1 x 3, by picture\n" in text
+    assert "kernel 1 x 3, by image size\n" in text
     assert ", kernel 1 x 3\n" in text
 
 
@@ -248,7 +250,7 @@ def lines(table, width=300):
     return console.file.getvalue().splitlines()
 
 
-def test_the_table_ranks_and_marks():
+def test_the_table_ranks_results_and_marks_extrapolated_ones():
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in lines(standings(RESULTS, 300, fancy=False))[3:-1]
@@ -287,7 +289,7 @@ def test_the_table_fits_its_terminal(width, fancy):
         (32, ["time"]),
     ],
 )
-def test_a_narrow_terminal_has_the_columns_that_matter(width, heads):
+def test_a_narrow_terminal_shows_the_columns_that_matter(width, heads):
     shown = lines(standings(RESULTS, width, fancy=False), width)
     head = [cell.strip() for cell in shown[1].strip("|").split("|")]
     assert head == ["contender", *heads]
@@ -300,16 +302,17 @@ def test_large_errors_are_whole_numbers():
     assert " 217 " in "".join(lines(standings([liar], 80, fancy=False)))
 
 
-def test_what_the_signs_mean_is_said_where_they_are():
+def test_remarks_explain_the_signs_that_occur():
     assert list(remarks(RESULTS)) == [
-        "~ measured on a smaller picture and scaled by its pixels",
+        "~ timed on a smaller image and scaled by the number of pixels",
         "not installed: absent",
-        "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, off by up to 7 levels",
-        "eater is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9, changes its input",
+        "liar is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9: its largest error is 7",
+        "eater is wrong: 2000 x 1000 pixels (2 MP), kernel 9 x 9: it changes its input",
         "broken failed: 2000 x 1000 pixels (2 MP), kernel 9 x 9: ValueError: no",
-        "- not for this kernel: winograd (Winograd's is for 3 x 3; numpy, numba, fft and tiled "
-        "take columns and rows apart, where those are fewer weights, and with -dense any kernel)",
-        "1 of 9 were not reached within the budget; --budget gives more",
+        "- not for this kernel: winograd (winograd needs 3 x 3 weights; skimage a Gaussian; numpy, "
+        "numba, fft and tiled a separable kernel with fewer weights in its factors; with -dense "
+        "they accept any kernel)",
+        "over budget: 1 of 9 were not timed; raise --budget",
     ]
     assert list(remarks(RESULTS[2:3])) == []
     assert list(overviews(RESULTS, (1000, 2000, 9, 9), fancy=False)) == []
@@ -317,7 +320,7 @@ def test_what_the_signs_mean_is_said_where_they_are():
 
 @pytest.fixture
 def redrawn(monkeypatch):
-    """Standard error is a terminal, and redrawn at every change."""
+    """Standard error is a terminal that is redrawn at every change."""
     monkeypatch.setattr("convcli.cli.commands.bench._REFRESH_SECONDS", 0)
     terminal = SimpleNamespace(isatty=lambda: True)
     monkeypatch.setattr(
@@ -328,17 +331,17 @@ def redrawn(monkeypatch):
 
 
 @pytest.mark.usefixtures("redrawn")
-def test_a_terminal_sees_the_race(run):
-    """Standard error is redrawn there, and nothing of that is left on standard output."""
+def test_a_terminal_shows_the_standings_during_the_race(run):
+    """They go to standard error, and nothing of them to standard output."""
     result = run("bench", "--sizes", "0.001", "--kernels", "3", "--json", "-", *QUICK)
     assert result.status == 0
     json.loads(result.out)
-    assert "everybody gets ready" in result.err
-    assert "1 of 1" in result.err
+    assert "warming up" in result.err
+    assert "case 1 of 1" in result.err
     assert "numpy dense" in result.err
 
 
-def test_no_word_is_broken_at_the_edge_of_a_terminal(terminal):
+def test_remarks_wrap_at_the_edge_of_a_terminal(terminal):
     seen = terminal("bench", "--sizes", "0.001", "--kernels", "5", *QUICK, columns=50).text
     lines = seen[seen.index("- not for this kernel") :].splitlines()
     assert len(lines) > 2
@@ -346,11 +349,11 @@ def test_no_word_is_broken_at_the_edge_of_a_terminal(terminal):
 
 
 @pytest.mark.usefixtures("redrawn")
-def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
+def test_an_interrupt_leaves_the_standings_visible(run, monkeypatch):
     def interrupted(image, kernel):
         if kernel.shape == (3, 3) or image.shape[0] == 1:
             return image
-        raise SystemExit(9)  # as the handler of signals does, with 128 more, and the process dies
+        raise SystemExit(9)  # as the signal handler does, plus 128, before the process dies
 
     monkeypatch.setitem(CONTENDERS, "last", Contender("peer", "dense", interrupted))
     argv = ("--sizes", "0.001", "--kernels", "3,5", "--methods", "numpy,last")
@@ -359,8 +362,8 @@ def test_an_interrupt_leaves_what_was_measured_in_sight(run, monkeypatch):
     assert "contender" in visible(result.err)[0]
 
 
-def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folder, monkeypatch):
-    """JSON has no infinity, which is how far off it is."""
+def test_an_output_of_another_shape_is_wrong_and_every_file_is_written(run, folder, monkeypatch):
+    """Its error is infinite, which JSON cannot have."""
     monkeypatch.setitem(
         CONTENDERS, "short", Contender("peer", "dense", lambda image, _: image[:-1])
     )
@@ -368,7 +371,7 @@ def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folde
     result = run("bench", "--sizes", "0.001", "--kernels", "3", "--methods", "numpy,short", *files)
     assert result.status == 0
     assert "short is wrong" in result.text
-    assert "of another shape or type" in result.text
+    assert "its output has another shape or type" in result.text
     errors = {
         r["contender"]: r["error"] for r in json.loads(Path("r.json").read_bytes())["results"]
     }
@@ -377,15 +380,22 @@ def test_a_result_of_another_shape_is_wrong_and_everything_is_written(run, folde
     assert Path("r.html").exists()
 
 
-def test_where_nobody_can_race_it_says_why(run):
+def test_if_no_contender_can_run_the_error_says_why(run):
     result = run("bench", "--methods", "winograd", "--kernels", "5", "--sizes", "0.001")
     assert (result.status, result.out) == (2, b"")
     assert result.message == (
-        "convcli: nobody can race: winograd is not for this kernel; numpy-dense takes any kernel"
+        "convcli: no contender can run: winograd is not for this kernel; "
+        "numpy-dense is always installed and accepts any kernel"
     )
 
 
-def test_a_picture_of_ones_own_is_raced_in_three_sizes(run, picture_file, photo):
+def test_a_contender_that_takes_only_some_of_the_kernels_runs_with_those(run):
+    argv = ("--methods", "winograd", "--kernels", "3,5", "--sizes", "0.001", "--json", "-")
+    results = json.loads(run("bench", *argv).out)["results"]
+    assert {r["side"]: r["verdict"] for r in results} == {3: "", 5: "not for this kernel"}
+
+
+def test_the_input_is_timed_in_three_sizes(run, picture_file, photo):
     path = picture_file("own.png", photo)
     argv = (path, "--kernels", "3", "--methods", "numpy", "--json", "-", "--rounds", "1")
     sizes = {(r["width"], r["height"]) for r in json.loads(run("bench", *argv).out)["results"]}
@@ -394,6 +404,6 @@ def test_a_picture_of_ones_own_is_raced_in_three_sizes(run, picture_file, photo)
 
 
 def test_a_race_with_a_huge_kernel_keeps_its_budget(run):
-    """Its referee would take ten seconds by the definition."""
+    """The definition would take ten seconds to check the oracle."""
     argv = ("--sizes", "0.001", "--kernel", "gaussian:200", "--methods", "numba", "--budget", "5")
     assert "numba" in run("bench", *argv).text

@@ -1,4 +1,4 @@
-"""The curves of a race: what they show, where they cross, and that everything can be read."""
+"""The plots of a race: which results they show, where curves cross, and that texts are legible."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ from hypothesis import strategies as st
 
 from convcli import plotting
 from convcli.racing import drawing
-from convcli.racing.curves import (
-    crossovers,
-    described,
-    place,
-    results_across,
-)
+from convcli.racing.curves import crossovers, described, place, results_across
 from convcli.racing.looks import HUES, INK, PAPER
 from tests import races
 
@@ -36,7 +31,7 @@ def figure_of(race, across, width=7.0):
 
 
 def texts_of(axes):
-    """All words that are drawn: matplotlib has labels beyond the ends of an axis too."""
+    """All texts that are drawn: matplotlib keeps labels beyond the ends of an axis too."""
     yield from axes.texts
     if axes.get_legend():
         yield from axes.get_legend().get_texts()
@@ -53,7 +48,7 @@ def power_law(name, side, factor, power, **changes):
 
 class TestCurves:
     @pytest.mark.parametrize("across", ["size", "side"])
-    def test_the_longest_and_middle_one_is_shown(self, across):
+    def test_the_middle_of_the_longest_curves_is_shown(self, across):
         results = results_across(races.race(("numba",)), across)
         if across == "size":
             assert {result.side for result in results} == {17}
@@ -62,13 +57,13 @@ class TestCurves:
             assert {(result.height, result.width) for result in results} == {(2000, 2000)}
             assert [place(each, across) for each in results] == list(races.SIDES)
 
-    def test_a_side_that_was_run_on_every_size_comes_before_others(self):
+    def test_a_side_timed_on_every_size_comes_before_others(self):
         race = races.race(("numba",), sides=(5, 9, 17))
         fewer = [each for each in race.results if each.side == 5 or each.height == 500]
         results = results_across(replace(race, results=tuple(fewer)), "size")
         assert {result.side for result in results} == {5}
 
-    def test_pictures_of_as_many_pixels_but_other_sides_are_not_one(self):
+    def test_sizes_with_equal_numbers_of_pixels_are_told_apart(self):
         race = races.race(("numba",), sizes=((10, 40), (40, 10)), sides=(3, 5))
         assert len({each.height for each in results_across(race, "side")}) == 1
 
@@ -80,9 +75,9 @@ class TestCurves:
         assert found.place == pytest.approx(500**0.5)
         assert found.seconds == pytest.approx(1e-2)
         assert (found.slower, found.faster) == ("numba dense", "fft dense")
-        assert described(found, "side") == "fft dense overtakes numba dense at a side of 22 pixels"
+        assert described(found, "side") == "fft dense overtakes numba dense at side 22"
 
-    def test_they_cross_back(self):
+    def test_curves_can_cross_twice(self):
         times = {3: (1, 2), 9: (2, 1), 17: (1, 2)}
         results = [
             power_law(name, side, seconds, 0)
@@ -95,7 +90,7 @@ class TestCurves:
             ("fft", "numba"),
         ]
 
-    def test_the_fastest_of_each_counts(self):
+    def test_the_fastest_of_each_side_counts(self):
         results = [
             power_law(name, side, *law)
             for side in (3, 65)
@@ -114,10 +109,10 @@ class TestCurves:
         ("direct", "fft"),
         [
             ("numba", "fft dense"),  # of other forms
-            ("scipy.ndimage", "fft dense"),  # a peer
+            ("scipy.ndimage", "fft dense"),  # another package
         ],
     )
-    def test_others_do_not_cross(self, direct, fft):
+    def test_other_pairs_do_not_cross(self, direct, fft):
         results = [
             power_law(name, side, *law)
             for side in (3, 65)
@@ -125,7 +120,7 @@ class TestCurves:
         ]
         assert crossovers(results, "side") == []
 
-    def test_those_without_a_time_do_not_cross(self):
+    def test_contenders_without_a_time_do_not_cross(self):
         results = [power_law("fft", side, 1, 0) for side in (3, 65)]
         results.append(replace(results[0], contender="numba", seconds=None, verdict="wrong"))
         assert crossovers(results, "side") == []
@@ -135,7 +130,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("suffix", "begin"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
     )
-    def test_every_format_is_written_the_same_each_day(self, monkeypatch, suffix, begin):
+    def test_files_have_no_date(self, monkeypatch, suffix, begin):
         files = io.BytesIO(), io.BytesIO()
         for day, file in enumerate(files):
             monkeypatch.setenv("SOURCE_DATE_EPOCH", str(86400 * day))
@@ -144,7 +139,7 @@ class TestFiles:
         assert first.startswith(begin)
         assert first == second
 
-    def test_formats_are_those_that_are_tested(self):
+    def test_every_format_is_tested(self):
         assert plotting.FORMATS == (".png", ".svg", ".pdf")
 
     def test_the_same_race_gives_the_same_file(self):
@@ -172,6 +167,13 @@ def test_matplotlib_is_left_as_it_was_found():
 def is_dotted(line):
     _, dashes = line._dash_pattern
     return dashes is not None and dashes[0] < dashes[1]
+
+
+def timed_below(height):
+    race = races.race(FEW)
+    late = {"seconds": None, "verdict": "over budget"}
+    results = (each if each.height < height else replace(each, **late) for each in race.results)
+    return replace(race, results=tuple(results))
 
 
 class TestFigure:
@@ -229,7 +231,7 @@ class TestFigure:
         assert [found.place] in [list(line.get_xdata()) for line in axes.lines]
         assert f"1: {described(found, 'side')}" in [text.get_text() for text in axes.texts]
 
-    def test_who_has_no_time_is_named_and_not_drawn(self):
+    def test_a_contender_without_a_time_is_named_and_not_drawn(self):
         race = races.race(FEW)
         wrong = [
             replace(each, seconds=None, verdict="wrong") if each.contender == "numba" else each
@@ -239,6 +241,17 @@ class TestFigure:
         words = [text.get_text() for text in axes.texts]
         assert "Not drawn: numba (wrong)" in words
         assert "numba" not in words
+
+    def test_sizes_without_any_time_take_no_room(self):
+        race = timed_below(4000)
+        (axes,) = figure_of(race, "size").axes
+        assert axes.get_xlim()[1] < 16
+        assert set(FEW) <= {text.get_text() for text in axes.texts}
+
+    def test_curves_of_a_single_timed_size_have_letters(self):
+        (axes,) = figure_of(timed_below(600), "size").axes
+        assert axes.get_xlim()[1] > 16
+        assert "b: numba, 1.85 ms at 0.25 MP" in {text.get_text() for text in axes.texts}
 
     @pytest.mark.parametrize(
         ("sizes", "sides", "kinds"),
@@ -261,7 +274,7 @@ class TestFigure:
         flat = replace(race.results[0], kernel_height=13)
         (axes,) = figure_of(replace(race, results=(flat,)), "side").axes
         titles = [text.get_text() for text in axes.texts]
-        assert "gaussian kernel, 13 x 23; picture of 500 x 500" in titles
+        assert "gaussian kernel, 13 x 23; image 500 x 500" in titles
 
     def test_the_fastest_bar_is_on_top(self):
         race = races.race(FEW, ((500, 500),), (3,))
@@ -287,20 +300,20 @@ class TestFigure:
         "kernel", ["$x^2$", r"$\frac$", "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\udcff\n"]
     )
     def test_a_kernel_may_have_any_name(self, kernel):
-        """Without a warning of letters that no font has, and without an attempt at formulas."""
+        """There is no warning of letters that no font has, and no attempt at formulas."""
         assert "<svg" in drawing.svg(races.race(("numba",), kernel=kernel), "size", 7)
 
     @pytest.mark.parametrize("width", [7.0, 3.7])
     @pytest.mark.parametrize("sizes", [races.MEGAPIXELS, ((596, 1000),)])
     @pytest.mark.parametrize("sides", [races.SIDES, (17,)])
-    def test_no_word_lies_on_another_or_beyond_the_edge(self, width, sizes, sides):
+    def test_texts_neither_overlap_nor_cross_the_edge(self, width, sizes, sides):
         from matplotlib.text import Text
 
         race = races.race(sizes=sizes, sides=sides)
         figure = figure_of(race, "side", width)
         figure.draw_without_rendering()
         page = figure.bbox
-        # Of the words alone, without the lines that lead to them.
+        # Of the texts alone, without the lines that lead to them.
         boxes = {
             text: Text.get_window_extent(text) for text in texts_of(*figure.axes) if text.get_text()
         }
@@ -317,7 +330,7 @@ class TestFigure:
                 assert wide <= 0 or high <= 2, (text, other)
 
 
-def test_elements_can_share_a_page():
+def test_panels_can_share_a_page():
     race = races.race(FEW)
     both = "".join(drawing.svg(race, across, w) for across in ("size", "side") for w in (4, 7))
     ids = re.findall(r'\bid="([^"]*)"', both)
@@ -325,7 +338,7 @@ def test_elements_can_share_a_page():
     assert set(re.findall(r"url\(#([^)]*)\)", both)) <= set(ids)
     assert set(re.findall(r'href="#([^"]*)"', both)) <= set(ids)
     assert both.count("<svg") == both.count("xmlns=") == 4
-    # Nothing from elsewhere: the one address left is the name of SVG.
+    # Nothing is loaded from elsewhere: the addresses left are the names of SVG.
     assert set(re.findall(r"http\S*?(?=\")", both)) == {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
@@ -338,7 +351,7 @@ def test_elements_can_share_a_page():
 @pytest.mark.parametrize("ground", ["#ffffff", "#15171c"])
 @pytest.mark.parametrize("hue", HUES)
 def test_lines_stand_out(hue, ground):
-    """By WCAG 2.2's 3 at least, on white and on the page in the dark."""
+    """By WCAG 2.2's contrast of 3, on white and on the dark page."""
     assert f"--paper: {ground};" in (Path(drawing.__file__).parent / "report.html").read_text()
     lower, upper = sorted(map(luminance, (hue, ground)))
     assert (upper + 0.05) / (lower + 0.05) >= 3

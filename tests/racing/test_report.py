@@ -1,4 +1,4 @@
-"""The page about a race: what it says, that names are harmless, and how a browser shows it."""
+"""The page of a race: its texts, that names are escaped, and how a browser shows it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """A tree of elements; every one must be closed where it should be."""
+    """A tree of elements, each of which must be closed."""
 
     def __init__(self, text):
         super().__init__()
@@ -85,13 +85,13 @@ def decoded(source):
 
 
 def notes_of(race):
-    """What is written beside the pictures."""
+    """The notes beside the images."""
     notes = [each.text for each in parsed(race).of_class("note")]
-    return [each for each in notes if not each.startswith(("Time is the best", "Amplified"))]
+    return [each for each in notes if not each.startswith(("Time is", "Differences are"))]
 
 
 def race_of_all():
-    """Right, wrong, missing and extrapolated ones, and names that mean harm."""
+    """Right, wrong, failed and extrapolated results, and hostile names."""
     race = races.race(NAMES, SIZES, SIDES, HOSTILE, races.images(NAMES))
     results = []
     for result in race.results:
@@ -132,7 +132,7 @@ def rows_of(table):
 
 
 class TestPage:
-    def test_names_are_text(self, text, page):
+    def test_names_are_escaped(self, text, page):
         assert not list(page.all("script"))
         assert not list(page.all("b"))
         assert text.count(MARKER) == text.count(f"&lt;script&gt;{MARKER}&lt;/script&gt;") > 5
@@ -140,7 +140,7 @@ class TestPage:
         assert not {"\u202e", "\udcff", "\x1b"} & set(text)
         assert "$title" in text
 
-    def test_it_needs_nothing_else(self, text, page):
+    def test_the_page_loads_nothing(self, text, page):
         for element in page.all():
             for name in ("src", "href", "xlink:href", "data", "poster", "action"):
                 value = element.attributes.get(name, "#")
@@ -156,13 +156,13 @@ class TestPage:
         assert levels.count(1) == 1
         assert all(after <= before + 1 for before, after in pairwise(levels))
 
-    def test_ids_are_there_once(self, page):
+    def test_ids_are_unique(self, page):
         ids = [each.attributes["id"] for each in page.all() if "id" in each.attributes]
         assert len(ids) == len(set(ids))
         named = {each.attributes.get("aria-labelledby") for each in page.all()} - {None}
         assert named <= set(ids)
 
-    def test_the_curves_stand_in_it_as_text(self, page):
+    def test_the_texts_of_curves_can_be_selected(self, page):
         drawn = list(page.all("svg"))
         assert len(drawn) == 4  # two, for two widths
         for element in drawn:
@@ -201,24 +201,24 @@ class TestPage:
         none = replace(race.results[0], seconds=None, error=None, verdict="over budget")
         page = parsed(replace(race, results=(none,)))
         (lead,) = page.of_class("lead")
-        assert lead.text == "No contender has a time here."
+        assert lead.text == "No contender has a time in this case."
         (table,) = page.all("table")
         assert rows_of(table)["numba"][1] == ["separable", "over budget", ""]
 
 
 class TestTable:
-    def test_every_result_stands_in_one(self, page):
+    def test_every_result_is_in_a_table(self, page):
         tables = page.of_class("results")
         captions = {next(table.all("caption")).text for table in tables}
         assert captions == {
-            f"{width} x {height} pixels ({height * width / 1e6:g} megapixels), kernel {k} x {k}"
+            f"{width} x {height} pixels ({height * width / 1e6:g} MP), kernel {k} x {k}"
             for height, width in SIZES
             for k in SIDES
         }
         for table in tables:
             assert set(rows_of(table)) == set(NAMES)
 
-    def test_the_fastest_comes_first_and_those_without_a_time_last(self, page):
+    def test_the_fastest_is_first_and_those_without_a_time_last(self, page):
         table = page.of_class("results")[0]
         assert list(rows_of(table)) == [
             "numba", "numpy", "fft dense", "dot", "definition", "scipy.ndimage", "skimage",
@@ -230,6 +230,7 @@ class TestTable:
             races.result("numba", 500, 500, 9, seconds=0.002, memory=2_500_000, error=0.5),
             races.result("dot", 500, 500, 9, seconds=1.0),
             races.result("definition", 500, 500, 9, seconds=3000.0, measured_pixels=40_000),
+            races.result("im2col", 500, 500, 9, seconds=4000.0, measured_pixels=15, rounds=1),
         )
         page = parsed(replace(races.race(), results=results))
         (table,) = page.of_class("results")
@@ -241,9 +242,10 @@ class TestTable:
         assert rows["definition"][1][1] == "≈ 3000 sfrom 0.04 MP"
         assert rows["definition"][1][4] == "≈ 9 MB"
         assert rows["definition"][1][5] == "≈ 0.00033"
+        assert rows["im2col"][1][1:3] == ["≈ 4000 sfrom 15 pixels", "\N{EN DASH}"]
         (lead,) = page.of_class("lead")
         assert lead.text == (
-            "numba takes 2 ms for 500 x 500 pixels (0.25 megapixels), kernel 9 x 9, "
+            "numba is the fastest with 2 ms for 500 x 500 pixels (0.25 MP), kernel 9 x 9: "
             "500 times as fast as dot and ≈ 1,500,000 times as fast as definition."
         )
 
@@ -260,7 +262,7 @@ class TestTable:
         ]  # fmt: skip
         assert "23 x 23" not in text
 
-    def test_wrong_ones_are_named_wrong_not_fast(self, page):
+    def test_wrong_results_have_no_time(self, page):
         row, cells = rows_of(page.of_class("results")[0])["skimage"]
         assert cells == ["separable", "wrong", "41"]
         assert row.of_class("wrong")
@@ -288,26 +290,26 @@ class TestTable:
         assert rows_of(page.of_class("results")[0])["numba"][1][5:7] == ["\N{EN DASH}"] * 2
 
 
-class TestPictures:
-    def test_before_and_after(self, page):
-        (shown,) = page.of_class("pictures")
+class TestImages:
+    def test_input_and_outputs(self, page):
+        (shown,) = page.of_class("images")
         images = list(shown.all("img"))
         assert [each.attributes["alt"] for each in images] == [
-            "the picture before",
-            *(f"the picture after {name}" for name in NAMES),
+            "input",
+            *(f"output of {name}" for name in NAMES),
         ]
         expected = race_of_all().images
         for element, pixels in zip(images, expected.values(), strict=True):
             assert np.array_equal(decoded(element.attributes["src"]), pixels)
 
-    def test_they_say_which_picture_and_kernel(self):
+    def test_a_note_names_their_case(self):
         race = races.race(*ONE, images=races.images(("numba",)))
         (note,) = notes_of(replace(race, images_kernel=(13, 23)))
-        assert note == "90 x 60 pixels (0.0054 megapixels), kernel 13 x 23."
-        assert notes_of(race) == ["90 x 60 pixels (0.0054 megapixels)."]
+        assert note == "90 x 60 pixels (0.0054 MP), kernel 13 x 23."
+        assert notes_of(race) == ["90 x 60 pixels (0.0054 MP)."]
 
     @pytest.mark.parametrize("after", [("numba",), ("numba", "dot")])
-    def test_who_is_missing_is_named_and_why(self, after):
+    def test_contenders_without_an_image_are_named_with_the_reason(self, after):
         images = races.images(after, (500, 500, 1))
         results = [
             *(races.result(name, 500, 500, 9) for name in after),
@@ -319,25 +321,25 @@ class TestPictures:
         ]
         race = replace(races.race(images=images), results=tuple(results), images_kernel=(9, 9))
         assert notes_of(race)[-1] == (
-            "Not among the pictures: definition, numpy (measured on a smaller picture); "
+            "Not shown: definition, numpy (timed on a smaller image); "
             f"skimage (wrong); fft (<b>{'x' * 76}…)."
         )
 
     @pytest.mark.parametrize(("mode", "shape"), [("CMYK", (60, 90, 4)), ("LAB", (60, 90, 3))])
-    def test_other_colours_are_shown_by_their_first_channel(self, mode, shape):
-        """Else a PNG takes black ink for alpha, and a and b for green and blue."""
+    def test_cmyk_and_lab_are_shown_by_their_first_channel(self, mode, shape):
+        """A PNG would take black ink for alpha, and a and b for green and blue."""
         images = races.images(("numba",), shape)
         race = replace(races.race(*ONE, images=images), mode=mode)
         shown = [decoded(each.attributes["src"]) for each in parsed(race).all("img")]
         for picture, pixels in zip(shown, images.values(), strict=True):
             assert np.array_equal(picture, pixels[..., 0])
-        assert notes_of(race)[0].endswith(f" Shown is the first channel of {mode}, as grey.")
+        assert notes_of(race)[0].endswith(f" Only the first channel of {mode} is shown, as grey.")
 
     @pytest.mark.parametrize(
         ("mode", "shape"),
         [("RGBA", (60, 90, 4)), ("RGB;16", (60, 90, 3)), ("LA", (60, 90, 2)), ("I;16", (60, 90))],
     )
-    def test_colours_of_a_png_are_shown_whole(self, mode, shape):
+    def test_modes_of_a_png_are_shown_with_all_channels(self, mode, shape):
         images = {"picture": np.full(shape, 7, np.uint8)}
         race = replace(races.race(*ONE, images=images), mode=mode)
         (shown,) = (decoded(each.attributes["src"]) for each in parsed(race).all("img"))
@@ -351,7 +353,7 @@ class TestPictures:
         assert len(found) == 21
         for first, second in combinations(NAMES, 2):
             difference = np.abs(images[first].astype(int) - images[second]).max(axis=2)
-            # Grey by a quarter of white a level.
+            # A level is a quarter of white.
             thumbnail = decoded(found[f"{first} and {second}: {difference.max()} at most"])
             assert np.array_equal(thumbnail, np.minimum(difference * 255 // 4, 255))
         assert [cell.text for cell in table.all("td")] == ["", *["1"] * 21]
@@ -367,10 +369,10 @@ class TestPictures:
         assert thumbnail[-1, -1] == 3 * 255 // 4
         assert np.count_nonzero(thumbnail) == 1
 
-    def test_large_pictures_are_shown_by_their_means(self):
+    def test_large_images_are_reduced_by_means(self):
         pixels = np.zeros((900, 50, 3), np.uint8)
         pixels[:, ::3] = 90
-        (shown,) = parsed(races.race(*ONE, images={"picture": pixels})).of_class("pictures")
+        (shown,) = parsed(races.race(*ONE, images={"picture": pixels})).of_class("images")
         (element,) = shown.all("img")
         small = decoded(element.attributes["src"])
         assert small.shape == (300, 17, 3)
@@ -389,7 +391,7 @@ class TestPictures:
             ((40, 50, 3), np.float64, 1e4, "RGB"),
         ],
     )
-    def test_samples_of_every_kind(self, shape, dtype, top, mode):
+    def test_samples_of_every_dtype(self, shape, dtype, top, mode):
         pixels = np.full(shape, top, dtype)
         pixels[:20] = 0
         level = top * 1e-5 if np.issubdtype(dtype, np.floating) else 1
@@ -398,7 +400,7 @@ class TestPictures:
         other[0, 0] = level * 2
         images = {"picture": pixels, "numba": pixels, "fft": other}
         page = parsed(races.race(*ONE, images=images))
-        before = next(page.of_class("pictures")[0].all("img"))
+        before = next(page.of_class("images")[0].all("img"))
         shown = decoded(before.attributes["src"])
         assert shown.ndim == (2 if mode == "L" else 3)
         assert shown.reshape(40, 50, -1).shape[2] == len(mode)
@@ -417,7 +419,7 @@ CHROMEDRIVER = shutil.which("chromedriver")
 
 @pytest.fixture(scope="module")
 def browser():
-    """A Chromium without a window; one that is needed and missing is a failure."""
+    """A Chromium without a window; with CONVCLI_NEEDS_BROWSER its absence is a failure."""
     if not os.environ.get("CONVCLI_NEEDS_BROWSER"):
         pytest.importorskip("selenium", reason="the extra browser is not installed")
         if not (CHROMIUM and CHROMEDRIVER):
@@ -443,7 +445,7 @@ def address(text, tmp_path_factory):
 
 @pytest.fixture
 def look(browser, address):
-    """Open the page at a width and in a scheme, and ask it something in JavaScript."""
+    """Open the page at a width and in a colour scheme; return a function that runs JavaScript."""
 
     def open_page(width, scheme="light"):
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -462,7 +464,7 @@ WIDTHS = (360, 768, 1200)
 
 @pytest.mark.parametrize("width", WIDTHS)
 class TestBrowser:
-    def test_there_is_no_complaint(self, browser, look, width):
+    def test_the_console_is_empty(self, browser, look, width):
         ask = look(width)
         assert ask("document.readyState") == "complete"
         assert browser.get_log("browser") == []
@@ -482,29 +484,7 @@ class TestBrowser:
         )
         assert max(cells) <= 1  # by rounding
 
-    def test_a_long_error_squeezes_nobody(self, browser, look, width, tmp_path):
-        """Names and figures stand in one line each, as they do without it."""
-        if width < 768:
-            pytest.skip("cards, not columns")
-        results = (
-            races.result("scipy.ndimage", 500, 500, 9),
-            races.result("numba", 500, 500, 9, seconds=None, verdict="no " * 200, error=None),
-            races.result("dot", 500, 500, 9, seconds=None, verdict="x" * 600, error=None),
-        )
-        path = tmp_path / "long.html"
-        path.write_text(report.page(replace(races.race(), results=results)), "utf-8")
-        ask = look(width)
-        browser.get(path.as_uri())
-        heights = ask(
-            f"{EVERY.format('.results tbody th')}.map(each => "
-            "{ const words = document.createRange(); words.selectNodeContents(each);"
-            " return words.getBoundingClientRect().height; })"
-        )
-        assert len(heights) == 3
-        assert max(heights) < 30
-        assert ask("document.documentElement.scrollWidth") <= width
-
-    def test_the_plots_are_there_and_can_be_read(self, look, width):
+    def test_the_plots_are_legible(self, look, width):
         ask = look(width)
         boxes = ask(
             f"{EVERY.format('svg')}.map(each => each.getBoundingClientRect())"
@@ -525,7 +505,7 @@ class TestBrowser:
         assert min(height for height, _ in texts) >= 9  # pixels
         assert min(room for _, room in texts) >= 0
 
-    def test_the_pictures_are_decoded(self, look, width):
+    def test_the_images_are_decoded(self, look, width):
         ask = look(width)
         sizes = ask(f"{EVERY.format('img')}.map(each => [each.naturalWidth, each.width])")
         assert len(sizes) == 8 + 21
@@ -541,8 +521,8 @@ class TestBrowser:
         assert tops == sorted(tops)
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_words_stand_out(self, look, width, scheme):
-        """By WCAG 2.2's 4.5 at least, those of the plots too."""
+    def test_texts_stand_out(self, look, width, scheme):
+        """By WCAG 2.2's contrast of 4.5, those of the plots too."""
         ask = look(width, scheme)
         (paper,) = colours(ask, "body")["backgroundColor"]
         assert (luminance(paper) > 0.5) == (scheme == "light")
@@ -552,6 +532,28 @@ class TestBrowser:
         for colour in words:
             lower, upper = sorted((luminance(paper), luminance(colour)))
             assert (upper + 0.05) / (lower + 0.05) >= 4.5, colour
+
+
+@pytest.mark.parametrize("width", WIDTHS[1:])  # the first has cards, not columns
+def test_a_long_error_message_squeezes_no_column(browser, look, width, tmp_path):
+    """Names and figures keep to one line each."""
+    results = (
+        races.result("scipy.ndimage", 500, 500, 9),
+        races.result("numba", 500, 500, 9, seconds=None, verdict="no " * 200, error=None),
+        races.result("dot", 500, 500, 9, seconds=None, verdict="x" * 600, error=None),
+    )
+    path = tmp_path / "long.html"
+    path.write_text(report.page(replace(races.race(), results=results)), "utf-8")
+    ask = look(width)
+    browser.get(path.as_uri())
+    heights = ask(
+        f"{EVERY.format('.results tbody th')}.map(each => "
+        "{ const words = document.createRange(); words.selectNodeContents(each);"
+        " return words.getBoundingClientRect().height; })"
+    )
+    assert len(heights) == 3
+    assert max(heights) < 30
+    assert ask("document.documentElement.scrollWidth") <= width
 
 
 def colours(ask, selector):

@@ -1,4 +1,4 @@
-"""``convcli bench``: race the methods, the classical loops and other packages."""
+"""``convcli bench``: time the methods, classical algorithms and other packages."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from convcli.cli.options import Debug, Overwrite
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
-    from convcli.racing.race import Case, OnChange
+    from convcli.racing.cases import Case
+    from convcli.racing.race import OnChange
     from convcli.racing.results import Race, Result
     from convcli.types import Pixels
 
 _REFRESH_SECONDS = 0.1
-# Of the picture that is made: those of most cameras.
+# Height to width of the generated image, as of most cameras.
 _PROPORTIONS = (2, 3)
-# `definition` takes a tenth of a second for one pixel of it. Beyond, the direct peers are so slow
-# that their pictures become far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
-# 2 levels at 7 x 10 pixels and 255 x 255 weights.
+# `definition` takes a tenth of a second per pixel for it. Longer sides make direct packages so slow
+# that they are timed on images far smaller than the kernel, where scipy.ndimage (1.17) is wrong: by
+# 2 levels with 7 x 10 pixels and 255 x 255 weights.
 _LONGEST_SIDE = 129
-# What is written, by which a slip of the keyboard is told from a file: a picture would be replaced.
+# Other suffixes are slips of the keyboard, which could replace an image.
 _SUFFIXES = {"--csv": (".csv",), "--json": (".json",), "--report": (".html", ".htm")}
-# Shorter pictures are raced whole alone: a quarter of them is hardly larger than a kernel.
+# Images with a shorter side have one size by default: a quarter would hardly exceed a kernel.
 _LEAST_CUT = 256
 
 
@@ -37,7 +38,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="A picture; '-' is standard input. Without one a picture is made.",
+            help="An image; '-' means standard input.  [default: a generated image]",
             show_default=False,
         ),
     ] = None,
@@ -45,61 +46,61 @@ def command(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Who takes part, such as numba,numba-dense,im2col,scipy.ndimage. An unknown name "
-            "lists all.  [default: everybody]",
+            help="Contenders to time, such as numba,im2col or numba-dense; an unknown name "
+            "lists them.  [default: all]",
         ),
     ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(
             metavar="S,S",
-            help="Pictures, in megapixels or as WIDTHxHEIGHT: cut out of INPUT, or mirrored on."
-            "  [default: 0.25,1,4, or a sixteenth, a quarter and all of INPUT]",
+            help="Image sizes, in megapixels or as WIDTHxHEIGHT. INPUT is cropped, or extended by "
+            "mirroring.  [default: 0.25,1,4, or a sixteenth, a quarter and all of INPUT]",
         ),
     ] = None,
     kernels: Annotated[
         str | None,
         typer.Option(
             metavar="N,N",
-            help="Sides of Gaussian kernels, of three sigma to each side.  [default: 3,5,9,17,33]",
+            help="Sides of Gaussian kernels; sigma is 1/6 of the side.  [default: 3,5,9,17,33]",
         ),
     ] = None,
     kernel: Annotated[
         str | None,
-        typer.Option("-k", "--kernel", metavar="K", help="One kernel instead, as in 'filter'."),
+        typer.Option("-k", "--kernel", metavar="K", help="A single kernel, as for 'filter'."),
     ] = None,
     rounds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="The best of so many rounds counts.")
+        int, typer.Option(metavar="N", min=1, help="Timed rounds; the best one counts.")
     ] = 5,
     budget: Annotated[
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Time for the race; who is too slow for it is measured on a smaller picture.",
+            help="Time limit. Slow contenders are timed on a smaller image and scaled.",
         ),
     ] = 20.0,
     csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Every result as a line; '-' to print them.")
+        str | None, typer.Option(metavar="FILE", help="Write a line per result; '-' prints them.")
     ] = None,
     json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The same as JSON, and the machine.")
+        str | None, typer.Option(metavar="FILE", help="Write the same as JSON, with the machine.")
     ] = None,
     plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The curves, as .png, .svg or .pdf.")
+        str | None, typer.Option(metavar="FILE", help="Draw the curves as .png, .svg or .pdf.")
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(metavar="FILE.html", help="Curves, tables and pictures on one page."),
+        typer.Option(metavar="FILE.html", help="Write curves, tables and images on one page."),
     ] = None,
     overwrite: Overwrite = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
-    """Race the methods, the classical ways and other packages.
+    """Time the methods, classical algorithms and other packages.
 
-    Every result is checked before its time is shown. All sizes are raced with the kernel in the
-    middle of the list, and all kernels on the size in the middle.
+    Every result is checked before its time is shown. All sizes are timed with the middle kernel
+    of the list, and all kernels with the middle size.
 
-    convcli bench photo.jpg --kernels 3,9,17 --report race.html
+    Example: convcli bench photo.jpg --kernels 3,9,17 --report race.html
     """
     from convcli.checks import positive
 
@@ -113,51 +114,60 @@ def command(
 
     names = chosen([] if methods is None else methods.split(","))
     if kernel is not None and kernels is not None:
-        raise ConvcliError("--kernel and --kernels exclude each other")
+        raise ConvcliError("--kernel and --kernels cannot be used together")
     given = _kernels(kernel, kernels)
     picture, cases, mode = _cases(input, sizes, given)
 
     from convcli.cli.screen.notices import notices
-    from convcli.racing.race import middle_of, race
+    from convcli.racing.cases import middle_of
+    from convcli.racing.race import race
 
-    # That loops are compiled, which on the first run takes longer than the race.
+    # Notices say that loops are compiled, which takes a while in the first run.
     with notices(_say), _shown_live(cases) as on_change:
         result = race(picture, cases, names, rounds, budget, on_change, mode)
     if "-" not in files.values():
         _print(result, middle_of(cases))
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
-    if failed:  # the others are there all the same
+    if failed:  # the other files are written all the same
         raise typer.Exit(1)
 
 
 def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwrite: bool) -> None:
-    """Refuse what cannot be written before the race, which takes a while."""
+    """Raise `ConvcliError` for files that cannot be written, before the race takes its time."""
     from convcli.cli.paths import check_new
     from convcli.errors import ConvcliError, shown
     from convcli.files.places import is_same
     from convcli.words import listed
 
     if list(files.values()).count("-") > 1:
-        raise ConvcliError("--csv and --json cannot both go to standard output")
+        raise ConvcliError(
+            "--csv and --json cannot both write to standard output; name a file for one of them"
+        )
     if "-" in files.values() and not sys.stdout:
-        raise ConvcliError("standard output is closed; name a file")
+        raise ConvcliError("standard output is closed; write to a file instead")
     for option, name in files.items():
         path = Path(name)
         if name == "-":
             if option in ("--plot", "--report"):
-                raise ConvcliError(f"{option} needs a file, not '-'")
+                raise ConvcliError(f"{option} cannot write to standard output; name a file")
             continue
         others = [other for key, other in files.items() if key != option]
         if any(is_same(path, other) for other in (*others, *filter(None, inputs)) if other != "-"):
-            raise ConvcliError(f"{shown(name)} is named twice")
-        if path.is_dir() or not path.parent.is_dir():
-            raise ConvcliError(f"{shown(name)} cannot be written: no such folder, or it is one")
+            raise ConvcliError(
+                f"{shown(name)} is named twice; every input and output needs its own file"
+            )
+        if path.is_dir():
+            raise ConvcliError(f"{option} {shown(name)} is a folder; name a file")
+        if not path.parent.is_dir():
+            raise ConvcliError(
+                f"{option} {shown(name)}: there is no folder {shown(path.parent)}; create it first"
+            )
         check_new(path, overwrite)
         if option in _SUFFIXES and path.suffix.lower() not in _SUFFIXES[option] and (
             path.is_file() or not path.exists()
         ):  # fmt: skip
             raise ConvcliError(
-                f"{option} {shown(name)}: the file's name must end in {listed(_SUFFIXES[option])}"
+                f"{option} {shown(name)}: the file name must end in {listed(_SUFFIXES[option])}"
             )
         if option in ("--plot", "--report"):
             from convcli import plotting
@@ -177,8 +187,8 @@ def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
         side = int(word) if word.strip().isdecimal() else 0
         if side % 2 == 0 or side > _LONGEST_SIDE:
             raise ConvcliError(
-                f"kernel side {word.strip()!r}: it must be odd, 1 to {_LONGEST_SIDE}; "
-                "--kernel takes any kernel"
+                f"kernel side {word.strip()!r} is not an odd number from 1 to {_LONGEST_SIDE}; "
+                "for other kernels use --kernel"
             )
         kernels[side] = gaussian_kernel(side / 6, radius=side // 2)
     return list(kernels.values())
@@ -187,12 +197,12 @@ def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
 def _cases(
     source: str | None, sizes: str | None, kernels: list[Kernel]
 ) -> tuple[Pixels, list[Case], str]:
-    """Read or make the picture, as large as the largest size, and cross sizes with kernels."""
+    """Return an image as large as the largest size, the cases, and the mode of the image."""
+    from convcli.racing.cases import cases_of
     from convcli.racing.pictures import check_memory, made, size_of, sized
-    from convcli.racing.race import cases_of
 
     words = sizes.split(",") if sizes is not None else [] if source else ["0.25", "1", "4"]
-    for word in words:  # before a picture is read
+    for word in words:  # before the image is read
         size_of(word.strip(), _PROPORTIONS)
     picture, mode = (None, "") if source is None else _read(source)
     shape = _PROPORTIONS if picture is None else (picture.shape[0], picture.shape[1])
@@ -206,7 +216,7 @@ def _cases(
 
 
 def _read(source: str) -> tuple[Pixels, str]:
-    """Read a picture's first frame as ``(H, W, C)``, and its mode; or say why not, and leave."""
+    """Return the first frame of an image as ``(H, W, C)``, and its mode; or report and exit."""
     from convcli import image
     from convcli.cli.paths import content_or_path, named
     from convcli.errors import ConvcliError, reason_of
@@ -219,14 +229,14 @@ def _read(source: str) -> tuple[Pixels, str]:
         typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
         raise typer.Exit(1) from None
     if picture.frames > 1:
-        typer.echo(f"convcli: {name}: the first of {picture.frames} frames races", err=True)
+        typer.echo(f"convcli: {name}: only the first of {picture.frames} frames is used", err=True)
     pixels = picture.pixels
     return pixels if pixels.ndim == 3 else pixels[..., None], picture.mode
 
 
 @contextmanager
 def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
-    """Show where everybody stands on standard error while it goes on, if that is a terminal."""
+    """Show the standings on standard error during the race, if that is a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -238,9 +248,9 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
 
     console = terminal()
     drawn = 0.0
-    # Without a thread of its own, as the bar is: worker processes are forked.
+    # No thread of its own, like the progress bar: worker processes are forked.
     with Live(
-        Text("everybody gets ready"), console=console, transient=True, auto_refresh=False,
+        Text("warming up"), console=console, transient=True, auto_refresh=False,
         redirect_stdout=False, redirect_stderr=False,
     ) as live:  # fmt: skip
         live.refresh()
@@ -252,13 +262,13 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
                 return
             drawn = now
             table = standings(results, console.width, not console.options.ascii_only)
-            table.caption = f"{number + 1} of {len(cases)}"
+            table.caption = f"case {number + 1} of {len(cases)}"
             live.update(table, refresh=True)
 
         try:
             yield show
         except (KeyboardInterrupt, SystemExit):
-            live.transient = False  # what was measured so far stays in sight
+            live.transient = False  # what was measured so far stays visible
             raise
 
 
@@ -267,14 +277,14 @@ def _say(line: str) -> None:
 
 
 def _print(race: Race, middle: Case) -> None:
-    """Print the overviews, and the table of the case in the middle."""
+    """Print the overviews, the table of the case in the middle, and the remarks."""
     from rich.console import Console
 
     from convcli.cli.screen.standings import case_title, overviews, remarks, standings
 
     console = Console(highlight=False, markup=False, emoji=False)
     fancy = console.is_terminal and not console.options.ascii_only
-    if not console.is_terminal:  # nothing is cut or wrapped where there is no width
+    if not console.is_terminal:  # a pipe has no width at which to cut or wrap
         console.width = 10_000
     height, width, kernel = middle
     place = height, width, *kernel.shape
@@ -287,7 +297,7 @@ def _print(race: Race, middle: Case) -> None:
 
 
 def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
-    """Write one of the outputs, and say whether that went well."""
+    """Write one of the outputs, and return whether that succeeded."""
     from convcli.errors import reason_of, shown
     from convcli.files.writing import new_file
 

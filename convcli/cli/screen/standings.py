@@ -1,13 +1,12 @@
-"""The tables of a race: where everybody stands, while it runs and at the end."""
+"""The tables of a race: the standings of a case, the overviews, and remarks on their signs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from convcli.racing.results import BASES, ranked, speed_beside
+from convcli.racing.results import BASES, megapixels, ranked, size_name, speed_beside
 from convcli.words import digits, duration, ratio
 
 if TYPE_CHECKING:
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
     from convcli.racing.results import Result
 
 _SHORTEST_BAR, _LONGEST_BAR = 4, 24
-# What both kinds of tables have around a column, and once more.
+# Both kinds of tables have this many characters around a column, and once more at the edge.
 _AROUND = 3
 
-# Columns that a narrow terminal has no room for: the first goes first, and after all the bar.
+# Columns that a narrow terminal goes without: first these, in this order, then the bar.
 _SPARED = ("spread", "error", "memory", *(f"x {base}" for base in reversed(BASES)))
 
-# Others are what was raised; there is no room for that in a table.
+# Other verdicts are exceptions, too long for a table.
 _VERDICTS = {
     "": "",
     "wrong": "wrong",
@@ -33,16 +32,16 @@ _VERDICTS = {
 
 
 def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
-    """Return the table of one picture and kernel, the fastest first.
+    """Return the table of one case, the fastest first.
 
     Parameters
     ----------
     results : sequence of Result
-        All for the same picture and kernel.
+        All of the same case.
     width : int
         Columns of the terminal.
     fancy : bool
-        Whether lines and blocks may be drawn; else all is ASCII.
+        Whether to draw with lines and blocks, or in ASCII.
     """
     rows = [result for result in ranked(results) if result.verdict != "not installed"]
     columns = {
@@ -78,21 +77,23 @@ def _width_of(columns: dict[str, list[str]]) -> int:
 def overviews(
     results: Sequence[Result], middle: tuple[int, int, int, int], fancy: bool
 ) -> Iterator[tuple[str, Table]]:
-    """Yield the times by kernel and by picture, each with its title, where there are several.
+    """Yield the table of times by kernel, and that by image size, if there are several of them.
 
-    `middle` is the case that all others share something with, as `Result.case` has it.
+    Each comes with its title. `middle` is the `Result.case` of which all others share the image
+    size or the kernel.
     """
     by_kernel = [r for r in results if r.case[:2] == middle[:2]]
-    by_picture = [r for r in results if r.case[2:] == middle[2:]]
-    for title, along, named in (
-        (f"{_picture(by_kernel[0])}, by kernel", by_kernel, attrgetter("kernel_name")),
-        (f"kernel {by_picture[0].kernel_name}, by picture", by_picture, _megapixels),
+    by_size = [r for r in results if r.case[2:] == middle[2:]]
+    kernels = {r.case: r.kernel_name for r in by_kernel}
+    sizes = {r.case: megapixels(r.height, r.width) for r in by_size}
+    if len({*sizes.values()}) < len(sizes):  # equal numbers of pixels with different sides
+        sizes = {r.case: f"{r.width} x {r.height}" for r in by_size}
+    for title, along, columns in (
+        (f"{size_name(*middle[:2])}, by kernel", by_kernel, kernels),
+        (f"kernel {by_size[0].kernel_name}, by image size", by_size, sizes),
     ):
-        columns = {r.case: named(r) for r in along}
         if len(columns) < 2:
             continue
-        if len({*columns.values()}) < len(columns):  # as many pixels, but other sides
-            columns = {r.case: f"{r.width} x {r.height}" for r in along}
         table = _table(fancy)
         table.add_column("contender", no_wrap=True)
         for name in columns.values():
@@ -105,32 +106,32 @@ def overviews(
 
 
 def remarks(results: Sequence[Result]) -> Iterator[str]:
-    """Yield what the signs of the tables mean, as far as they were needed."""
+    """Yield what the signs in the tables mean, if they occur, and what went wrong."""
     if any(r.seconds is not None and r.is_extrapolated for r in results):
-        yield "~ measured on a smaller picture and scaled by its pixels"
+        yield "~ timed on a smaller image and scaled by the number of pixels"
     missing = dict.fromkeys(r.contender for r in results if r.verdict == "not installed")
     if missing:
         yield f"not installed: {', '.join(missing)}"
     for r in results:
         if r.is_wrong:
-            how = "of another shape or type"
+            how = "its output has another shape or type"
             if r.verdict != "wrong":
-                how = r.verdict
+                how = f"it {r.verdict}"
             elif r.error is not None and math.isfinite(r.error):
-                how = f"off by up to {digits(r.error)} levels"
-            yield f"{r.contender} is wrong: {case_title(r)}, {how}"
+                how = f"its largest error is {digits(r.error)}"
+            yield f"{r.contender} is wrong: {case_title(r)}: {how}"
         elif r.verdict not in _VERDICTS and r.verdict != "not installed":
             yield f"{r.contender} failed: {case_title(r)}: {r.verdict}"
     unfit = dict.fromkeys(r.contender for r in results if r.verdict == "not for this kernel")
     if unfit:
         yield (
-            f"- not for this kernel: {', '.join(unfit)} (Winograd's is for 3 x 3; numpy, numba, "
-            "fft and tiled take columns and rows apart, where those are fewer weights, and with "
-            "-dense any kernel)"
+            f"- not for this kernel: {', '.join(unfit)} (winograd needs 3 x 3 weights; skimage a "
+            "Gaussian; numpy, numba, fft and tiled a separable kernel with fewer weights in its "
+            "factors; with -dense they accept any kernel)"
         )
     late = sum(r.verdict == "over budget" for r in results)
     if late:
-        yield f"{late} of {len(results)} were not reached within the budget; --budget gives more"
+        yield f"over budget: {late} of {len(results)} were not timed; raise --budget"
 
 
 def _table(fancy: bool) -> Table:
@@ -141,16 +142,8 @@ def _table(fancy: bool) -> Table:
 
 
 def case_title(result: Result) -> str:
-    """Name the picture and the kernel of a table."""
-    return f"{_picture(result)}, kernel {result.kernel_name}"
-
-
-def _picture(result: Result) -> str:
-    return f"{result.width} x {result.height} pixels ({_megapixels(result)})"
-
-
-def _megapixels(result: Result) -> str:
-    return f"{result.height * result.width / 1e6:.3g} MP"
+    """Name the image size and the kernel of a case."""
+    return f"{size_name(result.height, result.width)}, kernel {result.kernel_name}"
 
 
 def _time(result: Result) -> str:
@@ -161,7 +154,7 @@ def _time(result: Result) -> str:
 
 
 def _bar(result: Result, results: Sequence[Result], length: int, fancy: bool) -> str:
-    """Draw a time: one sign for the fastest, all for the slowest, as many for every doubling."""
+    """Draw a time as a bar, logarithmic: one block for the fastest, all for the slowest."""
     if not result.seconds:
         return ""
     times = [other.seconds for other in results if other.seconds]
