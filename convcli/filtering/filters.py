@@ -213,7 +213,7 @@ def convolve_every(
 ) -> Pixels:
     """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
     result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
-    return result[::stride, ::stride]
+    return result if stride == 1 else np.asarray(result)[::stride, ::stride]
 
 
 def _rounding(pixels: Pixels) -> float:

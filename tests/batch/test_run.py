@@ -222,7 +222,7 @@ def test_outcomes_come_while_others_are_still_at_work(jobs):
     last = threading.Event()
 
     def one_waits(pixels, **options):
-        if pixels[0, 0, 0] == slow:
+        if np.asarray(pixels)[0, 0, 0] == slow:
             assert last.wait(PATIENCE)
         return pixels
 
