@@ -199,7 +199,7 @@ def _usual(found: Comparison) -> float:
 
 
 def differs(one: Picture, other: Picture, tolerance: float = 0.0) -> bool:
-    """Return whether size, mode, or any sample by more than the tolerance, differs."""
+    """Return whether images differ in size, in mode, or in a sample by more than the tolerance."""
     if one.pixels.shape[:2] != other.pixels.shape[:2]:
         return True
     pair = alike(one, other)
