@@ -1,4 +1,4 @@
-"""Pictures between files and arrays; the only room that knows Pillow."""
+"""Images between files and arrays; the only room that imports Pillow."""
 
 from convcli.image.encoding import write
 from convcli.image.picture import Grey, Picture

@@ -1,4 +1,4 @@
-"""How much two pictures differ: largest and mean difference, PSNR, SSIM, a histogram."""
+"""Comparing two images: largest and mean difference, PSNR, SSIM, a histogram."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from convcli.image.picture import WITH_ALPHA
 from convcli.pixels.colour import full_scale
 from convcli.types import Floats, Pixels
 
-# Samples that are compared at a time, so that float64 copies of whole pictures are never made.
-# From 32 MB on the C library gives every array back to the system, and clearing the new pages takes
-# longer than all sums.
+# Samples that are compared at a time, to avoid float64 copies of whole images. The C library
+# returns arrays of 32 MB and more to the system at once, and clearing new pages takes longer than
+# all sums.
 _BAND_SAMPLES = 2**20
 
-# Modes, and the same with an alpha.
+# Modes without alpha, and the same with alpha.
 _ALPHA_ADDED = {"L": "LA", "RGB": "RGBA", "I;16": "LA;16", "RGB;16": "RGBA;16"}
 
-# Bars of the histogram besides the one of what is equal.
+# Bars of the histogram besides the one for equal samples.
 _BARS = 8
 
-# Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment (IEEE TIP 13, 2004) weight an 11 x 11
-# window by a Gaussian of sigma 1.5.
+# Side of the window: Wang, Bovik, Sheikh, Simoncelli, Image Quality Assessment (IEEE TIP 13, 2004),
+# weight 11 x 11 pixels by a Gaussian of sigma 1.5.
 _SSIM_SIDE = 11
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Samples that differ by `low` or more and less than `high`, and how many those are.
+    """The number of samples that differ by at least `low` and less than `high`.
 
-    The first one, from 0 to 0, counts those that are equal.
+    The first bar, from 0 to 0, counts equal samples.
     """
 
     low: float
@@ -46,30 +46,30 @@ class Bar:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two pictures of one size and mode differ, in the units of their samples.
+    """How two images of one size and mode differ, in the units of their samples.
 
     Attributes
     ----------
     width, height, mode
-        Of both.
+        Those of both images.
     peak : float
-        What PSNR and SSIM take for the full range: 255, 65535, or for floats and 32-bit
-        integers 1, or the range of both pictures' samples where one is not within 0 to 1 and
-        they are not all the same.
+        The full range for PSNR and SSIM: 255 or 65535. For floats and 32-bit integers it is the
+        range of the samples of both images, or 1 if all lie within 0 to 1 or all are equal.
     largest, mean : float
-        Of the absolute differences of samples; infinite where one is not a number.
+        Largest and mean absolute difference of samples; infinite if only one of two samples is
+        not a number.
     differing : int
-        Pixels of which a channel differs at all.
+        Pixels in which any channel differs.
     beyond : int
-        Pixels of which a channel differs by more than the tolerance.
+        Pixels in which any channel differs by more than the tolerance.
     psnr : float
-        ``10 log10(peak**2 / mean squared difference)`` in dB; infinite for equal pictures.
+        ``10 log10(peak**2 / mean squared difference)`` in dB; infinite for equal images.
     ssim : float or None
-        Mean structural similarity, or None with the reason in `no_ssim`.
+        Mean structural similarity; None for the reason in `no_ssim`.
     no_ssim : str
-        Why there is none.
+        Why `ssim` is None; empty otherwise.
     histogram : list of Bar
-        How often differences of each size occur, from 0 to the largest.
+        The number of differences of each size, from 0 to the largest.
     """
 
     width: int
@@ -87,7 +87,7 @@ class Comparison:
 
 
 def alike(one: Picture, other: Picture) -> tuple[Picture, Picture] | None:
-    """Bring two pictures to one mode, that with the alpha, or return None if they cannot be."""
+    """Add alpha to an image if only the other has it; return None if the modes still differ."""
     if one.mode == other.mode:
         return one, other
     if _ALPHA_ADDED.get(one.mode) == other.mode:
@@ -98,7 +98,7 @@ def alike(one: Picture, other: Picture) -> tuple[Picture, Picture] | None:
 
 
 def _opaque(picture: Picture) -> Picture:
-    """Give a picture an alpha that hides nothing."""
+    """Add an opaque alpha channel."""
     full = full_scale(picture.pixels.dtype)
     colours = np.atleast_3d(picture.pixels)
     alpha = np.full((*colours.shape[:2], 1), full, colours.dtype)
@@ -106,14 +106,14 @@ def _opaque(picture: Picture) -> Picture:
 
 
 def compare(one: Picture, other: Picture, tolerance: float = 0.0) -> Comparison:
-    """Measure how much two pictures of one size and mode differ.
+    """Measure how much two images of one size and mode differ.
 
     Parameters
     ----------
     one, other : Picture
-        Their first frames are compared.
+        Only their first frames are compared.
     tolerance : float
-        The largest difference of samples, in their units, that counts as none; 0 or more.
+        The largest difference of samples, in their units, that counts as equal; 0 or more.
 
     Returns
     -------
@@ -152,23 +152,23 @@ def compare(one: Picture, other: Picture, tolerance: float = 0.0) -> Comparison:
 
 
 def amplified(one: Picture, other: Picture, found: Comparison) -> tuple[Picture, int]:
-    """Return a picture of the differences, and how many times as large it shows them.
+    """Draw the differences, amplified.
 
     Parameters
     ----------
     one, other : Picture
         As for `compare`.
     found : Comparison
-        What that returned.
+        The result of `compare`.
 
     Returns
     -------
     Picture
-        L or RGB, 8-bit: black where the pictures are equal. A difference of alpha is grey, and of
-        CMYK and LAB the largest of the channels is shown.
+        8-bit L or RGB, black where the images are equal. Differences of alpha are grey; for CMYK
+        and LAB the largest difference of the channels is shown.
     int
-        The factor: the largest whole one by which no more than one in a hundred of the samples
-        that differ becomes more than white.
+        The factor: the largest integer that clips at most one in a hundred of the samples that
+        differ.
     """
     a, b = (np.atleast_3d(picture.pixels) for picture in (one, other))
     factor = max(1, int(found.peak / (_usual(found) or math.inf)))
@@ -186,20 +186,20 @@ def amplified(one: Picture, other: Picture, found: Comparison) -> tuple[Picture,
 
 
 def _usual(found: Comparison) -> float:
-    """Return what 99 % of the differences do not exceed, as far as the histogram tells."""
+    """Return a bound on 99 % of the differences that are not 0, from the histogram."""
     unequal = found.histogram[1:]
     left = 0.99 * sum(bar.count for bar in unequal)
     for bar in unequal:
         left -= bar.count
         if left <= 0:
-            # Of whole numbers the limit itself lies in the next bar.
+            # For integers the limit itself belongs to the next bar.
             high = bar.high - 1 if bar.low >= 1 else bar.high
             return min(found.largest, high)
     return found.largest
 
 
 def differs(one: Picture, other: Picture, tolerance: float = 0.0) -> bool:
-    """Say whether a sample of two pictures differs by more than the tolerance, or their kind."""
+    """Return whether images differ in size, in mode, or in a sample by more than the tolerance."""
     if one.pixels.shape[:2] != other.pixels.shape[:2]:
         return True
     pair = alike(one, other)
@@ -210,7 +210,7 @@ def differs(one: Picture, other: Picture, tolerance: float = 0.0) -> bool:
 
 
 def _differences(a: Pixels, b: Pixels) -> Iterator[tuple[slice, Floats]]:
-    """Yield absolute differences, some rows at a time; what is not a number equals its like."""
+    """Yield absolute differences, a band of rows at a time; NaN equals NaN, inf equals inf."""
     height = _band_rows(a)
     for top in range(0, len(a), height):
         rows = slice(top, top + height)
@@ -238,19 +238,19 @@ def _peak(a: Pixels, b: Pixels) -> float:
     ]
     low = min((low for low, _ in limits), default=0.0)
     high = max((high for _, high in limits), default=1.0)
-    # Where all samples are the same their range is 0, in which nothing can be measured.
+    # If all samples are equal their range is 0, and cannot serve as the full range.
     return 1.0 if low >= 0 and high <= 1 else high - low or 1.0
 
 
 def _psnr(mean_square: float, peak: float) -> float:
     if mean_square == 0:
         return math.inf
-    # Logarithms apart: the square of a large range is no number any more.
+    # Two logarithms, as the square of a large range overflows.
     return 20 * math.log10(peak) - 10 * math.log10(mean_square)
 
 
 def _limits(mode: str, peak: float) -> list[float]:
-    """Return where bars begin and the last one ends, each a constant times as far as the last."""
+    """Return the limits of the bars: a geometric series, open at both ends for floats."""
     if mode == "F":
         return [math.ulp(0.0), *(peak * 10.0**n for n in range(1 - _BARS, 0)), math.inf]
     base = 16 if mode == "I" else 4 if mode.endswith(";16") else 2
@@ -258,7 +258,7 @@ def _limits(mode: str, peak: float) -> list[float]:
 
 
 def _bars(limits: list[float], reached: list[int], samples: int) -> list[Bar]:
-    """Turn counts of samples that reach a difference into those between two, up to the last."""
+    """Make bars of the numbers of samples that reach each limit, up to the last that is reached."""
     bars = [Bar(0.0, 0.0, samples - reached[0])]
     for (low, high), here, beyond in zip(pairwise(limits), reached, [*reached[1:], 0], strict=True):
         if here:
@@ -267,23 +267,23 @@ def _bars(limits: list[float], reached: list[int], samples: int) -> list[Bar]:
 
 
 def _similarity(a: Pixels, b: Pixels, peak: float, largest: float) -> tuple[float | None, str]:
-    """Return the mean structural similarity, or why there is none."""
+    """Return the mean structural similarity, or None and the reason."""
     if not math.isfinite(largest):
-        return None, "samples that are not numbers have none"
+        return None, "not defined for samples that are not finite"
     rows, columns = a.shape[:2]
     if min(rows, columns) < _SSIM_SIDE:
-        return None, f"pictures of less than {_SSIM_SIDE} x {_SSIM_SIDE} pixels have none"
+        return None, f"not defined for images below {_SSIM_SIDE} x {_SSIM_SIDE} pixels"
     if find_spec("skimage") is None:
         return None, "needs the package scikit-image; pip install scikit-image"
     try:
         from skimage.metrics import structural_similarity
-    except Exception as error:  # a package may raise what it likes
+    except Exception as error:  # a package may raise any kind
         return None, f"scikit-image cannot be imported ({reason_of(error)})"
     halo = _SSIM_SIDE - 1
     height = max(_band_rows(a), 4 * halo)
     total = 0.0
-    # What lies within half a window of the edge is left out, so bands that overlap by a window
-    # give what the whole picture would, in a tenth of the memory.
+    # Pixels within half a window of the edge do not count, so bands that overlap by a window give
+    # the same result as the whole image, in a tenth of the memory.
     for top in range(0, rows - halo, height):
         x, y = (p[top : top + height + halo].astype(np.float64) for p in (a, b))
         mean = structural_similarity(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# Nanoseconds a byte of the samples to decode and to encode: processor time for photographs of 0.8
-# to 6.5 MB, best of four, the middle one of five; others took from half to 1.5 times as long. PNG
-# is encoded on every core. A file of its own takes some time whatever is in it: it is synced.
+# Nanoseconds per byte of the samples to decode and to encode: processor time, best of four, the
+# median of five photographs of 0.8 to 6.5 MB; the others took 0.5 to 1.5 times as long. PNG is
+# encoded on every core. Each file also takes a fixed time to open, and to sync after writing.
 _CODECS: dict[str, tuple[float, float]] = {
     "PNG": (9.0, 10.5),
     "JPEG": (1.8, 1.4),
@@ -20,11 +20,11 @@ _SYNCING = 0.004
 
 
 def reading_cost(format_name: str, size_bytes: int) -> float:
-    """Predict the seconds that a photograph takes to be read."""
+    """Predict the seconds that reading a photograph takes."""
     return _OPENING + 1e-9 * _CODECS[format_name][0] * size_bytes
 
 
 def writing_cost(format_name: str, size_bytes: int, workers: int) -> float:
-    """Predict the seconds that a photograph takes to be written."""
+    """Predict the seconds that writing a photograph takes."""
     seconds = 1e-9 * _CODECS[format_name][1] * size_bytes
     return _SYNCING + seconds / (workers if format_name == "PNG" else 1)

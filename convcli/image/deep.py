@@ -1,4 +1,4 @@
-"""Colour of 16 bits a channel, which Pillow has no room for: by imagecodecs and tifffile."""
+"""16-bit colour, which Pillow reduces to 8 bits: read and written by imagecodecs and tifffile."""
 
 from __future__ import annotations
 
@@ -25,64 +25,65 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("imagecodecs", "tifffile")
 
-# 16 bits of up to eight samples a pixel: more would be more memory than was looked for.
+# Bytes per pixel: up to eight samples of 16 bits. More would exceed the memory that was checked.
 _MOST_BYTES = 16
 
-# TIFF 6.0 section 18: the colours are stored multiplied by their alpha.
+# TIFF 6.0, section 18: the colours are stored multiplied by their alpha.
 _ASSOCIATED_ALPHA = 1
 
-# Tags that are written as something else.
+# Tags that are not written as numbers: by arguments of tifffile, or not at all.
 _OTHERWISE = {Tag.ResolutionUnit, Tag.Predictor, *BLOCKS}
 
-# Of what libtiff calls its compressions, what tifffile does.
+# tifffile's names of libtiff's compressions.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
                  "tiff_deflate": "adobe_deflate"}  # fmt: skip
 
-# From stored to upright pixels, by EXIF orientation: swap the axes, then turn rows, columns.
+# From stored to upright pixels, by EXIF orientation: whether to swap the axes, then the steps
+# along rows and columns.
 _UPRIGHT = {2: (0, 1, -1), 3: (0, -1, -1), 4: (0, -1, 1), 5: (1, 1, 1), 6: (1, 1, -1),
             7: (1, -1, -1), 8: (1, -1, 1)}  # fmt: skip
 
 
 @cache
 def installed() -> bool:
-    """Say whether the extra is there."""
+    """Return whether the extra is installed."""
     return all(map(find_spec, _PACKAGES))
 
 
 @contextmanager
 def _needs(package: str) -> Iterator[None]:
-    """Import a package here: that it is broken shall not be taken for the picture's damage."""
+    """Report a package that cannot be imported, which is not damage of the image."""
     try:
         yield
-    except Exception as error:  # a package may raise what it likes
+    except Exception as error:  # a package may raise any kind
         raise ConvcliError(
-            f"needs the package {package} for its 16 bits a channel, which cannot be imported "
-            f"({reason_of(error)})"
+            f"has 16-bit channels and needs the package {package}, which cannot be imported "
+            f"({reason_of(error)}); reinstall it with the extra 'deep'"
         ) from error
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Say whether Pillow would read samples of 16 bits as 8: it does so with all but grey."""
+    """Return whether Pillow would reduce 16-bit samples to 8 bits: it does for all but grey."""
     if image.mode.startswith(("I", "F")):
         return False
     if image.format == "TIFF":
         bits: tuple[int, ...] = image.tag_v2.get(Tag.BitsPerSample, (1,))  # type: ignore[attr-defined]
         return max(bits) > 8
-    if image.format == "PPM":  # which is told the largest sample, where it is not 255
+    if image.format == "PPM":  # its decoder gets the largest sample, if that is not 255
         return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
     return any(";16" in str(given) for given in _arguments(image))
 
 
 def is_misread(image: Image.Image) -> bool:
-    """Say whether Pillow would take bytes for samples: it does with raw planes of 16 bits."""
+    """Return whether Pillow would take bytes for samples: it does in uncompressed 16-bit planes."""
     return image.format == "TIFF" and not any(";16" in str(given) for given in _arguments(image))
 
 
 def avif_bits(content: bytes) -> int:
-    """Return the bits a channel of an AVIF, of which Pillow decodes 8.
+    """Return the bits per channel of an AVIF, of which Pillow decodes 8.
 
-    They stand in the configuration of AV1 (box av1C), in its third byte: the flags high_bitdepth
-    and twelve_bit.
+    They are the flags high_bitdepth and twelve_bit in the third byte of the AV1 configuration
+    (box av1C).
     """
     at = content.find(b"av1C") + 6
     flags = content[at] if 6 <= at < len(content) else 0
@@ -90,29 +91,29 @@ def avif_bits(content: bytes) -> int:
 
 
 def _arguments(image: Image.Image) -> list[Any]:
-    """Return what the decoder was told of the samples, once for each tile."""
+    """Return the arguments of the decoder, which describe the samples, for each tile."""
     tiles = getattr(image, "tile", [])  # (codec, box, offset, arguments)
     return [tile[3] for tile in tiles]
 
 
 def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
-    """Return the mode in which all 16 bits are kept, or None where that is not possible."""
-    # Grey with alpha is made RGBA by Pillow.
+    """Return the mode in which all 16 bits are kept, or None if that is not possible."""
+    # Pillow converts grey with alpha to RGBA.
     grey = any("LA;16" in str(given) for given in _arguments(image))
     deep = "LA;16" if grey else f"{mode};16"
-    # A colour that means transparent is found by Pillow, in its 8 bits.
+    # Pillow applies a transparent colour, and only in 8 bits.
     able = image.format in ("PNG", "TIFF") and "transparency" not in image.info
     row = FORMATS[target_format]
     return deep if able and deep in (*row.modes, *row.widened) and installed() else None
 
 
 def holds(picture: Picture) -> bool:
-    """Say whether a picture is colour of 16 bits."""
+    """Return whether an image has 16-bit colour, or 16-bit grey with alpha."""
     return picture.mode in ("LA;16", "RGB;16", "RGBA;16")
 
 
 def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: int) -> Pixels:
-    """Decode the frame at which `image` stands, all bits of it, and turn it upright."""
+    """Decode the current frame of `image` with all its bits, and turn it upright."""
     import numpy as np
 
     from convcli.image.picture import MODES
@@ -127,8 +128,8 @@ def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: in
     channels = MODES[mode][0]
     right = pixels.ndim == 3 and pixels.dtype == np.uint16 and pixels.shape[2] >= channels
     if not right or sorted(pixels.shape[:2]) != sorted(image.size):
-        raise ConvcliError(f"has samples that are not {channels} of 16 bits")
-    # What a TIFF has besides colours and alpha is nothing that Pillow would show either.
+        raise ConvcliError(f"is damaged: its pixels are not {channels} samples of 16 bits")
+    # Further samples of a TIFF are dropped, as Pillow does.
     pixels = pixels[..., :channels]
     swapped, rows, columns = _UPRIGHT.get(orientation, (0, 1, 1))
     upright = pixels.swapaxes(0, 1) if swapped else pixels
@@ -145,7 +146,10 @@ def _page(source: Path | bytes, number: int) -> Pixels:
         page = file.pages[number]
         assert isinstance(page, tifffile.TiffPage)
         if page.nbytes > _MOST_BYTES * page.imagewidth * page.imagelength:
-            raise ConvcliError("has more samples a pixel than a colour has")
+            raise ConvcliError(
+                f"has more than {_MOST_BYTES} bytes per pixel, which convcli cannot read; "
+                "save it with colours and alpha only"
+            )
         pixels = np.asarray(page.asarray(maxworkers=1))
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
             pixels = np.moveaxis(pixels, 0, -1)
@@ -158,7 +162,7 @@ def _page(source: Path | bytes, number: int) -> Pixels:
 
 
 def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
-    """Encode a picture as a TIFF of one page, and say whether all its metadata are in it."""
+    """Encode an image as a TIFF of one page; return it, and whether it has all the metadata."""
     with _needs("tifffile"):
         import tifffile
     tags = exif_of(settings.get("exif", b""))
@@ -189,7 +193,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
 
 
 def _tag(key: int, value: Any) -> tuple[int, int, int | None, Any, bool] | None:
-    """Return a tag as tifffile takes it: text, bytes (XMP) or a small number (a rating)."""
+    """Return a tag for tifffile, if it is text, bytes (XMP) or a small number (a rating)."""
     if isinstance(value, (str, bytes)):
         text = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
         return key, 1 if key == Tag.XMLPacket else 2, None, text, True

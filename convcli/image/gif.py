@@ -1,4 +1,4 @@
-"""GIF: 256 colours, pixels that are opaque or not, and frames of what has changed."""
+"""Writing GIF files: 256 colours, opaque or transparent pixels, frames of what has changed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,53 @@ from typing import Any, BinaryIO
 
 from PIL import GifImagePlugin, Image, ImageChops
 
-# GIF89a: what becomes of a frame before the next one is drawn. What is cleared is transparent
-# for viewers if the frame has a transparent colour.
+from convcli.image.encoder import Encoder
+from convcli.image.picture import Picture
+
+# GIF89a, what happens to a frame before the next one is drawn: it stays, is cleared, or the frame
+# before it is restored. Viewers clear to transparent if the frame has a transparent colour.
 KEEP, CLEAR, RESTORE = 1, 2, 3
 
-# Pixels from which colours are chosen: all of 256 x 256, else those of every fourth row and
-# column. To choose from all takes 0.3 s a megapixel, and is better by 0.3 levels in 5.
+# Pixels from which colours are chosen: all of 256 x 256, and of larger images every fourth row
+# and column. Choosing from all takes 0.3 s per megapixel and is better by 0.3 levels in 5.
 _CHOSEN_FROM = 1 << 16
 
-# The colour that is transparent, where there is one.
+# The index of the transparent colour, if there is one.
 _TRANSPARENT = 255
 
 
-def indexed(image: Image.Image, with_transparent: bool = False) -> Image.Image:
-    """Reduce colours to 256, or to 255 and a transparent one where that is needed or wanted."""
-    hidden = _hidden(image)
-    if hidden is None and not with_transparent:
-        return image if image.mode == "L" else _reduced(image.convert("RGB"), 256)
-    reduced = _reduced(image.convert("RGB"), _TRANSPARENT)
-    if hidden is not None:
-        reduced.paste(_TRANSPARENT, mask=hidden)
-    reduced.info["transparency"] = _TRANSPARENT
-    return reduced
+def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
+    """Write a GIF, each frame of an animation as soon as it is there."""
+    settings = encoder.settings_for(picture)
+    if picture.frames == 1:
+        _indexed(encoder.image_of(picture)).save(file, "GIF", **settings)
+        return
+    if "loop" in picture.frame:
+        settings["loop"] = picture.frame["loop"]
+    _write_frames(_timed_frames(encoder, picture), settings, file)
 
 
-def write_frames(
+def _timed_frames(encoder: Encoder, picture: Picture) -> Iterator[tuple[Image.Image, int, int]]:
+    """Yield each frame whole, its disposal, and its duration in milliseconds."""
+    late = 0.0  # the time by which earlier frames were shown too short
+    for frame in picture.all_frames():
+        if frame is not picture:
+            encoder.settings_for(frame)  # for its notes
+        wanted = encoder.duration_of(frame) + late
+        duration = int(min(10 * round(wanted / 10), encoder.longest))
+        late = wanted - duration
+        if frame.frame.get("duration", 0) % 10:
+            encoder.note("rounded durations to hundredths of a second, the unit of GIF")
+        disposal = frame.frame.get("disposal", KEEP) if picture.format == "GIF" else KEEP
+        yield encoder.image_of(frame), disposal, duration
+
+
+def _write_frames(
     frames: Iterator[tuple[Image.Image, int, int]], settings: dict[str, Any], file: BinaryIO
 ) -> None:
     """Write an animation, of every frame what differs from the one before.
 
-    Pillow's own way would make one of frames that are alike, and lose count of disposals.
+    Pillow's own writer would merge equal frames and then assign disposals to the wrong ones.
 
     Parameters
     ----------
@@ -46,18 +63,18 @@ def write_frames(
     settings : dict
         What Pillow's header takes: loop, comment.
     file : binary file
-        Where.
+        Where to write.
     """
-    canvas: Image.Image | None = None  # what a frame is drawn over, if anything is there
+    canvas: Image.Image | None = None  # what the next frame is drawn over, if anything
     begun = False
     for current, following in pairwise(chain(frames, [None])):
         assert current is not None
         image, disposal, duration = current
         if disposal == RESTORE:
-            disposal = KEEP  # the next one is whole here, and looks the same over any other
+            disposal = KEEP  # the next frame is whole, and looks the same over any other
         if following is not None and _uncovers(image, following[0]):
             disposal = CLEAR
-        reduced = indexed(image, with_transparent=disposal == CLEAR).convert("P")
+        reduced = _indexed(image, with_transparent=disposal == CLEAR).convert("P")
         if not begun:
             file.writelines(GifImagePlugin.getheader(reduced, info=settings)[0])
             begun = True
@@ -74,8 +91,20 @@ def write_frames(
     file.write(b";")
 
 
+def _indexed(image: Image.Image, with_transparent: bool = False) -> Image.Image:
+    """Reduce colours to 256, or to 255 and a transparent one if that is needed or asked for."""
+    hidden = _hidden(image)
+    if hidden is None and not with_transparent:
+        return image if image.mode == "L" else _reduced(image.convert("RGB"), 256)
+    reduced = _reduced(image.convert("RGB"), _TRANSPARENT)
+    if hidden is not None:
+        reduced.paste(_TRANSPARENT, mask=hidden)
+    reduced.info["transparency"] = _TRANSPARENT
+    return reduced
+
+
 def _hidden(image: Image.Image) -> Image.Image | None:
-    """Return a mask of the pixels whose alpha is below a half, or None if there are none."""
+    """Return a mask of the pixels whose alpha is below one half, or None if there are none."""
     if image.mode != "RGBA":
         return None
     mask = image.getchannel("A").point([255 * (alpha < 128) for alpha in range(256)])
@@ -83,7 +112,7 @@ def _hidden(image: Image.Image) -> Image.Image | None:
 
 
 def _uncovers(before: Image.Image, after: Image.Image) -> bool:
-    """Say whether something is transparent that was not before: nothing drawn can make it so."""
+    """Return whether a pixel becomes transparent, which drawing over it cannot do."""
     hidden, now = _hidden(before), _hidden(after)
     if now is None or hidden is None:
         return now is not None
@@ -91,7 +120,7 @@ def _uncovers(before: Image.Image, after: Image.Image) -> bool:
 
 
 def _reduced(image: Image.Image, colours: int) -> Image.Image:
-    """Choose colours, by median cut, and take the nearest for every pixel."""
+    """Choose colours by median cut, and replace every pixel by the nearest one."""
     if image.width * image.height <= _CHOSEN_FROM or image.getcolors(colours):
         return image.quantize(colours)
     size = (max(1, image.width // 4), max(1, image.height // 4))

@@ -1,8 +1,8 @@
-"""A picture between reading and writing: pixels, and what has to survive filtering."""
+"""An image between reading and writing: pixels, and what has to survive filtering."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from convcli.types import Pixels
 
 Grey = Literal["L", "LA"]
-"""What a filter makes of colour, if it makes grey of it: one channel, or one and an alpha."""
+"""What a filter turns colour into, if it gives grey: one channel, or one and the alpha."""
 
 MODES = {
     "L": (1, "uint8"),
@@ -24,18 +24,23 @@ MODES = {
     "LA;16": (2, "uint16"),
     "RGB;16": (3, "uint16"),
     "RGBA;16": (4, "uint16"),
-    "I": (1, "float64"),  # of 32 bits, signed; float64 holds them all
+    "I": (1, "float64"),  # signed 32-bit integers; float64 holds them all
     "F": (1, "float32"),
 }
-"""The modes in which pictures are filtered: channels, and the dtype of their samples. The
-words are Pillow's; ";16" is its way to say 16 bits, which it has for grey alone."""
+"""The modes in which images are filtered: number of channels, dtype of the samples. The names
+are Pillow's; ";16" is its suffix for 16 bits, which it has for grey alone."""
+
+CONVERTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
+             "YCbCr": "RGB", "HSV": "RGB"}  # fmt: skip
+"""Modes that have no samples to filter, or that no format is written in, and the modes that they
+are converted to. (Palettes depend on the image: see `convcli.image.decoding`.)"""
 
 WITH_ALPHA = ("LA", "RGBA", "LA;16", "RGBA;16")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An upright picture and what has to survive filtering.
+    """An upright image and what has to survive filtering.
 
     Attributes
     ----------
@@ -44,20 +49,21 @@ class Picture:
     mode : str
         A key of `MODES`.
     format : str
-        Pillow's name of the format that it was read from.
+        Pillow's name of the format that the image was read from.
     metadata : dict
-        What `convcli.image.metadata` found.
+        As returned by `convcli.image.metadata.metadata_of`.
     encoding : dict
-        How it was compressed, which is kept in its own format: a JPEG's quantisation tables and
-        subsampling, whether a WebP was lossless, what a TIFF's samples were packed by.
+        How the file was compressed, to be kept in the same format: the quantisation tables and
+        subsampling of a JPEG, whether a WebP was lossless, the compression of a TIFF.
     notes : tuple of str
-        What was changed on the way in and a user should know.
+        What reading changed and a user should know.
     frame : dict
-        Of an animation's frame: duration in milliseconds, disposal; of the first also loop.
+        For a frame of an animation: duration in milliseconds and disposal; the first frame also
+        has the loop count.
     frames : int
-        How many frames or pages the file has.
+        Number of frames or pages in the file.
     later : iterable of Picture
-        The frames or pages that follow, each of which is read when it is asked for.
+        The frames or pages after this one, each read when it is asked for.
     """
 
     samples: Pixels | Padded
@@ -78,9 +84,14 @@ class Picture:
         return np.asarray(self.samples)
 
     def with_pixels(self, pixels: Pixels | Padded) -> Picture:
-        """Return a picture with these pixels and everything else as it was."""
+        """Return the image with these pixels and everything else unchanged."""
         form = (1 if pixels.ndim == 2 else pixels.shape[2], pixels.dtype.name)
-        # Colours may have become grey, which CMYK and RGBA, of four bytes both, do not tell.
+        # CMYK and RGBA both have four bytes per pixel: the mode changes only if it has to.
         same = MODES[self.mode] == form
         mode = self.mode if same else next(mode for mode in MODES if MODES[mode] == form)
         return replace(self, samples=pixels, mode=mode)
+
+    def all_frames(self) -> Iterator[Picture]:
+        """Yield this frame and those after it."""
+        yield self
+        yield from self.later

@@ -1,4 +1,4 @@
-"""The compressed rows of a PNG: filtered by numpy, compressed by zlib on several cores."""
+"""Compressing the rows of a PNG: filtered by numpy, deflated by zlib on several cores."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from convcli.types import Pixels
 
 Bytes = NDArray[np.uint8]
 
-# Bytes of filtered rows that are compressed on their own. Photographs do not notice (0.1 %);
-# screenshots grow by 1 % at 1 MB, by 6 % at 512 kB. It must not depend on the workers, or the
-# same picture would become different files.
+# Bytes of filtered rows that are compressed as one strip. Photographs grow by 0.1 %, screenshots
+# by 1 % at 1 MB and by 6 % at 512 kB. It must not depend on the number of workers, or the same
+# image would give different files.
 _STRIP = 1 << 20
 
-# Bytes of a strip on which both strategies are tried, in four pieces: 3 % of the time. One piece
-# of 32 kB lay between the lines of a drawing and chose a file larger by a quarter.
+# Bytes of a strip on which both strategies are tried, in four pieces: 3 % of the time. A single
+# piece of 32 kB fell between the lines of a drawing, and the file became larger by a quarter.
 _SAMPLE = 1 << 15
 
-# Runs alone are taken where they cost at most a tenth more bytes than level 1: on a blurred
-# photograph they save a tenth of the time, on noise two thirds.
+# Run lengths alone are used if they take at most a tenth more bytes than level 1: they save a
+# tenth of the time on a blurred photograph, and two thirds on noise.
 _WORTH = 1.1
 
 _UP = 2  # the filter's number in the PNG specification, section 9.2
@@ -34,21 +34,26 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
     """Yield the zlib stream of a PNG in pieces, each the content of one IDAT chunk.
 
     Every row is filtered by Up, the difference from the row above: the cheapest filter, and
-    with zlib's level 1 the one that no kind of picture suffers from. Rows are compressed in
-    strips, each either by runs alone (``Z_RLE``), which is faster and on noise smaller, or by
-    zlib's default strategy, which text needs. Flushed to a whole byte (``Z_FULL_FLUSH``), raw
-    deflate streams may follow one another (RFC 1951). The bytes are the same for any number
-    of workers.
+    with zlib's level 1 the only one that suits every kind of image. Rows are compressed in
+    strips, each either by run lengths alone (``Z_RLE``), which is faster, and smaller on noise,
+    or by zlib's default strategy, which text needs. Raw deflate streams that are flushed to a
+    whole byte (``Z_FULL_FLUSH``) can be concatenated (RFC 1951). The bytes are the same for any
+    number of workers.
 
     Parameters
     ----------
     pixels : ndarray, (H, W) or (H, W, C)
         uint8 or uint16, in any memory layout.
     level : int, optional
-        zlib's level, 0 to 9, with its default strategy. Without it level 1, or runs where they
-        are about as small.
+        zlib's level, 0 to 9, with its default strategy. By default level 1, or run lengths if
+        they are about as small.
     workers : int
-        Threads that compress.
+        Number of threads.
+
+    Yields
+    ------
+    bytes
+        The header of the stream, one piece per strip, the checksum.
     """
     rows = max(1, _STRIP // (1 + pixels[0].nbytes))
     checksum = zlib.adler32(b"")
@@ -56,17 +61,17 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
         try:
             tops = range(0, len(pixels), rows)
             strips = pool.map(lambda top: _strip(pixels, top, top + rows, level), tops)
-            yield b"\x78\x01"  # deflate, a window of 32 kB, the fastest level: RFC 1950
+            yield b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB, the fastest level
             for compressed, adler, length in strips:
-                checksum = _joined(checksum, adler, length)
+                checksum = _adler32_combine(checksum, adler, length)
                 yield compressed
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
+            pool.shutdown(wait=False, cancel_futures=True)  # after an error, start no more
     yield checksum.to_bytes(4, "big")
 
 
 def _strip(pixels: Pixels, top: int, bottom: int, level: int | None) -> tuple[bytes, int, int]:
-    """Return rows as a raw deflate stream, and the Adler-32 and length of what is in it."""
+    """Return rows as a raw deflate stream, with the Adler-32 and the length of its content."""
     data = _filtered(pixels, top, bottom)
     strategy = _strategy(data) if level is None else zlib.Z_DEFAULT_STRATEGY
     end = zlib.Z_FINISH if bottom >= len(pixels) else zlib.Z_FULL_FLUSH
@@ -74,7 +79,7 @@ def _strip(pixels: Pixels, top: int, bottom: int, level: int | None) -> tuple[by
 
 
 def _strategy(data: memoryview) -> int:
-    """Choose by a sample between runs alone and zlib's default."""
+    """Choose between run lengths and zlib's default strategy, by a sample."""
     pieces = range(0, len(data), max(1, len(data) // 4))
     sample = b"".join(data[start : start + _SAMPLE // 4] for start in pieces)
     runs, default = (
@@ -90,7 +95,7 @@ def _deflated(data: memoryview | bytes, level: int | None, strategy: int, end: i
 
 
 def _filtered(pixels: Pixels, top: int, bottom: int) -> memoryview:
-    """Return rows as the file holds them: the filter's number, then differences from above."""
+    """Return rows as a PNG stores them: the number of the filter, then the filtered samples."""
     rows = _stored(pixels[top:bottom])
     above = _stored(pixels[top - 1 : top])[0] if top else np.uint8(0)
     filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
@@ -101,22 +106,23 @@ def _filtered(pixels: Pixels, top: int, bottom: int) -> memoryview:
 
 
 def _stored(rows: Pixels) -> Bytes:
-    """Return samples as bytes, the most significant first."""
+    """Return samples as bytes, the most significant byte first."""
     dtype = rows.dtype.newbyteorder(">")
     if rows.ndim < 3 or rows.flags.c_contiguous:
         big_endian = np.ascontiguousarray(rows, dtype)
-    else:  # three of the four bytes that a pixel has in memory: 4 times as slow in one go
+    else:  # three of four bytes per pixel: one copy of all channels takes 4 times as long
         big_endian = np.empty(rows.shape, dtype)
         for channel in range(rows.shape[2]):
             big_endian[..., channel] = rows[..., channel]
     return big_endian.reshape(len(rows), -1).view(np.uint8)
 
 
-def _joined(first: int, second: int, length: int) -> int:
-    """Return the Adler-32 of two pieces of data, of which the second has this length.
+def _adler32_combine(first: int, second: int, length: int) -> int:
+    """Return the Adler-32 of two concatenated pieces, the second of this length.
 
-    The low half is 1 + the sum of the bytes; the high half sums the low ones after each byte,
-    which in the second piece are all larger by the first piece's bytes.
+    zlib has this function, but not in Python. The low half is 1 + the sum of the bytes;
+    the high half sums the low half after each byte, which in the second piece is larger by the
+    sum of the first piece.
     """
     low, high = first & 0xFFFF, first >> 16
     low_2, high_2 = second & 0xFFFF, second >> 16

@@ -1,4 +1,4 @@
-"""Reading pictures: formats that are ever opened, limits, one frame after the other."""
+"""Reading images: which formats are opened, limits, one frame after the other."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import deep
-from convcli.image.decoding import Wanted, decoded, format_of, is_lossless, is_preview
+from convcli.image.decoding import Wanted, decoded
+from convcli.image.headers import format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture
 from convcli.image.refusals import beginning, refusals
 
-# Bytes to which a text or a profile in a PNG may unpack: 1 MB is Pillow's own limit, which the
-# texts of picture generators exceed. All together it takes 64 MB.
+# Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
+# 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
 _MOST_TEXT = 16 << 20
 
-# How many times the limit on a picture all frames of an animation may have: 1.4 gigapixels, which
-# are 700 frames of full HD.
+# Limit on the pixels of an animation, in multiples of the limit on an image: 1.4 gigapixels, or
+# 700 frames of full HD.
 _ANIMATION = 16
 
 
 def limit_pixels(most: int | None) -> None:
-    """Refuse pictures of more pixels than this from their header; None keeps Pillow's limit.
+    """Refuse images of more pixels than this by their header; None keeps Pillow's limit.
 
-    Pillow only warns between one and two times its limit; here the warning is the refusal.
+    Between one and two times the limit Pillow only warns; here the warning is an error.
     """
     if most is not None:
         Image.MAX_IMAGE_PIXELS = most
@@ -47,36 +48,40 @@ def read(
     luma: bool = False,
     on_decode: Callable[[int], None] | None = None,
 ) -> Picture:
-    """Read a picture, or the first of its frames or pages.
+    """Read an image, or the first of its frames or pages.
 
     Parameters
     ----------
     source : Path or bytes
         A file, or its content.
     target_format : str, optional
-        The format that the result will be written in; what it cannot hold is refused before
-        any pixel is decoded.
+        The format of the result. An image that it cannot hold is refused before any pixel is
+        decoded.
     grey : {"L", "LA"}, optional
-        What the filter makes of colour, if it makes grey of it: one channel, or one and the
-        alpha that was there.
+        What the filter turns colour into, if it gives grey: one channel, or one and the alpha.
     luma : bool
-        Nothing of the colours is wanted but their luma by BT.601. A JPEG keeps that apart, and
-        no more of it is decoded.
+        Only the luma (BT.601) of the colours is needed. A JPEG stores it separately, and nothing
+        else is decoded.
     on_decode : callable, optional
-        Called when the pixels are about to be decoded, with the bytes that they and the
-        result will take. It may wait until they are free.
+        Called before the pixels are decoded, with the bytes that they and the result will take.
+        It may wait until that memory is free.
+
+    Returns
+    -------
+    Picture
+        Its `later` reads the frames or pages after the first.
 
     Raises
     ------
     ConvcliError
-        If it is empty, not a picture, truncated, damaged, too large, or cannot be held by
-        the target format. The message does not name the file; the caller knows how to. The
-        same comes out of `Picture.later`.
+        If the file is empty, not an image, truncated, damaged or too large, or if the target
+        format cannot hold the image. The message is a predicate: the caller puts the name of the
+        file in front. Iterating over `Picture.later` may raise it as well.
     """
     if not beginning(source):
         raise ConvcliError("is empty")
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
-    # Pillow imports every decoder it has, for 25 ms, to try one that is not imported yet.
+    # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     likely_first = sorted(FORMATS, key=lambda name: suffix not in FORMATS[name].suffixes)
     if likely_first[0] == "PNG":
@@ -88,7 +93,7 @@ def read(
             image = opened.enter_context(Image.open(file, formats=likely_first))
             if is_preview(image, beginning(source)):
                 raise ConvcliError(
-                    "is camera raw, of which only the preview could be read; "
+                    "is camera raw, of which convcli can read only the preview; "
                     "develop it to TIFF first"
                 )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
@@ -96,7 +101,7 @@ def read(
             raise ConvcliError("is empty: it has no pixels")
         own_format = format_of(image)
         final_format = target_format or own_format
-        # What shows an APNG where it does not move is no part of the animation.
+        # The default image of an APNG, shown where animations are not, is not one of its frames.
         first = 1 if image.info.get("default_image") and final_format != "PNG" else 0
         animated = frames > 1 and FORMATS[own_format].frames == "animation"
         check_frames(final_format, own_format, frames - first)
@@ -108,7 +113,7 @@ def read(
             grey,
             luma,
             alone=frames <= 1,
-            size=image.size if animated else None,
+            canvas=image.size if animated else None,
             lossless=own_format == "WEBP" and is_lossless(_content(source)),
             bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
         )
@@ -129,38 +134,38 @@ def _content(source: Path | bytes) -> bytes:
 def _frames(
     opened: ExitStack, image: Image.Image, numbers: range, wanted: Wanted
 ) -> Iterator[Picture]:
-    """Read frames, each when it is asked for; the file stays open until the last."""
+    """Read frames as they are asked for; the file stays open until the last."""
     with opened:
         for number in numbers:
             with refusals(wanted.source):
                 image.seek(number)
-            if wanted.size is None:  # a page may be larger than those before
+            if wanted.canvas is None:  # a page may be larger than those before
                 memory.check(_bytes_of(image, 1, wanted.format))
             yield decoded(image, wanted)
 
 
 def _check_animation(image: Image.Image, frames: int) -> None:
-    """Refuse an animation whose frames, of which few bytes may make many, never end."""
+    """Refuse an animation of too many frames: a few bytes can encode a very large number."""
     each = image.width * image.height
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and frames * each > _ANIMATION * limit:
         raise ConvcliError(
-            f"has {frames} frames of {each} pixels, more than {_ANIMATION * limit} in all; "
-            f"--max-pixels raises the limit to {_ANIMATION} times its number"
+            f"has {frames} frames of {each} pixels, more than {_ANIMATION * limit} in total; "
+            f"--max-pixels raises the limit, which is {_ANIMATION} times its value"
         )
 
 
 def _bytes_of(image: Image.Image, frames: int, target_format: str) -> int:
-    """Return the least memory that a picture and its result take.
+    """Return the least memory that an image and its result take, in bytes.
 
-    GIF's frames and TIFF's pages are written as they come; of other animations all results are
-    kept to the end, and by Pillow's APNG twice.
+    The frames of a GIF and the pages of a TIFF are written one at a time. In other formats all
+    resulting frames are kept until the end, in an APNG twice (by Pillow).
     """
-    # Colour has four bytes a pixel in Pillow's memory, and so have integers and floats.
+    # In Pillow's memory colours, 32-bit integers and floats have four bytes per pixel.
     channels = 1 if image.mode in ("1", "L") else 4
     pixels = image.width * image.height
     if deep.is_deep(image) and deep.mode_of(image, image.mode, target_format):
-        return 5 * pixels * channels  # two bytes each, in and out, beside what Pillow decodes
+        return 5 * pixels * channels  # two bytes each in and out, and what Pillow decodes
     together = frames > 1 and target_format not in ("GIF", "TIFF")
     results = frames * (2 if target_format == "PNG" else 1) if together else 1
     return pixels * channels * (1 + results)

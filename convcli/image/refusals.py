@@ -1,4 +1,4 @@
-"""What decoders raise, turned into refusals in one sentence."""
+"""Turning the exceptions of decoders into errors of one sentence."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
 
-# Bytes below which a decoder that gives up is taken to have run out of memory.
+# Free bytes below which a decoder that fails is assumed to have run out of memory.
 _SCARCE = 50_000_000
 
 _BEGINNING = 512
 
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
-# How pictures begin that people have and that are never opened, each by its own specification;
-# HEIC's brands are those of ISO/IEC 23008-12, of which AVIF shares the others.
+# The first bytes of common formats that are never opened, from their specifications. The brands
+# of HEIC are those in ISO/IEC 23008-12 that AVIF does not use.
 _NOT_READ = {
     "HEIC": rb"....ftyp(?:....){0,12}?(?:hei[cxms]|hev[cx])",
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
@@ -39,7 +39,10 @@ _NOT_READ = {
 
 @contextmanager
 def refusals(source: Path | bytes) -> Iterator[None]:
-    """Turn what decoders raise into refusals in one sentence."""
+    """Turn the exceptions of decoders into a `ConvcliError` of one sentence.
+
+    Errors of the disk and of memory are raised unchanged.
+    """
     try:
         yield
     except ConvcliError:
@@ -49,36 +52,36 @@ def refusals(source: Path | bytes) -> Iterator[None]:
         for name, begins in _NOT_READ.items():
             if re.match(begins, beginning(source), re.DOTALL):
                 raise ConvcliError(
-                    f"is {name}, which is not read; convert it to one of {known} first"
+                    f"is {name}, which convcli cannot read; convert it to one of {known} first"
                 ) from None
         looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
         if looks_like == "TIFF" and (samples := _samples_of_tiff(source)):
             raise ConvcliError(
-                f"is a TIFF of {samples}, which is not read; whole numbers are of 8, 16 or 32 "
-                "bits, floats of 32 and one a pixel"
+                f"is a TIFF of {samples}, which convcli cannot read; convert it to integers of 8 "
+                "or 16 bits, or to one 32-bit integer or float per pixel"
             ) from None
         if looks_like:
             raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
-        raise ConvcliError(f"is not a picture in a known format ({known})") from None
+        raise ConvcliError(f"is not an image in a known format ({known})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConvcliError(
             f"has more than {Image.MAX_IMAGE_PIXELS} pixels; --max-pixels raises the limit"
         ) from None
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise what they like
-        # The disk's fault, not the picture's; but a file cannot be asked for less than nothing.
+    except Exception as error:  # decoders raise any kind
+        # An error of the disk, unless damage made a decoder seek before the start (EINVAL).
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         if (memory.available() or _SCARCE) < _SCARCE:
-            raise MemoryError from error  # decoders in C call that by other names
+            raise MemoryError from error  # decoders in C report it as something else
         given = error.args[0] if error.args else ""
-        said = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
-        raise ConvcliError(f"{_UNREADABLE}{said and ': '}{said}") from error
+        reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
+        raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
 
 
 def _samples_of_tiff(source: Path | bytes) -> str:
-    """Say what samples a TIFF has, if its tags can be read: Pillow knows it by these."""
+    """Name the samples of a TIFF that Pillow does not read, or return "" if they are unknown."""
     from PIL import TiffImagePlugin
 
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
@@ -90,22 +93,22 @@ def _samples_of_tiff(source: Path | bytes) -> str:
             tags.load(file)
             bits = [int(each) for each in tags[Tag.BitsPerSample]]
             kind = int(tags.get(Tag.SampleFormat, (1,))[0])
-        except Exception:  # it is damaged, in one of many ways
+        except Exception:  # damage has many kinds
             return ""
-    words = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floats", 6: "complex floats"}
+    words = {1: "integers", 2: "signed integers", 3: "floats", 6: "complex floats"}
     if not bits or kind not in words or (kind == 1 and set(bits) <= {1, 8, 16}):
         return ""
-    return f"{max(bits)}-bit {words[kind]}, {len(bits)} a pixel"
+    return f"{max(bits)}-bit {words[kind]}, {len(bits)} per pixel"
 
 
 def _begins_as(source: Path | bytes, format_name: str) -> bool:
-    """Say whether a file's first bytes are those of a format."""
+    """Return whether a file begins as a format does."""
     accept = Image.OPEN[format_name][1] if format_name in Image.OPEN else None
     return accept is not None and accept(beginning(source)) is True
 
 
 def beginning(source: Path | bytes) -> bytes:
-    """Return the first bytes of a file, enough for its signature, and for what precedes an SVG."""
+    """Return the first bytes of a file: enough for a signature, and for the start of an SVG."""
     if isinstance(source, bytes):
         return source[:_BEGINNING]
     with source.open("rb") as file:

@@ -77,7 +77,7 @@ def test_one_bad_file_does_not_stop_the_rest(jobs, workers):
         "3.png": ("written", ""),
         "4.png": ("written", ""),
     }
-    assert outcomes["1.png"].reason.startswith("is not a picture")
+    assert outcomes["1.png"].reason.startswith("is not an image")
     assert isinstance(outcomes["2.png"].error, FileNotFoundError)
     assert sorted(path.name for path in jobs[0].target.parent.iterdir()) == ["3.png", "4.png"]
 
@@ -454,7 +454,7 @@ def test_what_a_format_leaves_out_is_noted(tmp_path):
     ]
     noted = {outcome.job.format: " ".join(outcome.notes) for outcome in run(jobs, BLUR, 1)}
     assert noted["PNG"] == noted["TIFF"] == ""
-    assert noted["BMP"] == "BMP has no place for its colour profile, left out"
+    assert noted["BMP"] == "dropped its colour profile, which BMP cannot store"
     assert "256 colours" in noted["GIF"]
 
 

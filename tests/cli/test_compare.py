@@ -141,7 +141,7 @@ def test_what_is_not_a_number_equals_its_like_alone():
 def test_small_pictures_have_no_similarity():
     small = picture(np.zeros((10, 40), np.uint8))
     found = compare(small, picture(np.ones((10, 40), np.uint8)))
-    assert (found.ssim, found.no_ssim) == (None, "pictures of less than 11 x 11 pixels have none")
+    assert (found.ssim, found.no_ssim) == (None, "not defined for images below 11 x 11 pixels")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -273,7 +273,7 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
     ("argv", "message"),
     [
         (("a.png", "gone.png"), "'gone.png': No such file or directory"),
-        (("a.png", "text.png"), "'text.png': is not a picture in a known format"),
+        (("a.png", "text.png"), "'text.png': is not an image in a known format"),
         (("dir", "a.png"), "'dir': Is a directory"),
         (("-", "a.png"), "standard input: is empty"),
         (("-", "-"), r"standard input \('-'\) can be only one of the two images"),

@@ -194,7 +194,7 @@ def test_a_picture_that_cannot_be_read_is_one_line(terminal, folder):
     (folder / "text.png").write_text("no picture")
     result = terminal("edge", "text.png", "--preview", cwd=folder)
     assert result.status == 1
-    assert result.text.startswith("convcli: 'text.png': is not a picture")
+    assert result.text.startswith("convcli: 'text.png': is not an image")
     assert result.text.count("\n") == 1
 
 

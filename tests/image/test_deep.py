@@ -1,4 +1,4 @@
-"""Colour of 16 bits a channel: in and out without losing one of them."""
+"""16-bit colour: read and written without losing a bit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiff(samples, **settings):
 
 @pytest.fixture
 def samples(photo):
-    """Samples whose low bytes differ from their high ones."""
+    """Samples whose low bytes differ from their high bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 4), dtype=np.uint16)
     colour = photo[100:148, 200:264].astype(np.uint16)
     return np.dstack([colour, colour[..., :1] | 1]) * 256 + noise
@@ -78,7 +78,7 @@ def test_what_is_written_is_read_again(samples, mode, target):
 
 
 def test_grey_with_alpha_becomes_colour_in_a_tiff(samples):
-    """Pillow reads none with two samples of 16 bits."""
+    """Pillow cannot read a TIFF with two 16-bit samples per pixel."""
     wanted = np.ascontiguousarray(samples[..., 2:])
     got = read(png(wanted), "TIFF")
     assert (got.mode, got.notes) == ("LA;16", ())
@@ -107,28 +107,28 @@ def test_however_a_tiff_stores_its_samples(samples, compression, byteorder, plan
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("there", [True, False])
 def test_raw_planes_of_16_bits_are_read_or_refused(samples, byteorder, there, monkeypatch):
-    """Pillow takes each byte of them for a sample."""
+    """Pillow would take each byte for a sample."""
     monkeypatch.setattr(deep, "installed", lambda: there)
     content = tiff(
         np.moveaxis(samples[..., :3], -1, 0), byteorder=byteorder, planarconfig="separate"
     )
     if there:
         np.testing.assert_array_equal(read(content).pixels, samples[..., :3])
-        with pytest.raises(convcli.ConvcliError, match="bits a channel in planes"):
+        with pytest.raises(convcli.ConvcliError, match="16-bit channels in separate planes"):
             read(content, "JPEG")
     else:
-        with pytest.raises(convcli.ConvcliError, match="which are read with the extra 'deep'"):
+        with pytest.raises(convcli.ConvcliError, match="to read it, install the extra 'deep'"):
             read(content)
 
 
 @pytest.mark.parametrize(
     ("dtype", "channels", "said"),
     [
-        ("float64", 1, "64-bit floats, 1 a pixel"),
-        ("float16", 1, "16-bit floats, 1 a pixel"),
-        ("float32", 3, "32-bit floats, 3 a pixel"),
-        ("uint64", 1, "64-bit whole numbers, 1 a pixel"),
-        ("complex64", 1, "64-bit complex floats, 1 a pixel"),
+        ("float64", 1, "64-bit floats, 1 per pixel"),
+        ("float16", 1, "16-bit floats, 1 per pixel"),
+        ("float32", 3, "32-bit floats, 3 per pixel"),
+        ("uint64", 1, "64-bit integers, 1 per pixel"),
+        ("complex64", 1, "64-bit complex floats, 1 per pixel"),
     ],
 )
 @pytest.mark.parametrize(("bigtiff", "byteorder"), [(False, "<"), (False, ">"), (True, "<")])
@@ -137,7 +137,7 @@ def test_samples_that_are_not_read_are_named(dtype, channels, said, bigtiff, byt
     content = io.BytesIO()
     form = "rgb" if channels == 3 else "minisblack"
     tifffile.imwrite(content, samples, photometric=form, bigtiff=bigtiff, byteorder=byteorder)
-    with pytest.raises(convcli.ConvcliError, match=f"is a TIFF of {said}, which is not read"):
+    with pytest.raises(convcli.ConvcliError, match=f"is a TIFF of {said}, which convcli cannot"):
         read(content.getvalue())
 
 
@@ -182,7 +182,7 @@ def test_colours_that_were_multiplied_by_their_alpha_are_divided_again(samples):
     stored = np.concatenate([colours, samples[..., 3:]], axis=2)
     got = read(tiff(stored, extrasamples=("assocalpha",)))
     assert got.mode == "RGBA;16"
-    # Half a level of what was stored is so much of what is seen.
+    # The stored colours were rounded by up to half a level; dividing by alpha scales that.
     allowed = 0.5 * 65535 / alpha + 0.5
     assert (np.abs(got.pixels[..., :3].astype(float) - samples[..., :3]) <= allowed).all()
     np.testing.assert_array_equal(got.pixels[..., 3], samples[..., 3])
@@ -228,13 +228,13 @@ def test_a_block_that_a_deep_tiff_has_no_place_for_is_noted(samples):
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ExposureTime] = 0.5
     picture = Picture(samples[..., :3], "RGB;16", "PNG", {"exif": exif.tobytes()})
     _, notes = written(picture, "TIFF")
-    assert notes == ("its EXIF block, which TIFFs of 16-bit colour are written without, left out",)
+    assert notes == ("dropped its EXIF block, which cannot be written with 16-bit colour in TIFF",)
 
 
 def test_where_the_format_holds_8_bits_8_are_read_and_that_is_noted(samples):
     got = read(png(np.ascontiguousarray(samples[..., :3])), "JPEG")
     assert got.mode == "RGB"
-    assert got.notes == ("its 16 bits a channel were read as 8",)
+    assert got.notes == ("reduced 16-bit channels to 8 bits",)
 
 
 def test_edges_of_deep_colour_are_deep_grey(samples):
@@ -272,8 +272,8 @@ def test_a_damaged_one_is_refused_in_one_line(samples):
 def test_a_broken_package_is_not_taken_for_a_damaged_picture(samples, package, monkeypatch):
     content = png(samples) if package == "imagecodecs" else tiff(samples)
     picture = read(content)
-    monkeypatch.setitem(sys.modules, package, None)  # to import it is an error
-    needed = f"needs the package {package} .* cannot be imported"
+    monkeypatch.setitem(sys.modules, package, None)  # importing it fails
+    needed = f"needs the package {package}, which cannot be imported"
     with pytest.raises(convcli.ConvcliError, match=needed):
         read(content)
     if package == "tifffile":
@@ -290,11 +290,11 @@ def test_an_avif_of_more_bits_is_noted(samples, bits, tmp_path):
     )
     got = read(path)
     assert got.mode == "RGB"
-    assert got.notes == (() if bits == 8 else (f"its {bits} bits a channel were read as 8",))
+    assert got.notes == (() if bits == 8 else (f"reduced {bits}-bit channels to 8 bits",))
 
 
 def test_a_page_of_too_many_samples_is_refused_before_they_are_read(samples, monkeypatch):
     content = tiff(samples[..., :3])
     monkeypatch.setattr(deep, "_MOST_BYTES", 5)
-    with pytest.raises(convcli.ConvcliError, match="more samples a pixel than a colour"):
+    with pytest.raises(convcli.ConvcliError, match="has more than 5 bytes per pixel"):
         read(content)

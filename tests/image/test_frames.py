@@ -1,4 +1,4 @@
-"""Animations and pages: every frame filtered, shown as long and as often as before."""
+"""Animations and pages: all frames, their durations, disposals and loop counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convcli.files.formats import FORMATS
 from convcli.image import Picture, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
-# What a lossy format may change a frame by, in levels in the mean.
+# Mean difference, in levels, that a lossy format may cause in a frame.
 LOSS = {"WEBP": 0, "AVIF": 6}
 LOSSLESS = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}, "GIF": {}, "PNG": {}}
 
@@ -29,7 +29,7 @@ def written(picture, format_name, **settings):
 
 
 def frames_of(content):
-    """What a viewer shows, frame by frame, and for how many milliseconds."""
+    """Return the frames that a viewer shows, and their durations in milliseconds."""
     shown, durations = [], []
     with Image.open(io.BytesIO(content)) as image:
         for number in range(getattr(image, "n_frames", 1)):
@@ -48,14 +48,14 @@ def encoded(frames, format_name, **settings):
 
 @pytest.fixture
 def opaque(photo):
-    """Four frames of 8 colours, which a GIF holds, each moved on."""
+    """Four shifted frames of 8 colours, which a GIF stores exactly."""
     still = photo[100:148, 200:264] // 128 * 255
     return [np.roll(still, 9 * number, (0, 1)) for number in range(4)]
 
 
 @pytest.fixture
 def cut_out(opaque):
-    """Frames of which each has a hole in another place."""
+    """Frames with a transparent hole, each in another place."""
     frames = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in opaque]
     for number, frame in enumerate(frames):
         frame[10 * number : 10 * number + 12, 8:50] = 0
@@ -63,7 +63,7 @@ def cut_out(opaque):
 
 
 def filtered(picture, function):
-    """Do to a picture and its frames what `convcli.batch.run` does."""
+    """Filter all frames, as `convcli.batch.attempt` does."""
     first = picture.with_pixels(function(picture.pixels))
     later = (frame.with_pixels(function(frame.pixels)) for frame in picture.later)
     return Picture(**(vars(first) | {"later": later}))
@@ -101,15 +101,15 @@ def test_each_frame_is_filtered_as_if_it_were_alone(opaque, format_name):
         assert difference.mean() <= LOSS.get(format_name, 0)
 
 
-@pytest.mark.parametrize("format_name", ["GIF", "PNG"])
-@pytest.mark.parametrize("disposal", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    ("format_name", "disposal"),
+    [*(("GIF", disposal) for disposal in range(4)), *(("PNG", disposal) for disposal in range(3))],
+)
 @pytest.mark.parametrize("kind", ["opaque", "cut_out"])
 def test_whatever_becomes_of_a_frame_the_next_is_right(format_name, disposal, kind, request):
-    if format_name == "PNG" and disposal == 3:
-        pytest.skip("GIF alone has a fourth")
     frames = request.getfixturevalue(kind)
     small = [frame[4:40, 6:50] for frame in frames]
-    # Pillow's own writer stores what changed; read again, each frame is whole.
+    # Pillow's own writer stores only the changes; convcli reads whole frames.
     before = encoded(frames[:1] + [np.pad(f, ((4, 8), (6, 14), (0, 0))) for f in small],
                      format_name, disposal=disposal, duration=50)  # fmt: skip
     after, _ = written(filtered(read(before), same), format_name)
@@ -121,7 +121,7 @@ def test_whatever_becomes_of_a_frame_the_next_is_right(format_name, disposal, ki
 
 @pytest.mark.parametrize("colours", [2, 8, 256])
 def test_what_is_cleared_is_transparent(photo, colours):
-    """A frame without a transparent colour of its own would be cleared to the background's."""
+    """A frame without a transparent colour would be cleared to the background colour."""
     pixels = np.asarray(Image.fromarray(photo[:48, :64]).quantize(colours).convert("RGBA")).copy()
     hole = pixels.copy()
     hole[5:30, 9:40] = 0
@@ -152,26 +152,29 @@ def test_every_frame_of_an_apng_is_written_right(opaque, mode, order, disposal):
         np.testing.assert_array_equal(one, np.asarray(Image.fromarray(other).convert("RGBA")))
 
 
-def test_frames_of_16_bits_are_read_as_8():
+@pytest.mark.parametrize(("mode", "shape"), [("L", (12, 10)), ("RGB", (12, 10, 3))])
+def test_frames_of_16_bits_are_read_as_8(mode, shape):
     rng = np.random.default_rng(0)
-    samples = [rng.integers(0, 65536, (12, 10), dtype=np.uint16) for _ in range(3)]
+    samples = [rng.integers(0, 65536, shape, dtype=np.uint16) for _ in range(3)]
     picture = read(apng_of_16_bits(samples))
-    assert picture.mode == "L"
+    assert picture.mode == mode
+    assert picture.notes == (("reduced 16-bit channels to 8 bits",) if mode == "RGB" else ())
     shown = [picture.pixels, *(frame.pixels for frame in picture.later)]
     for one, other in zip(shown, samples, strict=True):
         np.testing.assert_array_equal(one, other >> 8)
 
 
 def apng_of_16_bits(samples):
-    """Pillow writes none: chunks by hand."""
+    """Put an APNG together by hand, as Pillow writes none of 16 bits."""
 
     def chunk(kind, content):
         check = struct.pack(">I", zlib.crc32(kind + content))
         return struct.pack(">I", len(content)) + kind + content + check
 
-    height, width = samples[0].shape
+    height, width = samples[0].shape[:2]
+    colour = 0 if samples[0].ndim == 2 else 2  # grey or RGB, in the header
     parts = [b"\x89PNG\r\n\x1a\n"]
-    parts.append(chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)))
+    parts.append(chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)))
     parts.append(chunk(b"acTL", struct.pack(">II", len(samples), 0)))
     count = 0
     for number, frame in enumerate(samples):
@@ -199,15 +202,26 @@ def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name)
     assert sum(durations) == pytest.approx(sum(given), abs=10 if format_name == "GIF" else 1)
     if format_name == "PNG":
         assert durations == pytest.approx(given, abs=0.01)
-    noted = "GIF counts hundredths of a second: durations were rounded" in notes
+    noted = "rounded durations to hundredths of a second, the unit of GIF" in notes
     assert noted is (format_name == "GIF")
+
+
+def test_an_animation_has_the_metadata_of_its_first_frame(opaque):
+    frames = [
+        Picture(pixels, "RGB", "PNG", {"text": {"Title": title}})
+        for pixels, title in zip(opaque, "abcd", strict=True)
+    ]
+    first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
+    content, _ = written(first, "PNG")
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.text == {"Title": "a"}
 
 
 def test_the_loops_of_an_avif_are_taken_for_endless(opaque):
     after, _ = written(read(encoded(opaque, "AVIF", duration=50), "PNG"), "PNG")
     assert Image.open(io.BytesIO(after)).info["loop"] == 0
     _, notes = written(read(encoded(opaque, "GIF", duration=50, loop=3), "AVIF"), "AVIF")
-    assert "AVIF has no place for its loops: it is shown for ever" in notes
+    assert "dropped its loop count, which AVIF cannot store; the animation repeats forever" in notes
 
 
 @pytest.mark.parametrize("disposal", [1, 2])
@@ -251,13 +265,13 @@ def test_an_animation_becomes_any_other(cut_out, source, target):
     after, notes = written(picture, target)
     shown, durations = frames_of(after)
     if target == "TIFF":
-        assert "TIFF has no place for its durations, left out" in notes
+        assert "dropped its durations, which TIFF cannot store" in notes
     else:
         assert durations == [100, 200, 300, 400]
     for one, other in zip(shown, frames_of(before)[0], strict=True):
         assert (np.abs(one[..., 3].astype(float) - other[..., 3])).mean() < 4
         seen = (other[..., 3] > 200) & (one[..., 3] > 200)
-        # 255 colours are chosen for each frame, and AVIF and WebP are lossy twice.
+        # Each frame gets its own 255 colours; AVIF and WebP lose twice.
         assert np.abs(one[seen].astype(float) - other[seen]).mean() < 14
 
 
@@ -284,7 +298,8 @@ def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, l
     first = Picture(**(vars(frames[0]) | {"frames": 2, "later": frames[1:]}))
     after, notes = written(first, format_name)
     assert frames_of(after)[1] == [7_000, longest]
-    assert f"a frame is shown for {longest / 1000:g} s, no longer" in notes
+    most = f"{longest / 1000:g} s"
+    assert f"shortened a frame to {most}, the longest that {format_name} can store" in notes
 
 
 def test_a_frame_that_sticks_out_of_a_gif_is_cut(opaque):
@@ -297,7 +312,7 @@ def test_a_frame_that_sticks_out_of_a_gif_is_cut(opaque):
     assert first.pixels.shape == second.pixels.shape == (30, 40, 3)
     np.testing.assert_array_equal(second.pixels, opaque[1][:30, :40])
     _, notes = written(read(content), "PNG")
-    assert "a frame that sticks out of the picture was cut" in notes
+    assert "cropped a frame that extends beyond the image" in notes
 
 
 @pytest.mark.parametrize("most", [3, 4])
@@ -316,7 +331,7 @@ def test_frames_that_never_end_are_refused(opaque, most, monkeypatch):
 def test_the_colours_of_a_large_gif_are_near(photo, few):
     pixels = photo[:300, :300] // 128 * 255 if few else photo[:300, :300]
     pixels = np.dstack([pixels, np.full((300, 300), 255, np.uint8)])
-    pixels[:20, :20] = 0  # transparent, and black is not taken for it
+    pixels[:20, :20] = 0  # transparent; black must stay opaque
     pixels[20:40, :20, :3] = 0
     (shown,), _ = frames_of(written(Picture(pixels, "RGBA", "PNG"), "GIF")[0])
     np.testing.assert_array_equal(shown[..., 3], pixels[..., 3])
@@ -329,7 +344,7 @@ def test_the_colours_of_a_large_gif_are_near(photo, few):
 
 
 def pages(photo):
-    """Pages of different sizes and modes, as scans are."""
+    """Pages of different sizes and modes, as in scans."""
     colour = photo[100:148, 200:264]
     return [
         Image.fromarray(colour),
@@ -354,7 +369,7 @@ def test_pages_keep_their_sizes_and_modes(photo, compression):
     picture = read(tiff_of(images, **({"compression": compression} if compression else {})))
     assert picture.frames == len(images)
     after, notes = written(filtered(picture, lambda p: convcli.blur(p, 1.0)), "TIFF")
-    assert notes == ("mode 1 was read as L",)
+    assert notes == ("converted mode 1 to L",)
     with Image.open(io.BytesIO(after)) as image:
         assert image.n_frames == len(images)
         for number, page in enumerate(images):
@@ -388,7 +403,7 @@ def test_pages_after_the_first_lose_their_exif_block_with_a_note(photo):
             Image.fromarray(photo[:9, :7]).save(tiff, "TIFF", exif=again)
             tiff.newFrame()
     after, notes = written(read(content.getvalue()), "TIFF")
-    assert "the EXIF blocks of pages after the first, left out" in notes
+    assert notes == ("dropped the EXIF blocks of pages after the first",)  # once for both
     with Image.open(io.BytesIO(after)) as image:
         block = image.getexif().get_ifd(ExifTags.IFD.Exif)
         assert block[ExifTags.Base.LensModel] == "LENS-0"
@@ -437,7 +452,7 @@ def test_the_file_is_closed_with_the_last_page_or_when_nobody_asks_any_more(phot
     path = tmp_path / "a.tif"
     path.write_bytes(tiff_of(pages(photo)))
     list(read(path).later)
-    read(path)  # pytest makes an error of a file that is left open
+    read(path)  # a file left open is an error in pytest
 
 
 @pytest.mark.parametrize("alpha", [0, 127, 128, 255])
@@ -447,8 +462,9 @@ def test_the_alpha_of_a_gif_is_cut_at_a_half(photo, alpha):
     pixels[5:9, 5:9, 3] = alpha
     after, notes = written(Picture(pixels, "RGBA", "PNG"), "GIF")
     assert notes == (
-        "GIF holds 256 colours, to which the result was reduced",
-        *["GIF's pixels are opaque or not: alpha was cut at a half"] * (alpha in (127, 128)),
+        "reduced it to 256 colours, the most that GIF can store",
+        *["rounded its alpha to 0 or 255, the only values that GIF can store"]
+        * (alpha in (127, 128)),
     )
     (shown,), _ = frames_of(after)
     expected = np.where(pixels[..., 3] < 128, 0, 255)

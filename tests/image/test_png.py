@@ -1,4 +1,4 @@
-"""PNG files: every mode and size, whole chunks, the same bytes whatever the workers."""
+"""PNG files: all modes and sizes, valid chunks, the same bytes for any number of workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convcli.batch.attempt import Pipeline
 from convcli.files.job import Job
 from convcli.image import Picture, png
 
-# Channels and dtype of the modes that a PNG holds.
+# Channels and dtype of the modes of a PNG.
 MODES = {
     "L": (1, np.uint8),
     "LA": (2, np.uint8),
@@ -82,7 +82,7 @@ def test_strips_need_not_divide_the_rows(monkeypatch, mode, rows):
     content = encoded(pixels, mode, workers=2)
     np.testing.assert_array_equal(decoded(content)[1], pixels)
     strips = [kind for kind, _ in chunks_of(content)].count(b"IDAT") - 2
-    assert strips == -(-41 // rows)  # and the head and the checksum of the stream
+    assert strips == -(-41 // rows)  # without the header and the checksum
 
 
 @given(
@@ -105,13 +105,13 @@ def test_any_pixels_in_any_strips_at_any_level(pixels, strip, level, workers):
 
 @given(first=st.binary(), second=st.binary())
 def test_checksums_join_as_their_data_do(first, second):
-    joined = png._joined(zlib.adler32(first), zlib.adler32(second), len(second))
+    joined = png._adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second))
     assert joined == zlib.adler32(first + second)
 
 
 def test_large_checksums_join_too():
     first, second = bytes([255]) * 1_000_003, bytes([255]) * 777_777
-    joined = png._joined(zlib.adler32(first), zlib.adler32(second), len(second))
+    joined = png._adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second))
     assert joined == zlib.adler32(first + second)
 
 
@@ -169,7 +169,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_picture_is_much_larger_than_pillow_writes_it(kind):
-    """By runs alone, text would be 3.5 times as large; without, a checkerboard 1.5 times."""
+    """Run lengths alone make text 3.5 times as large; zlib's default a checkerboard 1.5 times."""
     pixels = KINDS[kind]().astype(np.uint8)
     pillow = io.BytesIO()
     Image.fromarray(pixels).save(pillow, "PNG", compress_level=3)
@@ -184,7 +184,7 @@ def test_the_level_decides_the_size():
     )
     assert small < fast <= default < stored
     assert stored > text.nbytes
-    # Without a level the faster strategy is taken.
+    # Without a level the faster strategy is used.
     blurred = convcli.blur(data.coffee(), 2.0)
     assert len(encoded(blurred, png_level=1)) < len(encoded(blurred))
 
@@ -239,7 +239,7 @@ def test_an_error_of_the_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(png, "_joined", full)
+    monkeypatch.setattr(png, "_adler32_combine", full)
     with pytest.raises(OSError, match="No space left"):
         image.write(Picture(photo, "RGB", "PNG"), tmp_path / "a.png", "PNG", workers=2)
     assert list(tmp_path.iterdir()) == []

@@ -107,7 +107,7 @@ def one_input(data: bytes) -> str:
         assert message, "a refusal without a reason"
         assert "BytesIO" not in message, message
         # What readers know for wrong, they leave out with a note.
-        assert "--strip, which leaves its metadata out, may help" not in message, message
+        assert "due to its metadata, which --strip drops" not in message, message
         return "refused"
     except OSError:  # of an encoder; a line of the program's, too
         return "failed"

@@ -183,10 +183,10 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, folder, argv, message)
         (("a.png/x",), "'a.png/x': Not a directory"),
         (("x" * 300,), "'x+': File name too long"),
         (("empty.png",), "'empty.png': is empty"),
-        (("text.png",), r"'text.png': is not a picture in a known format \(PNG, "),
+        (("text.png",), r"'text.png': is not an image in a known format \(PNG, "),
         (("truncated.png",), "'truncated.png': is truncated, damaged or of "),
         (("many.gif", "-o", "one.jpg"), "'many.gif': JPEG cannot hold its 2 frames; write"),
-        (("ragged.csv",), "'ragged.csv': is not a picture"),
+        (("ragged.csv",), "'ragged.csv': is not an image"),
         (("/dev/null", "-o", "x.png"), "'/dev/null': is not a regular file; to filter it, pipe it"),
         (("-",), "standard input: is empty"),
         ((), "standard input: is empty"),
@@ -532,7 +532,7 @@ def test_verbose_says_a_line_for_each(run, folder):
 def test_what_was_changed_on_the_way_in_is_noted(run, here, picture_file):
     picture_file("a.png", Image.new("1", (8, 8)))
     lines = run(*BLUR, "a.png").err.splitlines()
-    assert lines[0] == "convcli: 'a.png': note: mode 1 was read as L"
+    assert lines[0] == "convcli: 'a.png': note: converted mode 1 to L"
 
 
 @pytest.mark.parametrize("method", ["numpy", "fft", "numba"])
@@ -932,7 +932,7 @@ def test_failures_are_said_above_the_bar(folder):
     shown, _ = on_terminal(argv, folder, status=1)
     assert "━" in shown
     first, second, last = sorted(visible(shown), reverse=True)
-    assert first.startswith("convcli: 'text.png': is not a picture in a known format (PNG, JPEG, ")
+    assert first.startswith("convcli: 'text.png': is not an image in a known format (PNG, JPEG, ")
     assert second == "convcli: 'empty.png': is empty"
     assert last == "2 written, 2 failed, 0 skipped"
 

@@ -1,0 +1,141 @@
+"""What encoding a frame takes: an image in a mode of the format, settings, and notes."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+from PIL.ExifTags import Base as Tag
+
+from convcli.files.formats import LOSSY, check_size, mode_for
+from convcli.image.buffers import image_over, signed_lab
+from convcli.image.metadata import BLOCKS, exif_of, metadata_settings, with_tag
+from convcli.image.picture import WITH_ALPHA, Picture
+
+# Formats whose encoders take RGB as four bytes per pixel and ignore the fourth.
+_ENCODED_PADDED = ("JPEG", "WEBP")
+
+# Quality for images that come from another format; a JPEG keeps its own tables. At 90 most
+# people no longer see a difference, and cameras write about that.
+_QUALITY = 90
+
+# The longest duration of a frame, in milliseconds: GIF counts hundredths of a second in 16 bits,
+# WebP milliseconds in 24, APNG divides two numbers of 16 bits.
+_LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
+
+# TIFF 6.0, section 14: dictionary coders compress the differences along a row. LZW compresses a
+# blurred photograph to 43 % of its size with differences and to 90 % without.
+_PREDICTED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "zstd", "lzma")
+_DIFFERENCES = 2
+
+
+@dataclass
+class Encoder:
+    """A format with the options for writing it; collects notes on what the format drops.
+
+    Attributes
+    ----------
+    format : str
+        A key of `convcli.files.formats.FORMATS`.
+    quality, png_level, workers, strip
+        As for `convcli.image.write`.
+    notes : list of str
+        Notes on all frames so far, in order, each once.
+    """
+
+    format: str
+    quality: int | None = None
+    png_level: int | None = None
+    workers: int = 1
+    strip: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, *notes: str) -> None:
+        """Add notes, each once for all frames."""
+        for each in notes:
+            if each not in self.notes:
+                self.notes.append(each)
+
+    def settings_for(self, frame: Picture) -> dict[str, Any]:
+        """Return Pillow's settings for saving a frame, and note what is dropped.
+
+        Raises
+        ------
+        ConvcliError
+            If the format cannot hold the frame.
+        """
+        mode = mode_for(self.format, frame.mode)
+        check_size(self.format, frame.pixels.shape[1], frame.pixels.shape[0])
+        settings: dict[str, Any] = {}
+        dropped: list[str] = []
+        if not self.strip:
+            settings, dropped = metadata_settings(frame.metadata, self.format, mode, frame.mode)
+        self.note(*frame.notes, *dropped)
+        if self.format == "GIF" and mode != "L":
+            self.note("reduced it to 256 colours, the most that GIF can store")
+        if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
+            self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
+        if frame.frame.get("duration", 0) > self.longest:
+            most = f"{self.longest / 1000:g} s"
+            self.note(f"shortened a frame to {most}, the longest that {self.format} can store")
+        settings |= self._compression_of(frame)
+        if "compression" in settings and BLOCKS & set(exif_of(settings.get("exif", b""))):
+            del settings["compression"]  # libtiff does not write both
+            self.note("dropped its compression to keep its EXIF block; libtiff cannot write both")
+        if settings.get("compression") in _PREDICTED and frame.pixels.dtype.kind == "u":
+            settings["exif"] = with_tag(settings.get("exif", b""), Tag.Predictor, _DIFFERENCES)
+        return settings
+
+    def _compression_of(self, frame: Picture) -> dict[str, Any]:
+        """Return the settings that decide how much is lost: the file's own, or a quality."""
+        if self.format == frame.format and self.quality is None and frame.encoding:
+            settings = dict(frame.encoding)
+            if frame.mode == "L":
+                settings.pop("subsampling", None)  # it concerns colour
+            return settings
+        if self.format in LOSSY:
+            return {"quality": _QUALITY if self.quality is None else self.quality}
+        return {}
+
+    @property
+    def longest(self) -> float:
+        """The longest duration of a frame that the format can store, in milliseconds."""
+        return _LONGEST.get(self.format, math.inf)
+
+    def duration_of(self, frame: Picture) -> float:
+        """Return the duration of a frame in milliseconds, up to the longest."""
+        wanted: float = frame.frame.get("duration", 0)
+        return min(wanted, self.longest)
+
+    def image_of(self, frame: Picture) -> Image.Image:
+        """Make a Pillow image of a frame, in a mode that the format holds."""
+        import numpy as np
+
+        from convcli.pixels.padded import Padded
+
+        mode = mode_for(self.format, frame.mode)
+        pixels = frame.pixels
+        size = (pixels.shape[1], pixels.shape[0])
+        if isinstance(frame.samples, Padded):
+            image = image_over(frame.samples.buffer, "RGB", size)
+            if self.format in _ENCODED_PADDED and frame.frames == 1:
+                return image
+        else:
+            if frame.mode == "I":
+                limits = np.iinfo(np.int32)
+                pixels = np.clip(np.rint(pixels), limits.min, limits.max).astype(np.int32)
+            if frame.mode == "I;16" and sys.byteorder == "big":  # Pillow's I;16 is little-endian
+                pixels = pixels.byteswap()
+            if frame.mode == "LAB":
+                pixels = signed_lab(pixels)
+            image = Image.frombuffer(frame.mode, size, np.ascontiguousarray(pixels))
+        return image if image.mode == mode else image.convert(mode)
+
+
+def _is_partly_clear(picture: Picture) -> bool:
+    """Return whether any pixel is neither opaque nor transparent."""
+    alpha = picture.pixels[..., -1]
+    return bool(((alpha > 0) & (alpha < 255)).any())

@@ -1,0 +1,102 @@
+"""What an opened file says besides its pixels: its format, compression and frame settings."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from PIL import Image, JpegImagePlugin
+from PIL.ExifTags import Base as Tag
+
+# libtiff's names of its compressions that are lossless and hold samples of any depth.
+_LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
+
+# Camera raw as in DNG, NEF and ARW files (TIFF/EP, ISO 12234-2): the first page is marked as a
+# smaller version of the image, which is in a page below that page.
+_SMALLER = 1
+
+# The start of a CR2: a TIFF whose first page is described at byte 16, with Canon's mark and
+# version in between. (In any other TIFF these bytes may be samples.)
+_CANON = b"II*\0\x10\0\0\0CR\2\0"
+
+
+def format_of(file: Image.Image) -> str:
+    """Return Pillow's name of a file's format; an MPO counts as a JPEG."""
+    # A phone's JPEG that contains a second image (depth, a larger crop) is an MPO. Every viewer
+    # shows the first.
+    return "JPEG" if file.format == "MPO" else file.format or "PNG"
+
+
+def is_preview(file: Image.Image, beginning: bytes) -> bool:
+    """Return whether a file is camera raw, of which Pillow reads only the preview.
+
+    `beginning` holds the first bytes of the file, which are always the same in Canon's.
+    """
+    if file.format != "TIFF":
+        return False
+    tags = file.tag_v2  # type: ignore[attr-defined]
+    kind = tags.get(Tag.NewSubfileType)
+    is_smaller = isinstance(kind, int) and bool(kind & _SMALLER)
+    return beginning.startswith(_CANON) or (is_smaller and Tag.SubIFDs in tags)
+
+
+def has_luma(file: Image.Image) -> bool:
+    """Return whether a file is a JPEG in YCbCr, whose Y is luma, by the rules of libjpeg.
+
+    Edges from Y differ from those from the decoded colours by 0.1 to 0.2 levels in the mean of
+    photographs at quality 75 to 97 (98 to 100 % by at most one level). The difference comes from
+    rounding and clipping the colours: where saturated colours are subsampled, edges from Y are
+    closer to the original's, by 0.7 levels in the mean instead of 9.4.
+    """
+    if not isinstance(file, JpegImagePlugin.JpegImageFile) or file.mode != "RGB":
+        return False
+    if "jfif" in file.info:
+        return True
+    if "adobe_transform" in file.info:
+        return bool(file.info["adobe_transform"] != 0)
+    return bytes(layer[0] for layer in file.layer) != b"RGB"
+
+
+def encoding_of(file: Image.Image, lossless: bool) -> dict[str, Any]:
+    """Return the settings with which an encoder of the same format loses as much as this file did.
+
+    `lossless` tells whether a WebP is lossless, which Pillow does not report.
+    """
+    if isinstance(file, JpegImagePlugin.JpegImageFile):
+        if not file.quantization:  # a lossless JPEG
+            return {}
+        settings: dict[str, Any] = {"qtables": file.quantization}
+        subsampling = JpegImagePlugin.get_sampling(file)
+        if subsampling >= 0 and file.mode == "RGB":
+            settings["subsampling"] = subsampling
+        return settings
+    if file.format == "WEBP":
+        return {"lossless": True} if lossless else {}
+    if file.format == "TIFF" and file.info.get("compression") in _LOSSLESS_TIFF:
+        return {"compression": file.info["compression"]}
+    return {}
+
+
+def is_lossless(content: bytes) -> bool:
+    """Return whether the first image in a WebP is lossless (RFC 9649, section 2)."""
+    at = 12
+    while at + 8 <= len(content):
+        kind, size = struct.unpack_from("<4sI", content, at)
+        if kind in (b"VP8L", b"VP8 "):
+            return bool(kind == b"VP8L")
+        # The header of a frame is followed by chunks of the frame's own.
+        at += 8 + (16 if kind == b"ANMF" else size + size % 2)
+    return False
+
+
+def frame_settings(file: Image.Image) -> dict[str, Any]:
+    """Return the current frame's duration and disposal, and the loop count of the file."""
+    kept = ("duration", "disposal", "loop")
+    found: dict[str, Any] = {key: file.info[key] for key in kept if key in file.info}
+    if file.format == "GIF":
+        found["disposal"] = file.disposal_method  # type: ignore[attr-defined]
+    if file.format == "AVIF":
+        found["loop"] = 0  # Pillow does not report it; encoders write "forever" by default
+    if file.info.get("default_image"):
+        found["default_image"] = True
+    return found
