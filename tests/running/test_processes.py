@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
+import random
 import signal
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from multiprocess import active_children, heap
+from pathos.helpers import mp
 
 import convcli
+from convcli import memory
 from convcli.running import processes
 from convcli.running.regions import prepare
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (600, 800, 3), dtype=np.uint8)
 KERNEL = np.random.default_rng(1).normal(size=(3, 3))
+
+
+def tiled(image=IMAGE, **options):
+    return convcli.convolve(image, KERNEL, method="tiled", workers=2, **options)
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    return convcli.convolve(IMAGE, KERNEL, method="numba")
 
 
 def shared_memories():
@@ -29,15 +43,16 @@ def shared_memories():
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
-    before = shared_memories()
+    before, threads = shared_memories(), threading.active_count()
     yield
-    assert active_children() == []
+    assert mp.active_children() == []
     assert shared_memories() <= before
+    assert threading.active_count() == threads
 
 
 @pytest.fixture
 def worker_does(monkeypatch):
-    """Make the workers do something else, from the task on."""
+    """Make the workers do something else with a region."""
 
     def install(action):
         monkeypatch.setattr(processes, "_fill_region", action)
@@ -50,19 +65,48 @@ def kill_myself(region):
 
 
 def exit_early(region):
-    raise SystemExit(3)
+    os._exit(3)
 
 
 def wait_long(region):
     time.sleep(30)
 
 
-def test_pools_can_be_used_again_and_again():
-    """pathos keeps a closed pool under its id and would hand it to the next caller."""
-    wanted = convcli.convolve(IMAGE, KERNEL, method="numba")
+def a_child():
+    """Wait until there are workers, and return them."""
+    end = time.monotonic() + 5
+    while not (children := mp.active_children()) and time.monotonic() < end:
+        time.sleep(0.001)
+    return children
+
+
+def test_the_names_that_are_used_of_pathos_are_there():
+    """The oldest and the newest pathos have them; neither says that they are kept."""
+    assert mp.__name__ == "multiprocess"
+    assert "fork" in mp.get_all_start_methods()
+    assert callable(mp.active_children)  # in these tests alone
+    context = mp.get_context("fork")
+    assert context.get_start_method() == "fork"
+    worker = context.Process(target=time.sleep, args=(30,))
+    assert (worker.pid, worker.exitcode) == (None, None)
+    worker.start()
+    assert worker.pid
+    worker.kill()
+    worker.join()
+    assert worker.exitcode == -signal.SIGKILL
+    with ProcessPoolExecutor(1, context) as pool:  # which asks more of a context
+        assert pool.submit(int).result(10) == 0
+
+
+def test_pools_can_be_used_again_and_again(wanted):
     for _ in range(3):
-        result = convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
-        np.testing.assert_array_equal(result, wanted)
+        np.testing.assert_array_equal(tiled(), wanted)
+
+
+def test_progress_is_reported_for_each_region_by_the_thread_that_asked():
+    seen = []
+    tiled(on_progress=lambda *done: seen.append((*done, threading.current_thread())))
+    assert seen == [(1, 2, threading.current_thread()), (2, 2, threading.current_thread())]
 
 
 @pytest.mark.parametrize("action", [kill_myself, exit_early])
@@ -70,43 +114,89 @@ def test_a_worker_that_dies_gives_an_error_within_5_seconds(action, worker_does)
     worker_does(action)
     start = time.monotonic()
     with pytest.raises(convcli.ConvcliError, match="worker process died"):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        tiled()
     assert time.monotonic() - start < 5
 
 
-def test_the_next_picture_works_after_a_worker_died(worker_does, monkeypatch):
+def test_the_next_picture_works_after_a_worker_died(worker_does, monkeypatch, wanted):
     worker_does(kill_myself)
     with pytest.raises(convcli.ConvcliError):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        tiled()
     monkeypatch.undo()
-    np.testing.assert_array_equal(
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2),
-        convcli.convolve(IMAGE, KERNEL, method="numba"),
-    )
+    np.testing.assert_array_equal(tiled(), wanted)
 
 
-def test_an_idle_worker_killed_with_the_queue_lock_does_not_hang(worker_does):
+@pytest.mark.parametrize("which", [slice(1), slice(1, 2), slice(2)])
+def test_workers_killed_at_birth_do_not_hang(monkeypatch, which):
+    fork, born = os.fork, []
+
+    def fork_and_kill():
+        pid = fork()
+        if pid:
+            born.append(pid)
+            if pid in born[which]:
+                os.kill(pid, signal.SIGKILL)
+        return pid
+
+    monkeypatch.setattr(os, "fork", fork_and_kill)
+    start = time.monotonic()
+    with pytest.raises(convcli.ConvcliError, match="worker process died"):
+        tiled()
+    assert time.monotonic() - start < 5
+    assert len(born) == 2
+
+
+def test_an_idle_worker_that_is_killed_with_a_lock_does_not_hang(worker_does):
     """One worker sleeps in a task; the other waits for one, holding the lock, and is killed."""
     worker_does(wait_long)
 
     def kill_all():
-        while not active_children() and time.monotonic() < start + 5:
-            time.sleep(0.01)
-        time.sleep(0.3)
-        for child in active_children():
+        for child in (a_child() and time.sleep(0.3)) or mp.active_children():
             child.kill()
 
     killer = threading.Thread(target=kill_all)
     start = time.monotonic()
     killer.start()
     with pytest.raises(convcli.ConvcliError, match="worker process died"):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        tiled()
     killer.join()
     assert time.monotonic() - start < 5
 
 
+LARGE = np.random.default_rng(2).integers(0, 256, (3000, 3000), dtype=np.uint8)
+DENSE = np.random.default_rng(3).normal(size=(9, 9)) / 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_killed_at_any_moment_give_an_error_or_the_result(number):
+    chance = random.Random(number)
+    right = convcli.convolve(LARGE, DENSE, method="numba")
+    died = 0
+
+    def kill(delay):
+        children = a_child()
+        time.sleep(delay)
+        if children:
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(children).pid, number)
+
+    for _ in range(8):
+        killer = threading.Thread(target=kill, args=[chance.random() * 0.05])
+        killer.start()
+        start = time.monotonic()
+        try:
+            result = convcli.convolve(LARGE, DENSE, method="tiled", workers=2)
+        except convcli.ConvcliError as error:
+            died += "worker process died" in str(error)
+        else:
+            np.testing.assert_array_equal(result, right)
+        assert time.monotonic() - start < 5
+        killer.join()
+    assert died
+
+
 class NeverArrivesError(Exception):
-    """Cannot be un-pickled: two arguments are needed, and one is kept."""
+    """It cannot be un-pickled: it takes two arguments and keeps one."""
 
     def __init__(self, one, two):
         super().__init__(one)
@@ -121,47 +211,62 @@ class NeverArrivesError(Exception):
         (MemoryError(), "needs more memory than there is"),
         (NeverArrivesError(1, 2), "NeverArrivesError: 1"),
         (type("Local", (Exception,), {})(lambda: 0), "Local: <function"),
+        (ValueError("x" * 100_000), "x{400}"),
     ],
 )
-@pytest.mark.parametrize("where", ["while it filters", "while it starts"])
-def test_whatever_a_worker_raises_is_said(error, reason, where, monkeypatch):
+def test_whatever_a_worker_raises_is_reported(error, reason, monkeypatch):
     parent = os.getpid()
 
-    def fail():
-        if os.getpid() != parent:
-            raise error
-
     def prepared(*arguments):
-        if where == "while it starts":
-            fail()
         filter_region = prepare(*arguments)
-        return lambda *region: fail() or filter_region(*region)
+
+        def fails(*region):
+            if os.getpid() != parent:
+                raise error
+            filter_region(*region)
+
+        return fails
 
     monkeypatch.setattr(processes, "prepare", prepared)
     with pytest.raises(convcli.ConvcliError, match=f"worker process failed: {reason}"):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        tiled()
 
 
 @pytest.mark.parametrize("call", ["fork", "start_new_thread"])
-def test_a_pool_that_cannot_be_started_is_said(monkeypatch, call):
+def test_workers_that_cannot_be_started_are_an_error(monkeypatch, call):
     def refuse(*_arguments):
         raise OSError(11, os.strerror(11)) if call == "fork" else RuntimeError("can't start it")
 
     module = os if call == "fork" else threading
     monkeypatch.setattr(module, "fork" if call == "fork" else "_start_new_thread", refuse)
     with pytest.raises(convcli.ConvcliError, match="worker processes cannot be started"):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+        tiled()
 
 
-def test_shared_memory_that_has_no_room_is_said(monkeypatch):
-    """It is taken beforehand: to find it out by writing is to be killed by a SIGBUS."""
+def test_one_worker_of_two_that_cannot_be_started_is_an_error(monkeypatch):
+    fork, forks = os.fork, []
 
-    def full(*_arguments):
-        raise OSError(28, os.strerror(28))
+    def once():
+        if forks:
+            raise OSError(11, os.strerror(11))
+        forks.append(fork())
+        return forks[0]
 
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(convcli.ConvcliError, match=r"no room for \d+ bytes .*No space left"):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
+    monkeypatch.setattr(os, "fork", once)
+    with pytest.raises(convcli.ConvcliError, match="worker processes cannot be started"):
+        tiled()
+
+
+def test_a_system_without_fork_is_named(monkeypatch):
+    monkeypatch.setattr(mp, "get_all_start_methods", lambda: ["spawn"])
+    with pytest.raises(convcli.ConvcliError, match=r"'tiled' needs fork.* use --method numba"):
+        tiled()
+
+
+def test_memory_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    with pytest.raises(convcli.ConvcliError, match=r"needs about 1\.4 MB of memory"):
+        tiled()
 
 
 @pytest.fixture
@@ -179,11 +284,20 @@ def test_an_interrupt_of_the_parent_ends_the_workers(worker_does):
     timer.start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
-    assert time.monotonic() - start < 5
+        tiled()
+    assert time.monotonic() - start < 2.5
+    timer.join()
 
 
-def test_an_interrupt_just_as_the_pool_is_ready_leaves_no_workers(monkeypatch):
+def test_an_error_in_the_callers_own_progress_ends_the_workers():
+    def stop(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tiled(on_progress=stop)
+
+
+def test_an_interrupt_just_as_the_workers_are_there_leaves_none(monkeypatch):
     real = signal.pthread_sigmask
 
     def interrupted(how, mask):
@@ -193,52 +307,48 @@ def test_an_interrupt_just_as_the_pool_is_ready_leaves_no_workers(monkeypatch):
         return before
 
     monkeypatch.setattr(signal, "pthread_sigmask", interrupted)
-    there = set(active_children())
     with pytest.raises(KeyboardInterrupt):
-        convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
-    assert set(active_children()) <= there
+        tiled()
 
 
 def test_a_task_is_a_few_numbers(monkeypatch):
     sizes = []
-    real = processes.ProcessPool.apipe
+    real = ProcessPoolExecutor.submit
 
     def weigh(self, function, *arguments):
         sizes.append(len(pickle.dumps(arguments)))
         return real(self, function, *arguments)
 
-    monkeypatch.setattr(processes.ProcessPool, "apipe", weigh)
-    convcli.convolve(IMAGE, KERNEL, method="tiled", workers=2)
-    assert len(sizes) == 2
-    assert max(sizes) < 1000
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", weigh)
+    tiled()
+    assert len(sizes) == 3  # one that starts the workers, and two regions
+    assert max(sizes) < 100
 
 
-LARGE = np.random.default_rng(2).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
-
-
-def large_arenas():
-    """Blocks of over 4 MB are given back to the system; smaller ones are kept to be used again."""
-    return [arena for arena in processes.BufferWrapper._heap._arenas if arena.size > LARGE.nbytes]
-
-
-def test_a_result_outlives_its_pool_and_gives_its_memory_back():
-    row = convcli.convolve(LARGE, KERNEL, method="tiled", workers=2)[10:20]
-    other = convcli.convolve(LARGE[::-1], KERNEL, method="tiled", workers=2)
-    np.testing.assert_array_equal(row, convcli.convolve(LARGE, KERNEL, method="numba")[10:20])
-    del row, other
-    gc.collect()
-    assert large_arenas() == []
-
-
-def test_a_full_shared_memory_is_not_used(monkeypatch, tmp_path):
-    """Where /dev/shm has no room the block is a temporary file: a write there is no SIGBUS."""
-    full = type("Full", (), {"f_bavail": 0, "f_frsize": 4096})
-    monkeypatch.setattr(heap.os, "statvfs", lambda path: full)
-    asked = []
-    monkeypatch.setattr(heap.util, "get_temp_dir", lambda: asked.append(1) or str(tmp_path))
-    np.testing.assert_array_equal(
-        convcli.convolve(LARGE, KERNEL, method="tiled", workers=2),
-        convcli.convolve(LARGE, KERNEL, method="numba"),
+def test_workers_end_soon_after_a_parent_that_is_killed():
+    code = (
+        "import numpy, time, convcli\n"
+        "from convcli.running import processes\n"
+        "def slow(region): time.sleep(60)\n"
+        "processes._fill_region = slow\n"
+        "convcli.convolve(numpy.zeros((600, 800)), [[1, 2]], method='tiled', workers=2)"
     )
-    assert len(asked) == 2
-    assert list(tmp_path.iterdir()) == []
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    end = time.monotonic() + 20
+    while len(workers := children.read_text().split()) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    end = time.monotonic() + 3
+    while any(is_running(worker) for worker in workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(workers) == 2
+    assert not any(is_running(worker) for worker in workers)
+
+
+def is_running(worker):
+    with suppress(OSError):
+        return Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

@@ -132,7 +132,6 @@ OWNERS = {
     "imagecodecs": {"image"},
     "tifffile": {"image"},
     "pathos": {"running"},
-    "multiprocess": {"running"},
     "numba": {"loops"},
     "llvmlite": {"loops"},
     "scipy": {"loops", "racing"},
