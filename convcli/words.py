@@ -19,23 +19,39 @@ SHOWS: tuple[Show, ...] = get_args(Show)
 
 
 def listed(words: tuple[str, ...]) -> str:
-    """Return the words of a list for a sentence: ``"a, b or c"``."""
+    """Return the words of a list for a sentence.
+
+    >>> listed(("sobel", "scharr", "prewitt"))
+    'sobel, scharr or prewitt'
+    """
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
 
 
 def digits(number: float) -> str:
-    """Return a number with three significant digits; large numbers keep all: ``"65,535"``."""
+    """Return a number with three significant digits; large numbers keep all.
+
+    >>> digits(0.12345), digits(217.0), digits(65535)
+    ('0.123', '217', '65,535')
+    """
     return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def ratio(number: float) -> str:
-    """Return a ratio with two significant digits: ``"1,200"``."""
+    """Return a ratio with two significant digits.
+
+    >>> ratio(0.614), ratio(1234)
+    ('0.61', '1,200')
+    """
     rounded = float(f"{number:.2g}")
     return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time with three significant digits, in ASCII: ``"12.3 ms"``, ``"5551 s"``."""
+    """Return a time with three significant digits, in ASCII.
+
+    >>> duration(0.0123456), duration(2.5e-6), duration(5551.2)
+    ('12.3 ms', '2.5 us', '5551 s')
+    """
     if seconds >= 999.5:
         return f"{seconds:.0f} s"
     # Rounded before the unit is chosen, because 999.9 ms is 1 s.

@@ -15,8 +15,10 @@ import pytest
 from convcli.files import writing
 from convcli.files.writing import new_file, remove_unfinished
 
+NAMINGS = ["without a name", "named"]
 
-@pytest.fixture(params=["without a name", "named"], autouse=True)
+
+@pytest.fixture(params=NAMINGS, autouse=True)
 def naming(request, monkeypatch):
     """Run every test twice: with files without a name until the end, and with hidden names."""
     if request.param == "named":
@@ -110,11 +112,15 @@ def test_an_error_while_writing_leaves_no_trace(old, error, overwrite):
     assert names_in(old.parent) == ["old.bin"]
 
 
-@pytest.mark.parametrize("call", ["fsync", "fchmod", "replace", "open", "link"])
+@pytest.mark.parametrize(
+    ("naming", "call"),
+    [
+        *((naming, call) for naming in NAMINGS for call in ("fsync", "fchmod", "replace", "open")),
+        ("without a name", "link"),  # a file with a name is renamed
+    ],
+    indirect=["naming"],
+)
 def test_a_file_system_that_refuses_leaves_the_old_file(old, monkeypatch, naming, call):
-    if (naming, call) == ("named", "link"):
-        pytest.skip("it is renamed")
-
     def full(*_arguments, **_settings):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -222,12 +228,18 @@ def test_what_exists_is_not_replaced_unasked(old, kind):
     assert old.read_bytes() == b"old"
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+@pytest.mark.parametrize(
+    ("naming", "links"),
+    [
+        ("without a name", True),
+        ("named", True),
+        ("named", False),
+    ],  # without a name links are needed
+    indirect=["naming"],
+)
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, naming, links):
     path = tmp_path / "a"
     if not links:
-        if naming != "named":
-            pytest.skip("without a name it needs links")
 
         def refuse(*_names):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -163,24 +164,28 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(tmp_path_factory, request):
     """The pages by their paths, built with warnings as errors."""
     pytest.importorskip("material", reason="the extra docs (mkdocs-material) is not installed")
     pytest.importorskip("mkdocstrings", reason="the extra docs (mkdocstrings) is not installed")
+    figures, _ = request.getfixturevalue("figures")
     target = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", target],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "CONVCLI_FIGURES": str(figures)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     # Its addresses are those of a server, from the root.
     return {path: Page(path) for path in target.rglob("*.html") if path.name != "404.html"}
 
 
+@pytest.mark.slow
 def test_every_page_is_built(site):
     assert {path.stem for path in site} == {*PAGES, "results"}
 
 
+@pytest.mark.slow
 def test_links_and_anchors_lead_somewhere(site):
     checked = 0
     for path, page in site.items():
@@ -196,18 +201,21 @@ def test_links_and_anchors_lead_somewhere(site):
     assert checked > 200
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_the_network(site):
     for path, page in site.items():
         assert page.loads
         assert not [address for address in page.loads if "//" in address], path.name
 
 
+@pytest.mark.slow
 def test_every_figure_is_described(site):
     assert [page.unnamed for page in site.values() if page.unnamed] == []
     figures = {address for page in site.values() for address in page.loads if "figures/" in address}
     assert len(figures) == len(STORIES) + 1
 
 
+@pytest.mark.slow
 def test_the_public_functions_are_described(site):
     (api,) = [page for path, page in site.items() if path.stem == "api"]
     public = set(convcli.__all__) - {"__version__"}

@@ -25,24 +25,19 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 story = import_module
-# They write beside themselves, or are what the others share.
-APART = {"render_scene", "before_after", "drawing"}
-STORIES = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in APART)
-
-
-def run(script, *arguments):
-    return subprocess.run(
-        [sys.executable, script, *arguments],
-        check=True, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
-    ).stdout  # fmt: skip
+STORIES = story("draw_all").STORIES
 
 
 def run_copy(name, folder):
     """Run a copy, so that a test never writes into the project."""
-    run(shutil.copy(EXAMPLES / name, folder))
+    subprocess.run(
+        [sys.executable, shutil.copy(EXAMPLES / name, folder)],
+        check=True, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+    )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_scene_is_what_its_script_draws(tmp_path):
     run_copy("render_scene.py", tmp_path)
     drawn = np.asarray(Image.open(tmp_path / "scene.png")).astype(int)
@@ -59,16 +54,16 @@ def test_the_sheet_of_filters_is_what_its_script_draws(tmp_path):
     assert np.abs(drawn - kept).mean() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STORIES)
-def test_a_story_is_short_and_draws_one_picture(name, tmp_path):
-    script = EXAMPLES / f"{name}.py"
-    text = script.read_text(encoding="utf-8")
+def test_a_story_is_short_and_draws_one_picture(name, figures):
+    text = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
     assert text.count("\n") < 60
     assert ast.get_docstring(ast.parse(text))
-    printed = run(script, str(tmp_path / "new" / "folder"))
-    (drawn,) = (tmp_path / "new" / "folder").iterdir()
-    assert drawn.name == f"{name}.png"
-    assert f"wrote {drawn}" in printed
+    folder, printed = figures
+    drawn = folder / f"{name}.png"
+    assert f"wrote {drawn}\n" in printed
+    assert sorted(path.stem for path in folder.iterdir()) == STORIES
     with Image.open(drawn) as picture:
         assert picture.width >= 1000
         assert len(picture.convert("RGB").getcolors(2**20)) > 100

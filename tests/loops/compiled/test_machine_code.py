@@ -1,133 +1,169 @@
-"""Machine code is kept, checked before it is used, and made anew where anything is amiss."""
+"""Machine code is kept, checked before it is used, and compiled again where a check fails."""
 
 from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from convcli.loops.compiled import inner_loops, machine_code
 
-RUN = (
-    "import logging, sys, numpy, convcli;"
-    "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s');"
-    "logging.getLogger('numba').setLevel(logging.ERROR);"
+# Of `thin`, the loop that is compiled soonest.
+SIGNATURE = (
+    ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("float32", 2),
+)  # fmt: skip
+
+LOG = (
+    "import logging\n"
+    "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s')\n"
+    "logging.getLogger('numba').setLevel(logging.ERROR)\n"
+)
+RUN = LOG + (
+    "import sys, numpy, convcli\n"
     "print(convcli.convolve(numpy.full((3, 3), 7, 'uint8'), [[1, 2]], method='numba').max(),"
     "'numba' in sys.modules)"
 )
+EVERY_LOOP = LOG + (
+    "import numpy, convcli\n"
+    "grey = numpy.zeros((200, 300), 'uint8')\n"
+    "for image in (grey, grey.astype('uint16'), grey.astype('float32'), grey / 255):\n"
+    "    for sigma in (1, 12):\n"
+    "        convcli.blur(image, sigma, method='numba')\n"
+    "    convcli.edge(image, method='numba')\n"
+    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+)
 
 
-def run(tmp_path, **more):
-    """Filter in a fresh process; return what it printed: result, numba loaded, and the log."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), **more}
+def python(code, base):
+    """Run Python in a process of its own, with this folder for caches: what it printed, its log."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(base)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.split(), done.stderr
 
 
-def test_every_loop_is_kept(tmp_path):
-    """What calls the interpreter or numba's runtime could only be run by numba, every time."""
-    code = (
-        "import logging, numpy, convcli\n"
-        "logging.basicConfig(level=logging.DEBUG, format='%(name)s %(message)s')\n"
-        "logging.getLogger('numba').setLevel(logging.ERROR)\n"
-        "grey = numpy.zeros((200, 300), 'uint8')\n"
-        "for image in (grey, grey.astype('uint16'), grey.astype('float32'), grey / 255):\n"
-        "    for sigma in (1, 12):\n"
-        "        convcli.blur(image, sigma, method='numba')\n"
-        "    convcli.edge(image, method='numba')\n"
-        "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
-    )
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert "itself" not in done.stderr
+def kept(base):
+    return list((base / "convcli").iterdir())
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """What a first run left behind (a folder for caches), what it printed, and its log."""
+    base = tmp_path_factory.mktemp("cache")
+    return base, *python(RUN, base)
+
+
+@pytest.fixture
+def cache(first, tmp_path, monkeypatch):
+    """A copy of what the first run left behind; it is this process's folder for caches."""
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def path(cache):
+    """The one object in it."""
+    (path,) = kept(cache)
+    return path
+
+
+@pytest.mark.slow
+def test_every_loop_is_kept():
+    """What calls the interpreter or numba's runtime could only be run by numba, every time.
+
+    It compiles only what no test before it has needed.
+    """
+    cache = Path(os.environ["XDG_CACHE_HOME"])
+    _, log = python(EVERY_LOOP, cache)
+    assert "itself" not in log
     loops = [n for n in vars(inner_loops) if hasattr(vars(inner_loops)[n], "py_func")]
-    names = {path.name.split("-")[1] for path in kept(tmp_path)}
+    names = {path.name.split("-")[1] for path in kept(cache)}
     assert names == {name for name in loops if not name.startswith("_")}
 
 
-def kept(tmp_path):
-    return list((tmp_path / "convcli").iterdir())
-
-
-def test_the_second_run_does_without_numba(tmp_path):
-    first, log = run(tmp_path)
-    assert first == ["21", "True"]
+def test_the_second_run_does_without_numba(first, cache):
+    base, printed, log = first
+    assert printed == ["21", "True"]
     assert "compiling the loops" in log
-    assert len(kept(tmp_path)) == 1
-    assert run(tmp_path) == (["21", "False"], "")
+    assert len(kept(base)) == 1
+    assert python(RUN, cache) == (["21", "False"], "")
 
 
 def test_two_runs_at_once_keep_one_whole_object(tmp_path):
     with ThreadPoolExecutor(2) as pool:
-        for printed, log in pool.map(run, [tmp_path] * 2):
+        for printed, log in pool.map(python, [RUN] * 2, [tmp_path] * 2):
             assert (printed[0], "itself" in log) == ("21", False)
     assert len(kept(tmp_path)) == 1
-    assert run(tmp_path)[0] == ["21", "False"]
+    assert python(RUN, tmp_path)[0] == ["21", "False"]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "options"),
-    [
-        (np.full((40, 50), 7, np.uint16), ["--linear"]),
-        (np.full((40, 50, 3), 7, np.uint8), ["--linear", "--exact"]),
-        (np.full((40, 50, 4), 7, np.uint8), ["--alpha", "weight", "--exact"]),
-        (np.full((40, 50), 7, np.uint8), ["--border", "constant", "--border-value", "0.5"]),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
 def test_a_second_run_of_the_program_finds_what_the_first_compiled(
-    pixels, options, tmp_path, monkeypatch, program, picture_file
+    tmp_path, monkeypatch, program, picture_file
 ):
-    """Under the dtype that the loop gets: light and weighted colours are floats."""
+    """Under the dtype that the loop gets: light is a float.
+
+    The other dtypes are those of test_the_loop_that_is_asked_for_is_the_one_that_runs.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    path = str(picture_file("a.png", pixels))
-    command = ["blur", path, "--sigma", "1", "-m", "numba", "--explain", "-f", *options]
+    image = str(picture_file("a.png", np.full((40, 50), 7, np.uint16)))
+    command = ["blur", image, "--sigma", "1", "-m", "numba", "--linear", "--explain", "-f"]
     first, second = program(*command), program(*command)
     assert (first.status, second.status) == (0, 0)
     assert "compiled first" in first.err
     assert "compiled first" not in second.err
 
 
+def test_a_whole_object_is_loaded(path):
+    assert machine_code._load(path)
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF half", b"x" * 5000], ids=len)
-def test_a_damaged_object_is_compiled_anew(damage, tmp_path):
-    run(tmp_path)
-    (path,) = kept(tmp_path)
+def test_a_damaged_object_is_refused(damage, path):
     path.write_bytes(damage)
-    assert run(tmp_path)[0] == ["21", "True"]
-    assert run(tmp_path)[0] == ["21", "False"]
+    assert machine_code._load(path) is None
 
 
-def test_one_flipped_bit_is_noticed(tmp_path):
-    run(tmp_path)
-    (path,) = kept(tmp_path)
+@pytest.mark.parametrize("where", [0, -100, -1])
+def test_one_flipped_bit_is_noticed(where, path):
     content = bytearray(path.read_bytes())
-    content[-100] ^= 1
+    content[where] ^= 1
     path.write_bytes(bytes(content))
-    assert run(tmp_path)[0] == ["21", "True"]
+    assert machine_code._load(path) is None
 
 
-def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
-    run(tmp_path)
-    (tmp_path / "convcli").chmod(0o777)
-    assert run(tmp_path)[0] == ["21", "True"]
-
-
-def test_a_link_in_place_of_an_object_is_not_followed(tmp_path):
-    run(tmp_path)
-    (path,) = kept(tmp_path)
-    elsewhere = tmp_path / "elsewhere.o"
+def test_a_link_in_place_of_an_object_is_not_followed(path, cache):
+    elsewhere = cache / "elsewhere.o"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert run(tmp_path)[0] == ["21", "True"]
+    assert machine_code._load(path) is None
+
+
+def test_what_is_refused_is_compiled_again_for_its_owner_alone(path, cache):
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o666)  # another user may have written to it
+    assert machine_code._load(path) is None
+    assert python(RUN, cache)[0] == ["21", "True"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert python(RUN, cache)[0] == ["21", "False"]
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(path):
+    assert machine_code._path("thin", SIGNATURE).parent == path.parent
+    path.parent.chmod(0o777)
+    assert machine_code._path("thin", SIGNATURE) is None
+    assert not machine_code.is_kept("correlate", "uint8")
 
 
 def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
@@ -137,40 +173,37 @@ def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     assert machine_code._folder() is None
 
 
-def test_no_place_to_keep_it_is_no_error(tmp_path):
-    (tmp_path / "convcli").write_text("a file where the folder would be")
-    assert run(tmp_path)[0] == ["21", "True"]
-
-
-def test_another_processor_is_another_object(tmp_path):
-    run(tmp_path)
-    assert run(tmp_path, NUMBA_CPU_NAME="x86-64")[0][1] == "True"
-    assert len(kept(tmp_path)) == 2
-
-
-def test_what_is_kept_is_known_by_name_and_dtype(tmp_path, monkeypatch):
-    run(tmp_path)
+def test_no_place_to_keep_it_is_no_error(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "convcli").write_text("a file where the folder would be")
+    caplog.set_level("DEBUG", "convcli")
+    assert_thin_computes()
+    assert "itself" not in caplog.text
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_another_processor_is_another_object(cache, monkeypatch):
+    here = machine_code._path("thin", SIGNATURE)
+    monkeypatch.setenv("NUMBA_CPU_NAME", "x86-64")
+    machine_code._processor.cache_clear()
+    try:
+        assert machine_code._path("thin", SIGNATURE) != here
+    finally:
+        machine_code._processor.cache_clear()
+
+
+def test_what_is_kept_is_known_by_name_and_dtype(cache, monkeypatch):
     assert machine_code.is_kept("correlate", "uint8")
     assert not machine_code.is_kept("correlate", "uint16")
     assert not machine_code.is_kept("separable", "uint8")
     assert machine_code.can_be_kept()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "new"))
     assert not machine_code.is_kept("correlate", "uint8")
     assert machine_code.can_be_kept()
-    assert not (tmp_path / "new").exists()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(kept(tmp_path)[0]))
+    assert not (cache / "new").exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept(cache)[0]))
     assert not machine_code.is_kept("correlate", "uint8")
     assert not machine_code.can_be_kept()
-
-
-def test_files_are_for_their_owner_alone(tmp_path):
-    run(tmp_path)
-    (path,) = kept(tmp_path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.chmod(0o666)  # somebody else may have written to it
-    assert run(tmp_path)[0] == ["21", "True"]
-    assert run(tmp_path)[0] == ["21", "False"]  # made anew, for its owner alone
 
 
 def test_a_strided_array_is_refused():
@@ -188,15 +221,7 @@ def test_a_child_that_is_forked_while_a_loop_is_compiled_need_not_wait():
     assert os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.parametrize("broken", ["_compile", "_processor", "_caller"])
-def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp_path):
-    """A later numba may pass arrays otherwise, or llvmlite may be another."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-    def fail(*_):
-        raise NotImplementedError("arrays are passed otherwise")
-
-    monkeypatch.setattr(machine_code, broken, fail)
+def assert_thin_computes():
     thin = machine_code.function("thin")
     rows = np.arange(40, dtype=np.uint8).reshape(8, 5)
     table = np.zeros((4, 4), np.float32)
@@ -206,36 +231,32 @@ def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp
     np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
 
 
-def test_llvmlite_links_where_nothing_can_be_mapped(tmp_path):
+@pytest.mark.parametrize("broken", ["_compile", "_processor", "_caller"])
+def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp_path):
+    """A later numba may pass arrays otherwise, or llvmlite may be another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def fail(*_):
+        raise NotImplementedError("arrays are passed otherwise")
+
+    monkeypatch.setattr(machine_code, broken, fail)
+    assert_thin_computes()
+
+
+def test_llvmlite_links_where_nothing_can_be_mapped(cache):
     """As on a file system that is mounted noexec."""
-    run(tmp_path)
     code = (
         "import mmap, sys\n"
         "def forbidden(*_, **__): raise PermissionError(1, 'not permitted')\n"
         "mmap.mmap = forbidden\n" + RUN
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert (done.stdout, done.stderr) == ("21 False\n", "")
+    assert python(code, cache) == (["21", "False"], "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="images are for Linux")
-def test_nothing_but_the_file_is_loaded(tmp_path):
-    run(tmp_path)
-    code = RUN.replace("'numba' in sys.modules", "'llvmlite' in sys.modules")
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["21", "False" if platform.machine() == "x86_64" else "True"]
+def test_nothing_but_the_file_is_loaded(cache):
+    printed, _ = python(RUN.replace("'numba' in sys.modules", "'llvmlite' in sys.modules"), cache)
+    assert printed == ["21", "False" if platform.machine() == "x86_64" else "True"]
 
 
 def test_code_that_calls_the_interpreter_is_not_kept(monkeypatch):
@@ -250,14 +271,7 @@ def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
         machine_code._compile("thin", SIGNATURE)
 
 
-SIGNATURE = (
-    ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("float32", 2),
-)  # fmt: skip
-
-
 def test_threads_compile_a_function_once(monkeypatch, tmp_path):
-    from concurrent.futures import ThreadPoolExecutor
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
     compiled = machine_code._compile
