@@ -27,11 +27,27 @@ PATIENCE = 6.0
 # Debian's name for ImageMagick 6; elsewhere the program is called `convert`.
 IMAGEMAGICK = "convert-im6" if shutil.which("convert-im6") else "convert"
 
+PROGRAMS = {
+    "ImageMagick": [IMAGEMAGICK, "-version"],
+    "GraphicsMagick": ["gm", "version"],
+    "vips": ["vips", "--version"],
+}
+"""The commands that print the version of each peer program."""
+
+
+def starts(arguments: list[str]) -> bool:
+    """Return whether a program can be run; one that is broken counts as missing."""
+    try:
+        return not subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        ).returncode
+    except OSError:
+        return False
+
+
 INSTALLED = {
     "OpenCV": find_spec("cv2") is not None,
-    "ImageMagick": shutil.which(IMAGEMAGICK) is not None,
-    "GraphicsMagick": shutil.which("gm") is not None,
-    "vips": shutil.which("vips") is not None,
+    **{name: starts(arguments) for name, arguments in PROGRAMS.items()},
 }
 """The peers that may be missing. The others (convcli at other work, Python) are always there."""
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import arrays
 import commands
-from race import IMAGEMAGICK, INSTALLED, Row, race
+from race import INSTALLED, PROGRAMS, Row, race
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
@@ -69,11 +69,6 @@ LIMITS = {
 
 HEADINGS = ("work", "convcli", "peer", "", "ratio", "limit", "")
 PACKAGES = ("numpy", "numba", "Pillow", "opencv-python-headless", "scipy", "scikit-image", "typer")
-PROGRAMS = {
-    "vips": ["vips", "--version"],
-    "ImageMagick": [IMAGEMAGICK, "-version"],
-    "GraphicsMagick": ["gm", "version"],
-}
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,11 @@ def machine() -> list[str]:
             found_version = re.search(r"\d+\.\d[\d.-]*", said)
             versions.append(f"{name} {found_version[0] if found_version else '?'}")
     lines.append(", ".join(versions))
-    lines += [f"{name} is not installed: left out" for name, here in INSTALLED.items() if not here]
+    lines += [
+        f"{name} is missing, or does not run: left out"
+        for name, here in INSTALLED.items()
+        if not here
+    ]
     return lines
 
 

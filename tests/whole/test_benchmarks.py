@@ -36,6 +36,12 @@ def test_the_best_counted_round_of_each_installed_contestant(monkeypatch):
     assert best == {"convcli": 3, "OpenCV": 2, "other": 8}
 
 
+@pytest.mark.parametrize(("code", "starts"), [("pass", True), ("import sys; sys.exit(1)", False)])
+def test_a_program_that_is_broken_counts_as_missing(code, starts):
+    assert race.starts([sys.executable, "-c", code]) == starts
+    assert not race.starts(["no-such-program"])
+
+
 @pytest.mark.parametrize(("ours", "missed"), [(69.0, False), (71.0, True)])
 def test_a_missed_limit_is_marked(ours, missed):
     result = run.Result("blur sigma 3, grey", ours, "OpenCV", 100.0, "ms")
