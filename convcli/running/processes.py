@@ -1,42 +1,46 @@
-"""Regions over pathos processes, pixels in shared memory: no fault of a worker can hang it."""
+"""Regions over worker processes: a worker that dies gives an error, never a hang."""
 
 from __future__ import annotations
 
-import ctypes
-import itertools
+import math
+import mmap
 import os
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
-from multiprocess import active_children
-from multiprocess.heap import BufferWrapper
-from pathos.pools import ProcessPool
+from pathos.helpers import mp
 
+from convcli import memory
 from convcli.errors import ConvcliError, reason_of
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
-from convcli.running.regions import Region, RegionFilter, prepare
+from convcli.running.regions import Region, prepare
 from convcli.types import OnProgress, Pixels
 
-# How often the parent looks whether its workers are alive, and how long stopping may take
-# before what is left is abandoned to the end of the process.
-_LOOK_SECONDS = 0.05
-_STOP_SECONDS = 2.0
-# A living thread holds a lock for microseconds, so that a closed one is a dead worker's by then.
-# The lock of results is one that a thread of this process takes too, which on a busy machine may
-# have to wait for its turn: to open that under its hands would be an error there.
-_LOCK_SECONDS = 0.005
-_BUSY_SECONDS = 0.2
-
+_INSTEAD = "--method numba, which uses threads"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_counter = itertools.count()
+# The executor reports a dead worker at once, with rare exceptions (see `_fill`).
+_GRACE_SECONDS = 1.0
+# How often a worker looks whether its parent is alive.
+_LOOK_SECONDS = 0.2
+# A pipe takes 4096 bytes whole or not at all: a worker that is killed leaves no half message.
+_REASON_LENGTH = 500
+
+# Workers that two threads fork at once would hold the pipes by which the other pool's parent
+# notices a death.
+_starting = threading.Lock()
 
 
 def run_in_processes(
@@ -47,200 +51,179 @@ def run_in_processes(
     regions: list[Region],
     on_progress: OnProgress | None,
 ) -> Pixels:
-    """Filter a picture with a pathos pool.
+    """Filter an image with worker processes.
 
-    Both pictures lie in shared memory, so that a task is four numbers; only the plan and
-    the recipe travel, once to each worker.
+    The workers are forked, so they see the source where it lies, and the loops that are loaded
+    here. They write into shared memory. A task is four numbers.
 
     Raises
     ------
     ConvcliError
-        If a worker dies or fails, or there is no room for the pictures.
+        If a worker dies or fails, or the system has no processes or memory for the work.
     """
+    if "fork" not in mp.get_all_start_methods():
+        raise ConvcliError(f"method 'tiled' needs fork, which this system lacks; use {_INSTEAD}")
     filter_region = prepare(plan, recipe, source.shape[2])
-    # Compile (or load) the loops here, so that forked workers have them already.
-    filter_region(source, np.empty(shape, recipe.out_dtype), ((0, 1), (0, 1)))
-    pixels = _shared(source.nbytes)
-    _view(pixels, source.shape, source.dtype)[...] = source
-    # Made when the first is full, so that it is put where there is room for both.
-    target = _shared(int(np.prod(shape)) * recipe.out_dtype.itemsize)
-    described = (plan, recipe, pixels, source.shape, source.dtype, target, shape)
-    with _pool(min(plan.workers, len(regions)), described) as pool:
-        _finish(pool, regions, on_progress)
-    return _view(target, shape, recipe.out_dtype)
+    out = _shared(shape, recipe.out_dtype)
+    filter_region(source, out, ((0, 1), (0, 1)))  # compiles the loops, or loads them
+    with _pool(min(plan.workers, len(regions)), partial(filter_region, source, out)) as started:
+        _fill(*started, regions, on_progress)
+    return out
 
 
-def _finish(pool: ProcessPool, regions: list[Region], on_progress: OnProgress | None) -> None:
-    """Hand the regions out and wait, watching the workers.
+def _shared(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+    """Return an array that forked workers share.
 
-    pathos' own waiting hangs for ever once a worker is killed (uqfoundation/pathos issues
-    230 and 265): the pool starts a new worker, but the lost task stays lost.
+    Its memory belongs to no file: nothing is left of it when all processes are killed, and a
+    full /dev/shm does not matter.
     """
-    workers = list(pool._serve()._pool)  # before the pool replaces one that died
-    waiting = [pool.apipe(_fill_region, region) for region in regions]
-    while waiting:
-        waiting[0].wait(_LOOK_SECONDS)
-        died = any(worker.exitcode is not None for worker in workers)
-        for result in [result for result in waiting if result.ready()]:
-            waiting.remove(result)
-            if failure := result.get():
-                raise ConvcliError(f"a worker process failed: {failure}")
-        if on_progress:
-            on_progress(len(regions) - len(waiting), len(regions))
-        if died and waiting:
-            raise ConvcliError(
-                "a worker process died (killed, or out of memory); try fewer --workers, "
-                "or --method numba, which uses threads"
-            )
+    size = math.prod(shape) * dtype.itemsize
+    memory.check(size)
+    try:
+        return np.ndarray(shape, dtype, mmap.mmap(-1, max(size, 1)))
+    except OSError as error:
+        raise ConvcliError(
+            f"no room for {size} bytes of shared memory ({reason_of(error)}); try {_INSTEAD}"
+        ) from error
+
+
+def _fill(
+    pool: ProcessPoolExecutor,
+    workers: list[Any],
+    regions: list[Region],
+    on_progress: OnProgress | None,
+) -> None:
+    """Let the workers fill the regions, and report each."""
+    done = 0
+    try:
+        waiting = {pool.submit(_fill_region, region) for region in regions}
+        while waiting:
+            # Python 3.11 may lose a task that is submitted just as a worker dies.
+            died = any(worker.exitcode is not None for worker in workers)
+            finished, waiting = wait(waiting, _GRACE_SECONDS, FIRST_COMPLETED)
+            if died and not finished:
+                raise BrokenProcessPool
+            for task in finished:
+                if failure := task.result():
+                    raise ConvcliError(f"a worker process failed: {failure}")
+                done += 1
+                if on_progress:
+                    on_progress(done, len(regions))
+    except BrokenProcessPool as error:
+        raise ConvcliError(
+            f"a worker process died (killed, or out of memory); try fewer --workers, or {_INSTEAD}"
+        ) from error
 
 
 @contextmanager
-def _pool(workers: int, described: tuple[Any, ...]) -> Iterator[ProcessPool]:
-    """Start a pool under an id of its own, and stop it whatever happens."""
-    # pathos keeps pools by id and would hand a closed one to the next caller.
-    before = active_children()
-    # A worker that is ended before it has put its signals right would run the parent's handlers.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+def _pool(count: int, fill: partial[None]) -> Iterator[tuple[ProcessPoolExecutor, list[Any]]]:
+    """Start a pool and give it with its workers; kill them whatever happens."""
+    workers: list[Any] = []
     pool = None
     try:
         try:
-            _check_threads()
-            pool = ProcessPool(
-                workers,
-                id=f"convcli-{os.getpid()}-{next(_counter)}",
-                initializer=_attach,
-                initargs=described,
-            )
-        except BaseException as error:  # an interrupt too leaves none of half a pool
-            for child in set(active_children()) - set(before):
-                child.kill()
-            if not isinstance(error, (OSError, RuntimeError)):
-                raise
+            with _forking():
+                _check_threads(2 * count + 2)
+                pool = ProcessPoolExecutor(count, _context(workers), _attach, (os.getpid(), fill))
+                pool.submit(int)  # the first task forks the workers
+        except (OSError, RuntimeError, AssertionError) as error:
+            pool = None
             raise ConvcliError(
-                f"worker processes cannot be started ({reason_of(error)}); "
-                "try --method numba, which uses threads"
+                f"worker processes cannot be started ({reason_of(error)}); try {_INSTEAD}"
             ) from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)  # an interrupt may come just here
-        yield pool
+        yield pool, workers
     finally:
-        if pool is not None:
-            _stop(pool)
+        # Their results are in, or not wanted. A worker that is asked to end may wait for ever for
+        # a lock that a dead one holds.
+        for worker in workers:
+            if worker.pid:
+                worker.kill()
+        if pool:
+            pool.shutdown()
+        for worker in workers:
+            if worker.pid:
+                worker.join()
 
 
-def _check_threads() -> None:
-    """Find out whether a pool's three threads, and the one that stops it, can be started.
+@contextmanager
+def _forking() -> Iterator[None]:
+    """Let one pool at a time fork, without signals or warnings.
 
-    A pool of which only some could is half there: its workers come back when they are killed.
+    A worker that gets a signal before `_attach` would run its parent's handler. Python 3.12
+    warns of a fork beside other threads, which may hold locks; a worker runs loops that are
+    loaded and takes no lock of theirs. Other start methods would pickle the pixels and load
+    numba again in each worker (1 s).
     """
-    enough = threading.Event()
-    threads = [threading.Thread(target=enough.wait, daemon=True) for _ in range(4)]
+    with _starting, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* multi-threaded", DeprecationWarning)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _check_threads(count: int) -> None:
+    """Find out whether the system allows the threads of a pool, and of its workers.
+
+    Without the second of its two threads an executor of Python 3.11 waits for ever.
+    """
+    enough, started = threading.Event(), list[threading.Thread]()
     try:
-        for thread in threads:
+        for _ in range(count):
+            thread = threading.Thread(target=enough.wait)
             thread.start()
+            started.append(thread)
     finally:
         enough.set()
-    for thread in threads:
-        thread.join()
+        for thread in started:
+            thread.join()
 
 
-def _stop(pool: ProcessPool) -> None:
-    """Close, end, join and clear the pool, even if a worker died with a lock in its hands.
+def _context(workers: list[Any]) -> Any:
+    """Return multiprocess' way to fork, which adds each process to a list: executors hide them."""
+    context = copy(mp.get_context("fork"))
 
-    An idle worker waits for tasks while it holds the task queue's lock. Killed then, it
-    never gives the lock back, and terminating or joining the pool would wait for ever. So
-    every worker is killed first (their results are in, or nobody wants them any more), and
-    then the locks, which no living process can hold, are opened.
-    """
-    inner = pool._serve()
-    pool.close()
-    ending = threading.Thread(target=pool.terminate, daemon=True)
-    ending.start()
-    deadline = time.monotonic() + _STOP_SECONDS
-    while ending.is_alive() and time.monotonic() < deadline:
-        for worker in list(inner._pool):
-            worker.kill()
-        ending.join(_LOCK_SECONDS)
-        if ending.is_alive():
-            locks = (inner._inqueue._rlock, _LOCK_SECONDS), (inner._outqueue._wlock, _BUSY_SECONDS)
-            for lock, seconds in locks:
-                # Releasing it also wakes a thread whose turn went to the dead.
-                lock.acquire(timeout=seconds)
-                lock.release()
-    if not ending.is_alive():
-        pool.join()
-        pool.clear()
+    def process(*args: Any, fork: Any = context.Process, **settings: Any) -> Any:
+        workers.append(fork(*args, **settings))
+        return workers[-1]
+
+    context.Process = process
+    return context
 
 
-def _shared(size: int) -> BufferWrapper:
-    """Take a block of shared memory, which is given back when its last view is gone.
-
-    It is a file that has no name any more, in /dev/shm or, where that is too small, in the
-    folder for temporary files: not even a SIGKILL of everything leaves it behind.
-    """
-    try:
-        memory = BufferWrapper(max(size, 1))
-        arena, start, stop = memory._state[0]
-        # What fills up in the meantime would be found out by a SIGBUS. It costs nothing that
-        # the first write to each page would not.
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            os.posix_fallocate(arena.fd, start, stop - start)
-    except OSError as error:
-        raise ConvcliError(
-            f"no room for {size} bytes of shared memory ({error.strerror}); "
-            "try --method numba, which uses threads"
-        ) from error
-    return memory
+# What a worker does with a region, or why it cannot.
+_work: partial[None] | str
 
 
-def _view(memory: BufferWrapper, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
-    """See a shared block as a picture, without a copy."""
-    size = int(np.prod(shape)) * dtype.itemsize
-    samples = (ctypes.c_ubyte * size).from_buffer(memory.create_memoryview())
-    samples._owner = memory  # type: ignore[attr-defined]  # a view keeps `samples`, and so the block, alive
-    return np.frombuffer(memoryview(samples), dtype).reshape(shape)
-
-
-# What a worker keeps between its tasks: the filter and both pictures, or why it has none.
-_prepared: tuple[RegionFilter, Pixels, Pixels] | str
-
-
-def _attach(
-    plan: Plan,
-    recipe: Recipe,
-    source: BufferWrapper,
-    source_shape: tuple[int, ...],
-    source_dtype: np.dtype[Any],
-    out: BufferWrapper,
-    out_shape: tuple[int, ...],
-) -> None:  # pragma: no cover - runs in the workers
-    """Prepare a worker: the loops, and both pictures in shared memory."""
-    global _prepared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for number in (signal.SIGTERM, signal.SIGHUP):  # and these would clean up its files
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    # What fails is returned; what a pool says when its parent was killed is of no use.
+def _attach(parent: int, fill: partial[None]) -> None:  # pragma: no cover - runs in the workers
+    """Prepare a worker: its signals, and its end when its parent is killed."""
+    global _work
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     try:
-        filter_region = prepare(plan, recipe, source_shape[2])
-        pixels = _view(source, source_shape, source_dtype)
-        _prepared = filter_region, pixels, _view(out, out_shape, recipe.out_dtype)
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+        _work = fill
     except BaseException as error:
-        _prepared = reason_of(error)
+        _work = reason_of(error)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGTERM, signal.SIGHUP):  # its handlers would remove the parent's files
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _follow(parent: int) -> None:  # pragma: no cover - runs in the workers
+    """End this worker soon after its parent."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 def _fill_region(region: Region) -> str:  # pragma: no cover - runs in the workers
-    """Fill a region, and return nothing, or why not.
-
-    What is raised would not always arrive: SystemExit ends the worker, and what cannot be
-    pickled, or un-pickled, never comes.
-    """
-    if isinstance(_prepared, str):
-        return _prepared
-    filter_region, source, out = _prepared
+    """Fill a region, and return nothing, or why not: not every exception can be pickled."""
+    if isinstance(_work, str):
+        return _work
     try:
-        filter_region(source, out, region)
+        _work(region)
     except BaseException as error:
-        return reason_of(error)
+        return reason_of(error)[:_REASON_LENGTH]
     return ""

@@ -132,7 +132,7 @@ OWNERS = {
     "imagecodecs": {"image"},
     "tifffile": {"image"},
     "pathos": {"running"},
-    "multiprocess": {"running"},
+    "multiprocess": set(),  # reached by way of pathos
     "numba": {"loops"},
     "llvmlite": {"loops"},
     "scipy": {"loops", "racing"},
