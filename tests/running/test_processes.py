@@ -412,6 +412,21 @@ def test_pools_of_several_threads_do_not_meet(worker_does):
                     result.result()
 
 
+def test_one_pool_at_a_time_forks(monkeypatch):
+    """Else its workers would hold the pipes by which another pool notices a death."""
+    fork, forking = os.fork, []
+
+    def slow():
+        forking.append(threading.get_ident())
+        time.sleep(0.05)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", slow)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(tiled, [IMAGE, IMAGE]))
+    assert forking[0] == forking[1] != forking[2] == forking[3]
+
+
 @pytest.fixture
 def interruptible():
     """Python's own handler, also where tests run with interrupts ignored, as behind an ``&``."""
