@@ -171,15 +171,16 @@ def _check_threads(count: int) -> None:
 
     Without the second of its two threads an executor of Python 3.11 waits for ever.
     """
-    enough = threading.Event()
-    threads = [threading.Thread(target=enough.wait, daemon=True) for _ in range(count)]
+    enough, started = threading.Event(), list[threading.Thread]()
     try:
-        for thread in threads:
+        for _ in range(count):
+            thread = threading.Thread(target=enough.wait)
             thread.start()
+            started.append(thread)
     finally:
         enough.set()
-    for thread in threads:  # a fork beside a thread is what Python 3.12 warns of
-        thread.join()
+        for thread in started:
+            thread.join()
 
 
 def _context(workers: list[Any]) -> Any:
