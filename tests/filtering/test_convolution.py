@@ -273,6 +273,7 @@ def by_a_large_kernel(name):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", large_kernels())
 def test_large_kernels_by_fft_are_right_to_two_pixels_in_a_thousand(name, transforms):
     """With scipy 8-bit samples go through float32; sums that are whole numbers stay exact."""

@@ -315,10 +315,12 @@ def test_predictions_are_of_the_right_size(method, side):
     """Within a factor of 10 of the clock: a unit that is wrong is found, a busy machine is not."""
     image = np.zeros((side, side), np.uint8)
     for kernel in (gaussian_kernel(3), DENSE):
-        convcli.convolve(image, kernel, method=method, workers=1)
-        start = time.perf_counter()
-        convcli.convolve(image, kernel, method=method, workers=1)
-        measured = time.perf_counter() - start
+        times = []
+        for _ in range(3):  # the first may compile
+            start = time.perf_counter()
+            convcli.convolve(image, kernel, method=method, workers=1)
+            times.append(time.perf_counter() - start)
+        measured = min(times)
         predicted = planned(image.shape, "uint8", kernel, method, 1).seconds
         assert 0.1 < measured / predicted < 10
 

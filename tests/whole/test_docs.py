@@ -48,6 +48,7 @@ def place(folder):  # noqa: F811
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", all_blocks("sh"))
 def test_commands_run(block, place):
     done = run(block, place)

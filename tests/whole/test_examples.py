@@ -46,6 +46,7 @@ def test_the_scene_is_what_its_script_draws(tmp_path):
     assert np.abs(drawn - kept).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_the_sheet_of_filters_is_what_its_script_draws(tmp_path):
     shutil.copy(EXAMPLES / "scene.png", tmp_path)
     run_copy("before_after.py", tmp_path)

@@ -21,6 +21,8 @@ import pytest
 from tests.signals import attended
 from tests.terminals import seen
 
+pytestmark = pytest.mark.slow  # they start 300 processes
+
 BLUR = ("blur", "--sigma", "1", "-m", "numpy")
 PATIENCE = 60  # seconds; a process that takes longer hangs
 
@@ -194,9 +196,9 @@ def test_nothing_is_left_when_all_are_killed(folder):
 
 
 STUCK = """
-import convcli.filtering.filters as filters, time
+import convcli.filtering.filters as filters, os, time
 def stuck(pixels, **options):
-    print("begun", flush=True)
+    os.write(1, b"begun\\n")  # at once: two threads may print two beginnings and then two ends
     time.sleep(30)
 filters.blur = stuck
 """
@@ -231,8 +233,8 @@ def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
 
 @pytest.mark.parametrize("inputs", [("a.png",), ("-r", "in")], ids=["one", "many"])
 def test_ctrl_c_does_not_wait_for_a_slow_decoder(folder, inputs):
-    patch = "import PIL.PngImagePlugin as p, time\ndef load(self):\n"
-    patch += "    print('begun', flush=True)\n    time.sleep(99)\np.PngImageFile.load = load\n"
+    patch = "import PIL.PngImagePlugin as p, os, time\ndef load(self):\n"
+    patch += "    os.write(1, b'begun\\n')\n    time.sleep(99)\np.PngImageFile.load = load\n"
     process = start(*BLUR, *inputs, "-o", "out/", patch=patch)
     assert process.stdout.readline() == "begun\n"
     time.sleep(0.5)  # meanwhile the imports end

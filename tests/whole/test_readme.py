@@ -51,6 +51,7 @@ def run(command, folder):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks(section("Recipes"), "sh"), ids=lambda b: b.split("\n")[0])
 def test_the_commands_run(block, folder):
     done = run(block, folder)

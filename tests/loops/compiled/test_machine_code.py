@@ -101,6 +101,7 @@ def test_the_second_run_does_without_numba(first, cache):
     assert python(RUN, cache) == (["21", "False"], "")
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_keep_one_whole_object(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         for printed, log in pool.map(python, [RUN] * 2, [tmp_path] * 2):
