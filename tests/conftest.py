@@ -1,4 +1,4 @@
-"""Photographs, picture files, and the program: in this process, or in one of its own."""
+"""Photographs, image files, and the program: in this process, or in one of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.terminals import seen
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of the program left behind."""
+    """The result of a run of the program."""
 
     status: int
     out: bytes
@@ -38,7 +38,7 @@ class Result:
 
     @property
     def message(self):
-        """The only line of standard error; a failure has no more than one."""
+        """The only line of standard error; an error has exactly one."""
         (line,) = self.err.splitlines()
         return line
 
@@ -57,7 +57,7 @@ def grey():
 
 @pytest.fixture
 def picture_file(tmp_path, photo):
-    """Make a picture file: ``picture_file(name, pixels, **settings of Pillow)``."""
+    """Make an image file: ``picture_file(name, pixels, **settings of Pillow)``."""
 
     def make(name, pixels=None, **settings):
         path = tmp_path / name
@@ -98,7 +98,7 @@ def run(capfdbinary, monkeypatch):
 
 @pytest.fixture
 def program():
-    """Run the program in a process of its own, for what needs one."""
+    """Run the program in a process of its own."""
 
     def call(*argv, stdin=b"", **settings):
         done = subprocess.run(
@@ -117,7 +117,7 @@ def program():
 def terminal():
     """Run the program with its output on a terminal of its own: ``terminal(*argv, columns=80)``.
 
-    Standard output and standard error come as one, as they are seen, and so in `out` alone.
+    Standard output and standard error are one stream there, `out`.
     """
 
     def call(*argv, columns=80, lines=24, stdin=b"", cwd=None, **environment):
@@ -145,7 +145,7 @@ def terminal():
 
 @pytest.fixture(params=["scipy", "numpy"])
 def transforms(request, monkeypatch):
-    """Whose transforms `fft` uses: scipy's, already imported, or numpy's, as if alone."""
+    """The transforms that `fft` uses: scipy's, already imported, or numpy's, as without scipy."""
     if request.param == "scipy":
         pytest.importorskip("scipy.fft")
     else:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convcli.loops.decimation import Decimations
 
-# Who calls which border what; numpy.pad is the judge of the loops, scipy of everything.
+# The borders' names in numpy.pad, the oracle of the loops; scipy has convcli's names.
 NUMPY_PAD = {
     "reflect": "symmetric",
     "mirror": "reflect",
@@ -65,7 +65,7 @@ def sparse_sums(decimations: Decimations, image: NDArray[Any], border: str) -> N
         grid = [slice(None)] * 3
         grid[along] = slice(axis.radius % axis.step, None, axis.step)
         sparse[tuple(grid)] = narrow[tuple(grid)]
-        # What a pixel takes from each pixel around it, from the farthest on: first the last place
+        # The weights of the pixels around a pixel, from the farthest on: first the last place
         # between two grid points, which is nearest to the next one.
         wide = np.append(0.0, axis.wide[::-1].T)
         result = scipy.ndimage.correlate1d(sparse, wide, axis=along, mode="constant")
@@ -81,7 +81,7 @@ def rounded(values: NDArray[np.float64], dtype: str) -> NDArray[Any]:
 def assert_same_picture(
     result: NDArray[Any], reference: NDArray[np.float64], tolerance: float = 1e-5
 ) -> None:
-    """Hold a result to what every method owes, given the reference in float64.
+    """Assert that a result is as exact as every method must be, given the reference in float64.
 
     Integers: no pixel off by more than a level, 99 % not at all. Floats: within the
     tolerance of the range.

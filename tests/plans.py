@@ -1,4 +1,4 @@
-"""Plans by what they are for, without naming a task."""
+"""Plans for given images and kernels, without a `Task`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals as a shell leaves them to what runs in front of it."""
+"""Signals as a shell sets them for a program in the foreground."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import signal
 
 
 def attended() -> None:
-    """Undo what tests may have got: a shell's ``&`` ignores Ctrl-C, and nohup SIGHUP."""
+    """Reset signals that may be ignored: a shell's ``&`` ignores Ctrl-C, and nohup SIGHUP."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a program says to a terminal."""
+"""What a program shows on a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 
 
 def seen(ours: int) -> bytes:
-    """Read a terminal until nobody writes to it any more, and close it."""
+    """Read a terminal until no process has it open for writing, and close it."""
     shown = b""
     while True:
         try:
             part = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side was closed
+        except OSError:  # Linux's error after the other side was closed
             break
         if not part:
             break
@@ -22,7 +22,7 @@ def seen(ours: int) -> bytes:
 
 
 def visible(text: str) -> list[str]:
-    """Return the lines that are left after what was erased, as a terminal would show them."""
+    """Return the lines that a terminal shows after all erasing."""
     lines, row = [""], 0
     for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
         if token == "\n":

@@ -1,4 +1,4 @@
-"""Every method gives the picture that four nested loops and scipy.ndimage give."""
+"""Every method gives the image that four nested loops and scipy.ndimage give."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_equals_four_nested_loops(method, border):
 
 @pytest.mark.parametrize("border", BORDERS)
 def test_scipy_agrees_with_four_nested_loops(border):
-    """The oracles are tested against each other, so that neither is taken on trust."""
+    """The oracles are tested against each other, so neither is trusted blindly."""
     image, kernel = image_of((5, 6), "float64"), kernel_of((4, 9), "dense")
     np.testing.assert_allclose(
         four_loops(image, kernel, border, 3), scipy_convolve(image, kernel, border, 3), atol=1e-12
@@ -107,7 +107,7 @@ def test_tiled_equals_numba(dtype, form):
 
 @pytest.mark.parametrize("size", [(2, 3), (6, 1), (5, 2), (6, 6), (10, 10)], ids=str)
 def test_methods_agree_on_results_half_way_between_levels(size):
-    """The mean of an even number of samples is a tie now and then; none may be a coin toss."""
+    """Means of an even number of samples are often ties, and every method rounds them alike."""
     image = image_of((200, 200), "uint8")
     kernel = np.full(size, 1 / (size[0] * size[1]))
     exact = scipy_convolve(image, np.ones(size), "reflect") / (size[0] * size[1])
@@ -191,7 +191,7 @@ def test_the_image_is_left_as_it_was():
 def test_refuses_with_a_sentence_that_names_the_value(arguments, options, words):
     with pytest.raises(convcli.ConvcliError, match=words):
         convcli.convolve(*arguments, **options)
-    with pytest.raises(ValueError, match=words):  # what a caller without convcli's types expects
+    with pytest.raises(ValueError, match=words):  # for callers that do not import ConvcliError
         convcli.convolve(*arguments, **options)
 
 
@@ -215,7 +215,7 @@ def test_methods_agree_however_large_the_border_value(value):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_methods_agree_on_ties_of_kernels_that_are_sums_of_terms(dtype):
-    """Whole numbers of rank 2, in float64: the terms of its factors are no whole numbers."""
+    """Whole numbers of rank 2, in float64: the terms of its factors are not whole numbers."""
     image = image_of((90, 80), dtype)
     kernel = np.add.outer([1.0, 2, 3, 4, 5, 6, 7], [0, 1, 0, 1, 0, 1, 0]) / 250
     wanted = rounded(scipy_convolve(image, np.rint(kernel * 250), "reflect") / 250, dtype)
@@ -258,9 +258,9 @@ def large_kernels():
 
 @cache
 def by_a_large_kernel(name):
-    """Whether sums by a large kernel are exact, and scipy's results by the name of the image.
+    """Return whether sums are exact, and scipy's results by the name of the image.
 
-    scipy takes seconds for 63 x 63 weights; both kinds of transforms are held to the same results.
+    scipy takes a second for 63 x 63 weights, and both kinds of transforms are compared with it.
     """
     kernel = large_kernels()[name]
     unit = np.abs(kernel[kernel != 0]).min()
@@ -273,6 +273,7 @@ def by_a_large_kernel(name):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", large_kernels())
 def test_large_kernels_by_fft_are_right_to_two_pixels_in_a_thousand(name, transforms):
     """With scipy 8-bit samples go through float32; sums that are whole numbers stay exact."""
@@ -353,7 +354,7 @@ def test_planning_the_impossible_is_refused(arguments):
 @pytest.mark.parametrize("radius", [12, 25, 27, 40])
 @pytest.mark.parametrize("level", [0.7, 254.9, None])
 def test_equal_terms_do_not_round_to_one_side(method, radius, level):
-    """A disc's weights are equal but at its rim, and so are the samples of a white wall."""
+    """A disc's weights are equal except at its rim, and so are the samples of a white wall."""
     image = data.camera()[:50, :60].astype(np.float32)
     if level:
         image[:] = level
@@ -382,7 +383,7 @@ def test_a_shape_may_be_of_numpys_numbers():
 @pytest.mark.parametrize("sigma", [1, 2, 5, 6.3, 8])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_half_levels_all_over_are_rounded_alike(method, sigma, dtype):
-    """A fine checkerboard blurs to just half a level everywhere."""
+    """A fine checkerboard blurs to exactly half a level everywhere."""
     rows, columns = np.mgrid[:300, :400]
     board = ((rows + columns) % 2 * (255 if dtype == "uint8" else 257)).astype(dtype)
     first = convcli.blur(board, sigma, method="numpy").astype(int)

@@ -150,7 +150,7 @@ def test_a_float_result_keeps_the_sign(method, show):
 
 
 def flattened(along, image):
-    """What is 0 but for rounding is 0, of which the angle is 0."""
+    """A derivative of 0 apart from rounding counts as 0, and its angle is 0."""
     return np.where(np.abs(along) <= 4e-6 * full_scale(image.dtype), 0, along)
 
 
@@ -168,7 +168,7 @@ def test_the_angle_is_the_direction_of_the_rise(method, dtype, photo):
         assert np.minimum(off, full - off).max() <= 1
         assert (off > 0).mean() <= 0.01
     else:
-        # Where the slope is weak, the rounding of it is much of its direction.
+        # Where the slope is weak, rounding changes its direction.
         strong = np.hypot(along_x, along_y) > 0.05
         turn = np.abs(result - wanted)[strong]
         assert np.minimum(turn, 2 * math.pi - turn).max() <= 1e-5
@@ -189,7 +189,7 @@ def test_the_angle_is_the_direction_of_the_rise(method, dtype, photo):
 def test_a_flat_picture_stays_flat_however_it_is_shown(method, linear, flat):
     full = full_scale(flat.dtype)
     middle = 128 if full > 1 else 0.5
-    # Scharr's weights round most; tiled starts processes, and so gets no more than that.
+    # Scharr's weights round most; tiled, which starts processes, is tested with these alone.
     for operator in ("scharr",) if method == "tiled" else OPERATORS:
         options = {"linear": linear, "method": method, "workers": 2}
         for show, level in (("magnitude", 0), ("x", middle), ("y", middle)):

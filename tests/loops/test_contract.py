@@ -153,9 +153,9 @@ def test_float32_blocks_give_the_same_for_any_length(blocks, out_dtype, transfor
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 4.0, 2.0**-30])
 def test_sums_in_float32_are_snapped_to_multiples_of_their_step(scale, transforms):
-    """Else a result that lies half way between two levels would be a coin toss."""
+    """Otherwise a result half way between two levels would be rounded at random."""
     whole = np.random.default_rng(2).integers(-2, 4, (19, 23)).astype(np.float32)
-    whole[9, 9] -= whole.sum()  # so that nothing large is added that would hide small errors
+    whole[9, 9] -= whole.sum()  # a large sum would hide small errors
     window = window_for((120, 130), whole.shape, "uint8")
     assert fft.float32_serves(whole * np.float32(scale), 64 * scale)
     wanted, result = np.empty((120, 130, 1), np.uint8), np.empty((120, 130, 1), np.uint8)
@@ -169,7 +169,7 @@ def test_sums_in_float32_are_snapped_to_multiples_of_their_step(scale, transform
     [
         (np.zeros((3, 3)), 1.0, True),
         (np.ones((31, 31)), 961.0, True),
-        (np.ones((63, 63)), 3969.0, False),  # exact sums, and half a step is too near
+        (np.ones((63, 63)), 3969.0, False),  # sums are exact, but half a step is too near
         (np.full((31, 31), 1 / 3), 961 / 3, True),
         (np.random.default_rng(0).random((63, 63)) / 2000, 1.0, True),
         (np.random.default_rng(0).random((63, 63)), 1.0, False),  # 2000 times the error
@@ -322,7 +322,7 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, b
 @pytest.mark.parametrize("accumulator", ["float32", "float64"])
 @pytest.mark.parametrize("entry", ["correlate", "separable", "separable_long", "magnitude"])
 def test_compiled_loops_get_no_read_only_array(entry, accumulator, monkeypatch):
-    """To numba that is another type, for which it would compile a loop once more."""
+    """For numba that is another type, and it would compile the loop again."""
     given = []
     monkeypatch.setattr(direct_numba, f"_{entry}", lambda *arguments: given.extend(arguments))
     image, options = np.zeros((300, 400), np.uint8), {"exact": accumulator == "float64"}

@@ -63,7 +63,7 @@ def test_the_bound_holds_for_any_sigma(sigma):
 
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_the_worst_picture_errs_by_no_more_than_the_error_says(sigma):
-    """A picture of the sign of the difference is the worst; 1-D, where it is half the L1."""
+    """The worst image is the sign of the difference; in 1-D its error is half the L1 norm."""
     axis = decimations((sigma, sigma))[0]
     measured = 0.0
     for place in range(axis.step):
@@ -172,7 +172,7 @@ def test_the_kernel_cut_at_4_sigma_gives_nearly_the_same(name, sigma):
 
 
 def test_the_error_of_a_sigma_is_computed_once(monkeypatch):
-    """It takes 1 s for a sigma of 3000, and both axes and every picture may ask for it."""
+    """It takes 1 s for a sigma of 3000, and both axes and every image need it."""
     calls = []
     gaussian = decimation.gaussian
     monkeypatch.setattr(decimation, "gaussian", lambda *a: calls.append(a) or gaussian(*a))

@@ -15,7 +15,7 @@ from convcli.words import BORDERS
 from tests.oracles import NUMPY_PAD
 
 SHAPES = [(5, 7), (6, 1), (1, 6), (1, 1), (2, 3)]
-# Above, below, left, right: none, smaller than the picture, as long as it, several times longer.
+# Above, below, left, right: none, smaller than the image, as long as it, several times longer.
 HALOS = [
     (0, 0, 0, 0),
     (0, 1, 1, 0),
@@ -34,7 +34,7 @@ def picture(shape, dtype="uint8", channels=3):
 
 
 def padded(pixels, border, value):
-    """Extend a whole picture by FAR pixels on every side, by numpy.pad."""
+    """Extend a whole image by FAR pixels on every side, by numpy.pad."""
     more = {"constant_values": value} if border == "constant" else {}
     return np.pad(pixels, ((FAR, FAR), (FAR, FAR), (0, 0)), NUMPY_PAD[border], **more)
 
@@ -134,7 +134,7 @@ def test_rows_before_the_first_that_is_needed_may_change(border, shape, halo):
         rest = ((top, shape[0]), (0, shape[1]), halo, border, 251)
         pixels = picture(shape)
         wanted = window(pixels, *rest)
-        pixels[:needed] = 255  # nothing that `picture` makes
+        pixels[:needed] = 255  # a value that `picture` never makes
         np.testing.assert_array_equal(window(pixels, *rest), wanted)
         pixels[needed] = 255
         assert (window(pixels, *rest) != wanted).any()
@@ -152,7 +152,7 @@ def test_a_window_leaves_the_unused_channel_out(border, halo):
 
 
 class Recording(ArraySource):
-    """A source that remembers what it was asked for, and refuses what lies outside."""
+    """A source that records which samples are read, and refuses those outside."""
 
     def __init__(self, array):
         super().__init__(array)

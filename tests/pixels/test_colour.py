@@ -50,7 +50,7 @@ def weighted_reference(image, kernel=KERNEL):
 
 
 def to_light(code):
-    """IEC 61966-2-1, written down once more."""
+    """The transfer function of IEC 61966-2-1, written independently."""
     return np.where(code <= 0.04045, code / 12.92, ((np.abs(code) + 0.055) / 1.055) ** 2.4)
 
 
@@ -64,7 +64,7 @@ def to_code(light):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_what_is_hidden_does_not_bleed(dtype):
     fractions = np.zeros((41, 40, 4))
-    fractions[...] = (0, 1, 0, 0)  # green that nobody sees
+    fractions[...] = (0, 1, 0, 0)  # green that is not visible
     fractions[12:25, 9:27] = (1, 0, 0, 1)
     image = of_dtype(fractions, dtype)
     blurred = convcli.blur(image, 3, alpha="weight")
@@ -83,7 +83,7 @@ def test_colours_are_weighted_by_their_alpha(method, dtype, channels):
     image = cut_out(dtype, channels)
     result = convcli.convolve(image, KERNEL, alpha="weight", method=method, workers=2)
     wanted = weighted_reference(image)
-    # Where next to nothing is seen, a colour is a quotient of roundings, and not to be seen.
+    # Where alpha is almost 0, a colour is a quotient of rounding errors, and not visible.
     shows = wanted[..., -1] > full_scale(image.dtype) / 255
     assert_same_picture(result[shows], wanted[shows])
     assert_same_picture(result[..., -1], wanted[..., -1])
@@ -194,7 +194,7 @@ def test_halves_round_to_even_by_every_method(method, dtype, exact):
     given = image.astype(dtype)
     options = {"border": "wrap", "method": method, "exact": exact, "workers": 2}
     box = np.full((2, 2), 0.25)
-    # Each of these goes another way through the code, and a quarter of the results are halves.
+    # Each takes another path through the code, and a quarter of the results are halves.
     for result, wanted in (
         (convcli.convolve(given, box, **options), means),
         (convcli.convolve(given, box, bias=1.0, **options), means + 1),
@@ -215,7 +215,7 @@ def test_halves_round_to_even_by_every_method(method, dtype, exact):
 def test_half_of_the_light_is_level_188(method, linear, level):
     checkerboard = (np.indices((60, 60)).sum(axis=0) % 2 * 255).astype(np.uint8)
     blurred = convcli.blur(checkerboard, 6, linear=linear, method=method, border="wrap")
-    # 127.5 without light: a rounding decides between its neighbours.
+    # 127.5 in code values: rounding decides between its neighbours.
     assert np.abs(blurred.astype(int) - level).max() <= (0 if linear else 1)
 
 

@@ -174,7 +174,7 @@ def test_the_smallest_picture_takes_a_call(size, method, monkeypatch):
 
 
 def test_wide_boxes_are_for_compiled_loops_and_not_for_transforms(monkeypatch):
-    """Their transforms leave the cache; 4.8 times as long as predicted was measured before."""
+    """Their transforms do not fit into the cache: they took 4.8 times as long as once predicted."""
     monkeypatch.setattr(planning, "loading", lambda *_: 0.0)
     for shape in [(1000, 1000), (4000, 6000), (4000, 6000, 3)]:
         assert planned(shape, "uint8", box_kernel(1001), workers=2).method == "numba"
@@ -315,10 +315,12 @@ def test_predictions_are_of_the_right_size(method, side):
     """Within a factor of 10 of the clock: a unit that is wrong is found, a busy machine is not."""
     image = np.zeros((side, side), np.uint8)
     for kernel in (gaussian_kernel(3), DENSE):
-        convcli.convolve(image, kernel, method=method, workers=1)
-        start = time.perf_counter()
-        convcli.convolve(image, kernel, method=method, workers=1)
-        measured = time.perf_counter() - start
+        times = []
+        for _ in range(3):  # the first may compile
+            start = time.perf_counter()
+            convcli.convolve(image, kernel, method=method, workers=1)
+            times.append(time.perf_counter() - start)
+        measured = min(times)
         predicted = planned(image.shape, "uint8", kernel, method, 1).seconds
         assert 0.1 < measured / predicted < 10
 
@@ -326,7 +328,7 @@ def test_predictions_are_of_the_right_size(method, side):
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("place", [True, False])
 def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, monkeypatch):
-    """It is worth it where the machine code can be kept, and then it is said."""
+    """Compiling pays if the machine code can be kept, and then the reason says so."""
     monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
     monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: kept)
     monkeypatch.setattr(costs.machine_code, "can_be_kept", lambda: place)
@@ -376,7 +378,7 @@ WORK = {
 @pytest.mark.parametrize("work", WORK.values(), ids=WORK)
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
 def test_the_loop_that_is_asked_for_is_the_one_that_runs(work, dtype, options, monkeypatch):
-    """Another one would be said to be compiled first, each time; auto would import numba."""
+    """Otherwise each run would announce a compilation, and auto would import numba."""
     image = np.random.default_rng(0).random((300, 400, 4))
     image = (image * (255 if dtype.startswith("u") else 1)).astype(dtype)
     asked, ran = [], []
@@ -418,7 +420,7 @@ def test_more_workers_than_cores_are_not_believed_in():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_very_long_rows_are_cut(channels):
-    """Of a window that is as high as the kernel a whole one would be too much memory."""
+    """A whole window as high as the kernel would take too much memory."""
     plan = convcli.plan((1, 50_000_000, channels), np.uint8, gaussian_kernel(2.0), "numba")
     assert plan.route.regions[1] * channels <= 2**20 + 16
 

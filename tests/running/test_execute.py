@@ -1,4 +1,4 @@
-"""The executors: a plan runs as it says, and nowhere else."""
+"""The executors: a plan runs by its own loop and executor alone."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_an_error_in_the_callers_own_progress_stops_the_rest(monkeypatch):
 
 
 def test_tiled_pictures_may_be_filtered_in_several_threads_at_once():
-    """A pool watches and stops its own workers, not those of another picture."""
+    """A pool watches and stops its own workers, not those of another image."""
     wanted = convcli.convolve(IMAGE, KERNEL, method="numba")
     with ThreadPoolExecutor(3) as pool:
         results = pool.map(
@@ -209,7 +209,7 @@ def test_no_row_is_given_back_before_its_windows_are_taken(monkeypatch, sigma):
         fill = real(plan, recipe, channels)
 
         def filter_region(source, out, region):
-            time.sleep(0.005)  # time for all that is done to be given back
+            time.sleep(0.005)  # time to release all rows that are done
             fill(source, out, region)
 
         return filter_region

@@ -1,7 +1,7 @@
-"""A fuzzing target: bytes are read as a picture, filtered, and written again.
+"""A fuzzing target: bytes are read as an image, filtered, and written again.
 
 ``python tests/whole/fuzz_pictures.py -max_total_time=600`` runs it with atheris (extra ``fuzz``);
-tests/whole/test_fuzz.py runs it on what was found before, and on damaged pictures of every format.
+tests/whole/test_fuzz.py runs it on earlier findings, and on damaged images of every format.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import convcli
 from convcli import ConvcliError, image
 from convcli.files.formats import FORMATS
 
-# Pictures of many pixels would be slow, and teach nothing more.
+# Larger images would be slow, and find nothing more.
 MOST_PIXELS = 1 << 16
 MOST_FRAMES = 20
 
 
 def seeds() -> dict[str, bytes]:
-    """Make small pictures of every format, mode and number of frames, by name."""
+    """Make small images of every format, mode and number of frames, by name."""
     rng = np.random.default_rng(0)
     colour = Image.fromarray(rng.integers(0, 256, (13, 17, 3), dtype=np.uint8))
     clear = colour.copy()
@@ -64,7 +64,7 @@ def seeds() -> dict[str, bytes]:
 
 
 def tifffile_bytes(samples: np.ndarray, **settings: object) -> bytes:
-    """Encode 16-bit colour, of which Pillow makes no TIFF."""
+    """Encode 16-bit colour, which Pillow cannot write as TIFF."""
     content = io.BytesIO()
     tifffile.imwrite(content, samples, photometric="rgb", **settings)
     return content.getvalue()
@@ -81,12 +81,12 @@ FILTERS = (
 
 
 def one_input(data: bytes) -> str:
-    """Read, filter and write; return what became of it.
+    """Read, filter and write; return what happened.
 
     Raises
     ------
     Exception
-        Whatever is no refusal: a bug.
+        Anything but a refusal: a bug.
     """
     choice, content = (data[0] if data else 0), data[1:]
     target = (None, *FORMATS)[choice % (1 + len(FORMATS))]
@@ -106,7 +106,7 @@ def one_input(data: bytes) -> str:
         message = str(refused)
         assert message, "a refusal without a reason"
         assert "BytesIO" not in message, message
-        # What readers know for wrong, they leave out with a note.
+        # Readers leave out what they know to be wrong, with a note.
         assert "due to its metadata, which --strip drops" not in message, message
         return "refused"
     except OSError:  # of an encoder; a line of the program's, too

@@ -20,7 +20,7 @@ HERE = {"OpenCV": True, "missing": False}
 
 @pytest.fixture
 def small(monkeypatch):
-    """Let every picture of the commands be a small one."""
+    """Make every image of the commands a small one."""
     monkeypatch.setattr(commands, "photograph", lambda *_: np.zeros((20, 30, 3), np.uint8))
 
 

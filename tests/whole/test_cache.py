@@ -12,7 +12,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
-# Python imports it at the start of every process, also of those that a test starts.
+# Every Python process imports this at its start, including those that a test starts.
 WATCH = """
 import os, sys
 def watch(event, arguments, cache=os.environ["CACHE"], log=os.environ["LOG"]):
@@ -22,7 +22,7 @@ def watch(event, arguments, cache=os.environ["CACHE"], log=os.environ["LOG"]):
             print(event, *arguments, file=file)
 sys.addaudithook(watch)
 """
-# They compile a loop, and run the program where XDG_CACHE_HOME is not in force.
+# They compile a loop, and run the program with an XDG_CACHE_HOME that must be ignored.
 TESTS = [
     "tests/filtering/test_convolution.py::test_out_dtype_float32_keeps_sign_and_range[numba]",
     "tests/whole/test_faults.py::test_odd_environments_change_nothing[relative cache]",

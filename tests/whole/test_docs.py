@@ -1,4 +1,4 @@
-"""The pages of docs/ build, every link leads somewhere, and every command does what they say."""
+"""The pages of docs/ build, links lead somewhere, and every command does what its page says."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def all_blocks(language):
 
 @pytest.fixture
 def place(folder):  # noqa: F811
-    """The folder of the README's commands, with what these pages name besides."""
+    """The folder of the README's commands, with the other files that these pages name."""
     photo = np.asarray(Image.open(folder / "photo.jpg"))
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:, :50] = 0
@@ -48,6 +48,7 @@ def place(folder):  # noqa: F811
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", all_blocks("sh"))
 def test_commands_run(block, place):
     done = run(block, place)
@@ -68,7 +69,7 @@ def test_python_runs(block, place):
 
 
 def conversation(block):
-    """Split a console block into its commands and what the page says that they print."""
+    """Split a console block into its commands and the output that the page shows."""
     spoken = re.split(r"^\$ (.*)\n", block, flags=re.M)
     return list(zip(spoken[1::2], spoken[2::2], strict=True))
 
@@ -76,24 +77,24 @@ def conversation(block):
 @pytest.mark.parametrize("block", all_blocks("console"))
 def test_commands_print_what_is_shown(block, place):
     said = conversation(block)
-    # Each keeps the status of the one before it for `echo $?`.
+    # Each command gets the status of the one before, for `echo $?`.
     script = "; ".join(
         f"{command} 2>&1; status=$?; echo '<end>'; (exit $status)" for command, _ in said
     )
     printed = run(f"set +e; {script}; true", place).stdout.split("<end>\n")
     for (command, shown), real in zip(said, printed, strict=False):
-        # In one order: lines on standard error may overtake those on standard output.
+        # Sorted, because standard error and standard output are not in step.
         assert sorted(map(essence, shown.splitlines())) == sorted(
             map(essence, real.splitlines())
         ), command
 
 
-# Measured, or chosen by what was measured.
+# Measured, or chosen by a measurement.
 CHOSEN = re.compile(r"^\W*(method|kernel|loop|spread|predicted|time|read|filter|write) .*")
 
 
 def essence(line):
-    """Leave out of a line what may differ on another machine and with another image."""
+    """Remove from a line what differs between machines and images."""
     if line.startswith("{"):
         return str([(name, type(value).__name__) for name, value in json.loads(line).items()])
     line = re.sub(r"\d+ strips", "strips", CHOSEN.sub(r"\1", line))
@@ -176,7 +177,7 @@ def site(tmp_path_factory, request):
         env={**os.environ, "CONVCLI_FIGURES": str(figures)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    # Its addresses are those of a server, from the root.
+    # The addresses in 404.html start at a server's root.
     return {path: Page(path) for path in target.rglob("*.html") if path.name != "404.html"}
 
 

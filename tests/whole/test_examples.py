@@ -1,4 +1,4 @@
-"""The scripts in examples/ run, draw what they say, and what they say is true."""
+"""The scripts in examples/ run and draw their figures, and their claims are true."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ def test_the_scene_is_what_its_script_draws(tmp_path):
     run_copy("render_scene.py", tmp_path)
     drawn = np.asarray(Image.open(tmp_path / "scene.png")).astype(int)
     kept = np.asarray(Image.open(EXAMPLES / "scene.png")).astype(int)
-    # Not to the bit: another numpy may round a sine differently.
+    # Not exact: another numpy may round a sine differently.
     assert np.abs(drawn - kept).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_the_sheet_of_filters_is_what_its_script_draws(tmp_path):
     shutil.copy(EXAMPLES / "scene.png", tmp_path)
     run_copy("before_after.py", tmp_path)

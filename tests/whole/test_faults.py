@@ -21,8 +21,10 @@ import pytest
 from tests.signals import attended
 from tests.terminals import seen
 
+pytestmark = pytest.mark.slow  # they start 300 processes
+
 BLUR = ("blur", "--sigma", "1", "-m", "numpy")
-PATIENCE = 60  # seconds that nothing here takes, unless it hangs
+PATIENCE = 60  # seconds; a process that takes longer hangs
 
 RUN = """
 import sys
@@ -44,7 +46,7 @@ def folder(tmp_path, picture_file, monkeypatch):
 
 
 def start(*argv, patch="", **settings):
-    """Start the program, with something in it replaced."""
+    """Start the program after some code that replaces a part of it."""
     return subprocess.Popen(
         [sys.executable, "-c", RUN.replace("{patch}", patch), *map(str, argv)],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | settings,
@@ -53,16 +55,16 @@ def start(*argv, patch="", **settings):
 
 
 def ended(process):
-    """Wait for a process; return its exit status, and what it wrote and said."""
+    """Wait for a process; return its exit status, standard output and standard error."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
     finally:
-        process.kill()  # or a failure would wait for it for as long as it sleeps
+        process.kill()  # a failed test does not wait until it wakes up
     return process.returncode, out, err
 
 
 def shell(command, **settings):
-    """Run a line of shell in which ``convcli`` is the program."""
+    """Run a line of shell in which ``convcli`` runs the program."""
     line = f'convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
     return subprocess.run(
         ["sh", "-c", line], capture_output=True, timeout=PATIENCE, text=True, **settings
@@ -70,7 +72,7 @@ def shell(command, **settings):
 
 
 def at_once(run, commands):
-    """Run commands, two at a time, for which the order does not matter; return what each did."""
+    """Run commands two at a time, in any order, and return their results."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(run, commands))
 
@@ -153,7 +155,7 @@ TILED = ("blur", "--sigma", "1", "-m", "tiled", "-w", "2", "-r", "in", "-o", "ou
 
 
 def test_a_killed_worker_costs_one_picture(folder):
-    """Three of six: what is killed is always a worker of the picture at hand."""
+    """Three workers and six images: the one that is killed always works on the current image."""
     action = "os.path.exists('killed') or (open('killed', 'w'), os.kill(os.getpid(), 9))"
     status, _, said = ended(start(*TILED, patch=WORKER.replace("{action}", action)))
     first, last = said.splitlines()[-2:]
@@ -194,9 +196,9 @@ def test_nothing_is_left_when_all_are_killed(folder):
 
 
 STUCK = """
-import convcli.filtering.filters as filters, time
+import convcli.filtering.filters as filters, os, time
 def stuck(pixels, **options):
-    print("begun", flush=True)
+    os.write(1, b"begun\\n")  # at once: two threads may print two beginnings and then two ends
     time.sleep(30)
 filters.blur = stuck
 """
@@ -208,7 +210,7 @@ def test_a_second_signal_ends_it_at_once(folder, second):
     patient += "batch._PATIENCE_SECONDS = whole._PATIENCE_SECONDS = 30\n"
     process = start(*BLUR, "-r", "in", "-o", "out", patch=patient + STUCK)
     assert process.stdout.readline() == "begun\n"
-    time.sleep(0.3)  # it goes on to wait
+    time.sleep(0.3)  # the program now waits for the image
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None
@@ -218,7 +220,7 @@ def test_a_second_signal_ends_it_at_once(folder, second):
 
 
 def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
-    """What is imported first waits, so that the signal comes then."""
+    """The first import waits, so the signal arrives during the imports."""
     slow = tmp_path / "slow"
     slow.mkdir()
     (slow / "typer.py").write_text("print('begun', flush=True); import time; time.sleep(30)")
@@ -231,11 +233,11 @@ def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
 
 @pytest.mark.parametrize("inputs", [("a.png",), ("-r", "in")], ids=["one", "many"])
 def test_ctrl_c_does_not_wait_for_a_slow_decoder(folder, inputs):
-    patch = "import PIL.PngImagePlugin as p, time\ndef load(self):\n"
-    patch += "    print('begun', flush=True)\n    time.sleep(99)\np.PngImageFile.load = load\n"
+    patch = "import PIL.PngImagePlugin as p, os, time\ndef load(self):\n"
+    patch += "    os.write(1, b'begun\\n')\n    time.sleep(99)\np.PngImageFile.load = load\n"
     process = start(*BLUR, *inputs, "-o", "out/", patch=patch)
     assert process.stdout.readline() == "begun\n"
-    time.sleep(0.5)  # the rest is imported meanwhile
+    time.sleep(0.5)  # meanwhile the imports end
     process.send_signal(signal.SIGINT)
     status, _, said = ended(process)
     assert (status, "Traceback" in said) == (-signal.SIGINT, False)
@@ -247,10 +249,10 @@ def test_ctrl_c_does_not_wait_for_a_slow_decoder(folder, inputs):
 
 @pytest.fixture
 def traced(folder):
-    """Run the program with a fault in a call of the system: ``traced(call, fault, *argv)``."""
+    """Run the program with a fault in a system call: ``traced(call, fault, *argv)``."""
     strace = ["strace", "-f", "-qq", "-o", os.devnull]
     if not shutil.which("strace") or subprocess.run([*strace, "true"], check=False).returncode:
-        pytest.skip("needs strace, and leave to use it")
+        pytest.skip("needs strace, and permission to use it")
 
     def run(call, fault, *argv):
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:{fault}"]
@@ -274,7 +276,7 @@ def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new(traced, call, numbe
     assert Path("a.png").read_bytes() == wanted
     left = set(names_in(".")) - {"a.png", "in", "new.png"}
     assert len(left) == (call == "/^rename")
-    if left:  # a whole picture under a hidden name, which no run takes for one
+    if left:  # a complete image under a hidden name, which later runs do not read
         assert shell("convcli blur --sigma 1 -r . -o out -q").returncode == 0
         assert names_in("out") == ["a.png", "in"]
 
@@ -294,13 +296,13 @@ def test_an_error_of_the_system_leaves_the_old_file_and_nothing_else(traced, cal
 
 @pytest.fixture
 def with_disk(folder):
-    """Run a line of shell in which a folder is a disk of so many kilobytes."""
+    """Run a line of shell in which a folder is a disk of a given number of kilobytes."""
 
     def run(place, kilobytes, command):
         mount = f"mount -t tmpfs -o size={kilobytes}k none {place}"
         inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
         if not shutil.which("unshare") or subprocess.run([*inside, mount], check=False).returncode:
-            pytest.skip("needs a kernel that lets everybody mount")
+            pytest.skip("needs a kernel that lets users mount")
         line = f'{mount}; convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
         return subprocess.run([*inside, line], capture_output=True, text=True, timeout=PATIENCE)
 
@@ -333,7 +335,7 @@ def test_a_small_shared_memory_is_no_sigbus(with_disk, picture_file, photo, kilo
         "convcli blur --sigma 1 -m tiled b.png -q; echo $?; ls -A /dev/shm",
     )
     assert done.stderr.count("\n") == (kilobytes == 4)
-    if kilobytes == 4:  # has no room for a semaphore
+    if kilobytes == 4:  # too small for a semaphore
         assert "worker processes cannot be started (No space left on device)" in done.stderr
     assert done.stdout == ("1\n" if kilobytes == 4 else "0\n")
 
@@ -463,8 +465,8 @@ ENVIRONMENTS = {
     "ascii": "PYTHONIOENCODING=ascii LC_ALL=C PYTHONUTF8=0",
     "dumb": "TERM=dumb NO_COLOR=1",
     "narrow": "COLUMNS=1",
-    "nothing": "-i XDG_CACHE_HOME='{cache}'",  # but the folder that keeps a test from the user's
-    "no home": "HOME=/proc/nowhere XDG_CACHE_HOME=",  # where not even root can make a folder
+    "nothing": "-i XDG_CACHE_HOME='{cache}'",  # the user's cache must stay untouched
+    "no home": "HOME=/proc/nowhere XDG_CACHE_HOME=",  # not even root can make folders there
     "relative cache": "HOME='{cache}' XDG_CACHE_HOME=cache",  # which must be ignored
 }
 
@@ -494,7 +496,7 @@ def test_the_work_is_done_whatever_becomes_of_what_is_said(folder, stream):
         argv, status = list(WAYS.values())[number]
         assert "Traceback" not in done.stderr
         if "head" in stream and argv.split()[-1] in ("--json", "sobel", "--help", "-n", "-f"):
-            continue  # its output has no reader either
+            continue  # its standard output has no reader either
         assert Path(f"status{number}").read_text() == f"{status}\n"
     assert Path("a.blur.png").exists()
     assert len(names_in("out")) == 6
@@ -509,7 +511,7 @@ def test_a_folder_that_is_gone_is_one_line(folder):
 
 
 def test_a_closed_stream_is_not_given_to_a_picture(folder):
-    """Else the output would be descriptor 2, and what C libraries say would be written into it."""
+    """Otherwise the image would be descriptor 2, and messages of C libraries would end up in it."""
     for streams in ("2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
         patch = (
             "import os, convcli.files.writing as writing\n"

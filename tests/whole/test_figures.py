@@ -14,7 +14,7 @@ NUMBER = re.compile(r"\d+(?:\.(\d+))?")
 
 
 def speed(text):
-    """Return the section of a README whose heading speaks of speed."""
+    """Return the section of a README with speed in its heading."""
     (section,) = re.findall(r"^## [^\n]*(?:[Ss]peed|[Ff]ast).*?(?=^## |\Z)", text, re.M | re.S)
     return section
 
@@ -31,7 +31,7 @@ MEASURED = {(work, peer): [work, *cells] for work, *cells in rows(RESULTS) for p
 
 
 def is_rounded(shown, measured):
-    """Whether a cell is another one, or that with fewer decimals."""
+    """Return whether a cell equals another one, or equals it rounded to fewer decimals."""
     found = NUMBER.search(shown)
     if not (found and (number := NUMBER.search(measured))):
         return shown == measured
@@ -51,9 +51,9 @@ def differing(text):
 
 
 def test_the_figures_are_those_of_the_results():
-    """A row of the README is one of RESULTS.md: work, convcli, peer, its cost, and the ratio.
+    """Each row repeats the first five cells of a row there; numbers may have fewer decimals.
 
-    The names are the same to the letter; numbers may have fewer decimals.
+    The cells are: work, convcli's cost, the peer, its cost, and the ratio.
     """
     assert len(rows(speed(README))) >= 5
     assert differing(README) == []

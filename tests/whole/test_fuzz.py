@@ -1,4 +1,4 @@
-"""Damaged pictures: written or refused in a sentence, and nothing else."""
+"""Damaged images are written, or refused with a message; no other error is raised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEEDS = fuzz_pictures.seeds()
 
 
 def lasting(milliseconds):
-    """An animation whose first frame is shown for so long."""
+    """An animation whose first frame has the given duration."""
     content = bytearray(SEEDS["WEBP-frames"])
     at = content.index(b"ANMF") + 20
     content[at : at + 3] = milliseconds.to_bytes(3, "little")
@@ -26,19 +26,19 @@ def lasting(milliseconds):
 
 
 def resolved_by(stated):
-    """A TIFF of so many dots per inch."""
+    """A TIFF with the given resolution in dots per inch."""
     content = io.BytesIO()
     Image.new("L", (4, 4)).save(content, "TIFF", dpi=(stated, stated))
     return content.getvalue()
 
 
 def with_unit(unit):
-    """A TIFF of 16-bit colour whose resolution is by this unit, of which there are three."""
+    """A TIFF of 16-bit colour whose resolution has the given unit; three units exist."""
     said = partial(struct.pack, "<HHIHH", 296, 3, 1)  # tag, SHORT, one
     return SEEDS["TIFF-deep"].replace(said(1, 0), said(unit, 0))
 
 
-# What was found once, by what was wrong then.
+# Found by fuzzing, named by the bug of that time.
 FOUND = {
     "longer than a GIF can show it": bytes([8]) + lasting(700_000),
     "an unknown unit of resolution": bytes([3]) + with_unit(65533),
@@ -52,7 +52,7 @@ FOUND = {
 @pytest.fixture(autouse=True)
 def limits(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    fuzz_pictures.prepare()  # of the warnings' filters, pytest takes care
+    fuzz_pictures.prepare()  # pytest restores the warnings' filters
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -62,7 +62,7 @@ def test_whole_pictures_are_written(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_damaged_pictures_are_written_or_refused(seed):
-    """Whatever else is raised is a bug."""
+    """Any other exception is a bug."""
     rng = random.Random(seed)
     for _ in range(20):
         content = bytearray(SEEDS[seed])

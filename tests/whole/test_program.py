@@ -1,4 +1,4 @@
-"""The command line: what is typed, what is written, what is said, and the exit status."""
+"""The command line: arguments, files, messages, and the exit status."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pixels_of(path):
     return read(Path(path)).pixels
 
 
-# --- refused and failed: one line, and nothing touched
+# --- errors: one line, and no file is changed
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_every_method_can_be_asked_for(run, folder, method):
     assert np.abs(difference).max() <= 1
 
 
-# --- where pictures come from and go to
+# --- inputs and outputs
 
 
 @pytest.mark.parametrize("argv", [(), ("-",), ("-", "-o", "-"), ("-o", "-")])
@@ -501,7 +501,7 @@ def test_a_failure_leaves_the_old_file_as_it_was(run, folder, argv):
     assert kept == {name: (folder / name).read_bytes() for name in kept}
 
 
-# --- what is said
+# --- messages
 
 
 def test_one_picture_is_said_to_be_written(run, folder):
@@ -602,7 +602,7 @@ def test_dry_run_in_json(run, folder):
     assert failed["status"] == "failed"
 
 
-# --- names that are not meant well
+# --- hostile names
 
 
 NAMES = {
@@ -696,7 +696,7 @@ def test_the_program_runs_as_a_module(program, folder):
 
 
 def convcli_in_shell(command, cwd, **settings):
-    """Run a line of shell in which ``convcli`` is the program."""
+    """Run a line of shell in which ``convcli`` runs the program."""
     line = f'convcli() {{ "{sys.executable}" -m convcli "$@"; }}; {command}'
     return subprocess.run(
         ["sh", "-c", line], cwd=cwd, capture_output=True, timeout=60, text=True, **settings
@@ -832,6 +832,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("inputs", "step"),
@@ -852,7 +853,7 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, ste
             process.send_signal(number)
             _, said = process.communicate(timeout=60)
         finally:
-            process.kill()  # or a failure would wait for it to filter for hours
+            process.kill()  # a failed test does not wait until it has filtered for hours
     assert process.returncode == -number
     assert time.monotonic() - start < 3
     assert "Traceback" not in said
@@ -913,18 +914,18 @@ def on_terminal(argv, cwd, patience=0, status=0):
 )
 def test_a_bar_is_shown_on_a_terminal_and_is_gone_at_the_end(folder, grey, inputs, what):
     Image.fromarray(grey).save(folder / "tall.png")
-    # Predicted to take long enough for a bar to be of use.
+    # The predicted time is long enough for a bar.
     argv = ("blur", "--sigma", "40", "--exact", *inputs, "-o", "out/", "-m", "numpy")
     shown, out = on_terminal(argv, folder)
     assert what in shown
     assert "━" in shown
     (line,) = visible(shown)
     assert re.match(r"3 written, |wrote 'out/tall.png'", line)
-    # No thread but those that filter: one of rich's own would be alive in forked workers.
+    # No thread of rich's own, because workers are forked from this process.
     during, left = out.splitlines()
     assert set(eval(during)) <= {"MainThread", "ThreadPoolExecutor"}
     assert left == "1"
-    assert "\x1b[?25l" not in shown  # a hidden cursor would stay so, were this killed
+    assert "\x1b[?25l" not in shown  # a hidden cursor would stay hidden after a kill
 
 
 def test_failures_are_said_above_the_bar(folder):
@@ -986,7 +987,7 @@ def test_pictures_are_neither_typed_nor_shown_on_a_terminal(folder, argv, messag
 
 
 def test_the_kernel_in_the_reason_of_a_plan(run, folder):
-    """`--explain` and Python say the same of the same picture and kernel."""
+    """`--explain` and Python show the same plan for the same image and kernel."""
     plan = convcli.plan((48, 64, 3), "uint8", kernel_from([[1.0, 0.0, -1.0]], "1 0 -1"), "numpy")
     result = run("filter", "a.png", "-k", "1 0 -1", "--explain", "-m", "numpy")
     for line in str(plan).splitlines()[1:3]:
@@ -1028,7 +1029,7 @@ def test_the_size_that_is_said_is_that_of_the_result(run, folder):
 
 @pytest.fixture
 def tree(here, picture_file, photo):
-    """A folder of three images, and of all that a walk skips or reports."""
+    """A folder of three images, and of everything that a walk skips or reports."""
     for number, name in enumerate(("tree/a.png", "tree/sub/b.jpg", "tree/sub/c.png")):
         picture_file(name, photo[number * 50 :][:30, :40])
     picture_file("outside.png")

@@ -1,4 +1,4 @@
-"""Properties that hold for every picture and kernel, found out by hypothesis."""
+"""Properties that hold for every image and kernel, tested by hypothesis."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_convolving_twice_is_convolving_with_the_convolved_kernel(image, first, 
 @pytest.mark.parametrize("form", ["dense", "separable"])
 @pytest.mark.parametrize("method", METHODS)
 def test_any_cut_into_pieces_gives_the_same_picture(method, form, monkeypatch):
-    """Tiles of any size, smaller than the halo too, are the same picture."""
+    """Tiles of any size, also smaller than the halo, give the same image."""
     rng = np.random.default_rng(5)
     image = rng.integers(0, 256, (23, 29, 3), dtype=np.uint8)
     kernel = rng.normal(size=(5, 8))

@@ -1,4 +1,4 @@
-"""Every command and every line of Python in the README runs as it stands there."""
+"""Every command and every line of Python in the README runs unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blocks(text, language):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with what the README's examples name, and a convcli on the PATH."""
+    """A folder with the files that the README names, and a convcli on the PATH."""
     photo = Image.fromarray(skimage.data.coffee()).resize((150, 100))
     (tmp_path / "photos" / "2024").mkdir(parents=True)
     for name in ("photo.jpg", "photos/one.jpg", "photos/2024/two.png"):
@@ -51,6 +51,7 @@ def run(command, folder):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks(section("Recipes"), "sh"), ids=lambda b: b.split("\n")[0])
 def test_the_commands_run(block, folder):
     done = run(block, folder)

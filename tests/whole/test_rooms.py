@@ -1,4 +1,4 @@
-"""What is loaded when, and which way the arrows between the rooms go."""
+"""Which packages are loaded when, and the order of the rooms."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_decoding_begins_without_numpy(picture_file):
-    """It is imported in the time that the decoder takes."""
+    """It is imported while the decoder works."""
     code = (
         "import sys; from convcli import image; from convcli.cli.run import run\n"
         "from pathlib import Path\n"
@@ -157,11 +157,11 @@ ROOMS = (
     "cli", "racing", "batch", "filtering", "running", "planning", "kernels", "loops", "image",
     "pixels", "files",
 )  # fmt: skip
-"""From the top down. Each may import what stands below it, never what stands above."""
+"""From the top down: a room imports only rooms below it."""
 
 
 def room_of(module):
-    """The room of a module; the ground, and the door that `convcli` is, are no rooms."""
+    """The room of a module; the ground modules and `convcli` itself are in no room."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
@@ -230,7 +230,7 @@ WITHOUT_SCIPY = {
 
 @pytest.mark.parametrize("way", WITHOUT_SCIPY)
 def test_an_fft_needs_no_scipy(way):
-    """And the plan says so."""
+    """And the plan names the sums that are computed."""
     show = "\nimport hashlib; print(hashlib.sha256(result).hexdigest(), plans[0].route.accumulator)"
     without, alone = (
         subprocess.run(
@@ -241,4 +241,4 @@ def test_an_fft_needs_no_scipy(way):
             SMALL_FFT.format(1),
         )
     )
-    assert without == alone == [alone[0], "float64"]  # alone it is too small to need scipy
+    assert without == alone == [alone[0], "float64"]  # too small for scipy to pay

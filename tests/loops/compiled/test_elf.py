@@ -1,4 +1,4 @@
-"""Objects are laid out so that they run where they are mapped, or refused."""
+"""Objects are laid out to run where they are mapped, or refused."""
 
 from __future__ import annotations
 

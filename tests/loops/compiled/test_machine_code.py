@@ -15,7 +15,7 @@ import pytest
 
 from convcli.loops.compiled import inner_loops, machine_code
 
-# Of `thin`, the loop that is compiled soonest.
+# The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
     ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("float32", 2),
 )  # fmt: skip
@@ -42,7 +42,7 @@ EVERY_LOOP = LOG + (
 
 
 def python(code, base):
-    """Run Python in a process of its own, with this folder for caches: what it printed, its log."""
+    """Run Python in a new process, with a folder for caches; return what it prints, and its log."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "XDG_CACHE_HOME": str(base)},
@@ -59,14 +59,14 @@ def kept(base):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """What a first run left behind (a folder for caches), what it printed, and its log."""
+    """A folder for caches after a first run, what this printed, and its log."""
     base = tmp_path_factory.mktemp("cache")
     return base, *python(RUN, base)
 
 
 @pytest.fixture
 def cache(first, tmp_path, monkeypatch):
-    """A copy of what the first run left behind; it is this process's folder for caches."""
+    """A copy of the folder after the first run, which this process uses for caches."""
     shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path
@@ -74,16 +74,16 @@ def cache(first, tmp_path, monkeypatch):
 
 @pytest.fixture
 def path(cache):
-    """The one object in it."""
+    """The only object in the folder."""
     (path,) = kept(cache)
     return path
 
 
 @pytest.mark.slow
 def test_every_loop_is_kept():
-    """What calls the interpreter or numba's runtime could only be run by numba, every time.
+    """Code that calls the interpreter or numba's runtime cannot be kept.
 
-    It compiles only what no test before it has needed.
+    Loops that an earlier test has compiled are not compiled again.
     """
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
@@ -101,6 +101,7 @@ def test_the_second_run_does_without_numba(first, cache):
     assert python(RUN, cache) == (["21", "False"], "")
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_keep_one_whole_object(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         for printed, log in pool.map(python, [RUN] * 2, [tmp_path] * 2):
@@ -112,9 +113,9 @@ def test_two_runs_at_once_keep_one_whole_object(tmp_path):
 def test_a_second_run_of_the_program_finds_what_the_first_compiled(
     tmp_path, monkeypatch, program, picture_file
 ):
-    """Under the dtype that the loop gets: light is a float.
+    """It is kept under the dtype that the loop gets: linear light is a float.
 
-    The other dtypes are those of test_the_loop_that_is_asked_for_is_the_one_that_runs.
+    test_the_loop_that_is_asked_for_is_the_one_that_runs tests the other dtypes.
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     image = str(picture_file("a.png", np.full((40, 50), 7, np.uint16)))
@@ -233,7 +234,7 @@ def assert_thin_computes():
 
 @pytest.mark.parametrize("broken", ["_compile", "_processor", "_caller"])
 def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp_path):
-    """A later numba may pass arrays otherwise, or llvmlite may be another."""
+    """A later numba may pass arrays in another way, or llvmlite may change."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def fail(*_):
@@ -244,7 +245,7 @@ def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp
 
 
 def test_llvmlite_links_where_nothing_can_be_mapped(cache):
-    """As on a file system that is mounted noexec."""
+    """For example on a file system that is mounted noexec."""
     code = (
         "import mmap, sys\n"
         "def forbidden(*_, **__): raise PermissionError(1, 'not permitted')\n"
