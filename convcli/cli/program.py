@@ -28,8 +28,7 @@ def start() -> None:
     try:
         main()
     except SystemExit as leaving:
-        # Worker processes leave temporary files, which are removed at a regular exit.
-        if "multiprocess" not in sys.modules and isinstance(leaving.code, int):
+        if isinstance(leaving.code, int):
             with suppress(OSError):
                 sys.stderr.flush()
             os._exit(leaving.code)

@@ -101,10 +101,11 @@ _COMBINE = 1.0
 COMPILING = 0.02
 COMPILING_EACH_TIME = 2.5
 
-# Starting a pathos pool and stopping it, in seconds (0.02 to 0.12), and nanoseconds for a byte
-# that is copied into shared memory and out.
-_POOL_START = 0.06
-_POOL_BYTE = 1.5
+# Starting worker processes and stopping them takes 10 to 20 ms; and a byte of the result, whose
+# pages the workers share, takes some nanoseconds more than one of their own (both on 2 vCPUs of an
+# Intel Xeon; a first import of pathos takes 40 ms, once).
+_POOL_START = 0.02
+_POOL_BYTE = 0.5
 
 
 def colour_cost(colour: Colour, combines: bool) -> float:
