@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -833,10 +834,15 @@ main()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
-    ("inputs", "step"),
-    [(["a.png"], 0.01), (["a.png", "b.jpg"], 0.01), (["a.png"], 30), (["a.png", "b.jpg"], 30)],
+    ("number", "inputs", "step"),
+    [
+        *product(
+            [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], [["a.png"], ["a.png", "b.jpg"]], [30]
+        ),
+        (signal.SIGINT, ["a.png"], 0.01),
+        (signal.SIGTERM, ["a.png", "b.jpg"], 0.01),
+    ],
 )
 def test_a_signal_ends_it_at_once_and_leaves_nothing(folder, number, inputs, step):
     process = subprocess.Popen(
