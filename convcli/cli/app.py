@@ -11,7 +11,7 @@ from convcli.cli.commands import bench, blur, compare, edge, filter, kernel, sha
 
 app = typer.Typer(
     name="convcli",
-    help="Filter images by convolution: exact, fast, and it reports what it did.",
+    help="Filter images by convolution, exactly and fast.",
     no_args_is_help=True,
     add_completion=False,
     # Formatting help with rich would add 45 ms to every --help. convcli shows tracebacks itself.

@@ -37,7 +37,7 @@ Debug = Annotated[
     bool,
     typer.Option(
         "--debug",
-        help="Print tracebacks and the messages of C libraries.",
+        help="Print tracebacks and messages from C libraries.",
         callback=_set_debug,
         is_eager=True,
     ),
@@ -82,8 +82,7 @@ class Shared:
             "-w",
             "--workers",
             metavar="N",
-            help="Use N cores in all, at most 16 times as many as there are.  "
-            "[default: every core]",
+            help="Use N threads or processes in total, at most 16 per core.  [default: every core]",
         ),
     ] = None
     border: Annotated[
@@ -95,7 +94,10 @@ class Shared:
     ] = "reflect"
     border_value: Annotated[
         float,
-        typer.Option(metavar="V", help="Set the k of --border constant, in the image's units."),
+        typer.Option(
+            metavar="V",
+            help="Set the value k beyond the edge for --border constant, in the image's units.",
+        ),
     ] = 0.0
     alpha: Annotated[
         Alpha,

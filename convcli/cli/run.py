@@ -140,7 +140,7 @@ def _request(shared: Shared, name: str) -> Request:
 def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
-        raise ConvcliError("--border-value has an effect with --border constant only; add that")
+        raise ConvcliError("--border-value works only with --border constant; add that")
     if shared.quiet and shared.verbose:
         raise ConvcliError("--quiet and --verbose cannot be used together")
     if shared.dry_run and shared.explain:

@@ -53,7 +53,8 @@ def _hash(place: str) -> int:
 
 def check_inputs_stay(jobs: list[Job]) -> None:
     """Raise `ConvcliError` for an output that is an input, under any name."""
-    found = (file_id(job.target_name) for job in jobs if job.target_name is not None)
+    # By its real path, because a folder in it may not have been made yet: ``new/../name``.
+    found = (file_id(real_path(job.target_name)) for job in jobs if job.target_name is not None)
     ids = {hash(one) for one in found if one is not None}
     for job in jobs if ids else ():
         here = None if job.source_name is None else file_id(job.source_name)
@@ -61,7 +62,7 @@ def check_inputs_stay(jobs: list[Job]) -> None:
             continue
         for other in jobs:
             source, target = other.source_name, other.target_name
-            if source is None or target is None or file_id(target) != here:
+            if source is None or target is None or file_id(real_path(target)) != here:
                 continue
             if file_id(source) == here:
                 raise ConvcliError(

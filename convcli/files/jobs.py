@@ -192,6 +192,11 @@ def _known_format(path: Path) -> str | None:
     return format_of(path) if is_picture(path) else None
 
 
+def _exists(name: str) -> bool:
+    """Return whether an output exists, also as ``new/../name`` before the folder `new` does."""
+    return os.path.lexists(name) or os.path.lexists(real_path(name))
+
+
 def _check_existing(jobs: list[Job], existing: Existing) -> None:
     """Raise `ConvcliError` for outputs that exist, or mark their jobs as skipped."""
     if existing in ("overwrite", "in place"):
@@ -199,7 +204,7 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
     there = [
         number
         for number, job in enumerate(jobs)
-        if job.target_name is not None and os.path.lexists(job.target_name)
+        if job.target_name is not None and _exists(job.target_name)
     ]
     if there and existing == "refuse":
         exist = "exists" if len(there) == 1 else f"and {len(there) - 1} more exist"

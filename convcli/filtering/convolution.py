@@ -138,7 +138,7 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
         For an unknown option.
     """
     if unknown := set(options) - set(DEFAULTS):
-        raise TypeError(f"unknown option {min(unknown)!r}; known are {', '.join(DEFAULTS)}")
+        raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
     asked: Options = {**DEFAULTS, **options}
     source = _source(image)
     borders.check(asked["border"])

@@ -36,7 +36,7 @@ class Options(TypedDict, total=False):
         float32, the others in float64.
     out_dtype : str or numpy.dtype, optional
         dtype of the result. Default: the image's. "float32" keeps sign and range.
-    images : int
+    pictures : int
         How many images will share the start-up of a method; "auto" spreads its cost over them.
     scratch : bool
         The image is not needed afterwards. The samples of a `Padded` image (RGB as Pillow keeps

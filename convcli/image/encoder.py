@@ -75,7 +75,7 @@ class Encoder:
             settings, dropped = metadata_settings(frame.metadata, self.format, mode, frame.mode)
         self.note(*frame.notes, *dropped)
         if self.format == "GIF" and mode != "L":
-            self.note("reduced it to 256 colours, the most that GIF can store")
+            self.note("reduced to 256 colours, the most that GIF can store")
         if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
         if frame.frame.get("duration", 0) > self.longest:

@@ -57,7 +57,7 @@ def plan_for(task: Task) -> Plan:
     chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
     route, wait = routes[chosen], waits[chosen]
     compiles = route.loop == "direct_numba" and wait >= COMPILING
-    reason = "as asked"
+    reason = "as requested"
     if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
         if chosen != "numba" and loaded.get("numba", math.inf) < predicted[chosen]:

@@ -170,10 +170,10 @@ class Plan:
         others = ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())
         text = f"{rank} separable terms" if form == "separable" and rank > 1 else str(form)
         if self.task.decimations:
-            steps = " and ".join(str(axis.step) for axis in self.task.decimations)
+            steps = " x ".join(str(axis.step) for axis in self.task.decimations)
             error = 255 * sum(axis.error for axis in self.task.decimations) / 2
             text = (
-                f"decimated: on a grid of every {steps} pixels (y and x),\n"
+                f"decimated, on a grid of {steps} pixels (y and x):\n"
                 f"at most {error:.2g} of a level from the true Gaussian"
             )
         one = {"threads": "thread", "processes": "process"}[executor]
@@ -200,7 +200,7 @@ class Plan:
             ]
         if self.route.form == "dense":
             return [f"all {height} x {width} weights at once"]
-        times = f", {self.route.rank} times and added" if self.route.rank > 1 else ""
+        times = f", {self.route.rank} sets of them, added" if self.route.rank > 1 else ""
         return [f"columns of {height} weights{times}", f"rows of {width} weights{times}"]
 
     def reach(self) -> tuple[int, int]:

@@ -51,8 +51,8 @@ def test_the_tree_says_what_the_plan_says(run, folder):
 PASSES = {
     ("gaussian:2", "separable"): ["columns of 17 weights", "rows of 17 weights"],
     ("log:1", "separable"): [
-        "columns of 9 weights, 2 times and added",
-        "rows of 9 weights, 2 times and added",
+        "columns of 9 weights, 2 sets of them, added",
+        "rows of 9 weights, 2 sets of them, added",
     ],
     ("box:5,3", "separable"): ["columns of 3 weights", "rows of 5 weights"],
     ("emboss", "dense"): ["all 3 x 3 weights at once"],
@@ -73,7 +73,7 @@ def test_passes_and_pieces_are_branches(run, folder):
 
 def test_a_wide_blur_says_its_grid_and_its_bound(run, folder):
     result = run("blur", "a.png", "--sigma", "40,20", "--explain")
-    assert "decimated: on a grid of every 12 and 24 pixels (y and x), at most 0.00" in result.err
+    assert "decimated, on a grid of 12 x 24 pixels (y and x): at most 0.00" in result.err
     assert "onto the grid: 109 x 217 weights" in result.err
     grid = decimations((40, 20))
     assert f"reflect, {grid[0].radius} pixels above and below, {grid[1].radius}" in result.err
@@ -143,7 +143,7 @@ def test_a_pipe_gets_ascii_and_whole_lines(run, folder, monkeypatch):
     err = run("blur", "a.png", "--sigma", 1, "--explain", "-m", "fft").err
     assert err.isascii()
     assert "\x1b" not in err
-    assert "\n+-- method     fft: as asked\n" in err
+    assert "\n+-- method     fft: as requested\n" in err
     assert max(map(len, err.splitlines())) > 80
 
 

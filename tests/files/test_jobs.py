@@ -169,7 +169,7 @@ DISGUISES = [
     (["a.png"], name)
     for name in (
         "a.png", "./a.png", "dir/../a.png", "../here/a.png", "loop/a.png", "{here}/a.png",
-        "soft.png", "hard.png", "twin/hard.png",  # files
+        "soft.png", "hard.png", "twin/hard.png", "new/../a.png",  # files
         ".", "./", "dir/..", "loop", "loop/", "{here}", "twin",  # folders
     )
 ] + [
@@ -181,6 +181,7 @@ DISGUISES = [
     (["a.png", "b.jpg"], "."),
     (["dir"], "dir"),
     (["dir"], "loop/dir"),
+    (["dir"], "new/../dir"),
     (["dir", "b.jpg"], None),
 ]  # fmt: skip
 

@@ -157,7 +157,7 @@ def test_the_plan_says_so_and_states_its_bound():
     plans = []
     convcli.blur(np.zeros((200, 300), np.uint8), 20.0, on_plan=plans.append)
     text = str(plans[0])
-    assert "every 12 and 12 pixels" in text
+    assert "on a grid of 12 x 12 pixels" in text
     assert "of a level from the true Gaussian" in text
 
 

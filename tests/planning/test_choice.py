@@ -272,7 +272,7 @@ def test_planning_imports_nothing_and_changes_nothing(name, method, images, monk
 
 def test_printing_a_plan_says_what_why_and_what_else():
     text = str(convcli.plan((4000, 6000, 3), "uint8", gaussian_kernel(3.0), "fft", 2))
-    assert "fft: as asked" in text
+    assert "fft: as requested" in text
     assert "gaussian 25 x 25" in text
     assert "2 threads" in text
     for method in WORDS:

@@ -540,7 +540,7 @@ def test_what_was_changed_on_the_way_in_is_noted(run, here, picture_file):
 def test_explain_names_the_method_and_the_reason(run, folder, method):
     result = run(*BLUR, "a.png", "--explain", "-m", method)
     assert "'a.png', 64 x 48:" in result.err
-    assert f"+-- method     {method}: as asked" in result.err
+    assert f"+-- method     {method}: as requested" in result.err
     assert result.out == b""
 
 

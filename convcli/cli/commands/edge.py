@@ -24,9 +24,7 @@ def command(
     ] = "sobel",
     show: Annotated[
         Show,
-        typer.Option(
-            help="Show the gradient's magnitude, its part along x or along y, or its direction."
-        ),
+        typer.Option(help="Show the gradient's magnitude, its x or y component, or its direction."),
     ] = "magnitude",
     stretch: Annotated[
         bool,

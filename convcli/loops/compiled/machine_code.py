@@ -285,7 +285,7 @@ def _compile(name: str, signature: Signature) -> bytes:
     import llvmlite.binding as llvm
     from numba import from_dtype, njit, types
 
-    _say_why_it_takes_long(can_be_kept())
+    _say_why_it_takes_long(_folder(make=True) is not None)
     loops = import_module(_LOOPS)
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [
@@ -308,8 +308,8 @@ def _compile(name: str, signature: Signature) -> bytes:
 
 @cache
 def _say_why_it_takes_long(kept: bool) -> None:
-    later = "later runs will start at once" if kept else "they cannot be kept for later runs"
-    _log.info("compiling the loops for this processor (1 to 4 s); %s", later)
+    often = "once" if kept else "in every run: there is no folder to keep them in"
+    _log.info("compiling the loops for this processor (1 to 4 s, %s)", often)
 
 
 def _target_machine() -> Any:
