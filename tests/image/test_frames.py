@@ -462,7 +462,7 @@ def test_the_alpha_of_a_gif_is_cut_at_a_half(photo, alpha):
     pixels[5:9, 5:9, 3] = alpha
     after, notes = written(Picture(pixels, "RGBA", "PNG"), "GIF")
     assert notes == (
-        "reduced it to 256 colours, the most that GIF can store",
+        "reduced to 256 colours, the most that GIF can store",
         *["rounded its alpha to 0 or 255, the only values that GIF can store"]
         * (alpha in (127, 128)),
     )
