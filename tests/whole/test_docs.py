@@ -169,7 +169,7 @@ def site(tmp_path_factory, request):
     """The pages by their paths, built with warnings as errors."""
     pytest.importorskip("material", reason="the extra docs (mkdocs-material) is not installed")
     pytest.importorskip("mkdocstrings", reason="the extra docs (mkdocstrings) is not installed")
-    figures, _ = request.getfixturevalue("figures")
+    figures, _ = request.getfixturevalue("drawn")["draw_all"]
     target = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", target],

@@ -168,7 +168,7 @@ def test_a_killed_worker_costs_one_picture(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_do_not_outlive_the_program(folder, number):
     before = names_in("/dev/shm")
-    process = start(*TILED, patch=WORKER.replace("{action}", "time.sleep(1)"))
+    process = start(*TILED, patch=WORKER.replace("{action}", "time.sleep(0.5)"))
     workers = until(lambda: len(found := children_of(process.pid)) >= 2 and found)
     process.send_signal(number)
     status, _, said = ended(process)
