@@ -15,7 +15,7 @@ from convcli.image import deep
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
 from convcli.image.metadata import metadata_of
-from convcli.image.notes import conversion_notes, depth_notes, tiff_notes
+from convcli.image.notes import conversion_notes, depth_notes
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture
 from convcli.image.refusals import refusals
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 # Bytes that a decoder gets at a time: most photographs whole. After each block, of 64 kB by
 # default, it waits for the interpreter.
 _BLOCK = 1 << 24
-
-# TIFF 6.0: a PhotometricInterpretation and a SampleFormat.
-_WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         if image.size != file.size:
             notes.append("cropped a frame that extends beyond the image")
         if not reading.keeps_16_bits:
-            mode = _filtered_mode(image)  # decoding may change the mode of a GIF's frame
+            mode = grey_of(_filtered_mode(image), wanted.grey)  # decoding may change a GIF's mode
     metadata, dropped = metadata_of(image, file, None if wanted.grey else mode)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
@@ -105,8 +102,6 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         samples = shared.pixels() if shared else copy_of(image)
     if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
         mode, samples = "L", (samples // 256).astype("uint8")
-    _correct_tiff(file, mode, samples)
-    notes += tiff_notes(file, mode)
     encoding = encoding_of(file, wanted.lossless)
     frame = {} if wanted.alone else frame_settings(file)
     return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
@@ -122,17 +117,10 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
     """
     mode = _filtered_mode(file)
     deep_mode = None
-    if deep.is_deep(file):
-        if wanted.canvas is None:  # Pillow alone composes the frames of an animation
-            deep_mode = deep.mode_of(file, mode, wanted.format)
-        if deep_mode is None and deep.is_misread(file):
-            raise ConvcliError(
-                "stores 16-bit channels in separate planes; to read it, install the extra 'deep' "
-                "and write PNG or TIFF"
-            )
-    mode_for(wanted.format, _result_mode(deep_mode or mode, wanted.grey))
-    if wanted.grey:  # luminance is defined for RGB; LAB has its own
-        mode = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode)
+    if wanted.canvas is None and deep.is_deep(file):  # Pillow alone composes an animation's frames
+        deep_mode = deep.mode_of(file, mode, wanted.format)
+    mode_for(wanted.format, result_mode(deep_mode or mode, wanted.grey))
+    mode = grey_of(mode, wanted.grey)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.
     in_place = wanted.alone and file.mode == mode and bool(getattr(file, "tile", []))
     return Reading(deep_mode or mode, deep_mode is not None, in_place)
@@ -155,7 +143,12 @@ def _filtered_mode(image: Image.Image) -> str:
     return mode
 
 
-def _result_mode(mode: str, grey: Grey | None) -> str:
+def grey_of(mode: str, grey: Grey | None) -> str:
+    """Return the mode that a filter gets: luminance is defined for RGB, and LAB has its own."""
+    return {"CMYK": "RGB", "LAB": "L"}.get(mode, mode) if grey else mode
+
+
+def result_mode(mode: str, grey: Grey | None) -> str:
     """Return the mode of an image after filtering."""
     if grey is None or mode in ("I;16", "I", "F"):
         return mode
@@ -190,18 +183,3 @@ def _converted(image: Image.Image, mode: str, source: Path | bytes) -> Image.Ima
         return image
     with refusals(source):
         return image.getchannel(0) if image.mode == "LAB" else image.convert(mode)
-
-
-def _correct_tiff(file: Image.Image, mode: str, pixels: Pixels) -> None:
-    """Invert samples of a TIFF where Pillow does not, and refuse those that it misreads."""
-    if file.format != "TIFF":
-        return
-    tags = file.tag_v2  # type: ignore[attr-defined]
-    bits = tags.get(Tag.BitsPerSample, (1,))[0]
-    is_signed = tags.get(Tag.SampleFormat, (1,))[0] == _SIGNED
-    if bits == 8 and is_signed:
-        raise ConvcliError("has signed 8-bit samples; convert it to unsigned samples first")
-    if mode == "I" and bits == 32 and not is_signed and pixels.min() < 0:
-        raise ConvcliError("has integer samples above 2147483647; convert it to floats first")
-    if mode == "I;16" and tags.get(Tag.PhotometricInterpretation) == _WHITE_IS_ZERO:
-        pixels ^= 0xFFFF

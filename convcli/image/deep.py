@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("imagecodecs", "tifffile")
 
-# Bytes per pixel: up to eight samples of 16 bits. More would exceed the memory that was checked.
-_MOST_BYTES = 16
-
-# TIFF 6.0, section 18: the colours are stored multiplied by their alpha.
-_ASSOCIATED_ALPHA = 1
-
 # Tags that are not written as numbers: by arguments of tifffile, or not at all.
 _OTHERWISE = {Tag.ResolutionUnit, Tag.Predictor, *BLOCKS}
 
@@ -51,13 +45,13 @@ def installed() -> bool:
 
 
 @contextmanager
-def _needs(package: str) -> Iterator[None]:
+def needs(package: str) -> Iterator[None]:
     """Report a package that cannot be imported, which is not damage of the image."""
     try:
         yield
     except Exception as error:  # a package may raise any kind
         raise ConvcliError(
-            f"has 16-bit channels and needs the package {package}, which cannot be imported "
+            f"needs the package {package}, which cannot be imported "
             f"({reason_of(error)}); reinstall it with the extra 'deep'"
         ) from error
 
@@ -66,17 +60,11 @@ def is_deep(image: Image.Image) -> bool:
     """Return whether Pillow would reduce 16-bit samples to 8 bits: it does for all but grey."""
     if image.mode.startswith(("I", "F")):
         return False
-    if image.format == "TIFF":
-        bits: tuple[int, ...] = image.tag_v2.get(Tag.BitsPerSample, (1,))  # type: ignore[attr-defined]
-        return max(bits) > 8
+    if image.format == "TIFF":  # see `convcli.image.tiff_reading`
+        return False
     if image.format == "PPM":  # its decoder gets the largest sample, if that is not 255
         return any(isinstance(given, tuple) and given[-1] > 255 for given in _arguments(image))
     return any(";16" in str(given) for given in _arguments(image))
-
-
-def is_misread(image: Image.Image) -> bool:
-    """Return whether Pillow would take bytes for samples: it does in uncompressed 16-bit planes."""
-    return image.format == "TIFF" and not any(";16" in str(given) for given in _arguments(image))
 
 
 def avif_bits(content: bytes) -> int:
@@ -102,7 +90,7 @@ def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
     grey = any("LA;16" in str(given) for given in _arguments(image))
     deep = "LA;16" if grey else f"{mode};16"
     # Pillow applies a transparent colour, and only in 8 bits.
-    able = image.format in ("PNG", "TIFF") and "transparency" not in image.info
+    able = image.format == "PNG" and "transparency" not in image.info
     row = FORMATS[target_format]
     return deep if able and deep in (*row.modes, *row.widened) and installed() else None
 
@@ -113,57 +101,34 @@ def holds(picture: Picture) -> bool:
 
 
 def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: int) -> Pixels:
-    """Decode the current frame of `image` with all its bits, and turn it upright."""
+    """Decode a PNG with all its bits, and turn it upright."""
     import numpy as np
 
     from convcli.image.picture import MODES
 
-    if image.format == "PNG":
-        with _needs("imagecodecs"):
-            import imagecodecs
-        content = source if isinstance(source, bytes) else source.read_bytes()
-        pixels = np.asarray(imagecodecs.png_decode(content))
-    else:
-        pixels = _page(source, image.tell())
+    with needs("imagecodecs"):
+        import imagecodecs
+    content = source if isinstance(source, bytes) else source.read_bytes()
+    pixels = np.asarray(imagecodecs.png_decode(content))
     channels = MODES[mode][0]
-    right = pixels.ndim == 3 and pixels.dtype == np.uint16 and pixels.shape[2] >= channels
+    right = pixels.ndim == 3 and pixels.dtype == np.uint16 and pixels.shape[2] == channels
     if not right or sorted(pixels.shape[:2]) != sorted(image.size):
         raise ConvcliError(f"is damaged: its pixels are not {channels} samples of 16 bits")
-    # Further samples of a TIFF are dropped, as Pillow does.
-    pixels = pixels[..., :channels]
-    swapped, rows, columns = _UPRIGHT.get(orientation, (0, 1, 1))
-    upright = pixels.swapaxes(0, 1) if swapped else pixels
-    return np.ascontiguousarray(upright[::rows, ::columns])
+    return upright(pixels, orientation)
 
 
-def _page(source: Path | bytes, number: int) -> Pixels:
-    """Decode a page of a TIFF to ``(H, W, C)``."""
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn pixels upright, by the orientation of EXIF."""
     import numpy as np
 
-    with _needs("tifffile"):
-        import tifffile
-    with tifffile.TiffFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-        page = file.pages[number]
-        assert isinstance(page, tifffile.TiffPage)
-        if page.nbytes > _MOST_BYTES * page.imagewidth * page.imagelength:
-            raise ConvcliError(
-                f"has more than {_MOST_BYTES} bytes per pixel, which convcli cannot read; "
-                "save it with colours and alpha only"
-            )
-        pixels = np.asarray(page.asarray(maxworkers=1))
-        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-            pixels = np.moveaxis(pixels, 0, -1)
-        if _ASSOCIATED_ALPHA in page.extrasamples:
-            pixels = np.array(pixels)
-            for row in pixels:
-                whole = row[:, :-1] * (65535.0 / np.maximum(row[:, -1:], 1))
-                row[:, :-1] = np.minimum(np.rint(whole), 65535)
-        return pixels
+    swapped, rows, columns = _UPRIGHT.get(orientation, (0, 1, 1))
+    turned = pixels.swapaxes(0, 1) if swapped else pixels
+    return np.ascontiguousarray(turned[::rows, ::columns])
 
 
 def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     """Encode an image as a TIFF of one page; return it, and whether it has all the metadata."""
-    with _needs("tifffile"):
+    with needs("tifffile"):
         import tifffile
     tags = exif_of(settings.get("exif", b""))
     content = io.BytesIO()

@@ -6,18 +6,9 @@ import struct
 from typing import Any
 
 from PIL import Image, JpegImagePlugin
-from PIL.ExifTags import Base as Tag
 
 # libtiff's names of its compressions that are lossless and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
-
-# Camera raw as in DNG, NEF and ARW files (TIFF/EP, ISO 12234-2): the first page is marked as a
-# smaller version of the image, which is in a page below that page.
-_SMALLER = 1
-
-# The start of a CR2: a TIFF whose first page is described at byte 16, with Canon's mark and
-# version in between. (In any other TIFF these bytes may be samples.)
-_CANON = b"II*\0\x10\0\0\0CR\2\0"
 
 
 def format_of(file: Image.Image) -> str:
@@ -25,19 +16,6 @@ def format_of(file: Image.Image) -> str:
     # A phone's JPEG that contains a second image (depth, a larger crop) is an MPO. Every viewer
     # shows the first.
     return "JPEG" if file.format == "MPO" else file.format or "PNG"
-
-
-def is_preview(file: Image.Image, beginning: bytes) -> bool:
-    """Return whether a file is camera raw, of which Pillow reads only the preview.
-
-    `beginning` holds the first bytes of the file, which are always the same in Canon's.
-    """
-    if file.format != "TIFF":
-        return False
-    tags = file.tag_v2  # type: ignore[attr-defined]
-    kind = tags.get(Tag.NewSubfileType)
-    is_smaller = isinstance(kind, int) and bool(kind & _SMALLER)
-    return beginning.startswith(_CANON) or (is_smaller and Tag.SubIFDs in tags)
 
 
 def has_luma(file: Image.Image) -> bool:

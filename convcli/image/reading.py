@@ -17,9 +17,10 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import deep
 from convcli.image.decoding import Wanted, decoded
-from convcli.image.headers import format_of, is_lossless, is_preview
+from convcli.image.headers import format_of, is_lossless
 from convcli.image.picture import Grey, Picture
 from convcli.image.refusals import beginning, refusals
+from convcli.image.tiff_layout import is_tiff
 
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
 # 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
@@ -80,6 +81,10 @@ def read(
     """
     if not beginning(source):
         raise ConvcliError("is empty")
+    if is_tiff(beginning(source)):
+        from convcli.image import tiff_reading
+
+        return tiff_reading.read(source, target_format or "TIFF", grey, on_decode)
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
@@ -91,11 +96,6 @@ def read(
     with ExitStack() as opened:
         with refusals(source):
             image = opened.enter_context(Image.open(file, formats=likely_first))
-            if is_preview(image, beginning(source)):
-                raise ConvcliError(
-                    "is camera raw, of which convcli can read only the preview; "
-                    "develop it to TIFF first"
-                )
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
@@ -139,8 +139,6 @@ def _frames(
         for number in numbers:
             with refusals(wanted.source):
                 image.seek(number)
-            if wanted.canvas is None:  # a page may be larger than those before
-                memory.check(_bytes_of(image, 1, wanted.format))
             yield decoded(image, wanted)
 
 
@@ -158,7 +156,7 @@ def _check_animation(image: Image.Image, frames: int) -> None:
 def _bytes_of(image: Image.Image, frames: int, target_format: str) -> int:
     """Return the least memory that an image and its result take, in bytes.
 
-    The frames of a GIF and the pages of a TIFF are written one at a time. In other formats all
+    The frames of a GIF are written one at a time, and those in a TIFF. In other formats all
     resulting frames are kept until the end, in an APNG twice (by Pillow).
     """
     # In Pillow's memory colours, 32-bit integers and floats have four bytes per pixel.

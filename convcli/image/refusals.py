@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
-from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
@@ -55,11 +53,6 @@ def refusals(source: Path | bytes) -> Iterator[None]:
                     f"is {name}, which convcli cannot read; convert it to one of {known} first"
                 ) from None
         looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
-        if looks_like == "TIFF" and (samples := _samples_of_tiff(source)):
-            raise ConvcliError(
-                f"is a TIFF of {samples}, which convcli cannot read; convert it to integers of 8 "
-                "or 16 bits, or to one 32-bit integer or float per pixel"
-            ) from None
         if looks_like:
             raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
         raise ConvcliError(f"is not an image in a known format ({known})") from None
@@ -78,27 +71,6 @@ def refusals(source: Path | bytes) -> Iterator[None]:
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
-
-
-def _samples_of_tiff(source: Path | bytes) -> str:
-    """Name the samples of a TIFF that Pillow does not read, or return "" if they are unknown."""
-    from PIL import TiffImagePlugin
-
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        try:
-            header = file.read(8)
-            is_big = header[2:3] == b"\x2b"  # 43
-            tags = TiffImagePlugin.ImageFileDirectory_v2(header + file.read(8 if is_big else 0))
-            file.seek(tags.next)
-            tags.load(file)
-            bits = [int(each) for each in tags[Tag.BitsPerSample]]
-            kind = int(tags.get(Tag.SampleFormat, (1,))[0])
-        except Exception:  # damage has many kinds
-            return ""
-    words = {1: "integers", 2: "signed integers", 3: "floats", 6: "complex floats"}
-    if not bits or kind not in words or (kind == 1 and set(bits) <= {1, 8, 16}):
-        return ""
-    return f"{max(bits)}-bit {words[kind]}, {len(bits)} per pixel"
 
 
 def _begins_as(source: Path | bytes, format_name: str) -> bool:

@@ -1,0 +1,405 @@
+"""How the pages of a TIFF store their samples: their tags, and which pages are images.
+
+The numbers are those of TIFF 6.0 (Adobe, 1992), of its supplements, and of BigTIFF.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL.ExifTags import Base as Tag
+
+from convcli.errors import ConvcliError
+
+# Tags that Pillow has no name for.
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
+_SUBFILE_TYPE, _INK_SET, _EXTRA, _FORMATS = 255, 332, 338, 339
+_COLOUR_MAP, _COEFFICIENTS, _SUBSAMPLING, _BLACK_WHITE = 320, 529, 530, 532
+
+# The tags that are read here. All but offsets and byte counts have few values; the longest is the
+# colour map of 16-bit palettes.
+_READ = {Tag.NewSubfileType, _SUBFILE_TYPE, Tag.ImageWidth, Tag.ImageLength, Tag.BitsPerSample,
+         Tag.Compression, Tag.PhotometricInterpretation, Tag.FillOrder, Tag.Orientation,
+         Tag.SamplesPerPixel, Tag.RowsPerStrip, Tag.PlanarConfiguration, Tag.Predictor,
+         _COLOUR_MAP, _TILE_WIDTH, _TILE_LENGTH, Tag.SubIFDs, _INK_SET, _EXTRA, _FORMATS,
+         _COEFFICIENTS, _SUBSAMPLING, _BLACK_WHITE}  # fmt: skip
+# Tags that change nothing about the samples: damaged ones are ignored.
+_HINTS = {Tag.NewSubfileType, _SUBFILE_TYPE, Tag.Orientation, Tag.SubIFDs}
+_PLACES = {Tag.StripOffsets, Tag.StripByteCounts, _TILE_OFFSETS, _TILE_COUNTS}
+_MOST_VALUES = 3 << 16
+
+# The types of integers by their numbers, as `struct` names them, and those of fractions, of which
+# rationals are pairs of integers.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_FRACTIONS = {5: "II", 10: "ii", 11: "f", 12: "d"}
+
+# More samples than any file has: each pixel may have 65535 by its 16-bit tag.
+_MOST_SAMPLES = 1 << 16
+
+# PhotometricInterpretation.
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR = range(7)
+CIELAB, ICCLAB = 8, 9
+
+# SampleFormat.
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+
+# ExtraSamples; 999 is what Corel Draw 10 writes for alpha.
+ASSOCIATED, UNASSOCIATED = 1, (2, 999)
+
+# Compression. Those after JPEG return bytes that a predictor may have prepared.
+RAW, OLD_JPEG, JPEG, PACKBITS = 1, 6, 7, 32773
+LZW, DEFLATE, OLD_DEFLATE, LZMA, ZSTD = 5, 8, 32946, 34925, 50000
+FAX = (2, 3, 4)
+DICTIONARIES = (LZW, DEFLATE, OLD_DEFLATE, LZMA, ZSTD)
+
+_PHOTOMETRICS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "transparency mask", 5: "CMYK",
+                 6: "YCbCr", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "colour filter array",
+                 32844: "LogL", 32845: "LogLuv", 34892: "linear raw"}  # fmt: skip
+_FORMAT_NAMES = {1: "integers", 2: "signed integers", 3: "floats", 4: "samples of no known kind",
+                 5: "complex integers", 6: "complex floats"}  # fmt: skip
+
+# The number of samples that are colours.
+_COLOURS = {RGB: 3, CMYK: 4, YCBCR: 3, CIELAB: 3, ICCLAB: 3, 10: 3}
+
+_DAMAGED = "is truncated, damaged or of a kind that cannot be read"
+
+_REDUCED, _MASK_OF = 1, 4  # bits of NewSubfileType
+_OLD_REDUCED = 2  # the value of SubfileType
+
+# ITU-R BT.601, and codes without headroom: the defaults of TIFF 6.0, section 21.
+BT_601 = (0.299, 0.587, 0.114)
+FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a page stores its samples.
+
+    Attributes
+    ----------
+    number : int
+        The place of the page in the file, from 0.
+    offset : int
+        Where its directory begins.
+    order : {"<", ">"}
+        Byte order.
+    is_big : bool
+        The file is a BigTIFF.
+    tags : dict
+        The values of those tags that are read here, each a tuple of numbers.
+    places : dict
+        Type, number and position of the offsets and byte counts of strips or tiles.
+    """
+
+    number: int
+    offset: int
+    order: str
+    is_big: bool
+    tags: dict[int, tuple[Any, ...]]
+    places: dict[int, tuple[int, int, int]]
+
+    def value(self, tag: int, default: int) -> int:
+        """Return the first value of a tag as an integer."""
+        given = self.tags.get(tag, ())
+        return int(given[0]) if given else default
+
+    @property
+    def width(self) -> int:
+        """Width of the image as it is stored, before it is turned."""
+        return self.value(Tag.ImageWidth, 0)
+
+    @property
+    def height(self) -> int:
+        """Height of the image as it is stored, before it is turned."""
+        return self.value(Tag.ImageLength, 0)
+
+    @property
+    def photometric(self) -> int:
+        """PhotometricInterpretation."""
+        return YCBCR if self.compression == OLD_JPEG else self.value(262, WHITE_IS_ZERO)
+
+    @property
+    def compression(self) -> int:
+        """Compression."""
+        return self.value(Tag.Compression, RAW)
+
+    @property
+    def predictor(self) -> int:
+        """Predictor."""
+        return self.value(Tag.Predictor, 1)
+
+    @property
+    def samples(self) -> int:
+        """SamplesPerPixel."""
+        return self.value(Tag.SamplesPerPixel, 3 if self.compression == OLD_JPEG else 1)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """BitsPerSample, one for each sample."""
+        return self._for_each(Tag.BitsPerSample, 8 if self.compression == OLD_JPEG else 1)
+
+    @property
+    def formats(self) -> tuple[int, ...]:
+        """SampleFormat, one for each sample."""
+        return self._for_each(_FORMATS, UNSIGNED)
+
+    def _for_each(self, tag: int, default: int) -> tuple[int, ...]:
+        given = self.tags.get(tag, (default,))
+        return given * self.samples if len(given) == 1 else given[: self.samples]
+
+    @property
+    def colours(self) -> int:
+        """The number of samples that are colours, or the grey."""
+        count = _COLOURS.get(self.photometric, 1)
+        return 1 if self.photometric == YCBCR and self.samples < count else count
+
+    @property
+    def extra(self) -> tuple[int, ...]:
+        """ExtraSamples, one for each sample that is not a colour."""
+        count = max(self.samples - self.colours, 0)
+        given = self.tags.get(_EXTRA, ())
+        if not given and (self.photometric, self.samples) == (RGB, 4):
+            given = UNASSOCIATED[:1]  # a fourth sample without a meaning is alpha for all readers
+        return (*given, *(0,) * count)[:count]
+
+    @property
+    def alpha(self) -> int | None:
+        """The place of alpha among the samples, if there is one."""
+        kinds = (ASSOCIATED, *UNASSOCIATED)
+        found = [at for at, kind in enumerate(self.extra) if kind in kinds]
+        return self.colours + found[0] if found else None
+
+    @property
+    def is_associated(self) -> bool:
+        """Whether colours are stored multiplied by their alpha."""
+        return self.alpha is not None and self.extra[self.alpha - self.colours] == ASSOCIATED
+
+    @property
+    def in_planes(self) -> bool:
+        """Whether each sample of the pixels is stored in a plane of its own."""
+        return self.value(Tag.PlanarConfiguration, 1) == 2 and self.samples > 1
+
+    @property
+    def tile(self) -> tuple[int, int] | None:
+        """Width and height of tiles, or None for strips."""
+        size = self.value(_TILE_WIDTH, 0), self.value(_TILE_LENGTH, 0)
+        return size if all(size) else None
+
+    @property
+    def segment(self) -> tuple[int, int]:
+        """Width and height of the tiles or strips."""
+        rows = self.value(Tag.RowsPerStrip, self.height) or self.height
+        return self.tile or (self.width, min(rows, self.height))
+
+    @property
+    def orientation(self) -> int:
+        """Orientation, as in EXIF."""
+        return self.value(Tag.Orientation, 1)
+
+    @property
+    def subsampling(self) -> tuple[int, int]:
+        """How many columns and rows of a YCbCr image share their chroma."""
+        given = self.tags.get(_SUBSAMPLING, (2, 2))
+        return (int(given[0]), int(given[1])) if len(given) > 1 else (0, 0)
+
+    @property
+    def is_subsampled(self) -> bool:
+        """Whether pixels share their chroma, in the data units of TIFF 6.0, section 21."""
+        is_colour = self.photometric == YCBCR and self.colours == 3
+        return is_colour and self.compression not in (JPEG, OLD_JPEG) and self.subsampling != (1, 1)
+
+    @property
+    def coefficients(self) -> tuple[float, ...]:
+        """YCbCrCoefficients."""
+        return self.tags.get(_COEFFICIENTS, BT_601)
+
+    @property
+    def black_white(self) -> tuple[float, ...]:
+        """ReferenceBlackWhite."""
+        return self.tags.get(_BLACK_WHITE, FULL_RANGE)
+
+    @property
+    def has_usual_ycbcr(self) -> bool:
+        """Whether YCbCr is that of JPEG files; the numbers may be rounded."""
+        given = (*self.coefficients, *self.black_white)
+        usual = (*BT_601, *FULL_RANGE)
+        return len(given) == len(usual) and all(
+            abs(one - other) < 1e-3 for one, other in zip(given, usual, strict=True)
+        )
+
+    @property
+    def colour_map(self) -> tuple[int, ...]:
+        """ColorMap: all reds, all greens, all blues."""
+        return self.tags.get(_COLOUR_MAP, ())
+
+    @property
+    def ink_set(self) -> int:
+        """InkSet; 1 is CMYK."""
+        return self.value(_INK_SET, 1)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the page is a smaller version of another."""
+        kind = self.value(Tag.NewSubfileType, 0)
+        return bool(kind & _REDUCED) or self.value(_SUBFILE_TYPE, 0) == _OLD_REDUCED
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the page is the transparency mask of another."""
+        return bool(self.value(Tag.NewSubfileType, 0) & _MASK_OF)
+
+    @property
+    def has_pages_below(self) -> bool:
+        """Whether the page points to further directories (SubIFDs)."""
+        return Tag.SubIFDs in self.tags
+
+    def __str__(self) -> str:
+        """Describe the samples: "16-bit signed integers, 3 per pixel"."""
+        bits = sorted(set(self.bits))
+        depth = f"{bits[0]}-bit" if len(bits) == 1 else f"{bits[0]} to {bits[-1]}-bit"
+        kind = _FORMAT_NAMES.get(self.formats[0], "samples") if self.formats else "samples"
+        return f"{depth} {kind}, {self.samples} per pixel"
+
+    @property
+    def coding(self) -> str:
+        """Describe the rest: "YCbCr, uncompressed, in planes, big-endian"."""
+        names = {RAW: "uncompressed", LZW: "LZW", JPEG: "JPEG", PACKBITS: "PackBits", ZSTD: "ZSTD",
+                 DEFLATE: "deflate", OLD_DEFLATE: "deflate", LZMA: "LZMA"}  # fmt: skip
+        words = [self.colour, names.get(self.compression, f"compression {self.compression}")]
+        words += ["in separate planes"] * self.in_planes + ["in tiles"] * (self.tile is not None)
+        words += ["big-endian"] * (self.order == ">") + ["BigTIFF"] * self.is_big
+        return ", ".join(words)
+
+    @property
+    def colour(self) -> str:
+        """The name of the PhotometricInterpretation."""
+        return _PHOTOMETRICS.get(self.photometric, f"photometric {self.photometric}")
+
+
+def opened(source: Path | bytes) -> AbstractContextManager[BinaryIO]:
+    """Open a file, or its content."""
+    return nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else source.open("rb")
+
+
+def is_tiff(beginning: bytes) -> bool:
+    """Return whether a file begins as a TIFF or a BigTIFF does."""
+    return beginning[:2] in (b"II", b"MM") and beginning[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+")
+
+
+def layouts(source: Path | bytes) -> list[Layout]:
+    """Read how all pages of a TIFF store their samples, in the order of the file.
+
+    Raises
+    ------
+    ConvcliError
+        If a directory is damaged.
+    """
+    with opened(source) as file:
+        header = file.read(16)
+        order = "<" if header[:2] == b"II" else ">"
+        is_big = b"+" in header[2:4]
+        try:
+            (at,) = struct.unpack_from(
+                f"{order}{'Q' if is_big else 'I'}", header, 8 if is_big else 4
+            )
+            found: list[Layout] = []
+            seen: set[int] = set()
+            while at and at not in seen:
+                seen.add(at)
+                tags, places, following = _directory(file, at, order, is_big)
+                found.append(Layout(len(found), at, order, is_big, tags, places))
+                at = following
+        except (struct.error, OverflowError, ValueError):
+            raise ConvcliError(f"looks like TIFF, but {_DAMAGED}") from None
+    if not found or not all(0 < page.samples <= _MOST_SAMPLES for page in found):
+        raise ConvcliError(f"looks like TIFF, but {_DAMAGED}")
+    return found
+
+
+def _directory(
+    file: BinaryIO, at: int, order: str, is_big: bool
+) -> tuple[dict[int, tuple[Any, ...]], dict[int, tuple[int, int, int]], int]:
+    """Read the directory at an offset: its tags, places, and the offset of the next."""
+    counts, entry, pointer = ("Q", "HHQ", "Q") if is_big else ("H", "HHI", "I")
+    file.seek(at)
+    (count,) = struct.unpack(order + counts, file.read(struct.calcsize(order + counts)))
+    if count > 1 << 16:
+        raise ValueError
+    step = struct.calcsize(order + entry + pointer)
+    content = file.read(count * step)
+    # Some writers leave out the offset of the next directory in the last one.
+    following = file.read(struct.calcsize(order + pointer))
+    tags: dict[int, tuple[Any, ...]] = {}
+    places: dict[int, tuple[int, int, int]] = {}
+    for place in range(0, count * step, step):
+        tag, kind, number = struct.unpack_from(order + entry, content, place)
+        known = _INTEGERS | (_FRACTIONS if tag in (_COEFFICIENTS, _BLACK_WHITE) else {})
+        if tag in tags or tag in places or tag not in _READ | _PLACES:
+            continue
+        if kind not in known:
+            if tag in _HINTS:
+                continue
+            raise ValueError
+        size = struct.calcsize("<" + known[kind]) * number
+        inline = place + step - struct.calcsize(order + pointer)
+        position = at + struct.calcsize(order + counts) + inline
+        if size > struct.calcsize(order + pointer):
+            (position,) = struct.unpack_from(order + pointer, content, inline)
+        if tag in _PLACES:
+            places[tag] = (kind, number, position)
+        elif 0 < number <= _MOST_VALUES:
+            file.seek(position)
+            values = struct.unpack(order + number * known[kind], file.read(size))
+            tags[tag] = _divided(values) if kind in (5, 10) else values
+    return tags, places, struct.unpack(order + pointer, following)[0] if following else 0
+
+
+def _divided(values: tuple[int, ...]) -> tuple[float, ...]:
+    """Return rationals as floats; those without a value are not a number."""
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return tuple(above / below if below else math.nan for above, below in pairs)
+
+
+def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]]:
+    """Return the offsets and sizes of the strips or tiles of a page.
+
+    Raises
+    ------
+    ConvcliError
+        If a strip or tile is missing, outside the file, or too short for its samples.
+    """
+    names = (_TILE_OFFSETS, _TILE_COUNTS) if layout.tile else (273, 279)
+    width, height = layout.segment
+    across, down = -(-layout.width // width), -(-layout.height // height)
+    wanted = across * down * (layout.samples if layout.in_planes else 1)
+    with opened(source) as file:
+        end = file.seek(0, io.SEEK_END)
+        offsets, sizes = (_numbers(file, layout, name, wanted) for name in names)
+    if not wanted == len(offsets) == len(sizes):
+        raise ConvcliError("is truncated or damaged: it has too few strips or tiles")
+    least = [1] * wanted
+    if layout.compression == RAW and not layout.is_subsampled:
+        row = -(-width * layout.bits[0] * (1 if layout.in_planes else layout.samples) // 8)
+        rows = [height] * down
+        if not layout.tile:
+            rows[-1] = layout.height - (down - 1) * height
+        least = [row * count for count in rows for _ in range(across)] * (wanted // across // down)
+    for offset, size, needed in zip(offsets, sizes, least, strict=True):
+        if not offset or size < needed or offset + size > end:
+            raise ConvcliError("is truncated or damaged: not all of its samples are there")
+    return offsets, sizes
+
+
+def _numbers(file: BinaryIO, layout: Layout, tag: int, most: int) -> list[int]:
+    """Read offsets or sizes, up to a number; none if they are damaged."""
+    kind, number, position = layout.places.get(tag, (4, 0, 0))
+    form = f"{layout.order}{min(number, most)}{_INTEGERS[kind]}"
+    file.seek(position)
+    data = file.read(struct.calcsize(form))
+    return list(struct.unpack(form, data)) if len(data) == struct.calcsize(form) else []
