@@ -22,7 +22,7 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         durations.append(encoder.duration_of(frame))
     images = _in_one_mode(images)
     settings["duration"] = durations
-    settings["loop"] = picture.frame.get("loop", 1)  # a GIF without a loop count is shown once
+    settings["loop"] = encoder.plays_of(picture)
     if encoder.format == "PNG":
         settings |= _png_settings(images, encoder.png_level)
         if picture.frame.get("default_image"):  # Pillow counts the frames after it

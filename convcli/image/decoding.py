@@ -88,12 +88,10 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
     deep_pixels = _loaded(file, reading, wanted.source)
 
     image, mode = file, reading.mode
-    if not wanted.alone:
-        image = _frame_of(file, wanted.canvas)
-        if image.size != file.size:
-            notes.append("cropped a frame that extends beyond the image")
-        if not reading.keeps_16_bits:
-            mode = _filtered_mode(image)  # decoding may change the mode of a GIF's frame
+    if not wanted.alone and isinstance(file, ImageFile.ImageFile):
+        image = file.copy()  # decoding the next frame starts from the file's own
+    if file.info.get("cropped"):
+        notes.append("cropped a frame that extends beyond the image")
     metadata, dropped = metadata_of(image, file, None if wanted.grey else mode)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
@@ -110,6 +108,11 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
     encoding = encoding_of(file, wanted.lossless)
     frame = {} if wanted.alone else frame_settings(file)
     return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
+
+
+def check_mode(mode: str, wanted: Wanted) -> None:
+    """Raise `ConvcliError` if the format of the result cannot hold an image of this mode."""
+    mode_for(wanted.format, _result_mode(mode, wanted.grey))
 
 
 def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
@@ -130,7 +133,7 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
                 "stores 16-bit channels in separate planes; to read it, install the extra 'deep' "
                 "and write PNG or TIFF"
             )
-    mode_for(wanted.format, _result_mode(deep_mode or mode, wanted.grey))
+    check_mode(deep_mode or mode, wanted)
     if wanted.grey:  # luminance is defined for RGB; LAB has its own
         mode = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.
@@ -175,13 +178,6 @@ def _loaded(file: Image.Image, reading: Reading, source: Path | bytes) -> Pixels
         if not reading.keeps_16_bits:
             return None
         return deep.samples(source, file, reading.mode, orientation)
-
-
-def _frame_of(file: Image.Image, canvas: tuple[int, int] | None) -> Image.Image:
-    """Copy the current frame: decoding the next one starts from the file's own."""
-    image = file.copy()
-    # Pillow shows the part of a GIF's frame that lies outside the canvas; viewers do not.
-    return image.crop((0, 0, *canvas)) if canvas and image.size != canvas else image
 
 
 def _converted(image: Image.Image, mode: str, source: Path | bytes) -> Image.Image:

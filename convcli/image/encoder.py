@@ -26,6 +26,9 @@ _QUALITY = 90
 # WebP milliseconds in 24, APNG divides two numbers of 16 bits.
 _LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
 
+# The most plays: GIF counts repeats in 16 bits, WebP plays in 16, APNG in 31.
+_MOST_PLAYS = {"GIF": 2**16, "WEBP": 2**16 - 1, "PNG": 2**31 - 1}
+
 # TIFF 6.0, section 14: dictionary coders compress the differences along a row. LZW compresses a
 # blurred photograph to 43 % of its size with differences and to 90 % without.
 _PREDICTED = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "zstd", "lzma")
@@ -74,8 +77,6 @@ class Encoder:
         if not self.strip:
             settings, dropped = metadata_settings(frame.metadata, self.format, mode, frame.mode)
         self.note(*frame.notes, *dropped)
-        if self.format == "GIF" and mode != "L":
-            self.note("reduced to 256 colours, the most that GIF can store")
         if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
         if frame.frame.get("duration", 0) > self.longest:
@@ -109,6 +110,14 @@ class Encoder:
         """Return the duration of a frame in milliseconds, up to the longest."""
         wanted: float = frame.frame.get("duration", 0)
         return min(wanted, self.longest)
+
+    def plays_of(self, picture: Picture) -> int:
+        """Return how often an animation is played, up to the most; 0 stands for ever."""
+        wanted: int = picture.frame.get("plays", 1)
+        most = _MOST_PLAYS.get(self.format, wanted)
+        if wanted > most:
+            self.note(f"reduced {wanted} plays to {most}, the most that {self.format} can store")
+        return min(wanted, most)
 
     def image_of(self, frame: Picture) -> Image.Image:
         """Make a Pillow image of a frame, in a mode that the format holds."""

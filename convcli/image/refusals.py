@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
@@ -84,7 +85,7 @@ def _samples_of_tiff(source: Path | bytes) -> str:
     """Name the samples of a TIFF that Pillow does not read, or return "" if they are unknown."""
     from PIL import TiffImagePlugin
 
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+    with opened(source) as file:
         try:
             header = file.read(8)
             is_big = header[2:3] == b"\x2b"  # 43
@@ -109,7 +110,10 @@ def _begins_as(source: Path | bytes, format_name: str) -> bool:
 
 def beginning(source: Path | bytes) -> bytes:
     """Return the first bytes of a file: enough for a signature, and for the start of an SVG."""
-    if isinstance(source, bytes):
-        return source[:_BEGINNING]
-    with source.open("rb") as file:
+    with opened(source) as file:
         return file.read(_BEGINNING)
+
+
+def opened(source: Path | bytes) -> BinaryIO:
+    """Open a file, or its content, to be read."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
