@@ -11,7 +11,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
-from convcli.image import deep
+from convcli.image import deep, transparent_colour
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
 from convcli.image.metadata import metadata_of
@@ -67,15 +67,21 @@ class Reading:
     ----------
     mode : str
         Mode of the result, a key of `convcli.image.picture.MODES`. Pillow converts to it.
-    keeps_16_bits : bool
-        `convcli.image.deep` decodes the samples, as Pillow would reduce them to 8 bits.
+    deep_mode : str or None
+        Mode in which `convcli.image.deep` decodes the samples, as Pillow would reduce them to 8
+        bits; None if Pillow decodes them.
     in_place : bool
         Pillow may decode straight into memory of ours.
     """
 
     mode: str
-    keeps_16_bits: bool
+    deep_mode: str | None
     in_place: bool
+
+    @property
+    def keeps_16_bits(self) -> bool:
+        """Whether the result has the 16 bits that Pillow would not keep."""
+        return self.deep_mode == self.mode
 
 
 def decoded(file: Image.Image, wanted: Wanted) -> Picture:
@@ -101,8 +107,10 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         if shared and not shared.holds(image):
             shared = None  # frees the memory: the upright image takes as much again
         samples = shared.pixels() if shared else copy_of(image)
-    if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
-        mode, samples = "L", (samples // 256).astype("uint8")
+        if mode == "LA;16":
+            samples = transparent_colour.with_alpha(samples, image.info["transparency"])
+    if mode in ("I;16", "LA;16") and wanted.canvas:  # Pillow reduces all other frames to 8 bits
+        mode, samples = mode.removesuffix(";16").replace("I", "L"), (samples // 256).astype("uint8")
     _correct_tiff(file, mode, samples)
     notes += tiff_notes(file, mode)
     encoding = encoding_of(file, wanted.lossless)
@@ -133,12 +141,20 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
                 "stores 16-bit channels in separate planes; to read it, install the extra 'deep' "
                 "and write PNG or TIFF"
             )
+    elif mode == "LA;16" and wanted.format == "TIFF" and not deep.installed():
+        raise ConvcliError(
+            "has 16-bit grey and a transparent colour; to write TIFF, install the extra 'deep'"
+        )
     check_mode(deep_mode or mode, wanted)
+    decoded_deep = deep_mode
+    if deep_mode is None and transparent_colour.is_deep(file):
+        transparent_colour.check_deep(wanted.canvas is None)
+        decoded_deep = "RGBA;16"
     if wanted.grey:  # luminance is defined for RGB; LAB has its own
         mode = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.
     in_place = wanted.alone and file.mode == mode and bool(getattr(file, "tile", []))
-    return Reading(deep_mode or mode, deep_mode is not None, in_place)
+    return Reading(deep_mode or mode, decoded_deep, in_place)
 
 
 def _filtered_mode(image: Image.Image) -> str:
@@ -147,6 +163,8 @@ def _filtered_mode(image: Image.Image) -> str:
         return "RGBA" if "transparency" in image.info else "RGB"
     if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
         return "RGBA" if image.mode == "RGB" else "LA"  # one colour means transparent
+    if image.mode.startswith("I;16") and "transparency" in image.info:
+        return "LA;16"
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return "I;16"
     mode = CONVERTED.get(image.mode, image.mode)
@@ -173,16 +191,17 @@ def _loaded(file: Image.Image, reading: Reading, source: Path | bytes) -> Pixels
     if isinstance(file, ImageFile.ImageFile):
         file.decodermaxblock = _BLOCK
     with refusals(source):
-        orientation = file.getexif().get(Tag.Orientation, 1) if reading.keeps_16_bits else 1
+        orientation = file.getexif().get(Tag.Orientation, 1) if reading.deep_mode else 1
         file.load()  # before anything else loads it: Pillow reports damage only once
-        if not reading.keeps_16_bits:
+        if not reading.deep_mode:
             return None
-        return deep.samples(source, file, reading.mode, orientation)
+        samples = deep.samples(source, file, reading.deep_mode, orientation)
+        return samples if reading.keeps_16_bits else (samples >> 8).astype("uint8")
 
 
 def _converted(image: Image.Image, mode: str, source: Path | bytes) -> Image.Image:
     """Convert a decoded image to a mode; `copy_of` converts integers of all kinds."""
-    if image.mode == mode or mode.startswith("I"):
+    if image.mode == mode or mode.startswith("I") or image.mode.startswith("I;16"):
         return image
     with refusals(source):
         return image.getchannel(0) if image.mode == "LAB" else image.convert(mode)

@@ -101,8 +101,7 @@ def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
     # Pillow converts grey with alpha to RGBA.
     grey = any("LA;16" in str(given) for given in _arguments(image))
     deep = "LA;16" if grey else f"{mode};16"
-    # Pillow applies a transparent colour, and only in 8 bits.
-    able = image.format in ("PNG", "TIFF") and "transparency" not in image.info
+    able = image.format in ("PNG", "TIFF")
     row = FORMATS[target_format]
     return deep if able and deep in (*row.modes, *row.widened) and installed() else None
 

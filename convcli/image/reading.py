@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import deep, gif_frames
+from convcli.image import deep, gif_frames, transparent_colour
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.gif_blocks import Blocks, blocks_of
 from convcli.image.headers import format_of, is_lossless, is_preview
@@ -102,6 +102,7 @@ def read(
                 frames = len(blocks.frames)
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
         own_format = format_of(image)
