@@ -64,7 +64,7 @@ def _needs(package: str) -> Iterator[None]:
 
 def is_deep(image: Image.Image) -> bool:
     """Return whether Pillow would reduce 16-bit samples to 8 bits: it does for all but grey."""
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) or image.format == "BMP":  # "BGR;16" has 16 per pixel
         return False
     if image.format == "TIFF":
         bits: tuple[int, ...] = image.tag_v2.get(Tag.BitsPerSample, (1,))  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 
-from convcli.image import deep
+from convcli.image import bmp, deep
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA
 
 
@@ -17,6 +17,8 @@ def depth_notes(file: Image.Image, keeps_16_bits: bool, bits: int) -> list[str]:
     if deep.is_deep(file) and not keeps_16_bits:
         hint = "" if deep.installed() else "; the extra 'deep' keeps 16 in PNG and TIFF"
         return [f"reduced 16-bit channels to 8 bits{hint}"]
+    if file.format == "BMP":
+        return bmp.notes(file)
     if bits > 8:
         return [f"reduced {bits}-bit channels to 8 bits"]
     if file.mode.startswith("I;16") and file.format == "TIFF":

@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import deep, gif_frames, transparent_colour
+from convcli.image import bmp, deep, gif_frames, transparent_colour
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.gif_blocks import Blocks, blocks_of
 from convcli.image.headers import format_of, is_lossless, is_preview
@@ -97,6 +97,7 @@ def read(
                     "is camera raw, of which convcli can read only the preview; "
                     "develop it to TIFF first"
                 )
+            bmp.check_alpha(image, beginning(source))
             blocks = _gif_blocks(source) if image.format == "GIF" else None
             if blocks:
                 frames = len(blocks.frames)

@@ -16,6 +16,7 @@ from PIL.ExifTags import Base as Tag
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
+from convcli.image import bmp
 
 # Free bytes below which a decoder that fails is assumed to have run out of memory.
 _SCARCE = 50_000_000
@@ -76,6 +77,8 @@ def refusals(source: Path | bytes) -> Iterator[None]:
             raise
         if (memory.available() or _SCARCE) < _SCARCE:
             raise MemoryError from error  # decoders in C report it as something else
+        if str(error).startswith("Unsupported BMP"):
+            bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
