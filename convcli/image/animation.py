@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from convcli.image.encoder import Encoder
 from convcli.image.picture import Picture
+
+# The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
+_LAST_TIME = 2**31 - 1
 
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
@@ -20,6 +24,10 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         settings = settings or own  # the file has those of the first frame
         images.append(encoder.image_of(frame))
         durations.append(encoder.duration_of(frame))
+    if encoder.format == "WEBP" and sum(durations) > _LAST_TIME:
+        encoder.note(f"shortened the animation to {_LAST_TIME} ms, the longest that WEBP can store")
+        ends = [min(end, _LAST_TIME) for end in accumulate(durations)]
+        durations = [end - start for start, end in pairwise([0, *ends])]
     images = _in_one_mode(images)
     settings["duration"] = durations
     settings["loop"] = encoder.plays_of(picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from PIL import Image
@@ -25,9 +26,15 @@ _QUALITY = 90
 # The longest duration of a frame, in milliseconds: GIF counts hundredths of a second in 16 bits,
 # WebP milliseconds in 24, APNG divides two numbers of 16 bits.
 _LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
+_LARGEST_PART = 65_535
 
 # The most plays: GIF counts repeats in 16 bits, WebP plays in 16, APNG in 31.
 _MOST_PLAYS = {"GIF": 2**16, "WEBP": 2**16 - 1, "PNG": 2**31 - 1}
+
+# The most dots per inch: BMP counts dots per metre in a signed number of 32 bits (wingdi.h), and
+# Pillow's metre has 39.3701 inches. (JPEG's limit is in `convcli.image.metadata`, as a JPEG may
+# have a resolution in its EXIF data.)
+_FINEST = {"BMP": int((2**31 - 1) / 39.3701)}
 
 # TIFF 6.0, section 14: dictionary coders compress the differences along a row. LZW compresses a
 # blurred photograph to 43 % of its size with differences and to 90 % without.
@@ -77,6 +84,13 @@ class Encoder:
         if not self.strip:
             settings, dropped = metadata_settings(frame.metadata, self.format, mode, frame.mode)
         self.note(*frame.notes, *dropped)
+        finest = _FINEST.get(self.format, math.inf)
+        if (stated := float(max(settings.get("dpi", (0,))))) > finest:
+            settings["dpi"] = tuple(min(each, finest) for each in settings["dpi"])
+            self.note(
+                f"reduced its resolution of {stated:.0f} dpi to {finest}, the most that "
+                f"{self.format} can store"
+            )
         if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
         if frame.frame.get("duration", 0) > self.longest:
@@ -108,8 +122,16 @@ class Encoder:
 
     def duration_of(self, frame: Picture) -> float:
         """Return the duration of a frame in milliseconds, up to the longest."""
-        wanted: float = frame.frame.get("duration", 0)
-        return min(wanted, self.longest)
+        wanted: float = min(frame.frame.get("duration", 0), self.longest)
+        if self.format != "PNG":
+            return wanted
+        # Seconds are stored as a fraction of two numbers of 16 bits, which Pillow finds.
+        parts = Fraction(wanted / 1000).limit_denominator(_LARGEST_PART)
+        if parts.numerator <= _LARGEST_PART:
+            return wanted
+        self.note("rounded durations to fractions of two 16-bit numbers, as PNG stores them")
+        divisor = int(1000 * _LARGEST_PART / wanted)
+        return 1000 * round(divisor * wanted / 1000) / divisor
 
     def plays_of(self, picture: Picture) -> int:
         """Return how often an animation is played, up to the most; 0 stands for ever."""

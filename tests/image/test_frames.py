@@ -14,7 +14,7 @@ from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 import convcli
 from convcli import ConvcliError, memory
 from convcli.files.formats import FORMATS
-from convcli.image import Picture, read, reading, write
+from convcli.image import Picture, animation, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
 # Mean difference, in levels, that a lossy format may cause in a frame.
@@ -306,6 +306,27 @@ def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, l
     assert frames_of(after)[1] == [7_000, longest]
     most = f"{longest / 1000:g} s"
     assert f"shortened a frame to {most}, the longest that {format_name} can store" in notes
+
+
+@pytest.mark.parametrize("given", [70_000, 70_001, 65_535.5, 3_600_001, 65_534_999, 65.536])
+def test_a_duration_becomes_a_fraction_that_png_stores(opaque, given):
+    """Two numbers of 16 bits: from 65.5 s on not every number of milliseconds is one."""
+    frames = [Picture(p, "RGB", "WEBP", frame={"duration": given}) for p in opaque[:2]]
+    first = Picture(**(vars(frames[0]) | {"frames": 2, "later": frames[1:]}))
+    after, notes = written(first, "PNG")
+    durations = frames_of(after)[1]
+    assert durations == pytest.approx([given, given], rel=given / 65_535_000 / 2 + 1e-9)
+    rounded = "rounded durations to fractions of two 16-bit numbers, as PNG stores them"
+    assert (rounded in notes) == (durations != [given, given])
+
+
+def test_a_webp_ends_before_its_clock_does(opaque, monkeypatch):
+    monkeypatch.setattr(animation, "_LAST_TIME", 2500)
+    frames = [Picture(p, "RGB", "PNG", frame={"duration": 1000}) for p in opaque]
+    first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
+    after, notes = written(first, "WEBP", quality=90)
+    assert "shortened the animation to 2500 ms, the longest that WEBP can store" in notes
+    assert len(frames_of(after)[0]) >= 3
 
 
 def test_a_frame_that_sticks_out_of_a_gif_is_cut(opaque):

@@ -550,6 +550,11 @@ def test_a_resolution_that_no_format_holds_is_left_out(pixels, target, stated, k
     got = metadata_in(encoded.getvalue()).get("dpi", (1, 1))
     lost = target == "JPEG" and stated > 65535 and not tagged
     assert ("dropped its resolution, too fine for JPEG" in notes) is (kept and lost)
+    if target == "BMP" and kept:
+        most = 54_546_055  # dots per metre in 31 bits
+        reduced = f"reduced its resolution of {stated:.0f} dpi to {most}, the most that BMP can"
+        assert any(note.startswith(reduced) for note in notes) is (stated > most)
+        stated = min(stated, most)
     if kept and not lost and "dpi" in KEPT[target]:
         assert got == pytest.approx((stated, stated), abs=0.6)
     elif not kept or not tagged:
