@@ -1180,3 +1180,15 @@ def test_a_file_that_cannot_be_read_is_no_damaged_picture(tmp_path):
         read(tmp_path / "gone.png")
     with pytest.raises(IsADirectoryError):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["PNG", "TIFF", "WEBP"])
+def test_colours_of_transparent_pixels_are_kept(target):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    pixels[:8, :, 3] = 0
+    picture = Picture(
+        pixels, "RGBA", target, encoding={"lossless": True} if target == "WEBP" else {}
+    )
+    content = io.BytesIO()
+    write(picture, content, target)
+    np.testing.assert_array_equal(read(content.getvalue()).pixels, pixels)
