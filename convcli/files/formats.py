@@ -161,7 +161,7 @@ _MEANING = {
     "CMYK": "CMYK colour",
     "LAB": "LAB colour",
     "I;16": "16-bit samples",
-    "LA;16": "16-bit samples",
+    "LA;16": "16-bit samples with transparency",
     "RGB;16": "16-bit colour",
     "RGBA;16": "16-bit colour",
     "I": "32-bit samples",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from convcli.image.encoder import Encoder
 from convcli.image.picture import Picture
+
+# The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
+_LAST_TIME = 2**31 - 1
 
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
@@ -20,9 +24,13 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         settings = settings or own  # the file has those of the first frame
         images.append(encoder.image_of(frame))
         durations.append(encoder.duration_of(frame))
+    if encoder.format == "WEBP" and sum(durations) > _LAST_TIME:
+        encoder.note(f"shortened the animation to {_LAST_TIME} ms, the longest that WEBP can store")
+        ends = [min(end, _LAST_TIME) for end in accumulate(durations)]
+        durations = [end - start for start, end in pairwise([0, *ends])]
     images = _in_one_mode(images)
     settings["duration"] = durations
-    settings["loop"] = picture.frame.get("loop", 1)  # a GIF without a loop count is shown once
+    settings["loop"] = encoder.plays_of(picture)
     if encoder.format == "PNG":
         settings |= _png_settings(images, encoder.png_level)
         if picture.frame.get("default_image"):  # Pillow counts the frames after it

@@ -11,7 +11,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
-from convcli.image import deep
+from convcli.image import deep, transparent_colour
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
 from convcli.image.metadata import metadata_of
@@ -64,15 +64,21 @@ class Reading:
     ----------
     mode : str
         Mode of the result, a key of `convcli.image.picture.MODES`. Pillow converts to it.
-    keeps_16_bits : bool
-        `convcli.image.deep` decodes the samples, as Pillow would reduce them to 8 bits.
+    deep_mode : str or None
+        Mode in which `convcli.image.deep` decodes the samples, as Pillow would reduce them to 8
+        bits; None if Pillow decodes them.
     in_place : bool
         Pillow may decode straight into memory of ours.
     """
 
     mode: str
-    keeps_16_bits: bool
+    deep_mode: str | None
     in_place: bool
+
+    @property
+    def keeps_16_bits(self) -> bool:
+        """Whether the result has the 16 bits that Pillow would not keep."""
+        return self.deep_mode == self.mode
 
 
 def decoded(file: Image.Image, wanted: Wanted) -> Picture:
@@ -85,12 +91,10 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
     deep_pixels = _loaded(file, reading, wanted.source)
 
     image, mode = file, reading.mode
-    if not wanted.alone:
-        image = _frame_of(file, wanted.canvas)
-        if image.size != file.size:
-            notes.append("cropped a frame that extends beyond the image")
-        if not reading.keeps_16_bits:
-            mode = grey_of(_filtered_mode(image), wanted.grey)  # decoding may change a GIF's mode
+    if not wanted.alone and isinstance(file, ImageFile.ImageFile):
+        image = file.copy()  # decoding the next frame starts from the file's own
+    if file.info.get("cropped"):
+        notes.append("cropped a frame that extends beyond the image")
     metadata, dropped = metadata_of(image, file, None if wanted.grey else mode)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
@@ -100,11 +104,18 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         if shared and not shared.holds(image):
             shared = None  # frees the memory: the upright image takes as much again
         samples = shared.pixels() if shared else copy_of(image)
-    if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
-        mode, samples = "L", (samples // 256).astype("uint8")
+        if mode == "LA;16":
+            samples = transparent_colour.with_alpha(samples, image.info["transparency"])
+    if mode in ("I;16", "LA;16") and wanted.canvas:  # Pillow reduces all other frames to 8 bits
+        mode, samples = mode.removesuffix(";16").replace("I", "L"), (samples // 256).astype("uint8")
     encoding = encoding_of(file, wanted.lossless)
     frame = {} if wanted.alone else frame_settings(file)
     return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
+
+
+def check_mode(mode: str, wanted: Wanted) -> None:
+    """Raise `ConvcliError` if the format of the result cannot hold an image of this mode."""
+    mode_for(wanted.format, result_mode(mode, wanted.grey))
 
 
 def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
@@ -117,13 +128,22 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
     """
     mode = _filtered_mode(file)
     deep_mode = None
-    if wanted.canvas is None and deep.is_deep(file):  # Pillow alone composes an animation's frames
-        deep_mode = deep.mode_of(file, mode, wanted.format)
-    mode_for(wanted.format, result_mode(deep_mode or mode, wanted.grey))
+    if deep.is_deep(file):
+        if wanted.canvas is None:  # Pillow alone composes the frames of an animation
+            deep_mode = deep.mode_of(file, mode, wanted.format)
+    elif mode == "LA;16" and wanted.format == "TIFF" and not deep.installed():
+        raise ConvcliError(
+            "has 16-bit grey and a transparent colour; to write TIFF, install the extra 'deep'"
+        )
+    check_mode(deep_mode or mode, wanted)
+    decoded_deep = deep_mode
+    if deep_mode is None and transparent_colour.is_deep(file):
+        transparent_colour.check_deep(wanted.canvas is None)
+        decoded_deep = "RGBA;16"
     mode = grey_of(mode, wanted.grey)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.
     in_place = wanted.alone and file.mode == mode and bool(getattr(file, "tile", []))
-    return Reading(deep_mode or mode, deep_mode is not None, in_place)
+    return Reading(deep_mode or mode, decoded_deep, in_place)
 
 
 def _filtered_mode(image: Image.Image) -> str:
@@ -132,6 +152,8 @@ def _filtered_mode(image: Image.Image) -> str:
         return "RGBA" if "transparency" in image.info else "RGB"
     if "transparency" in image.info and image.mode in ("1", "L", "RGB"):
         return "RGBA" if image.mode == "RGB" else "LA"  # one colour means transparent
+    if image.mode.startswith("I;16") and "transparency" in image.info:
+        return "LA;16"
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return "I;16"
     mode = CONVERTED.get(image.mode, image.mode)
@@ -163,23 +185,17 @@ def _loaded(file: Image.Image, reading: Reading, source: Path | bytes) -> Pixels
     if isinstance(file, ImageFile.ImageFile):
         file.decodermaxblock = _BLOCK
     with refusals(source):
-        orientation = file.getexif().get(Tag.Orientation, 1) if reading.keeps_16_bits else 1
+        orientation = file.getexif().get(Tag.Orientation, 1) if reading.deep_mode else 1
         file.load()  # before anything else loads it: Pillow reports damage only once
-        if not reading.keeps_16_bits:
+        if not reading.deep_mode:
             return None
-        return deep.samples(source, file, reading.mode, orientation)
-
-
-def _frame_of(file: Image.Image, canvas: tuple[int, int] | None) -> Image.Image:
-    """Copy the current frame: decoding the next one starts from the file's own."""
-    image = file.copy()
-    # Pillow shows the part of a GIF's frame that lies outside the canvas; viewers do not.
-    return image.crop((0, 0, *canvas)) if canvas and image.size != canvas else image
+        samples = deep.samples(source, file, reading.deep_mode, orientation)
+        return samples if reading.keeps_16_bits else (samples >> 8).astype("uint8")
 
 
 def _converted(image: Image.Image, mode: str, source: Path | bytes) -> Image.Image:
     """Convert a decoded image to a mode; `copy_of` converts integers of all kinds."""
-    if image.mode == mode or mode.startswith("I"):
+    if image.mode == mode or mode.startswith("I") or image.mode.startswith("I;16"):
         return image
     with refusals(source):
         return image.getchannel(0) if image.mode == "LAB" else image.convert(mode)

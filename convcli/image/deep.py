@@ -58,7 +58,7 @@ def needs(package: str) -> Iterator[None]:
 
 def is_deep(image: Image.Image) -> bool:
     """Return whether Pillow would reduce 16-bit samples to 8 bits: it does for all but grey."""
-    if image.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")) or image.format == "BMP":  # "BGR;16" has 16 per pixel
         return False
     if image.format == "TIFF":  # see `convcli.image.tiff_reading`
         return False
@@ -89,8 +89,7 @@ def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
     # Pillow converts grey with alpha to RGBA.
     grey = any("LA;16" in str(given) for given in _arguments(image))
     deep = "LA;16" if grey else f"{mode};16"
-    # Pillow applies a transparent colour, and only in 8 bits.
-    able = image.format == "PNG" and "transparency" not in image.info
+    able = image.format == "PNG"
     row = FORMATS[target_format]
     return deep if able and deep in (*row.modes, *row.widened) and installed() else None
 

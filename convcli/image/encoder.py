@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from PIL import Image
@@ -25,6 +26,15 @@ _QUALITY = 90
 # The longest duration of a frame, in milliseconds: GIF counts hundredths of a second in 16 bits,
 # WebP milliseconds in 24, APNG divides two numbers of 16 bits.
 _LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
+_LARGEST_PART = 65_535
+
+# The most plays: GIF counts repeats in 16 bits, WebP plays in 16, APNG in 31.
+_MOST_PLAYS = {"GIF": 2**16, "WEBP": 2**16 - 1, "PNG": 2**31 - 1}
+
+# The most dots per inch: BMP counts dots per metre in a signed number of 32 bits (wingdi.h), and
+# Pillow's metre has 39.3701 inches. (JPEG's limit is in `convcli.image.metadata`, as a JPEG may
+# have a resolution in its EXIF data.)
+_FINEST = {"BMP": int((2**31 - 1) / 39.3701)}
 
 # TIFF 6.0, section 14: dictionary coders compress the differences along a row. LZW compresses a
 # blurred photograph to 43 % of its size with differences and to 90 % without.
@@ -74,14 +84,21 @@ class Encoder:
         if not self.strip:
             settings, dropped = metadata_settings(frame.metadata, self.format, mode, frame.mode)
         self.note(*frame.notes, *dropped)
-        if self.format == "GIF" and mode != "L":
-            self.note("reduced to 256 colours, the most that GIF can store")
+        finest = _FINEST.get(self.format, math.inf)
+        if (stated := float(max(settings.get("dpi", (0,))))) > finest:
+            settings["dpi"] = tuple(min(each, finest) for each in settings["dpi"])
+            self.note(
+                f"reduced its resolution of {stated:.0f} dpi to {finest}, the most that "
+                f"{self.format} can store"
+            )
         if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
         if frame.frame.get("duration", 0) > self.longest:
             most = f"{self.longest / 1000:g} s"
             self.note(f"shortened a frame to {most}, the longest that {self.format} can store")
         settings |= self._compression_of(frame)
+        if self.format == "WEBP" and mode in WITH_ALPHA:
+            settings["exact"] = True  # keep the colours of transparent pixels
         if "compression" in settings and BLOCKS & set(exif_of(settings.get("exif", b""))):
             del settings["compression"]  # libtiff does not write both
             self.note("dropped its compression to keep its EXIF block; libtiff cannot write both")
@@ -107,8 +124,24 @@ class Encoder:
 
     def duration_of(self, frame: Picture) -> float:
         """Return the duration of a frame in milliseconds, up to the longest."""
-        wanted: float = frame.frame.get("duration", 0)
-        return min(wanted, self.longest)
+        wanted: float = min(frame.frame.get("duration", 0), self.longest)
+        if self.format != "PNG":
+            return wanted
+        # Seconds are stored as a fraction of two numbers of 16 bits, which Pillow finds.
+        parts = Fraction(wanted / 1000).limit_denominator(_LARGEST_PART)
+        if parts.numerator <= _LARGEST_PART:
+            return wanted
+        self.note("rounded durations to fractions of two 16-bit numbers, as PNG stores them")
+        divisor = int(1000 * _LARGEST_PART / wanted)
+        return 1000 * round(divisor * wanted / 1000) / divisor
+
+    def plays_of(self, picture: Picture) -> int:
+        """Return how often an animation is played, up to the most; 0 stands for ever."""
+        wanted: int = picture.frame.get("plays", 1)
+        most = _MOST_PLAYS.get(self.format, wanted)
+        if wanted > most:
+            self.note(f"reduced {wanted} plays to {most}, the most that {self.format} can store")
+        return min(wanted, most)
 
     def image_of(self, frame: Picture) -> Image.Image:
         """Make a Pillow image of a frame, in a mode that the format holds."""

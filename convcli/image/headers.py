@@ -68,13 +68,17 @@ def is_lossless(content: bytes) -> bool:
 
 
 def frame_settings(file: Image.Image) -> dict[str, Any]:
-    """Return the current frame's duration and disposal, and the loop count of the file."""
-    kept = ("duration", "disposal", "loop")
+    """Return the current frame's duration and disposal, and how often the file is played.
+
+    WebP and APNG count plays. GIF counts repeats, which `convcli.image.gif_blocks` turns into
+    plays. 0 stands for ever.
+    """
+    kept = ("duration", "disposal", "plays")
     found: dict[str, Any] = {key: file.info[key] for key in kept if key in file.info}
-    if file.format == "GIF":
-        found["disposal"] = file.disposal_method  # type: ignore[attr-defined]
+    if "loop" in file.info:
+        found["plays"] = file.info["loop"]
     if file.format == "AVIF":
-        found["loop"] = 0  # Pillow does not report it; encoders write "forever" by default
+        found["plays"] = 0  # Pillow does not report it; encoders write "forever" by default
     if file.info.get("default_image"):
         found["default_image"] = True
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from convcli.image import deep
+from convcli.image import bmp, deep
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA
 from convcli.image.tiff_layout import (
     BLACK_IS_ZERO,
@@ -25,6 +25,8 @@ def depth_notes(file: Image.Image, keeps_16_bits: bool, bits: int) -> list[str]:
     """
     if deep.is_deep(file) and not keeps_16_bits:
         return [_reduced(16)]
+    if file.format == "BMP":
+        return bmp.notes(file)
     return [_reduced(bits)] if bits > 8 else []
 
 

@@ -59,7 +59,7 @@ class Picture:
         What reading changed and a user should know.
     frame : dict
         For a frame of an animation: duration in milliseconds and disposal; the first frame also
-        has the loop count.
+        has the number of plays (0: for ever).
     frames : int
         Number of frames or pages in the file.
     later : iterable of Picture

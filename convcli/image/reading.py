@@ -15,11 +15,12 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import deep
-from convcli.image.decoding import Wanted, decoded
+from convcli.image import bmp, deep, gif_frames, transparent_colour
+from convcli.image.decoding import Wanted, check_mode, decoded
+from convcli.image.gif_blocks import Blocks, blocks_of
 from convcli.image.headers import format_of, is_lossless
 from convcli.image.picture import Grey, Picture
-from convcli.image.refusals import beginning, refusals
+from convcli.image.refusals import beginning, opened, refusals
 from convcli.image.tiff_layout import is_tiff
 
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
@@ -93,10 +94,16 @@ def read(
         from PIL import PngImagePlugin
 
         PngImagePlugin.MAX_TEXT_CHUNK = _MOST_TEXT
-    with ExitStack() as opened:
+    with ExitStack() as files:
         with refusals(source):
-            image = opened.enter_context(Image.open(file, formats=likely_first))
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            image = files.enter_context(Image.open(file, formats=likely_first))
+            bmp.check_alpha(image, beginning(source))
+            blocks = _gif_blocks(source) if image.format == "GIF" else None
+            if blocks:
+                frames = len(blocks.frames)
+            else:
+                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
         own_format = format_of(image)
@@ -121,9 +128,14 @@ def read(
         if on_decode:
             on_decode(size)
         memory.check(size)
+        if blocks:
+            shown = gif_frames.composed(source, blocks, image.info.get("comment"))
+            check_mode(gif_frames.mode_of(blocks), wanted)
+        else:
+            shown = _shown(image, range(first, frames), wanted)
         if wanted.alone:
-            return decoded(image, wanted)
-        pictures = _frames(opened.pop_all(), image, range(first, frames), wanted)
+            return decoded(next(shown), wanted)
+        pictures = _frames(files.pop_all(), shown, wanted)
         return replace(next(pictures), frames=frames - first, later=pictures)
 
 
@@ -131,14 +143,24 @@ def _content(source: Path | bytes) -> bytes:
     return source if isinstance(source, bytes) else source.read_bytes()
 
 
-def _frames(
-    opened: ExitStack, image: Image.Image, numbers: range, wanted: Wanted
-) -> Iterator[Picture]:
-    """Read frames as they are asked for; the file stays open until the last."""
-    with opened:
-        for number in numbers:
-            with refusals(wanted.source):
+def _gif_blocks(source: Path | bytes) -> Blocks:
+    with opened(source) as file:
+        return blocks_of(file)
+
+
+def _shown(image: Image.Image, numbers: range, wanted: Wanted) -> Iterator[Image.Image]:
+    """Yield an opened file at each of its frames."""
+    for number in numbers:
+        with refusals(wanted.source):
+            if number:
                 image.seek(number)
+        yield image
+
+
+def _frames(files: ExitStack, shown: Iterator[Image.Image], wanted: Wanted) -> Iterator[Picture]:
+    """Read frames as they are asked for; the file stays open until the last."""
+    with files:
+        for image in shown:
             yield decoded(image, wanted)
 
 

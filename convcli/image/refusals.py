@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
+from convcli.image import bmp
 
 # Free bytes below which a decoder that fails is assumed to have run out of memory.
 _SCARCE = 50_000_000
@@ -68,6 +71,8 @@ def refusals(source: Path | bytes) -> Iterator[None]:
             raise
         if (memory.available() or _SCARCE) < _SCARCE:
             raise MemoryError from error  # decoders in C report it as something else
+        if str(error).startswith("Unsupported BMP"):
+            bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
@@ -81,7 +86,10 @@ def _begins_as(source: Path | bytes, format_name: str) -> bool:
 
 def beginning(source: Path | bytes) -> bytes:
     """Return the first bytes of a file: enough for a signature, and for the start of an SVG."""
-    if isinstance(source, bytes):
-        return source[:_BEGINNING]
-    with source.open("rb") as file:
+    with opened(source) as file:
         return file.read(_BEGINNING)
+
+
+def opened(source: Path | bytes) -> BinaryIO:
+    """Open a file, or its content, to be read."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")

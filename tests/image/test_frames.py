@@ -14,7 +14,7 @@ from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 import convcli
 from convcli import ConvcliError, memory
 from convcli.files.formats import FORMATS
-from convcli.image import Picture, read, reading, write
+from convcli.image import Picture, animation, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
 # Mean difference, in levels, that a lossy format may cause in a frame.
@@ -113,13 +113,19 @@ def test_whatever_becomes_of_a_frame_the_next_is_right(format_name, disposal, ki
     before = encoded(frames[:1] + [np.pad(f, ((4, 8), (6, 14), (0, 0))) for f in small],
                      format_name, disposal=disposal, duration=50)  # fmt: skip
     after, _ = written(filtered(read(before), same), format_name)
-    for one, other in zip(frames_of(after)[0], frames_of(before)[0], strict=True):
+    # Pillow takes "restore previous" on the first frame for "keep"; browsers do not.
+    picture = read(before)
+    expected = [
+        np.asarray(Image.fromarray(frame.pixels.copy()).convert("RGBA"))
+        for frame in picture.all_frames()
+    ]
+    for one, other in zip(frames_of(after)[0], expected, strict=True):
         np.testing.assert_array_equal(one[..., 3], other[..., 3])
         seen = other[..., 3] > 0
         np.testing.assert_array_equal(one[seen], other[seen])
 
 
-@pytest.mark.parametrize("colours", [2, 8, 256])
+@pytest.mark.parametrize("colours", [2, 8, 255])
 def test_what_is_cleared_is_transparent(photo, colours):
     """A frame without a transparent colour would be cleared to the background colour."""
     pixels = np.asarray(Image.fromarray(photo[:48, :64]).quantize(colours).convert("RGBA")).copy()
@@ -302,6 +308,27 @@ def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, l
     assert f"shortened a frame to {most}, the longest that {format_name} can store" in notes
 
 
+@pytest.mark.parametrize("given", [70_000, 70_001, 65_535.5, 3_600_001, 65_534_999, 65.536])
+def test_a_duration_becomes_a_fraction_that_png_stores(opaque, given):
+    """Two numbers of 16 bits: from 65.5 s on not every number of milliseconds is one."""
+    frames = [Picture(p, "RGB", "WEBP", frame={"duration": given}) for p in opaque[:2]]
+    first = Picture(**(vars(frames[0]) | {"frames": 2, "later": frames[1:]}))
+    after, notes = written(first, "PNG")
+    durations = frames_of(after)[1]
+    assert durations == pytest.approx([given, given], rel=given / 65_535_000 / 2 + 1e-9)
+    rounded = "rounded durations to fractions of two 16-bit numbers, as PNG stores them"
+    assert (rounded in notes) == (durations != [given, given])
+
+
+def test_a_webp_ends_before_its_clock_does(opaque, monkeypatch):
+    monkeypatch.setattr(animation, "_LAST_TIME", 2500)
+    frames = [Picture(p, "RGB", "PNG", frame={"duration": 1000}) for p in opaque]
+    first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
+    after, notes = written(first, "WEBP", quality=90)
+    assert "shortened the animation to 2500 ms, the longest that WEBP can store" in notes
+    assert len(frames_of(after)[0]) >= 3
+
+
 def test_a_frame_that_sticks_out_of_a_gif_is_cut(opaque):
     small, large = (Image.fromarray(f).quantize(8) for f in (opaque[0][:30, :40], opaque[1]))
     parts = [*GifImagePlugin.getheader(small)[0], *GifImagePlugin.getdata(small, duration=50)]
@@ -461,11 +488,8 @@ def test_the_alpha_of_a_gif_is_cut_at_a_half(photo, alpha):
     pixels = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
     pixels[5:9, 5:9, 3] = alpha
     after, notes = written(Picture(pixels, "RGBA", "PNG"), "GIF")
-    assert notes == (
-        "reduced to 256 colours, the most that GIF can store",
-        *["rounded its alpha to 0 or 255, the only values that GIF can store"]
-        * (alpha in (127, 128)),
-    )
+    noted = "rounded its alpha to 0 or 255, the only values that GIF can store"
+    assert notes == (noted,) * (alpha in (127, 128))
     (shown,), _ = frames_of(after)
     expected = np.where(pixels[..., 3] < 128, 0, 255)
     np.testing.assert_array_equal(shown[..., 3], expected)

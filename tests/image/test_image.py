@@ -550,6 +550,11 @@ def test_a_resolution_that_no_format_holds_is_left_out(pixels, target, stated, k
     got = metadata_in(encoded.getvalue()).get("dpi", (1, 1))
     lost = target == "JPEG" and stated > 65535 and not tagged
     assert ("dropped its resolution, too fine for JPEG" in notes) is (kept and lost)
+    if target == "BMP" and kept:
+        most = 54_546_055  # dots per metre in 31 bits
+        reduced = f"reduced its resolution of {stated:.0f} dpi to {most}, the most that BMP can"
+        assert any(note.startswith(reduced) for note in notes) is (stated > most)
+        stated = min(stated, most)
     if kept and not lost and "dpi" in KEPT[target]:
         assert got == pytest.approx((stated, stated), abs=0.6)
     elif not kept or not tagged:
@@ -1170,3 +1175,15 @@ def test_a_file_that_cannot_be_read_is_no_damaged_picture(tmp_path):
         read(tmp_path / "gone.png")
     with pytest.raises(IsADirectoryError):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["PNG", "TIFF", "WEBP"])
+def test_colours_of_transparent_pixels_are_kept(target):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    pixels[:8, :, 3] = 0
+    picture = Picture(
+        pixels, "RGBA", target, encoding={"lossless": True} if target == "WEBP" else {}
+    )
+    content = io.BytesIO()
+    write(picture, content, target)
+    np.testing.assert_array_equal(read(content.getvalue()).pixels, pixels)

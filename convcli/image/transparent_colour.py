@@ -1,0 +1,62 @@
+"""The transparent colour of a PNG (tRNS), which is compared with samples as they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from convcli.errors import ConvcliError
+from convcli.image import deep
+
+if TYPE_CHECKING:
+    from convcli.types import Pixels
+
+# Bits per sample of grey that Pillow widens to 8, by its names.
+_BITS = {"L;2": 2, "L;4": 4}
+
+_MOST = 65535
+
+
+def widen(file: Image.Image) -> None:
+    """Widen the transparent colour of an opened file as Pillow widens its samples.
+
+    Bits above those of a sample are ignored, as libpng does. (In a palette "transparent" is an
+    index or a table, and of 16-bit samples Pillow has the colour in full.)
+    """
+    colour = file.info.get("transparency")
+    if colour is None or file.format != "PNG":
+        return
+    if file.mode == "L":
+        layouts = {given for tile in getattr(file, "tile", []) for given in [tile[3]]}
+        bits = next((_BITS[name] for name in layouts if name in _BITS), 8)
+        most = (1 << bits) - 1
+        file.info["transparency"] = (colour & most) * 255 // most
+    elif file.mode == "RGB" and not deep.is_deep(file):
+        file.info["transparency"] = tuple(sample & 255 for sample in colour)
+
+
+def is_deep(file: Image.Image) -> bool:
+    """Return whether a transparent colour of 16-bit channels is compared, which Pillow cannot."""
+    return file.format == "PNG" and "transparency" in file.info and deep.is_deep(file)
+
+
+def check_deep(is_alone: bool) -> None:
+    """Raise `ConvcliError` if a transparent colour of 16-bit channels cannot be compared."""
+    if not is_alone:
+        raise ConvcliError(
+            "is an animation of 16-bit colour with a transparent colour, which convcli cannot "
+            "read; convert it to 8 bits first"
+        )
+    if not deep.installed():
+        raise ConvcliError(
+            "has a transparent colour of 16 bits per channel; to read it, install the extra 'deep'"
+        )
+
+
+def with_alpha(grey: Pixels, colour: int) -> Pixels:
+    """Return 16-bit grey with an alpha that is 0 where it has the transparent colour."""
+    import numpy as np
+
+    alpha = np.where(grey == np.uint16(colour & _MOST), np.uint16(0), np.uint16(_MOST))
+    return np.stack([grey, alpha], axis=-1)
