@@ -12,6 +12,7 @@ from PIL.ExifTags import Base as Tag
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
 from convcli.image import deep
+from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
 from convcli.image.metadata import metadata_of
@@ -47,6 +48,8 @@ class Wanted:
         The file is a WebP whose first frame is lossless.
     bits : int
         Bits per channel of an AVIF; 8 for any other file.
+    held : Held
+        What the file holds besides what Pillow reads; noted with the first frame.
     """
 
     source: Path | bytes
@@ -57,6 +60,7 @@ class Wanted:
     canvas: tuple[int, int] | None
     lossless: bool
     bits: int
+    held: Held
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
             notes.append("cropped a frame that extends beyond the image")
         if not reading.keeps_16_bits:
             mode = _filtered_mode(image)  # decoding may change the mode of a GIF's frame
-    metadata, dropped = metadata_of(image, file, None if wanted.grey else mode)
+    metadata, dropped = metadata_of(image, file, None if wanted.grey else mode, wanted.held)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
     samples: Any = deep_pixels  # an array or, of RGB that Pillow decoded, `Padded`

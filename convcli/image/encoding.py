@@ -16,6 +16,7 @@ from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import check_frames
 from convcli.files.writing import new_file
 from convcli.image.encoder import Encoder
+from convcli.image.metadata import not_by_pillow
 from convcli.image.picture import Picture
 
 # The marker that ends a JPEG (ITU-T T.81, table B.1), and the bytes that are copied at a time.
@@ -153,9 +154,12 @@ def _write_png(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     height, width = picture.pixels.shape[:2]
     pixel = Image.new("L" if picture.pixels.ndim == 2 else picture.mode.removesuffix(";16"), (1, 1))
     depth = 8 * picture.pixels.itemsize
+    own = not_by_pillow(settings.get("pnginfo"))
     file.write(b"\x89PNG\r\n\x1a\n")
     for kind, content, _ in PngImagePlugin.getchunks(pixel, **settings):
         if kind == b"IDAT":
+            for chunk in own:
+                PngImagePlugin.putchunk(file, *chunk)
             for data in png.image_data(picture.pixels, encoder.png_level, encoder.workers):
                 PngImagePlugin.putchunk(file, kind, data)
         elif kind == b"IHDR":

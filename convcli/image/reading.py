@@ -16,6 +16,7 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import deep
+from convcli.image.blocks import Held, held_by
 from convcli.image.decoding import Wanted, decoded
 from convcli.image.headers import format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture
@@ -116,6 +117,7 @@ def read(
             canvas=image.size if animated else None,
             lossless=own_format == "WEBP" and is_lossless(_content(source)),
             bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
+            held=held_by(source, image.format or own_format),
         )
         size = _bytes_of(image, frames, final_format)
         if on_decode:
@@ -142,6 +144,7 @@ def _frames(
             if wanted.canvas is None:  # a page may be larger than those before
                 memory.check(_bytes_of(image, 1, wanted.format))
             yield decoded(image, wanted)
+            wanted = replace(wanted, held=Held())
 
 
 def _check_animation(image: Image.Image, frames: int) -> None:
