@@ -66,9 +66,9 @@ def held_by(source: Path | bytes, format_name: str) -> Held:
     """
     held = Held()
     if look := _LOOKS.get(format_name):
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-            with suppress(struct.error, IndexError):  # truncated
-                look(file, held)
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        with opened as file, suppress(struct.error, IndexError):  # truncated
+            look(file, held)
     return held
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import check_frames
 from convcli.files.writing import new_file
+from convcli.image import jpeg
 from convcli.image.encoder import Encoder
 from convcli.image.metadata import not_by_pillow
 from convcli.image.picture import Picture
@@ -125,6 +126,9 @@ def _write_jpeg(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """
     settings = encoder.settings_for(picture)
     image = encoder.image_of(picture)
+    if "components" in settings:
+        jpeg.write(image, file, settings)
+        return
     with _memory_file() as memory:
         with suppress(OSError):
             image.save(memory, "JPEG", **settings)

@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image, JpegImagePlugin
 from PIL.ExifTags import Base as Tag
 
+from convcli.image.jpeg import sampling_of
+
 # libtiff's names of its compressions that are lossless and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
@@ -65,11 +67,7 @@ def encoding_of(file: Image.Image, lossless: bool) -> dict[str, Any]:
     if isinstance(file, JpegImagePlugin.JpegImageFile):
         if not file.quantization:  # a lossless JPEG
             return {}
-        settings: dict[str, Any] = {"qtables": file.quantization}
-        subsampling = JpegImagePlugin.get_sampling(file)
-        if subsampling >= 0 and file.mode == "RGB":
-            settings["subsampling"] = subsampling
-        return settings
+        return {"qtables": file.quantization} | sampling_of(file)
     if file.format == "WEBP":
         return {"lossless": True} if lossless else {}
     if file.format == "TIFF" and file.info.get("compression") in _LOSSLESS_TIFF:
