@@ -85,8 +85,11 @@ def write(
         # Later frames are read and filtered meanwhile: the error may be theirs.
         if strip or not picture.metadata or picture.frames > 1:
             raise
+        reason = (
+            reason_of(ConvcliError(error)) or "the encoder failed"
+        )  # without the exception's name
         raise ConvcliError(
-            f"{reason_of(error)}; this may be due to its metadata, which --strip drops"
+            f"{reason}; this may be due to its metadata, which --strip drops"
         ) from error
     rest = memoryview(encoded.getvalue())
     while rest:  # with PYTHONUNBUFFERED a pipe or a full disk takes a part at a time

@@ -107,6 +107,8 @@ def metadata_of(
     invalid = set() if _is_resolution(stated) else RESOLUTION
     if stated == (1, 1) or invalid or _is_assumed(file):
         metadata.pop("dpi", None)
+    if not isinstance(metadata.get("icc_profile", b""), bytes):
+        del metadata["icc_profile"]  # a tag of a TIFF may have any type
     if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
         del metadata["icc_profile"]
         notes.append("dropped its colour profile, which does not describe its pixels")
@@ -114,7 +116,9 @@ def metadata_of(
         metadata["gamma"] = gamma
     metadata |= _held(held)
     lost = list(held.lost)
-    if held.has_profile and not image.info.get("icc_profile"):
+    if (held.has_profile or image.info.get("icc_profile")) and (
+        not isinstance(image.info.get("icc_profile"), bytes)
+    ):
         lost.append("incomplete colour profile")
     try:
         turned = file.getexif().get(Tag.Orientation, 1) != 1

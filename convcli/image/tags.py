@@ -84,11 +84,24 @@ def tags_of_tiff(file: Image.Image, codes: Iterable[int]) -> dict[int, Any]:
         value = tags.get(code)
         if isinstance(value, str) and not value.isascii():
             value = value.encode("latin-1", "replace")  # as Pillow decoded it
-        if value is not None and not shows_image(value):
+        if value is not None and not shows_image(value) and _is_writable(code, value):
             found[code] = value
     if found.get(Tag.NewSubfileType) in (0, _PAGE):
         del found[Tag.NewSubfileType]
     return found
+
+
+def _is_writable(code: int, value: Any) -> bool:
+    """Return whether Pillow can write a tag: it reads values of types that the tag cannot have."""
+    from PIL import TiffImagePlugin
+
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    try:
+        directory[code] = value
+        directory.tobytes()
+    except Exception:  # its exceptions vary
+        return False
+    return True
 
 
 def lost_names(codes: Iterable[int]) -> list[str]:

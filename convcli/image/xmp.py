@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from xml.dom import minidom
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.dom import minidom
 
 # Namespaces that point to a part of the file that is not written (a gain map, a video, depth), or
 # that hold another image: Google's container, camera, depth and image formats, Adobe's gain maps,
@@ -61,6 +64,8 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
     """
     if not _SUSPECT.search(xmp):
         return xmp, []
+    from xml.dom import minidom  # rarely needed
+
     if b"<!" in xmp.replace(b"<![CDATA[", b"").replace(b"<!--", b""):
         return b"", ["XMP data"]  # a document type, whose entities could expand without end
     try:
@@ -98,7 +103,7 @@ def _removed(document: minidom.Document, size: tuple[int, int]) -> list[str]:
             elif name in _SIDES and uri in _SIZES:
                 attribute.value = str(size[_SIDES[name]])
         for child in list(element.childNodes):
-            if not isinstance(child, minidom.Element):
+            if child.nodeType != child.ELEMENT_NODE:
                 continue
             uri, name = child.namespaceURI or "", child.localName or ""
             if reason := _stale(uri, name):
