@@ -38,8 +38,8 @@ class Held:
         The comments of a JPEG.
     code_points : bytes
         Colour primaries, transfer characteristics, matrix and range by ITU-T H.273, as in the
-        chunk cICP of a PNG; those of an AVIF (nclx) are of the decoded RGB. Empty if there are
-        none, or if they state sRGB.
+        chunk cICP of a PNG. Those of an AVIF (nclx) are of the decoded RGB; empty if they state
+        sRGB, or if a colour profile says more.
     has_profile : bool
         The file has a colour profile; Pillow does not hand over one that is incomplete.
     lost : list of str
@@ -151,7 +151,7 @@ def _png(file: BinaryIO, held: Held) -> None:
         if kind in _TEXTS:
             _png_text(kind, content, held)
         elif kind == b"cICP" and len(content) == 4:
-            held.code_points = b"" if is_srgb(content) else content
+            held.code_points = content
         elif kind == b"pHYs":
             if content[8:] == _NO_UNIT and content[:8] != _SQUARE:
                 held.chunks.append((kind, content))
@@ -387,8 +387,9 @@ def _avif(file: BinaryIO, held: Held) -> None:
 
 def _avif_properties(content: bytes, held: Held) -> None:
     """Find the code points of the colour, and what has no place in a filtered image."""
+    held.has_profile = b"colrprof" in content or b"colrrICC" in content
     at = content.find(b"colrnclx")
-    if at >= 0:
+    if at >= 0 and not held.has_profile:
         primaries, transfer = struct.unpack_from(">HH", content, at + 8)
         points = bytes([primaries & 255, transfer & 255, 0, 1])
         held.code_points = b"" if is_srgb(points) else points

@@ -12,7 +12,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.files.formats import FORMATS
 from convcli.image import tags, xmp
-from convcli.image.blocks import Held, name_of_chunk
+from convcli.image.blocks import Held, is_srgb, name_of_chunk
 
 if TYPE_CHECKING:
     from PIL import PngImagePlugin
@@ -116,9 +116,8 @@ def metadata_of(
         metadata["gamma"] = gamma
     metadata |= _held(held)
     lost = list(held.lost)
-    if (held.has_profile or image.info.get("icc_profile")) and (
-        not isinstance(image.info.get("icc_profile"), bytes)
-    ):
+    profile = image.info.get("icc_profile")
+    if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")
     try:
         turned = file.getexif().get(Tag.Orientation, 1) != 1
@@ -226,6 +225,8 @@ def metadata_settings(
             kept.discard("icc_profile")
     if _is_srgb(found.get("gamma", {})):
         kept.add("gamma")  # nothing is lost: sRGB is assumed without it
+    if is_srgb(found.get("code_points", b"")):
+        kept.add("code_points")
     lost = found.pop("lost", [])
     dropped = _names([key for key in found if key not in kept], found)
     found = {key: value for key, value in found.items() if key in kept}
@@ -235,6 +236,8 @@ def metadata_settings(
     if format_name == "JPEG":
         notes += _fit_jpeg(found)
     gamma = found.pop("gamma", {})
+    if format_name != "PNG":
+        found.pop("code_points", None)
     comments = [*found.pop("comments", []), *([found["comment"]] if "comment" in found else [])]
     if format_name == "JPEG" and len(comments) > 1:
         found["extra"] = b"".join(map(_comment_segment, comments[:-1]))
