@@ -157,6 +157,8 @@ def _png(file: BinaryIO, held: Held) -> None:
                 held.chunks.append((kind, content))
         elif kind == b"sBIT" and not content.strip(bytes([min(depth, 8), depth])):
             pass  # all bits are significant
+        elif kind == b"bKGD" and depth < 8:
+            held.lose("background colour")  # in steps of another depth than the result's
         elif content and (kind in _STILL_TRUE or (kind not in _CHUNKS and kind[3:].islower())):
             held.chunks.append((kind, content))
         else:

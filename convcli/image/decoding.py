@@ -14,7 +14,13 @@ from convcli.files.formats import mode_for
 from convcli.image import deep
 from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, share
-from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
+from convcli.image.headers import (
+    encoding_of,
+    format_of,
+    frame_settings,
+    has_luma,
+    is_turned_when_loaded,
+)
 from convcli.image.metadata import metadata_of
 from convcli.image.notes import conversion_notes, depth_notes, tiff_notes
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture
@@ -88,6 +94,7 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         file.draft("L", None)  # no size: it is not scaled
     reading = _chosen(file, wanted)
     notes = depth_notes(file, reading.keeps_16_bits, wanted.bits)
+    turned = is_turned_when_loaded(file)
     shared = share(file) if reading.in_place else None
     deep_pixels = _loaded(file, reading, wanted.source)
 
@@ -98,7 +105,8 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
             notes.append("cropped a frame that extends beyond the image")
         if not reading.keeps_16_bits:
             mode = _filtered_mode(image)  # decoding may change the mode of a GIF's frame
-    metadata, dropped = metadata_of(image, file, None if wanted.grey else mode, wanted.held)
+    described = None if wanted.grey else mode
+    metadata, dropped = metadata_of(image, file, described, wanted.held, turned)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
     samples: Any = deep_pixels  # an array or, of RGB that Pillow decoded, `Padded`

@@ -37,7 +37,7 @@ _OTHERWISE = {Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit, Tag.Predicto
               Tag.NewSubfileType, *BLOCKS}  # fmt: skip
 
 # Types of values in TIFF 6.0, section 2.
-_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _DOUBLE = 1, 2, 3, 4, 5, 12
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _DOUBLE = 1, 2, 3, 4, 5, 7, 12
 
 # tifffile's names of libtiff's compressions.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
@@ -204,7 +204,7 @@ def _tag(key: int, value: Any) -> tuple[int, int, int | None, Any, bool] | None:
         return None
     if isinstance(value, (str, bytes)):
         text = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
-        kind = _BYTE if key in (Tag.XMLPacket, Tag.IPTCNAA) else _ASCII
+        kind = _BYTE if key == Tag.XMLPacket else _UNDEFINED if key == Tag.IPTCNAA else _ASCII
         return key, kind, None, text, True
     values = value if isinstance(value, tuple) else (value,)
     if all(isinstance(each, int) and 0 <= each < 1 << 32 for each in values):

@@ -82,6 +82,8 @@ class Encoder:
             most = f"{self.longest / 1000:g} s"
             self.note(f"shortened a frame to {most}, the longest that {self.format} can store")
         settings |= self._compression_of(frame)
+        if self.format == "WEBP" and mode in WITH_ALPHA:
+            settings["exact"] = True  # keeps colours that are not visible
         if "compression" in settings and BLOCKS & set(exif_of(settings.get("exif", b""))):
             del settings["compression"]  # libtiff does not write both
             self.note("dropped its compression to keep its EXIF block; libtiff cannot write both")

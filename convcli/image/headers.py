@@ -42,6 +42,13 @@ def is_preview(file: Image.Image, beginning: bytes) -> bool:
     return beginning.startswith(_CANON) or (is_smaller and Tag.SubIFDs in tags)
 
 
+def is_turned_when_loaded(file: Image.Image) -> bool:
+    """Return whether a file that is not loaded yet is a TIFF, which Pillow then turns upright."""
+    if file.format != "TIFF":
+        return False
+    return bool(file.tag_v2.get(Tag.Orientation, 1) != 1)  # type: ignore[attr-defined]
+
+
 def has_luma(file: Image.Image) -> bool:
     """Return whether a file is a JPEG in YCbCr, whose Y is luma, by the rules of libjpeg.
 

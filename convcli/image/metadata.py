@@ -6,7 +6,7 @@ import struct
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffTags
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
@@ -73,7 +73,7 @@ _USUAL_GAMMA = struct.pack(">I", 45455)
 
 
 def metadata_of(
-    image: Image.Image, file: Image.Image, mode: str | None, held: Held
+    image: Image.Image, file: Image.Image, mode: str | None, held: Held, turned: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
     """Turn a loaded image upright; return its metadata and notes.
 
@@ -89,6 +89,8 @@ def metadata_of(
         them into grey and so drops the profile.
     held : Held
         What else the file holds.
+    turned : bool
+        Pillow has turned the image upright, as it does when it loads a TIFF.
 
     Returns
     -------
@@ -120,7 +122,7 @@ def metadata_of(
     if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")
     try:
-        turned = file.getexif().get(Tag.Orientation, 1) != 1
+        turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
         ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
         exif = file.getexif()
         # These blocks are read by their position in the file, so before the layout is changed to
@@ -132,7 +134,7 @@ def metadata_of(
         if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
             invalid = RESOLUTION | {Tag.ResolutionUnit}
         others = set(exif) - (_EXIF_KEPT - invalid)
-        if in_tiff := tags.tags_of_tiff(file, others):
+        if in_tiff := tags.tags_of_tiff(file, others, turned):
             metadata["tags"] = in_tiff
         lost += tags.lost_names(others - set(in_tiff))
         for tag in others:
@@ -310,8 +312,11 @@ def _in_tags(found: dict[str, Any]) -> dict[str, Any]:
         found["exif"] = exif_of(found["exif"])
     if packet := found.pop("xmp", None):
         found["exif"] = with_tag(found.get("exif", b""), Tag.XMLPacket, packet)
-    for code, value in found.pop("tags", {}).items():
+    kept = found.pop("tags", {})
+    for code, value in kept.items():
         found["exif"] = with_tag(found.get("exif", b""), code, value)
+    if kept:  # or Pillow would take text that is not ASCII, and so in bytes, for bytes
+        found["exif"].tagtype = {code: TiffTags.ASCII for code in tags.TEXTS if code in kept}
     return found
 
 

@@ -25,6 +25,12 @@ IN_TIFF = {
     33723: "IPTC data",
 }
 
+TEXTS = (Tag.DocumentName, Tag.PageName, 34737, 42112, 42113)
+"""Those of `IN_TIFF` that are text."""
+
+# Those that place pixels by their rows and columns, so that they are wrong in a turned image.
+_PLACES = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
+
 # Names of tags that are never kept.
 _NAMED = {
     34377: "Photoshop data",
@@ -74,13 +80,16 @@ def shows_image(content: Any) -> bool:
     return isinstance(content, bytes) and any(begins in content for begins in _IMAGES)
 
 
-def tags_of_tiff(file: Image.Image, codes: Iterable[int]) -> dict[int, Any]:
-    """Return the values of those of some tags of a TIFF that another TIFF keeps."""
+def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[int, Any]:
+    """Return the values of those of some tags of a TIFF that another TIFF keeps.
+
+    `turned` tells whether the image has been turned upright.
+    """
     if file.format != "TIFF":
         return {}
     tags = file.tag_v2  # type: ignore[attr-defined]
     found = {}
-    for code in sorted(set(codes) & set(IN_TIFF)):
+    for code in sorted((set(codes) & set(IN_TIFF)) - set(_PLACES if turned else ())):
         value = tags.get(code)
         if isinstance(value, str) and not value.isascii():
             value = value.encode("latin-1", "replace")  # as Pillow decoded it

@@ -41,6 +41,8 @@ _SUSPECT = re.compile(
     rb"|ImageWidth|ImageLength|PixelXDimension|PixelYDimension|/9j/|iVBORw0KGgo"
     rb"|MicroVideo|MotionPhoto|HDRGainMap|hdrgm:"
 )
+# The start of a packet in UTF-16; those in UTF-8 have no zero bytes.
+_WIDE = re.compile(rb"<\0|\0<")
 _IMAGES = re.compile(rb"/9j/|iVBORw0KGgo")
 _NAMES = re.compile(rb"[^\w](?:hdrgm|GContainer|Container|GDepth|GImage|xmpGImg|xapGImg):\w")
 
@@ -62,6 +64,13 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
     list of str
         For a note.
     """
+    if _WIDE.search(xmp[:100]):
+        try:
+            order = "utf-16-be" if xmp[:1] == b"\0" else "utf-16-le"
+            wide = "utf-16" if xmp[:2] in (b"\xff\xfe", b"\xfe\xff") else order
+            xmp = xmp.decode(wide).encode()
+        except UnicodeDecodeError:
+            return b"", ["XMP data"]
     if not _SUSPECT.search(xmp):
         return xmp, []
     from xml.dom import minidom  # rarely needed

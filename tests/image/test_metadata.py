@@ -137,6 +137,13 @@ def test_one_note_names_all():
     )
 
 
+def test_a_background_of_another_depth_is_dropped():
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 2, 0, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(bytes(8))) + chunk(b"IEND", b"")
+    content = b"\x89PNG\r\n\x1a\n" + head + chunk(b"bKGD", b"\0\3") + end
+    assert "dropped its background colour" in again(content, "PNG")[1]
+
+
 @pytest.mark.parametrize(("colour_type", "size"), [(0, 6), (2, 2), (2, 1)])
 def test_a_background_in_other_samples_is_dropped(colour_type, size):
     content, notes = again(png((b"bKGD", bytes(size)), colour_type=colour_type), "PNG")
@@ -449,6 +456,16 @@ def test_xmp_whose_preview_cannot_be_taken_out_is_dropped(inner):
     assert notes == ("dropped its XMP data",)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_xmp_in_utf_16_is_read_too(encoding):
+    xmp = STALE["thumbnails"][0].decode().replace("\ufeff", "").encode(encoding)
+    got, notes = again(jpeg(xmp=xmp), "JPEG")
+    kept = opened(got).info["xmp"]
+    assert JPEG_64.encode() not in kept.replace(b"\0", b"")
+    assert b"Grace" in kept
+    assert notes == (f"dropped its {THUMBNAILS}",)
+
+
 def test_entities_of_xmp_are_not_expanded():
     xmp = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' + packet("<e>Thumbnails &a;</e>")
     got, notes = again(jpeg(xmp=xmp), "JPEG")
@@ -492,9 +509,11 @@ GEO = {
     34736: (12, (6378137.0,)),
     34737: (2, "WGS 84|"),
 }
+BEYOND_ASCII = {34737: (2, "H\u00f6he|".encode()), 42112: (2, "<M>\u00fc</M>".encode())}
 TAGS = {
     "GeoTIFF keys": GEO,
     "GDAL metadata": {42112: (2, "<GDALMetadata/>")},
+    "GeoTIFF keys and GDAL metadata": BEYOND_ASCII,
     "no-data value": {42113: (2, "-8889")},
     "position": {286: (5, (100, 1)), 287: (5, (50, 1))},
     "document name": {269: (2, "doc")},
@@ -543,6 +562,34 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
     with tifffile.TiffFile(io.BytesIO(source)) as before, tifffile.TiffFile(io.BytesIO(got)) as now:
         for code in TAGS[name]:
             assert now.pages[0].tags[code].value == before.pages[0].tags[code].value
+            assert now.pages[0].tags[code].dtype == before.pages[0].tags[code].dtype
+
+
+def test_a_turned_tiff_loses_what_places_its_pixels():
+    got, notes = again(tiff(TAGS["no-data value"] | GEO | {274: (3, (6,))}), "TIFF")
+    assert notes == ("dropped its GeoTIFF keys",)
+    with tifffile.TiffFile(io.BytesIO(got)) as file:
+        assert 33550 not in file.pages[0].tags
+        assert 42113 in file.pages[0].tags
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+@pytest.mark.parametrize("compression", [None, "zlib", "zstd"])
+def test_heights_keep_their_place_and_no_data(dtype, compression):
+    content = io.BytesIO()
+    tags = [(code, kind, len(v) if kind != 2 else 0, v, True) for code, (kind, v) in GEO.items()]
+    heights = np.arange(300, dtype=dtype).reshape(15, 20)
+    tifffile.imwrite(content, heights, compression=compression, metadata=None,
+                     extratags=[*tags, (42113, 2, 0, "-9999", True)])  # fmt: skip
+    got, notes = again(content.getvalue(), "TIFF")
+    assert notes == ()
+    with tifffile.TiffFile(io.BytesIO(got)) as file:
+        page = file.pages[0]
+        assert [page.tags[code].value for code in GEO][:2] == [value for _, value in GEO.values()][
+            :2
+        ]
+        assert page.tags[42113].value == "-9999"
+        np.testing.assert_array_equal(page.asarray(), heights)
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -639,6 +686,14 @@ def test_a_file_that_ends_early_has_no_error_of_its_own(format_name):
     Image.new("RGB", (9, 9)).save(content, format_name)
     for end in range(len(content.getvalue())):
         held_by(content.getvalue()[:end], format_name)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_webp_keeps_colours_that_are_not_visible(lossless):
+    pixels = np.full((16, 16, 4), (200, 100, 50, 0), np.uint8)
+    picture = Picture(pixels, "RGBA", "WEBP", encoding={"lossless": lossless})
+    shown = np.asarray(opened(written(picture, "WEBP")[0]))
+    assert np.abs(shown.astype(int) - pixels).max() <= (0 if lossless else 8)
 
 
 # --- colour by code points
