@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from convcli.image.previews import shows_image
 
 # Bytes of a trailing part that are searched at a time.
 _PART = 1 << 20
@@ -159,11 +162,17 @@ def _png(file: BinaryIO, held: Held) -> None:
             pass  # all bits are significant
         elif kind == b"bKGD" and depth < 8:
             held.lose("background colour")  # in steps of another depth than the result's
-        elif content and (kind in _STILL_TRUE or (kind not in _CHUNKS and kind[3:].islower())):
+        elif _stays_true(kind, content):
             held.chunks.append((kind, content))
         else:
             held.lose(_CHUNKS.get(kind, f"{_printable(kind)} chunk"))
     _after(file, held)
+
+
+def _stays_true(kind: bytes, content: bytes) -> bool:
+    """Return whether a chunk is kept: known to be still true, or marked as safe to copy."""
+    is_safe = kind not in _CHUNKS and kind[3:].islower()
+    return bool(content) and (kind in _STILL_TRUE or is_safe) and not shows_image(content)
 
 
 def _png_text(kind: bytes, content: bytes, held: Held) -> None:
@@ -174,7 +183,23 @@ def _png_text(kind: bytes, content: bytes, held: Held) -> None:
     if keyword.startswith(b"Raw profile type"):  # of ImageMagick: old EXIF, Photoshop, IPTC
         held.lose(f"raw profile ({_printable(keyword[17:])})")
         return
-    held.texts.append((kind, content))
+    if shows_image(_text_of(kind, content)):
+        held.lose("previews in text")
+    else:
+        held.texts.append((kind, content))
+
+
+def _text_of(kind: bytes, content: bytes) -> bytes:
+    """Return what a text chunk holds after its keyword, decompressed up to a limit."""
+    rest = content.partition(b"\0")[2]
+    is_compressed = kind == b"zTXt" or (kind == b"iTXt" and rest[:1] == b"\1")
+    if not is_compressed:
+        return rest
+    packed = rest[1:] if kind == b"zTXt" else rest[2:].split(b"\0", 2)[-1]
+    try:
+        return zlib.decompressobj().decompress(packed, _MOST)
+    except zlib.error:
+        return b""
 
 
 # --- JPEG: ITU-T T.81, table B.1
@@ -220,7 +245,10 @@ def _jpeg(file: BinaryIO, held: Held) -> None:
             continue
         content = file.read(size - 2)
         if mark == _COMMENT:
-            held.comments.append(content)
+            if shows_image(content):
+                held.lose("preview in a comment")
+            else:
+                held.comments.append(content)
             continue
         held.has_profile = held.has_profile or content.startswith(b"ICC_PROFILE\0")
         if content.startswith(b"JFIF\0") and _has_no_unit(content):

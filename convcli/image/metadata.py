@@ -13,6 +13,7 @@ from PIL.ExifTags import Base as Tag
 from convcli.files.formats import FORMATS
 from convcli.image import tags, xmp
 from convcli.image.blocks import Held, is_srgb, name_of_chunk
+from convcli.image.previews import shows_image
 
 if TYPE_CHECKING:
     from PIL import PngImagePlugin
@@ -116,8 +117,13 @@ def metadata_of(
         notes.append("dropped its colour profile, which does not describe its pixels")
     if gamma := _gamma(file):
         metadata["gamma"] = gamma
+    if file.format in ("JPEG", "MPO"):  # Pillow hands over the last
+        metadata["comment"] = held.comments[-1] if held.comments else b""
     metadata |= _held(held)
     lost = list(held.lost)
+    if shows_image(metadata.get("comment")):
+        del metadata["comment"]
+        lost.append("preview in a comment")
     profile = image.info.get("icc_profile")
     if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")

@@ -9,6 +9,8 @@ from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
+from convcli.image.previews import shows_image
+
 # Tags that a TIFF keeps: filtering does not change where the pixels lie, nor what marks missing
 # data. OGC GeoTIFF 1.1 (33550 to 34737), GDAL's GTiff driver (42112, 42113), TIFF 6.0.
 IN_TIFF = {
@@ -65,19 +67,11 @@ _SELF_CONTAINED = (
     *(b"Nikon\0\2", b"FUJIFILM", b"OLYMPUS\0", b"OM SYSTEM\0", b"Apple iOS\0", b"PENTAX \0"),
 )
 
-# The starts of a JPEG and of a PNG.
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n")
-
 # EXIF 2.3, not among Pillow's names.
 _SUBJECT_AREA = 37396
 
 # Bit 0 of NewSubfileType: a smaller version of another image in the file. Bit 1: a page.
 _PAGE = 2
-
-
-def shows_image(content: Any) -> bool:
-    """Return whether bytes contain a JPEG or PNG, such as a preview of the unfiltered image."""
-    return isinstance(content, bytes) and any(begins in content for begins in _IMAGES)
 
 
 def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[int, Any]:

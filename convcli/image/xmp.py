@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from convcli.image.previews import shows_image
+
 if TYPE_CHECKING:
     from xml.dom import minidom
 
@@ -34,16 +36,14 @@ _THUMBNAIL_TYPE = "http://ns.adobe.com/xap/1.0/g/img/"
 _SIDES = {"ImageWidth": 0, "PixelXDimension": 0, "ImageLength": 1, "PixelYDimension": 1}
 _SIZES = ("http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/")
 
-# What XMP contains if there may be anything to change; in Base64 a JPEG starts with /9j/, a PNG
-# with iVBORw0KGgo.
+# What XMP contains if there may be anything to change.
 _SUSPECT = re.compile(
     rb"Thumbnail|/g/img/|PageInfo|hdr-gain-map|photos/1\.0/|photos/dd/|ns\.apple\.com|xmp/note/"
-    rb"|ImageWidth|ImageLength|PixelXDimension|PixelYDimension|/9j/|iVBORw0KGgo"
+    rb"|ImageWidth|ImageLength|PixelXDimension|PixelYDimension"
     rb"|MicroVideo|MotionPhoto|HDRGainMap|hdrgm:"
 )
 # The start of a packet in UTF-16; those in UTF-8 have no zero bytes.
 _WIDE = re.compile(rb"<\0|\0<")
-_IMAGES = re.compile(rb"/9j/|iVBORw0KGgo")
 _NAMES = re.compile(rb"[^\w](?:hdrgm|GContainer|Container|GDepth|GImage|xmpGImg|xapGImg):\w")
 
 
@@ -71,7 +71,7 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
             xmp = xmp.decode(wide).encode()
         except UnicodeDecodeError:
             return b"", ["XMP data"]
-    if not _SUSPECT.search(xmp):
+    if not (_SUSPECT.search(xmp) or shows_image(xmp)):
         return xmp, []
     from xml.dom import minidom  # rarely needed
 
@@ -85,7 +85,7 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
         clean = _text_of(document)
     except Exception:  # XML that is not well-formed, or nested too deeply
         return b"", ["XMP data"]
-    if _IMAGES.search(clean) or _NAMES.search(clean):
+    if shows_image(clean) or _NAMES.search(clean):
         return b"", ["XMP data"]
     return (xmp if clean == before else clean), lost
 

@@ -130,6 +130,30 @@ def test_chunks_that_are_no_longer_true_are_dropped_by_name(found, name, target)
     assert found[1] not in content
 
 
+ENCODED = base64.b64encode(PREVIEW)
+PREVIEWS = {
+    "text": (png((b"tEXt", b"Thumb\0" + ENCODED)), "previews in text"),
+    "compressed text": (
+        png((b"zTXt", b"Thumb\0\0" + zlib.compress(ENCODED))),
+        "previews in text",
+    ),
+    "compressed UTF-8": (
+        png((b"iTXt", b"Thumb\0\1\0de\0Bild\0" + zlib.compress(b"data:" + ENCODED))),
+        "previews in text",
+    ),
+    "UTF-8": (png((b"iTXt", b"Thumb\0\0\0de\0Bild\0" + ENCODED)), "previews in text"),
+    "private chunk": (png((b"prvw", PREVIEW)), "prvw chunk"),
+}
+
+
+@pytest.mark.parametrize("name", PREVIEWS)
+def test_previews_in_chunks_are_dropped(name):
+    source, noted = PREVIEWS[name]
+    content, notes = again(source, "PNG")
+    assert notes == (f"dropped its {noted}",)
+    assert {kind for kind, _ in chunks_of(content)} == {b"IHDR", b"IDAT", b"IEND"}
+
+
 def test_one_note_names_all():
     _, notes = again(png((b"tIME", bytes(7)), (b"caBX", b"signed"), (b"tEXt", b"a\0b")), "JPEG")
     assert notes == (
@@ -193,6 +217,15 @@ def test_all_comments_of_a_jpeg_are_kept(count):
         assert places == sorted(places)
     name = "comment" if count == 1 else f"{count} comments"
     assert again(source, "PNG")[1] == (f"dropped its {name}, which PNG cannot store",)
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_a_comment_with_a_preview_is_dropped(others):
+    segments = [segment(0xFE, b"kept")] * others + [segment(0xFE, PREVIEW)]
+    content, notes = again(jpeg(*segments), "JPEG")
+    assert b"PREVIEW" not in content
+    assert content.count(b"kept") == others
+    assert notes == ("dropped its preview in a comment",)
 
 
 SEGMENTS = {
