@@ -18,6 +18,7 @@ from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
 from convcli.image.picture import WITH_ALPHA
+from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
 
@@ -67,6 +68,8 @@ class Outcome:
         What was dropped or changed.
     stages : tuple of Stage
         The time of each stage.
+    light : str
+        The transfer function of linear light and what states it; empty without `linear`.
     """
 
     job: Job
@@ -82,6 +85,7 @@ class Outcome:
     plan: Plan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
+    light: str = ""
 
     @property
     def megapixels(self) -> float:
@@ -167,6 +171,7 @@ def outcome_of(
         plan=work.plans[0] if work.plans else None,
         notes=notes,
         stages=work.stages(),
+        light=work.light,
     )
 
 
@@ -199,6 +204,7 @@ class _Work:
         self.predicted: dict[str, float] = {}
         self.plans: list[Plan] = []
         self.pixels, self.frames = 0, 1
+        self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] = iter(())
 
     def read(self, take: Callable[[int], None]) -> Picture:
@@ -219,6 +225,8 @@ class _Work:
     def filtered(self, frame: Picture, number: int) -> Picture:
         """Filter a frame; the first has number 0."""
         options = fitted(self.pipeline.options, frame.mode)
+        if options.get("linear"):
+            self._decode(options, frame, number)
         options["on_plan"] = self.plans.append
         options["pictures"] *= self.frames
         if on_progress := options.get("on_progress"):
@@ -226,6 +234,17 @@ class _Work:
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
             return frame.with_pixels(self.pipeline.verb(frame.samples, **options))
+
+    def _decode(self, options: Options, frame: Picture, number: int) -> None:
+        """Let the options decode light as the file states it: frames alike, each page by itself."""
+        from convcli.image import light
+
+        if number == 0 or frame.format == "TIFF":
+            self.transfer, said_by = light.stated(frame.metadata)
+            self.light = self.light or f"{self.transfer.name}, by {said_by or 'default'}"
+        options["linear"] = self.transfer
+        # Rounding in float32 shows where the inverse of a power is steep: up to a level near black.
+        options["exact"] = options.get("exact", False) or not self.transfer.has_toe
 
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""

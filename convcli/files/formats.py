@@ -31,14 +31,14 @@ FORMATS: dict[str, Format] = {
         (".png",),
         ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
         {},
-        ("icc_profile", "dpi", "exif", "xmp", "text", "gamma"),
+        ("icc_profile", "dpi", "exif", "xmp", "text", "gamma", "chunks", "code_points"),
         "animation",
     ),
     "JPEG": Format(
         (".jpg", ".jpeg", ".jfif"),
         ("L", "RGB", "CMYK"),
         {},
-        ("icc_profile", "dpi", "exif", "xmp", "comment"),
+        ("icc_profile", "dpi", "exif", "xmp", "comment", "comments"),
         "",
         65_500,
     ),
@@ -46,7 +46,7 @@ FORMATS: dict[str, Format] = {
         (".tif", ".tiff"),
         ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
         {"LA;16": "RGBA;16"},  # Pillow cannot read LA;16 in TIFF
-        ("icc_profile", "dpi", "exif", "xmp"),
+        ("icc_profile", "dpi", "exif", "xmp", "tags"),
         "pages",
     ),
     "WEBP": Format(
@@ -69,7 +69,12 @@ FORMATS: dict[str, Format] = {
     "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
     # Its transparency is on or off.
     "GIF": Format(
-        (".gif",), ("L", "RGB", "RGBA"), {"LA": "RGBA"}, ("comment",), "animation", 65_535
+        (".gif",),
+        ("L", "RGB", "RGBA"),
+        {"LA": "RGBA"},
+        ("comment", "comments"),
+        "animation",
+        65_535,
     ),
 }
 """By Pillow's names. No other decoder is used: the content of a file chooses its decoder, and

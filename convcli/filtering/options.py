@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypedDict
 
+from convcli.pixels.transfer import Transfer
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress
 from convcli.words import Alpha, Border, Method
@@ -28,9 +29,10 @@ class Options(TypedDict, total=False):
         What the last channel of an ``(H, W, 2)`` or ``(H, W, 4)`` image is. Default
         "straight": a channel like any other. "weight": an alpha, by which colours are
         weighted. "keep": an alpha that stays as it is.
-    linear : bool
+    linear : bool or Transfer
         Filter light instead of sRGB code values: integers are decoded by IEC 61966-2-1,
-        filtered, and encoded again. Floats are taken to lie in 0 to 1. Default False.
+        filtered, and encoded again. Floats are taken to lie in 0 to 1. A
+        `convcli.pixels.transfer.Transfer` takes the place of sRGB. Default False.
     exact : bool
         Sum in float64 whatever the dtype. Default False: 8-bit and float32 images are summed in
         float32, the others in float64.
@@ -52,7 +54,7 @@ class Options(TypedDict, total=False):
     method: Method
     workers: int | None
     alpha: Alpha
-    linear: bool
+    linear: bool | Transfer
     exact: bool
     out_dtype: Any
     pictures: int

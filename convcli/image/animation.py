@@ -7,7 +7,9 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from convcli.image.blocks import name_of_chunk
 from convcli.image.encoder import Encoder
+from convcli.image.metadata import listed_all, not_by_pillow
 from convcli.image.picture import Picture
 
 # The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
@@ -32,6 +34,8 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     settings["duration"] = durations
     settings["loop"] = encoder.plays_of(picture)
     if encoder.format == "PNG":
+        if names := [name_of_chunk(kind) for kind, _ in not_by_pillow(settings.get("pnginfo"))]:
+            encoder.note(f"dropped its {listed_all(names)}, which is not written with frames")
         settings |= _png_settings(images, encoder.png_level)
         if picture.frame.get("default_image"):  # Pillow counts the frames after it
             settings["default_image"] = True

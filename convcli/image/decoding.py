@@ -12,8 +12,15 @@ from PIL.ExifTags import Base as Tag
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
 from convcli.image import deep, transparent_colour
+from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, share
-from convcli.image.headers import encoding_of, format_of, frame_settings, has_luma
+from convcli.image.headers import (
+    encoding_of,
+    format_of,
+    frame_settings,
+    has_luma,
+    is_turned_when_loaded,
+)
 from convcli.image.metadata import metadata_of
 from convcli.image.notes import conversion_notes, depth_notes
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture
@@ -44,6 +51,8 @@ class Wanted:
         The file is a WebP whose first frame is lossless.
     bits : int
         Bits per channel of an AVIF; 8 for any other file.
+    held : Held
+        What the file holds besides what Pillow reads; noted with the first frame.
     """
 
     source: Path | bytes
@@ -54,6 +63,7 @@ class Wanted:
     canvas: tuple[int, int] | None
     lossless: bool
     bits: int
+    held: Held
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         file.draft("L", None)  # no size: it is not scaled
     reading = _chosen(file, wanted)
     notes = depth_notes(file, reading.keeps_16_bits, wanted.bits)
+    turned = is_turned_when_loaded(file)
     shared = share(file) if reading.in_place else None
     deep_pixels = _loaded(file, reading, wanted.source)
 
@@ -95,7 +106,8 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         image = file.copy()  # decoding the next frame starts from the file's own
     if file.info.get("cropped"):
         notes.append("cropped a frame that extends beyond the image")
-    metadata, dropped = metadata_of(image, file, None if wanted.grey else mode)
+    described = None if wanted.grey else mode
+    metadata, dropped = metadata_of(image, file, described, wanted.held, turned)
     notes += [*dropped, *conversion_notes(image, file, mode)]
 
     samples: Any = deep_pixels  # an array or, of RGB that Pillow decoded, `Padded`

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
+from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("imagecodecs", "tifffile")
 
-# Tags that are not written as numbers: by arguments of tifffile, or not at all.
-_OTHERWISE = {Tag.ResolutionUnit, Tag.Predictor, *BLOCKS}
+# Tags that are written by arguments of tifffile, or not at all.
+_OTHERWISE = {Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit, Tag.Predictor,
+              Tag.NewSubfileType, *BLOCKS}  # fmt: skip
+
+# Types of values in TIFF 6.0, section 2.
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _DOUBLE = 1, 2, 3, 4, 5, 7, 12
 
 # tifffile's names of libtiff's compressions.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
@@ -149,6 +154,7 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         iccprofile=settings.get("icc_profile"),
         compression=compression,
         predictor=compression is not None,
+        subfiletype=tags.get(Tag.NewSubfileType, 0),
         metadata=None,
         software=False,
         extratags=[tag for key, value in tags.items() if (tag := _tag(key, value))],
@@ -157,10 +163,20 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
 
 
 def _tag(key: int, value: Any) -> tuple[int, int, int | None, Any, bool] | None:
-    """Return a tag for tifffile, if it is text, bytes (XMP) or a small number (a rating)."""
+    """Return a tag for tifffile, if it is text, bytes (XMP) or numbers."""
+    if key in _OTHERWISE:
+        return None
     if isinstance(value, (str, bytes)):
         text = value if isinstance(value, bytes) else value.encode("latin-1", "replace")
-        return key, 1 if key == Tag.XMLPacket else 2, None, text, True
-    if isinstance(value, int) and value < 1 << 16 and key not in _OTHERWISE:
-        return key, 3, 1, value, True
+        kind = _BYTE if key == Tag.XMLPacket else _UNDEFINED if key == Tag.IPTCNAA else _ASCII
+        return key, kind, None, text, True
+    values = value if isinstance(value, tuple) else (value,)
+    if all(isinstance(each, int) and 0 <= each < 1 << 32 for each in values):
+        kind = _SHORT if max(values, default=0) < 1 << 16 else _LONG
+        return key, kind, len(values), values, True
+    if all(isinstance(each, Rational) and each.denominator for each in values):
+        pairs = tuple(part for each in values for part in (each.numerator, each.denominator))
+        return key, _RATIONAL, len(values), pairs, True
+    if all(isinstance(each, float) for each in values):
+        return key, _DOUBLE, len(values), values, True
     return None

@@ -110,8 +110,9 @@ class Encoder:
         """Return the settings that decide how much is lost: the file's own, or a quality."""
         if self.format == frame.format and self.quality is None and frame.encoding:
             settings = dict(frame.encoding)
-            if frame.mode == "L":
-                settings.pop("subsampling", None)  # it concerns colour
+            if frame.mode == "L":  # these concern colour
+                settings.pop("subsampling", None)
+                settings.pop("components", None)
             return settings
         if self.format in LOSSY:
             return {"quality": _QUALITY if self.quality is None else self.quality}

@@ -15,7 +15,9 @@ from PIL import Image
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import check_frames
 from convcli.files.writing import new_file
+from convcli.image import jpeg
 from convcli.image.encoder import Encoder
+from convcli.image.metadata import not_by_pillow
 from convcli.image.picture import Picture
 
 # The marker that ends a JPEG (ITU-T T.81, table B.1), and the bytes that are copied at a time.
@@ -83,8 +85,11 @@ def write(
         # Later frames are read and filtered meanwhile: the error may be theirs.
         if strip or not picture.metadata or picture.frames > 1:
             raise
+        reason = (
+            reason_of(ConvcliError(error)) or "the encoder failed"
+        )  # without the exception's name
         raise ConvcliError(
-            f"{reason_of(error)}; this may be due to its metadata, which --strip drops"
+            f"{reason}; this may be due to its metadata, which --strip drops"
         ) from error
     rest = memoryview(encoded.getvalue())
     while rest:  # with PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
@@ -124,6 +129,9 @@ def _write_jpeg(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """
     settings = encoder.settings_for(picture)
     image = encoder.image_of(picture)
+    if "components" in settings:
+        jpeg.write(image, file, settings)
+        return
     with _memory_file() as memory:
         with suppress(OSError):
             image.save(memory, "JPEG", **settings)
@@ -153,9 +161,12 @@ def _write_png(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     height, width = picture.pixels.shape[:2]
     pixel = Image.new("L" if picture.pixels.ndim == 2 else picture.mode.removesuffix(";16"), (1, 1))
     depth = 8 * picture.pixels.itemsize
+    own = not_by_pillow(settings.get("pnginfo"))
     file.write(b"\x89PNG\r\n\x1a\n")
     for kind, content, _ in PngImagePlugin.getchunks(pixel, **settings):
         if kind == b"IDAT":
+            for chunk in own:
+                PngImagePlugin.putchunk(file, *chunk)
             for data in png.image_data(picture.pixels, encoder.png_level, encoder.workers):
                 PngImagePlugin.putchunk(file, kind, data)
         elif kind == b"IHDR":

@@ -6,6 +6,9 @@ import struct
 from typing import Any
 
 from PIL import Image, JpegImagePlugin
+from PIL.ExifTags import Base as Tag
+
+from convcli.image.jpeg import sampling_of
 
 # libtiff's names of its compressions that are lossless and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
@@ -16,6 +19,13 @@ def format_of(file: Image.Image) -> str:
     # A phone's JPEG that contains a second image (depth, a larger crop) is an MPO. Every viewer
     # shows the first.
     return "JPEG" if file.format == "MPO" else file.format or "PNG"
+
+
+def is_turned_when_loaded(file: Image.Image) -> bool:
+    """Return whether a file that is not loaded yet is a TIFF, which Pillow then turns upright."""
+    if file.format != "TIFF":
+        return False
+    return bool(file.tag_v2.get(Tag.Orientation, 1) != 1)  # type: ignore[attr-defined]
 
 
 def has_luma(file: Image.Image) -> bool:
@@ -43,11 +53,7 @@ def encoding_of(file: Image.Image, lossless: bool) -> dict[str, Any]:
     if isinstance(file, JpegImagePlugin.JpegImageFile):
         if not file.quantization:  # a lossless JPEG
             return {}
-        settings: dict[str, Any] = {"qtables": file.quantization}
-        subsampling = JpegImagePlugin.get_sampling(file)
-        if subsampling >= 0 and file.mode == "RGB":
-            settings["subsampling"] = subsampling
-        return settings
+        return {"qtables": file.quantization} | sampling_of(file)
     if file.format == "WEBP":
         return {"lossless": True} if lossless else {}
     if file.format == "TIFF" and file.info.get("compression") in _LOSSLESS_TIFF:

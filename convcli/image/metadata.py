@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import struct
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffTags
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
+from convcli.image import tags, xmp
+from convcli.image.blocks import Held, is_srgb, name_of_chunk
+from convcli.image.previews import shows_image
+
+if TYPE_CHECKING:
+    from PIL import PngImagePlugin
 
 # The tags that describe the photograph. The other tags of a TIFF describe how its samples are
 # stored.
@@ -28,9 +33,6 @@ _UNITS = (1, 2, 3)  # none, inch, centimetre
 BLOCKS: set[int] = {IFD.Exif, IFD.GPSInfo}
 """Tags that point to blocks of further tags."""
 
-# Text that Pillow also keeps under another name.
-_NO_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif")
-
 # The colour space in the header of an ICC profile, for the modes that it can describe.
 _ICC_SPACES = {"L": b"GRAY", "LA": b"GRAY", "I": b"GRAY", "F": b"GRAY", "RGB": b"RGB ",
                "RGBA": b"RGB ", "CMYK": b"CMYK", "LAB": b"Lab "}  # fmt: skip
@@ -44,6 +46,9 @@ _FINEST_JPEG = 65535
 # (XMP, 29 bytes): in ITU-T T.81 the length has two bytes and includes itself.
 _JPEG_SEGMENT = 65535 - 2 - 29
 
+# Bytes from which XMP data in a PNG are compressed: readers expect short ones as they are.
+_LONG = 1 << 16
+
 _MEANING = {
     "icc_profile": "colour profile",
     "dpi": "resolution",
@@ -52,7 +57,16 @@ _MEANING = {
     "text": "text",
     "comment": "comment",
     "gamma": "gamma",
-    "iptc": "IPTC data",
+    "code_points": "colour code points",
+}
+
+# Names of chunks whose content depends on the samples: grey has one value, colour three, each of
+# two bytes.
+_BACKGROUND = {"L": 2, "LA": 2, "RGB": 6, "RGBA": 6}
+
+# Public chunks that Pillow writes if it gets them; it ignores others.
+_BY_PILLOW = {
+    *(b"tIME", b"bKGD", b"cICP", b"gAMA", b"cHRM", b"sRGB", b"tEXt", b"zTXt", b"iTXt"),
 }
 
 # 1 / 2.2 in a gAMA chunk (PNG specification, section 11.3.2.2).
@@ -60,7 +74,12 @@ _USUAL_GAMMA = struct.pack(">I", 45455)
 
 
 def metadata_of(
-    image: Image.Image, file: Image.Image, mode: str | None
+    image: Image.Image,
+    file: Image.Image,
+    mode: str | None,
+    held: Held,
+    turned: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Turn a loaded image upright; return its metadata and notes.
 
@@ -74,12 +93,20 @@ def metadata_of(
     mode : str or None
         The mode of the pixels, which a colour profile has to describe; None if the filter turns
         them into grey and so drops the profile.
+    held : Held
+        What else the file holds.
+    turned : bool
+        The image has been turned upright already, as Pillow does when it loads a TIFF.
+    size : (int, int), optional
+        Width and height of the upright image, if `image` only stands for it.
 
     Returns
     -------
     dict
         By Pillow's names for saving: icc_profile, dpi, exif (bytes, without the thumbnail), xmp
-        (bytes), comment; and text, the texts of a PNG by their keywords.
+        (bytes), comment. Also ``comments``, those of a JPEG before the last; ``text``,
+        ``chunks``, ``gamma`` and ``code_points``, chunks of a PNG; ``tags``, those that only a
+        TIFF keeps; ``lost``, names of what no format keeps.
     list of str
         Notes on what was dropped.
     """
@@ -88,18 +115,27 @@ def metadata_of(
     metadata = {key: image.info[key] for key in kept if image.info.get(key)}
     stated = metadata.get("dpi", (1, 1))  # Pillow's value for a TIFF without a resolution
     invalid = set() if _is_resolution(stated) else RESOLUTION
-    if stated == (1, 1) or invalid:
+    if stated == (1, 1) or invalid or _is_assumed(file):
         metadata.pop("dpi", None)
+    if not isinstance(metadata.get("icc_profile", b""), bytes):
+        del metadata["icc_profile"]  # a tag of a TIFF may have any type
     if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
         del metadata["icc_profile"]
         notes.append("dropped its colour profile, which does not describe its pixels")
-    if file.info.get("photoshop"):
-        metadata["iptc"] = True  # only noted: no format is written with it
     if gamma := _gamma(file):
         metadata["gamma"] = gamma
-    if text := {k: v for k, v in getattr(file, "text", {}).items() if k not in _NO_TEXT}:
-        metadata["text"] = text
+    if file.format in ("JPEG", "MPO"):  # Pillow hands over the last
+        metadata["comment"] = held.comments[-1] if held.comments else b""
+    metadata |= _held(held)
+    lost = list(held.lost)
+    if shows_image(metadata.get("comment")):
+        del metadata["comment"]
+        lost.append("preview in a comment")
+    profile = image.info.get("icc_profile")
+    if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
+        lost.append("incomplete colour profile")
     try:
+        turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
         ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
         exif = file.getexif()
         # These blocks are read by their position in the file, so before the layout is changed to
@@ -110,16 +146,45 @@ def metadata_of(
         exif.bigtiff = False
         if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
             invalid = RESOLUTION | {Tag.ResolutionUnit}
-        for tag in set(exif) - (_EXIF_KEPT - invalid):
+        others = set(exif) - (_EXIF_KEPT - invalid)
+        if in_tiff := tags.tags_of_tiff(file, others, turned):
+            metadata["tags"] = in_tiff
+        lost += tags.lost_names(others - set(in_tiff))
+        for tag in others:
             del exif[tag]
+        lost += tags.drop_stale(exif, size or image.size, turned)
         _keep_bytes(exif)
         if exif:
             metadata["exif"] = exif.tobytes()
     except Exception:  # Pillow reads values that it cannot write; its exceptions vary
         notes.append("dropped its EXIF data, which are damaged")
-    if xmp := image.info.get("xmp"):
-        metadata["xmp"] = xmp if isinstance(xmp, bytes) else str(xmp).encode()
-    return metadata, notes
+    if packet := image.info.get("xmp"):
+        packet = packet if isinstance(packet, bytes) else str(packet).encode()
+        metadata["xmp"], stale = xmp.current(packet, size or image.size)
+        lost += stale
+    if lost:
+        metadata["lost"] = list(dict.fromkeys(lost))
+    return {key: value for key, value in metadata.items() if value}, notes
+
+
+def _held(held: Held) -> dict[str, Any]:
+    """Return what a file holds besides what Pillow reads, as metadata."""
+    return {
+        "comments": held.comments[:-1],
+        "text": held.texts,
+        "chunks": held.chunks,
+        "code_points": held.code_points,
+    }
+
+
+def _is_assumed(file: Image.Image) -> bool:
+    """Return whether a resolution is Pillow's own: 72 dpi for a JPEG whose EXIF data have none."""
+    if file.format not in ("JPEG", "MPO") or file.info.get("jfif_unit") in (1, 2):
+        return False
+    try:
+        return "exif" in file.info and Tag.XResolution not in file.getexif()
+    except Exception:  # damaged
+        return True
 
 
 def _is_resolution(stated: Any) -> bool:
@@ -133,10 +198,10 @@ def _keep_bytes(exif: Image.Exif) -> None:
     The standard says ASCII and most programs write UTF-8; Pillow reads Latin-1.
     """
     blocks = [exif.get_ifd(tag) for tag in BLOCKS & set(exif)]
-    for tags in (exif, *blocks):
-        for tag, value in list(tags.items()):
+    for block in (exif, *blocks):
+        for tag, value in list(block.items()):
             if isinstance(value, str) and not value.isascii():
-                tags[tag] = value.encode("latin-1", "replace")
+                block[tag] = value.encode("latin-1", "replace")
 
 
 def _gamma(file: Image.Image) -> dict[bytes, bytes]:
@@ -175,26 +240,97 @@ def metadata_settings(
             kept.discard("icc_profile")
     if _is_srgb(found.get("gamma", {})):
         kept.add("gamma")  # nothing is lost: sRGB is assumed without it
-    dropped = [_MEANING[key] for key in found if key not in kept]
-    notes = [f"dropped its {_listed(dropped)}, which {format_name} cannot store"] if dropped else []
+    if is_srgb(found.get("code_points", b"")):
+        kept.add("code_points")
+    lost = found.pop("lost", [])
+    dropped = _names([key for key in found if key not in kept], found)
     found = {key: value for key, value in found.items() if key in kept}
+    if format_name == "PNG":
+        dropped += _unfit_chunks(found, mode)
+    notes = _note_on(dropped, lost, format_name)
     if format_name == "JPEG":
-        if max(found.get("dpi", (0,))) > _FINEST_JPEG:
-            del found["dpi"]
-            if RESOLUTION.isdisjoint(exif_of(found.get("exif", b""))):
-                notes.append("dropped its resolution, too fine for JPEG")
-        for key in ("exif", "xmp", "comment"):
-            if len(found.get(key, b"")) > _JPEG_SEGMENT:
-                del found[key]
-                notes.append(f"dropped its {_MEANING[key]}, too long for JPEG")
+        notes += _fit_jpeg(found)
     gamma = found.pop("gamma", {})
+    if format_name != "PNG":
+        found.pop("code_points", None)
+    comments = [*found.pop("comments", []), *([found["comment"]] if "comment" in found else [])]
+    if format_name == "JPEG" and len(comments) > 1:
+        found["extra"] = b"".join(map(_comment_segment, comments[:-1]))
+    if format_name == "GIF" and comments:
+        found["comment"] = b"\n".join(comments)
     if format_name == "PNG":
         found = _in_chunks(found, gamma)
-    if format_name == "TIFF" and "exif" in found:
-        found["exif"] = exif_of(found["exif"])
-    if format_name == "TIFF" and (xmp := found.pop("xmp", None)):
-        found["exif"] = with_tag(found.get("exif", b""), Tag.XMLPacket, xmp)
+    if format_name == "TIFF":
+        found = _in_tags(found)
     return found, notes
+
+
+def _names(keys: list[str], found: dict[str, Any]) -> list[str]:
+    """Name metadata, some of which are several things."""
+    names = []
+    for key in keys:
+        if key == "comment":
+            count = 1 + len(found.get("comments", ()))
+            names.append("comment" if count == 1 else f"{count} comments")
+        elif key == "tags":
+            names += [tags.IN_TIFF[code] for code in found[key]]
+        elif key == "chunks":
+            names += [name_of_chunk(kind) for kind, _ in found[key]]
+        elif key != "comments":
+            names.append(_MEANING[key])
+    return list(dict.fromkeys(names))
+
+
+def _note_on(dropped: list[str], lost: list[str], format_name: str) -> list[str]:
+    """Return one note, or none, on what a format cannot store and what no format keeps."""
+    parts = [f"its {listed_all(dropped)}, which {format_name} cannot store"] if dropped else []
+    parts += [f"its {listed_all(lost)}"] if lost else []
+    return [f"dropped {', and '.join(parts)}"] if parts else []
+
+
+def _unfit_chunks(found: dict[str, Any], mode: str) -> list[str]:
+    """Drop chunks of a PNG whose content does not fit the samples; return their names."""
+    chunks = found.get("chunks", [])
+    fit = [
+        (kind, content)
+        for kind, content in chunks
+        if kind != b"bKGD" or len(content) == _BACKGROUND.get(mode)
+    ]
+    found["chunks"] = fit
+    return [] if len(fit) == len(chunks) else [name_of_chunk(b"bKGD")]
+
+
+def _fit_jpeg(found: dict[str, Any]) -> list[str]:
+    """Drop what is too long or too fine for a JPEG; return notes on it."""
+    notes = []
+    if max(found.get("dpi", (0,))) > _FINEST_JPEG:
+        del found["dpi"]
+        if RESOLUTION.isdisjoint(exif_of(found.get("exif", b""))):
+            notes.append("dropped its resolution, too fine for JPEG")
+    for key in ("exif", "xmp", "comment"):
+        if len(found.get(key, b"")) > _JPEG_SEGMENT:
+            del found[key]
+            notes.append(f"dropped its {_MEANING[key]}, too long for JPEG")
+    return notes
+
+
+def _comment_segment(comment: bytes) -> bytes:
+    """Return a comment as a segment of a JPEG (ITU-T T.81, section B.2.4.5)."""
+    return b"\xff\xfe" + struct.pack(">H", 2 + len(comment)) + comment
+
+
+def _in_tags(found: dict[str, Any]) -> dict[str, Any]:
+    """Put XMP data and tags of another TIFF among the tags that Pillow writes."""
+    if "exif" in found:
+        found["exif"] = exif_of(found["exif"])
+    if packet := found.pop("xmp", None):
+        found["exif"] = with_tag(found.get("exif", b""), Tag.XMLPacket, packet)
+    kept = found.pop("tags", {})
+    for code, value in kept.items():
+        found["exif"] = with_tag(found.get("exif", b""), code, value)
+    if kept:  # or Pillow would take text that is not ASCII, and so in bytes, for bytes
+        found["exif"].tagtype = {code: TiffTags.ASCII for code in tags.TEXTS if code in kept}
+    return found
 
 
 def with_tag(exif: bytes | Image.Exif, tag: int, value: Any) -> Image.Exif:
@@ -221,22 +357,26 @@ def _is_srgb(gamma: dict[bytes, bytes]) -> bool:
 
 
 def _in_chunks(found: dict[str, Any], gamma: dict[bytes, bytes]) -> dict[str, Any]:
-    """Put text and XMP into text chunks of a PNG, and its gamma into chunks of its own."""
+    """Put text, XMP and what states the colour into chunks of a PNG."""
     from PIL import PngImagePlugin
 
     chunks = PngImagePlugin.PngInfo()
-    for kind, content in gamma.items():
+    if code_points := found.pop("code_points", b""):
+        chunks.add(b"cICP", code_points)
+    for kind, content in [*gamma.items(), *found.pop("chunks", []), *found.pop("text", [])]:
         chunks.add(kind, content)
-    for keyword, value in found.pop("text", {}).items():
-        try:
-            chunks.add_text(keyword, value)
-        except (ValueError, UnicodeError):
-            raise ConvcliError("has text that PNG cannot store; --strip drops it") from None
-    if xmp := found.pop("xmp", None):
-        chunks.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+    if packet := found.pop("xmp", None):
+        text = packet.decode(errors="replace")
+        chunks.add_itxt("XML:com.adobe.xmp", text, zip=len(packet) > _LONG)
     return found | {"pnginfo": chunks} if chunks.chunks else found
 
 
-def _listed(words: list[str]) -> str:
+def not_by_pillow(info: PngImagePlugin.PngInfo | None) -> list[tuple[bytes, bytes]]:
+    """Return the chunks that Pillow does not write: the public ones that it does not know."""
+    chunks = [] if info is None else [(chunk[0], chunk[1]) for chunk in info.chunks]
+    return [(kind, data) for kind, data in chunks if kind[1:2].isupper() and kind not in _BY_PILLOW]
+
+
+def listed_all(words: list[str]) -> str:
     """Join words in a sentence: "a, b and c"."""
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

@@ -16,6 +16,7 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import bmp, deep, gif_frames, transparent_colour
+from convcli.image.blocks import Held, held_by
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.gif_blocks import Blocks, blocks_of
 from convcli.image.headers import format_of, is_lossless
@@ -123,6 +124,7 @@ def read(
             canvas=image.size if animated else None,
             lossless=own_format == "WEBP" and is_lossless(_content(source)),
             bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
+            held=held_by(source, image.format or own_format),
         )
         size = _bytes_of(image, frames, final_format)
         if on_decode:
@@ -162,6 +164,7 @@ def _frames(files: ExitStack, shown: Iterator[Image.Image], wanted: Wanted) -> I
     with files:
         for image in shown:
             yield decoded(image, wanted)
+            wanted = replace(wanted, held=Held())
 
 
 def _check_animation(image: Image.Image, frames: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, BinaryIO
 
 from PIL import TiffImagePlugin
+from PIL.ExifTags import Base as Tag
 
 from convcli.image import deep
 from convcli.image.encoder import Encoder
@@ -32,12 +33,24 @@ def _write_page(
     if not is_first and _drop_blocks(settings):
         encoder.note("dropped the EXIF blocks of pages after the first")
     if not deep.holds(page):
+        if "compression" in settings and _drop_page_number(settings):
+            encoder.note("dropped its page number, which Pillow cannot write in a compressed TIFF")
         encoder.image_of(page).save(file, "TIFF", **settings)
         return
     content, is_complete = deep.tiff(page, settings)
     if not is_complete:
         encoder.note("dropped its EXIF block, which cannot be written with 16-bit colour in TIFF")
     file.write(content)
+
+
+def _drop_page_number(settings: dict[str, Any]) -> bool:
+    """Drop a page number: Pillow hands libtiff a pointer in place of its two numbers."""
+    tags = exif_of(settings.get("exif", b""))
+    if Tag.PageNumber not in tags:
+        return False
+    del tags[Tag.PageNumber]
+    settings["exif"] = tags
+    return True
 
 
 def _drop_blocks(settings: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames, mode_for
 from convcli.image import deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
+from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
@@ -154,7 +155,7 @@ def read(
         on_decode(sizes[0])
     wanted = Wanted(
         source, target_format, grey, luma=False, alone=len(layouts) == 1, canvas=None,
-        lossless=False, bits=8,
+        lossless=False, bits=8, held=Held(),
     )  # fmt: skip
     pages = _pages(list(zip(layouts, modes, sizes, strict=True)), wanted, by_pillow)
     picture = next(pages)
@@ -287,7 +288,10 @@ def _by_tifffile(
     elif wanted.grey and mode == "LAB":
         pixels = pixels[..., 0].copy()
     mode = grey_of(mode, wanted.grey)
-    metadata, dropped = metadata_of(described, described, None if wanted.grey else mode)
+    metadata, dropped = metadata_of(
+        described, described, None if wanted.grey else mode, Held(), orientation != 1,
+        (pixels.shape[1], pixels.shape[0]),
+    )  # fmt: skip
     notes = (*tiff_notes(layout, mode), *dropped, *tiff_conversion_notes(layout, mode))
     return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 
+from convcli.pixels.transfer import SRGB, Transfer, to_code, to_light
 from convcli.types import Floats, Pixels
 from convcli.words import Alpha
 
@@ -50,7 +50,7 @@ class Colour:
     full : float
         The sample value of full intensity or opacity: 255, 65535, or 1 for floats.
     linear : bool
-        Filter light: decode sRGB on the way in, encode it on the way out.
+        Filter light: decode it on the way in, encode it on the way out.
     encode : bool
         Whether the result is light, which is encoded again; an angle is not.
     grey : bool
@@ -64,6 +64,8 @@ class Colour:
     kernel_sum : float
         The sum of the kernel, which the filtered alpha is divided by; 0 for a derivative,
         whose response has no weight of its own.
+    transfer : Transfer
+        What light is decoded and encoded with.
     """
 
     full: float
@@ -74,6 +76,7 @@ class Colour:
     weight: bool = False
     keep_alpha: bool = False
     kernel_sum: float = 1.0
+    transfer: Transfer = SRGB
 
     @property
     def is_plain(self) -> bool:
@@ -85,7 +88,7 @@ def colour_for(
     use: ColourUse,
     image: tuple[int, np.dtype[Any]],
     alpha: Alpha,
-    linear: bool,
+    linear: bool | Transfer,
     kernel_sum: float,
 ) -> Colour:
     """Turn what a filter wants of colour, and what its caller wants, into what is done.
@@ -99,8 +102,8 @@ def colour_for(
         `alpha` is "straight" and every channel is filtered.
     alpha : {"weight", "straight", "keep"}
         What an alpha does.
-    linear : bool
-        Whether to filter light.
+    linear : bool or Transfer
+        Whether to filter light, and a transfer function other than that of sRGB.
     kernel_sum : float
         0 for a derivative, which has no weight to divide an alpha by: the image keeps its alpha.
     """
@@ -114,13 +117,14 @@ def colour_for(
     }
     return Colour(
         full=full_scale(dtype),
-        linear=linear,
+        linear=bool(linear),
         encode=use.gives_light,
         grey=grey and channels > 1,
         alpha=has_alpha,
         weight=has_alpha and alpha == "weight",
         keep_alpha=has_alpha and keeps[use.channels],
         kernel_sum=kernel_sum,
+        transfer=linear if isinstance(linear, Transfer) else SRGB,
     )
 
 
@@ -140,7 +144,7 @@ def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) 
         return window.astype(accumulator)
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
-    values[..., : colours.shape[2]] = _to_light(colours, colour.full)
+    values[..., : colours.shape[2]] = to_light(colour.transfer, colours, colour.full)
     if colour.alpha:
         values[..., -1] = window[..., -1]
     return values
@@ -183,9 +187,9 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
     """
     if colour.linear and colour.encode:
         if colour.alpha and not colour.grey:
-            result[..., :-1] = _to_code(result[..., :-1], colour.full)
+            result[..., :-1] = to_code(colour.transfer, result[..., :-1], colour.full)
         else:
-            result = _to_code(result, colour.full)
+            result = to_code(colour.transfer, result, colour.full)
     if colour.keep_alpha:
         if colour.grey:
             result = np.concatenate([result, centre[..., -1:]], axis=2)
@@ -200,30 +204,3 @@ def luminance(colours: Floats) -> Floats:
         return colours[..., :1]
     weights = np.array(_LUMA, colours.dtype)
     return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
-
-
-def _to_light(code: Pixels, full: float) -> Floats:
-    """Decode sRGB: from code values, 0 to `full`, to light on the same scale."""
-    if code.dtype.kind == "u":
-        return _light_table(code.dtype.str)[code]
-    return _srgb_to_light(code / full) * full
-
-
-def _srgb_to_light(code: Floats) -> Floats:
-    """IEC 61966-2-1: the inverse of `_to_code`, on 0 to 1."""
-    return np.where(
-        code <= 0.04045, code / 12.92, ((np.maximum(code, 0.04045) + 0.055) / 1.055) ** 2.4
-    )
-
-
-@cache
-def _light_table(dtype: str) -> Floats:
-    full = np.iinfo(dtype).max
-    return _srgb_to_light(np.arange(full + 1) / full) * full
-
-
-def _to_code(light: Floats, full: float) -> Floats:
-    """IEC 61966-2-1 on 0 to `full`; the straight part continues below 0."""
-    relative = light / full
-    curved = 1.055 * np.maximum(relative, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(relative <= 0.0031308, relative * 12.92, curved) * full

@@ -214,8 +214,8 @@ def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name)
 
 def test_an_animation_has_the_metadata_of_its_first_frame(opaque):
     frames = [
-        Picture(pixels, "RGB", "PNG", {"text": {"Title": title}})
-        for pixels, title in zip(opaque, "abcd", strict=True)
+        Picture(pixels, "RGB", "PNG", {"text": [(b"tEXt", b"Title\0" + title)]})
+        for pixels, title in zip(opaque, (b"a", b"b", b"c", b"d"), strict=True)
     ]
     first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
     content, _ = written(first, "PNG")

@@ -31,6 +31,7 @@ from convcli.image import (
     read,
     write,
 )
+from convcli.image.blocks import Held
 from convcli.pixels.padded import Padded
 
 # The modes that Pillow can write, and the mode in which convcli reads each.
@@ -565,7 +566,7 @@ def test_a_resolution_that_no_format_holds_is_left_out(pixels, target, stated, k
 def test_a_resolution_that_is_no_number_is_left_out(pixels, stated):
     image = Image.fromarray(pixels)
     image.info["dpi"] = (stated, stated)  # Pillow returns any type that a TIFF has
-    assert metadata.metadata_of(image, image, "RGB") == ({}, [])
+    assert metadata.metadata_of(image, image, "RGB", Held()) == ({}, [])
 
 
 def test_a_jpeg_is_encoded_into_memory_with_a_number(pixels, monkeypatch):
@@ -842,7 +843,9 @@ def chunk(kind, content):
 def test_text_that_unpacks_without_end_is_refused(pixels):
     whole = written(Picture(pixels, "RGB", "PNG"), "PNG")
     long = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"x" * 2_000_000))
-    assert len(read(whole[:33] + long + whole[33:]).metadata["text"]["Comment"]) == 2_000_000
+    again = written(read(whole[:33] + long + whole[33:]), "PNG")
+    assert len(opened(again).text["Comment"]) == 2_000_000
+    assert len(again) < len(whole) + 3000  # it is still compressed
     bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
     with pytest.raises(ConvcliError, match="too large"):
         read(whole[:33] + bomb + whole[33:])
@@ -1026,7 +1029,7 @@ def test_iptc_data_are_missed(pixels):
     segment = b"\xff\xed" + struct.pack(">H", 2 + len(block)) + block
     whole = written(Picture(pixels, "RGB", "PNG"), "JPEG")
     notes = write(read(whole[:2] + segment + whole[2:]), io.BytesIO(), "JPEG")
-    assert "dropped its IPTC data, which JPEG cannot store" in notes
+    assert notes == ("dropped its IPTC data",)
 
 
 def test_a_decoder_that_has_run_out_of_memory_is_not_the_pictures_fault(picture_file, monkeypatch):

@@ -51,6 +51,8 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
         if word == "spread":
             for each in _pieces(plan, width, height):
                 branch.add(_plain(each))
+    if outcome.light:
+        tree.add(_line("light", outcome.light))
     branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))
     longest = max(stage.measured for stage in outcome.stages)
     dash = "#" if console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"

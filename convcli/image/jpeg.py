@@ -1,0 +1,105 @@
+"""JPEG with any sampling of colour (4:4:0, 4:1:1, ...), of which Pillow writes three kinds.
+
+Each component is encoded by Pillow as a grey JPEG of its own size, and becomes a scan of its own:
+in a scan of one component the blocks are in the order of a grey JPEG (ITU-T T.81, section A.2.2),
+so its entropy-coded data are taken as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any, BinaryIO, NamedTuple
+
+from PIL import Image, JpegImagePlugin
+
+# Markers of ITU-T T.81, table B.1.
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_SOF0, _SOF1, _DHT, _SOS, _DQT = 0xC0, 0xC1, 0xC4, 0xDA, 0xDB
+
+# Colour samples of Pillow's `subsampling`, by their step in pixels along rows and columns.
+_BY_PILLOW = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
+
+
+class Component(NamedTuple):
+    """How a component is sampled: its step in pixels along rows and columns; its table."""
+
+    across: int
+    down: int
+    table: int
+
+
+def sampling_of(file: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+    """Return the settings with which colour is sampled as in an opened JPEG.
+
+    Either Pillow's ``subsampling``, or ``components`` for `write`.
+    """
+    layers = [(h, v, table) for _, h, v, table in file.layer]
+    if file.mode != "RGB" or len(layers) != 3 or any(0 in layer[:2] for layer in layers):
+        return {}
+    widest = max(h for h, _, _ in layers)
+    tallest = max(v for _, v, _ in layers)
+    # libjpeg reads no file whose steps are not whole pixels.
+    first, *others = [Component(widest // h, tallest // v, table) for h, v, table in layers]
+    step = others[0][:2]
+    if first[:2] == (1, 1) and others[1][:2] == step and step in _BY_PILLOW:
+        return {"subsampling": _BY_PILLOW[step]}
+    return {"components": (first, *others)}
+
+
+def write(image: Image.Image, file: BinaryIO, settings: dict[str, Any]) -> None:
+    """Write an image in RGB, its components sampled as ``settings["components"]`` has it."""
+    settings = dict(settings)
+    components: tuple[Component, ...] = settings.pop("components")
+    tables = settings.pop("qtables")
+    across = max(part.across for part in components)
+    down = max(part.down for part in components)
+    header, scans = b"", b""
+    frame = b""
+    marker = _SOF0
+    quantisation: dict[int, bytes] = {}
+    for number, part in enumerate(components, 1):
+        channel = image.convert("YCbCr").getchannel(number - 1)
+        if part[:2] != (1, 1):
+            channel = channel.reduce(part[:2])
+        encoded = io.BytesIO()
+        channel.save(encoded, "JPEG", qtables=[tables[part.table]], optimize=True, **settings)
+        settings = {}  # metadata are written once
+        segments, data = _parts(encoded.getvalue())
+        header = header or b"".join(
+            _segment(mark, content) for mark, content in segments if mark not in _CODING
+        )
+        for mark, content in segments:
+            if mark == _DQT:  # the number of the table is in the lower half of the first byte
+                numbered = bytes([content[0] & 0xF0 | part.table]) + content[1:]
+                quantisation[part.table] = _segment(_DQT, numbered)
+            elif mark == _SOF1:  # a table of 16 bits
+                marker = _SOF1
+            elif mark == _DHT:
+                scans += _segment(_DHT, content)
+        factors = across // part.across << 4 | down // part.down
+        frame += bytes([number, factors, part.table])
+        scans += _segment(_SOS, bytes([1, number, 0, 0, 63, 0])) + data
+    size = struct.pack(">BHHB", 8, image.height, image.width, len(components))
+    file.write(_SOI + header + b"".join(quantisation.values()))
+    file.write(_segment(marker, size + frame) + scans + _EOI)
+
+
+_CODING = (_DQT, _SOF0, _SOF1, _DHT, _SOS)
+
+
+def _parts(content: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Take a JPEG of one scan apart: its segments, and its entropy-coded data."""
+    segments = []
+    at = len(_SOI)
+    mark = 0
+    while mark != _SOS:
+        mark = content[at + 1]
+        (size,) = struct.unpack_from(">H", content, at + 2)
+        segments.append((mark, content[at + 4 : at + 2 + size]))
+        at += 2 + size
+    return segments, content[at : -len(_EOI)]
+
+
+def _segment(mark: int, content: bytes) -> bytes:
+    return bytes([0xFF, mark]) + struct.pack(">H", 2 + len(content)) + content

@@ -1,0 +1,157 @@
+"""Tags of EXIF data and of a TIFF: which are kept, which are stale, and the names of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from PIL import Image, TiffTags
+from PIL.ExifTags import IFD
+from PIL.ExifTags import Base as Tag
+
+from convcli.image.previews import shows_image
+
+# Tags that a TIFF keeps: filtering does not change where the pixels lie, nor what marks missing
+# data. OGC GeoTIFF 1.1 (33550 to 34737), GDAL's GTiff driver (42112, 42113), TIFF 6.0.
+IN_TIFF = {
+    **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), "GeoTIFF keys"),
+    42112: "GDAL metadata",
+    42113: "no-data value",
+    50844: "RPC coefficients",
+    Tag.DocumentName: "document name",
+    Tag.PageName: "page name",
+    Tag.PageNumber: "page number",
+    286: "position",
+    287: "position",
+    Tag.NewSubfileType: "subfile type",
+    33723: "IPTC data",
+}
+
+TEXTS = (Tag.DocumentName, Tag.PageName, 34737, 42112, 42113)
+"""Those of `IN_TIFF` that are text."""
+
+# Those that place pixels by their rows and columns, so that they are wrong in a turned image.
+_PLACES = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
+
+# Names of tags that are never kept.
+_NAMED = {
+    34377: "Photoshop data",
+    37724: "Photoshop layers",
+    50838: "ImageJ metadata",
+    50839: "ImageJ metadata",
+    50341: "PrintImageMatching",
+    Tag.TransferFunction: "transfer function",
+    Tag.WhitePoint: "white point",
+    Tag.PrimaryChromaticities: "primary chromaticities",
+    Tag.SubIFDs: "images in SubIFDs",
+}
+
+# Tags that say how samples are stored, that another tag replaces, or that are padding.
+_STORED = {
+    *(Tag.SubfileType, Tag.ImageWidth, Tag.ImageLength, Tag.BitsPerSample, Tag.Compression),
+    *(Tag.PhotometricInterpretation, Tag.Thresholding, Tag.CellWidth, Tag.CellLength),
+    *(Tag.FillOrder, Tag.StripOffsets, Tag.Orientation, Tag.SamplesPerPixel, Tag.RowsPerStrip),
+    *(Tag.StripByteCounts, Tag.MinSampleValue, Tag.MaxSampleValue, Tag.PlanarConfiguration),
+    *(Tag.FreeOffsets, Tag.FreeByteCounts, Tag.GrayResponseUnit, Tag.GrayResponseCurve),
+    *(Tag.T4Options, Tag.T6Options, Tag.ResolutionUnit, Tag.XResolution, Tag.YResolution),
+    *(Tag.Predictor, Tag.ColorMap, Tag.HalftoneHints, Tag.TileWidth, Tag.TileLength),
+    *(Tag.TileOffsets, Tag.TileByteCounts, 326, 327, 328, 332, 334, 336, Tag.ExtraSamples),
+    *(Tag.SampleFormat, Tag.SMinSampleValue, Tag.SMaxSampleValue, Tag.TransferRange),
+    *(Tag.JPEGTables, 346, *range(512, 522), *range(529, 533), 559, Tag.XMLPacket),
+    *(32995, 32996, 32997, 32998, 34675, IFD.Interop, 59932, 65537),
+}
+
+# Starts of maker notes whose offsets count from within them: by ExifTool's MakerNotes.pm those
+# with a TIFF header of their own, or with their base at their start.
+_SELF_CONTAINED = (
+    *(b"Nikon\0\2", b"FUJIFILM", b"OLYMPUS\0", b"OM SYSTEM\0", b"Apple iOS\0", b"PENTAX \0"),
+)
+
+# EXIF 2.3, not among Pillow's names.
+_SUBJECT_AREA = 37396
+
+# Bit 0 of NewSubfileType: a smaller version of another image in the file. Bit 1: a page.
+_PAGE = 2
+
+
+def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[int, Any]:
+    """Return the values of those of some tags of a TIFF that another TIFF keeps.
+
+    `turned` tells whether the image has been turned upright.
+    """
+    if file.format != "TIFF":
+        return {}
+    tags = file.tag_v2  # type: ignore[attr-defined]
+    found = {}
+    for code in sorted((set(codes) & set(IN_TIFF)) - set(_PLACES if turned else ())):
+        value = tags.get(code)
+        if isinstance(value, str) and not value.isascii():
+            value = value.encode("latin-1", "replace")  # as Pillow decoded it
+        if value is not None and not shows_image(value) and _is_writable(code, value):
+            found[code] = value
+    if found.get(Tag.NewSubfileType) in (0, _PAGE):
+        del found[Tag.NewSubfileType]
+    return found
+
+
+def _is_writable(code: int, value: Any) -> bool:
+    """Return whether Pillow can write a tag: it reads values of types that the tag cannot have."""
+    from PIL import TiffImagePlugin
+
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    try:
+        directory[code] = value
+        directory.tobytes()
+    except Exception:  # its exceptions vary
+        return False
+    return True
+
+
+def lost_names(codes: Iterable[int]) -> list[str]:
+    """Name tags that are not kept; those that say how samples are stored have no name."""
+    names = []
+    for code in sorted(set(codes) - _STORED - {Tag.NewSubfileType}):
+        known = TiffTags.lookup(code).name
+        names.append(
+            IN_TIFF.get(code)
+            or _NAMED.get(code)
+            or (f"{known} tag" if known != "unknown" else f"tag {code}")
+        )
+    return list(dict.fromkeys(names))
+
+
+def drop_stale(exif: Image.Exif, size: tuple[int, int], turned: bool) -> list[str]:
+    """Correct or remove EXIF tags that describe the old image; return the names of those lost.
+
+    Parameters
+    ----------
+    exif : Image.Exif
+        Changed in place.
+    size : (int, int)
+        Width and height of the upright image.
+    turned : bool
+        The image has been turned upright: positions in it are no longer right.
+    """
+    lost = []
+    block = exif.get_ifd(IFD.Exif) if IFD.Exif in exif else {}
+    for side, length in ((Tag.ExifImageWidth, size[0]), (Tag.ExifImageHeight, size[1])):
+        if side in block:
+            block[side] = length
+    if turned:
+        places = [block.pop(place, None) for place in (_SUBJECT_AREA, Tag.SubjectLocation)]
+        lost += ["subject area"] * any(places)
+    if IFD.Interop in block:
+        for side in (Tag.RelatedImageWidth, Tag.RelatedImageLength):
+            exif.get_ifd(IFD.Interop).pop(side, None)
+    note = block.get(Tag.MakerNote)
+    if note is not None and not (
+        isinstance(note, bytes) and note.startswith(_SELF_CONTAINED) and not shows_image(note)
+    ):
+        del block[Tag.MakerNote]
+        lost.append("maker notes")
+    gps = exif.get_ifd(IFD.GPSInfo) if IFD.GPSInfo in exif else {}
+    for tags in (exif, block, gps):
+        for tag in [tag for tag, value in tags.items() if shows_image(value)]:
+            del tags[tag]
+            lost.append("previews in EXIF")
+    return list(dict.fromkeys(lost))
