@@ -79,7 +79,9 @@ class Kernel:
         if self.given_factors is not None:
             return self.given_factors
         tolerance = _EXACT_TOLERANCE if self.exact else _RANK_TOLERANCE
-        return tuple((_fixed(column), _fixed(row)) for column, row in _factorise(self.weights, tolerance))
+        return tuple(
+            (_fixed(column), _fixed(row)) for column, row in _factorise(self.weights, tolerance)
+        )
 
     @property
     def cheap_factors(self) -> tuple[Factor, ...] | None:

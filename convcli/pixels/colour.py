@@ -140,7 +140,7 @@ def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) 
         return window.astype(accumulator)
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
-    values[..., : colours.shape[2]] = _to_light(colours, colour.full)
+    values[..., : colours.shape[2]] = _to_light(colours, colour.full, accumulator)
     if colour.alpha:
         values[..., -1] = window[..., -1]
     return values
@@ -152,11 +152,19 @@ def weighted(colour: Colour, values: Floats) -> Floats:
     if colour.grey:
         colours = values[..., :-1] if colour.alpha else values
         values = luminance(colours)
-        return values * (alpha / colour.full) if colour.weight and alpha is not None else values
     if not colour.weight or alpha is None:
         return values
-    product = values * (alpha / colour.full)
-    product[..., -1:] = alpha
+    product = _times_alpha(values, alpha, colour)
+    if not colour.grey:
+        product[..., -1:] = alpha
+    return product
+
+
+def _times_alpha(values: Floats, alpha: Floats, colour: Colour) -> Floats:
+    """Multiply by alpha, where 0 leaves nothing, of NaN and infinity neither: floats have these."""
+    product: Floats = values * (alpha / colour.full)
+    if colour.full == 1:
+        product[np.broadcast_to(alpha == 0, product.shape)] = 0
     return product
 
 
@@ -202,10 +210,12 @@ def luminance(colours: Floats) -> Floats:
     return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
 
 
-def _to_light(code: Pixels, full: float) -> Floats:
+def _to_light(code: Pixels, full: float, accumulator: np.dtype[np.floating]) -> Floats:
     """Decode sRGB: from code values, 0 to `full`, to light on the same scale."""
     if code.dtype.kind == "u":
         return _light_table(code.dtype.str)[code]
+    # In the sums' dtype, whose range they leave room in (`convcli.running.ranges`).
+    code = code.astype(accumulator, copy=False)
     return _srgb_to_light(code / full) * full
 
 

@@ -30,7 +30,7 @@ def wider(dtype: np.dtype[np.floating]) -> np.dtype[np.floating] | None:
 
     A long double has exponents of 15 bits on x86, and float64's 11 where a compiler makes it one.
     """
-    wide = np.dtype(np.float64 if dtype == np.float32 else np.longdouble)
+    wide: np.dtype[np.floating] = np.dtype(np.float64 if dtype == np.float32 else np.longdouble)
     return wide if np.finfo(wide).maxexp > np.finfo(dtype).maxexp else None
 
 
@@ -54,8 +54,9 @@ def kept(
         Of the image, and of the sums.
     """
     image, accumulator = dtypes
-    wide = wider(accumulator)
-    if wide is None or image != accumulator:  # no sum of float32 samples leaves float64's range
+    has_wide_sums = image != accumulator  # no sum of float32 samples leaves float64's range
+    wide = accumulator if has_wide_sums else wider(accumulator)
+    if wide is None or (has_wide_sums and not recipe.colour.linear):
         return fill
     limits = np.finfo(accumulator)
     reach = max(_reach(kernel, form) for kernel in recipe.kernels)
@@ -63,8 +64,12 @@ def kept(
         _OF_SUMS if recipe.combine is None or recipe.is_magnitude else _OF_COMBINED_SUMS
     )  # fmt: skip
     most = float(limits.max) / (reach * room)
+    if has_wide_sums:
+        # Light is encoded in straight line below 0: where a bright sample's light is beyond the
+        # image's range, the rounding of transforms, which takes either sign, may be as well.
+        most = float(np.finfo(image).max)
     # A weight of eps times a sample of this is a normal number, with all its digits.
-    least = float(limits.tiny) / float(limits.eps) ** 2
+    least = 0.0 if has_wide_sums else float(limits.tiny) / float(limits.eps) ** 2
     height, width = recipe.kernels[0].shape
     slow = cache(partial(make_wide, wide))
 

@@ -113,9 +113,7 @@ def _wide_fill(
     kernel = recipe.kernels[0]
     factors = kernel.cheap_factors
     pays = factors is not None and len(factors) * sum(kernel.shape) < kernel.taps
-    return _fill(
-        load("direct_numpy"), "separable" if pays else "dense", accumulator, recipe, dtype
-    )
+    return _fill(load("direct_numpy"), "separable" if pays else "dense", accumulator, recipe, dtype)
 
 
 def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
