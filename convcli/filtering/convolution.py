@@ -30,6 +30,10 @@ from convcli.running.recipe import Combine, Recipe, halo_of
 from convcli.types import Floats, Pixels
 from convcli.words import ALPHAS, Method, listed
 
+LARGE = 1e6
+"""What is added to sums or multiplied by them may take float32 beyond its range or its digits from
+here on: such filters sum in float64."""
+
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
 
@@ -86,6 +90,8 @@ def convolve(
     whole = kernel_from(kernel)
     finite(bias=bias)
     combine = partial(_plus, bias=bias) if bias else None
+    if abs(bias) > LARGE:
+        options["exact"] = True
     return apply(image, Filter((whole,), correlate, combine), **options)
 
 
@@ -112,6 +118,9 @@ class Filter:
     decimations : (Decimation, Decimation), optional
         How to blur by way of a coarser grid instead. That is done where 8-bit samples become
         8-bit samples and colour needs nothing.
+    local : bool
+        `combine` gets, in place of the image's own samples, the largest magnitude of those under
+        the kernels, of which the rounding of the filtered arrays is a share.
     """
 
     kernels: tuple[Kernel, ...]
@@ -119,6 +128,7 @@ class Filter:
     combine: Combine | None = None
     use: ColourUse = EVERY_CHANNEL
     decimations: Decimations | None = None
+    local: bool = False
 
 
 def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixels:
@@ -170,6 +180,8 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
     decimations = filter_.decimations if bytes_alone and plain else None
     if decimations is None:
         kernels, halo = folded(kernels, halo, source.shape[:2], border)
+    if asked["exact"]:
+        kernels = tuple(kernel.exactly for kernel in kernels)
     return Recipe(
         kernels=kernels,
         halo=halo,
@@ -180,6 +192,7 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         out_dtype=dtype,
         exact=asked["exact"],
         decimations=decimations,
+        local=filter_.local,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -11,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from convcli.checks import at_least_0
 from convcli.errors import ConvcliError
-from convcli.filtering.convolution import Filter, apply, convolve, out_dtype
+from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
-from convcli.loops.contract import magnitude
+from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.running.recipe import Combine
@@ -142,18 +143,27 @@ def edge(
     # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
     stretch = stretch and show != "angle"
-    options["out_dtype"] = "float32" if stretch else dtype
-    if show in ("x", "y"):
-        kernel = along_x if show == "x" else along_y
-        result = apply(pixels, Filter((kernel,), use=ColourUse("luminance")), **options)
-    else:
-        combine: Combine = magnitude
-        if show == "angle":
-            full = full_scale(dtype) if dtype.kind == "u" else None
-            combine = partial(_angle, flat=_rounding(pixels), full=full)
-        use = ColourUse("luminance", gives_light=show != "angle")
-        result = apply(pixels, Filter((along_x, along_y), combine=combine, use=use), **options)
-    return _stretched(result, show, dtype, _rounding(pixels)) if stretch else result
+    kernels = {"x": (along_x,), "y": (along_y,)}.get(show, (along_x, along_y))
+    use = ColourUse("luminance", gives_light=show != "angle")
+    combine: Combine | None = magnitude if len(kernels) == 2 else None
+    # Rounding, which each method has of its own, would show in an angle and in a stretch.
+    by_rounding = (stretch or show == "angle") and pixels.dtype.kind in "uf"
+    flat = None
+    if by_rounding and pixels.dtype == np.uint8:
+        flat = ROUNDING * full_scale(pixels.dtype)
+    elif by_rounding:
+        options["exact"] = True
+    if show == "angle":
+        full = full_scale(dtype) if dtype.kind == "u" else None
+        combine = partial(_angle, flat=flat, full=full)
+    elif by_rounding and flat is None:
+        combine = _without_rounding
+    options["out_dtype"] = dtype
+    if stretch:
+        options["out_dtype"] = "float64" if flat is None else "float32"
+    local = by_rounding and flat is None
+    result = apply(pixels, Filter(kernels, combine=combine, use=use, local=local), **options)
+    return _stretched(result, show, dtype, flat or 0.0) if stretch else result
 
 
 def sharpen(
@@ -198,6 +208,8 @@ def sharpen(
     array([[100, 100,  95, 155, 150, 150]], dtype=uint8)
     """
     at_least_0(amount=amount, threshold=threshold)
+    if amount > LARGE:
+        options["exact"] = True
     kernel = gaussian_kernel(sigma)
     combine = partial(_unsharp, amount=amount, threshold=threshold)
     return apply(image, Filter((kernel,), combine=combine, use=ColourUse("colours")), **options)
@@ -216,26 +228,34 @@ def convolve_every(
     return result if stride == 1 else np.asarray(result)[::stride, ::stride]
 
 
-def _rounding(pixels: Pixels) -> float:
-    """Return the largest derivative that may be nothing but rounding.
+# A derivative of float64 sums is off by at most this share of the largest sample under its kernel:
+# 8 u by the sums (4 roundings, weights of norm 2), 14 u by luminance, light and alpha before them,
+# u = 2**-53; rounded up.
+_ROUNDINGS = 32 * 2.0**-53
 
-    In flat areas each method leaves rounding of its own, which an angle or a stretch would make
-    visible.
-    """
-    if pixels.dtype.kind != "f":
-        return ROUNDING * full_scale(pixels.dtype)
-    return ROUNDING * float(np.abs(pixels).max(initial=0.0, where=np.isfinite(pixels)))
+
+def _settle(derivatives: Sequence[Floats], largest: Floats, flat: float | None) -> None:
+    """Set derivatives to 0 that may be nothing but rounding; `flat` is how large that may be."""
+    limit = _ROUNDINGS * largest if flat is None else flat
+    for along in derivatives:
+        along[np.abs(along) <= limit] = 0  # and not -0, whose angle is -pi
+
+
+def _without_rounding(largest: Floats, *derivatives: Floats) -> Floats:
+    _settle(derivatives, largest, None)
+    if len(derivatives) == 1:
+        return derivatives[0]
+    return magnitude_of_any_size(largest, *derivatives)
 
 
 def _angle(
-    _centre: Floats,
+    largest: Floats,
     along_x: Floats,
     along_y: Floats,
-    flat: float,
+    flat: float | None,
     full: float | None,
 ) -> Floats:
-    for along in (along_x, along_y):
-        along[np.abs(along) <= flat] = 0  # and not -0, whose angle is -pi
+    _settle((along_x, along_y), largest, flat)
     turn = np.arctan2(along_y, along_x)
     return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
 
@@ -252,12 +272,19 @@ def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) ->
     full = full_scale(dtype)
     edges = result if result.ndim == 2 else result[..., 0]
     largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
-    scale = full / largest if largest > flat else 0.0
-    if show == "magnitude":
-        edges *= scale
-    else:
-        edges *= scale / 2
-        edges += full / 2
-    if dtype.kind == "u":
-        np.rint(result, out=result)
-    return result.astype(dtype)
+    with np.errstate(all="ignore"):
+        if largest <= flat:
+            edges *= 0.0
+        elif full / largest < math.inf:
+            edges *= full / largest
+        else:  # they are too small for that
+            edges /= largest
+            edges *= full
+        if show != "magnitude":
+            edges /= 2
+            edges += full / 2
+        if dtype.kind == "u":
+            np.clip(result, 0, full, out=result)
+            result[np.isnan(result)] = 0
+            np.rint(result, out=result)
+        return result.astype(dtype)

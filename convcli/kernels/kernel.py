@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,9 @@ _LARGEST_FACTORED = 256
 # terms, is less than a tenth of the rounding error of a float32 (6e-8).
 _RANK_TOLERANCE = 5e-9
 
+# For sums that take weights as they are: a few times float64's own rounding (1.1e-16).
+_EXACT_TOLERANCE = 1e-15
+
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
@@ -40,13 +43,15 @@ class Kernel:
 
     Make one with `kernel_from` or a function of `convcli.kernels.named`. A separable kernel, such
     as a Gaussian, is stored as its factors; `weights` are computed on first access. All arrays
-    are made read-only, because named kernels share them.
+    are made read-only, because named kernels share them. With `exact` no weight is changed by more
+    than float64's own rounding: see `exactly`.
     """
 
     name: str
     shape: tuple[int, int]
     given_weights: Weights | None = None
     given_factors: tuple[Factor, ...] | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.given_weights is not None:
@@ -73,7 +78,10 @@ class Kernel:
         """The smallest number of column-times-row terms that sum to the kernel: its rank."""
         if self.given_factors is not None:
             return self.given_factors
-        return tuple((_fixed(column), _fixed(row)) for column, row in _factorise(self.weights))
+        tolerance = _EXACT_TOLERANCE if self.exact else _RANK_TOLERANCE
+        return tuple(
+            (_fixed(column), _fixed(row)) for column, row in _factorise(self.weights, tolerance)
+        )
 
     @property
     def cheap_factors(self) -> tuple[Factor, ...] | None:
@@ -164,6 +172,11 @@ class Kernel:
         return Kernel(self.name, shape, weights)
 
     @cached_property
+    def exactly(self) -> Kernel:
+        """The kernel whose weights are taken as they are: not as near fractions or few terms."""
+        return replace(self, exact=True)
+
+    @cached_property
     def flipped(self) -> Kernel:
         """The kernel rotated by 180 degrees: correlation with it is convolution.
 
@@ -246,7 +259,7 @@ def _spread(values: Weights, step: int) -> Weights:
     return spread
 
 
-def _factorise(weights: Weights) -> tuple[Factor, ...]:
+def _factorise(weights: Weights, tolerance: float = _RANK_TOLERANCE) -> tuple[Factor, ...]:
     """Return the smallest number of column-times-row terms that sum to the weights."""
     if not weights.any():
         return ((np.zeros(weights.shape[0]), np.zeros(weights.shape[1])),)
@@ -257,13 +270,13 @@ def _factorise(weights: Weights) -> tuple[Factor, ...]:
     # once, and so keeps whole numbers exact (Sobel: 0.5 1 0.5 and 2 0 -2).
     i, j = np.unravel_index(np.argmax(np.abs(weights)), weights.shape)
     column, row = weights[:, j] / weights[i, j], weights[i, :].copy()
-    if np.abs(np.outer(column, row) - weights).sum() <= _RANK_TOLERANCE * np.abs(weights).sum():
+    if np.abs(np.outer(column, row) - weights).sum() <= tolerance * np.abs(weights).sum():
         return ((column, row),)
     left, values, right = np.linalg.svd(weights, full_matrices=False)
     # The largest change of a result, per unit of input, if a term is left out: its L1 norm.
     effect = values * np.abs(left).sum(axis=0) * np.abs(right).sum(axis=1)
     left_out = np.cumsum(effect[::-1])[::-1]
-    rank = max(1, int(np.count_nonzero(left_out > _RANK_TOLERANCE * np.abs(weights).sum())))
+    rank = max(1, int(np.count_nonzero(left_out > tolerance * np.abs(weights).sum())))
     return tuple((left[:, r] * values[r], right[r]) for r in range(rank))
 
 
@@ -283,13 +296,14 @@ _NEAR = 1e-4
 _WHOLE = 1e-9
 
 
-def whole_numbers(weights: Weights) -> tuple[Weights, float]:
+def whole_numbers(weights: Weights, exact: bool = False) -> tuple[Weights, float]:
     """Return weights as whole numbers and a divisor, where they are such fractions.
 
     A box of 6 weights 1/6 becomes ones and the divisor 6. Sums of whole numbers times 8-bit
     samples are exact in float32 in any order (up to 2**24, which a box of 256 x 256 just
     reaches). So a result that lies half way between two levels does so in every method, and all
-    methods round it alike. Other weights are returned unchanged, with the divisor 1.
+    methods round it alike. Other weights are returned unchanged, with the divisor 1. With `exact`
+    the fractions must be the very weights.
     """
     size = np.abs(weights[weights != 0])
     if size.size == 0:
@@ -306,5 +320,7 @@ def whole_numbers(weights: Weights) -> tuple[Weights, float]:
             # 1 / (1 / 98) is 98.00000000000001, an error that would move results off the half way.
             divisor = multiple / float(unit)
             near = float(np.rint(divisor))
-            return whole, near if math.isclose(divisor, near, rel_tol=1e-14) else divisor
+            divisor = near if math.isclose(divisor, near, rel_tol=1e-14) else divisor
+            if math.isfinite(divisor) and not (exact and (whole / divisor != weights).any()):
+                return whole, divisor
     return weights, 1.0

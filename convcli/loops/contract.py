@@ -21,8 +21,9 @@ Three more functions are optional:
     Wide Gaussians of 8-bit samples on a coarser grid. It returns ``blur(image, lines, widen,
     out)``: `lines` are the rows of the image that make up the window, halo and border included,
     and ``widen(rows)`` adds the halo on the left and right to rows as long as the image's.
-``magnitude_correlator(along_x, along_y, divisor)``
-    Edges in one pass: the root of the sum of squares of two separable kernels.
+``magnitude_correlator(along_x, along_y, divisor, any_size)``
+    Edges in one pass: the root of the sum of squares of two separable kernels. With `any_size`
+    the squares may leave the range of the sums' dtype, as those of float images do.
 
 ``kernel_shape`` names the only shape of kernels that a loop takes, if there is one; its
 `correlator` refuses others.
@@ -41,6 +42,7 @@ import numpy as np
 
 from convcli.loops.decimation import Decimations
 from convcli.pixels.borders import Index
+from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 Correlate = Callable[[Pixels, Pixels], None]
@@ -56,7 +58,7 @@ class Loop(NamedTuple):
     correlator: Callable[[Floats, float], Correlate]
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
-    magnitude_correlator: Callable[[Factors, Factors, float], Correlate] | None
+    magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
     kernel_shape: tuple[int, int] | None
 
 
@@ -96,20 +98,57 @@ def load(name: str) -> Loop:
     )
 
 
-def guarded(correlate: Correlate, weights: Floats, divisor: float) -> Correlate:
-    """Keep NaN and infinity out of a loop that mixes pixels, or multiplies by weights of 0.
+def guarded(correlate: Correlate, weights: Floats) -> Correlate:
+    """Keep NaN and infinity out of sums that mix pixels, or multiply by weights of 0.
 
-    There they would spread to pixels that the kernel does not reach. `direct_numpy`, which sums
-    tap by tap, filters such a window instead.
+    There they would spread to pixels that the kernel does not reach. The other samples are
+    filtered with zeros in their place; then each is added where the definition adds it.
     """
 
     def apart(window: Pixels, out: Pixels) -> None:
-        if window.dtype.kind == "f" and not np.isfinite(window).all():
-            load("direct_numpy").correlator(weights, divisor)(window, out)
-        else:
+        if window.dtype.kind != "f":
             correlate(window, out)
+            return
+        finite = np.isfinite(window)
+        if finite.all():
+            correlate(window, out)
+            return
+        total = np.empty(out.shape, weights.dtype)
+        correlate(np.where(finite, window, 0), total)
+        _add(np.where(finite, 0, window), weights, total)
+        store(total, out)
 
     return apart
+
+
+def _add(samples: Pixels, weights: Floats, total: Floats) -> None:
+    """Add samples that are not finite, zeros elsewhere, to the sums that take them in."""
+    height, width, channels = total.shape
+    above, beside = weights.shape[0] - 1, weights.shape[1] - 1
+    # NaN, infinity and its negative reach these sums.
+    found = np.zeros((3, height + 2 * above, width + 2 * beside, channels), bool)
+    kinds = np.isnan(samples), samples == np.inf, samples == -np.inf
+    places, taps = np.argwhere(samples), np.argwhere(weights)
+    if len(places) < len(taps):
+        flipped = weights[::-1, ::-1]
+        reached = np.stack([flipped != 0, flipped > 0, flipped < 0])
+        for y, x, channel in places.tolist():
+            part = found[:, y : y + above + 1, x : x + beside + 1, channel]
+            if np.isnan(samples[y, x, channel]):
+                part[0] |= reached[0]
+            else:
+                part[1:] |= reached[1:] if samples[y, x, channel] > 0 else reached[:0:-1]
+    else:
+        inside = found[:, above : above + height, beside : beside + width]
+        for i, j in taps.tolist():
+            nan, up, down = (kind[i : i + height, j : j + width] for kind in kinds)
+            inside[0] |= nan
+            inside[1] |= up if weights[i, j] > 0 else down
+            inside[2] |= down if weights[i, j] > 0 else up
+    nan, up, down = found[:, above : above + height, beside : beside + width]
+    total[up] += np.inf
+    total[down] -= np.inf
+    total[nan] = np.nan
 
 
 def two_pass(
@@ -128,9 +167,24 @@ def two_pass(
 
 def magnitude(_centre: Pixels, along_x: Floats, along_y: Floats) -> Floats:
     """Combine two derivatives; some loops do this in the same pass as the sums."""
-    # Not hypot: its guard against overflow, which only floats beyond 1e19 need, takes 10 times
-    # as long.
     along_x *= along_x
     along_y *= along_y
     along_x += along_y
     return np.sqrt(along_x, out=along_x)
+
+
+def magnitude_of_any_size(_centre: Pixels, along_x: Floats, along_y: Floats) -> Floats:
+    """Combine two derivatives whose squares may be too large or too small for their dtype.
+
+    numpy's hypot takes care of both, but 10 times as long as a root: it gets those alone.
+    """
+    limits = np.finfo(along_x.dtype)
+    total = along_x * along_x
+    total += along_y * along_y
+    least, most = limits.tiny / limits.eps, limits.max
+    off = (total < least) & ((along_x != 0) | (along_y != 0))
+    off |= (total > most) & np.isfinite(along_x) & np.isfinite(along_y)
+    np.sqrt(total, out=total)
+    if off.any():
+        total[off] = np.hypot(along_x[off], along_y[off])
+    return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,8 @@ def decimations(sigma: tuple[float, float]) -> Decimations | None:
     return _decimation(sigma[1]), _decimation(sigma[0])
 
 
-@cache
+# A Gaussian of sigma 1000 takes 100 kB, and augmentation draws a new sigma for each image.
+@lru_cache(maxsize=16)
 def _decimation(sigma: float) -> Decimation:
     step = ROWS * int(sigma / LEAST_SIGMA)
     narrow, wide = float(step), math.sqrt(sigma**2 - step**2)

@@ -7,7 +7,14 @@ import math
 import numpy as np
 
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.contract import Blur, Correlate, Factors, Widen, magnitude, two_pass
+from convcli.loops.contract import (
+    Blur,
+    Correlate,
+    Factors,
+    Widen,
+    magnitude_of_any_size,
+    two_pass,
+)
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.pixels.borders import Index
@@ -18,6 +25,7 @@ _correlate = function("correlate")
 _separable = function("separable")
 _separable_long = function("separable_long")
 _magnitude = function("magnitude")
+_magnitude_of_any_size = function("magnitude_of_any_size")
 _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
@@ -96,7 +104,9 @@ def _nothing(_window: Pixels, out: Pixels) -> None:
     out[...] = 0
 
 
-def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.0) -> Correlate:
+def magnitude_correlator(
+    along_x: Factors, along_y: Factors, divisor: float = 1.0, any_size: bool = True
+) -> Correlate:
     """Prepare two kernels, each a column and a row of 3, whose results become one magnitude."""
     columns = np.stack([along_x[0].ravel(), along_y[0].ravel()])
     rows = np.stack([along_x[1].ravel(), along_y[1].ravel()])
@@ -105,6 +115,7 @@ def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.
     if mantissa == 0.5:  # dividing by a power of two is exact, wherever it is done
         rows, divisor = rows / rows.dtype.type(divisor), 1.0
     scale = rows.dtype.type(divisor)
+    compiled = _magnitude_of_any_size if any_size else _magnitude
 
     def correlate(window: Pixels, out: Pixels) -> None:
         if window.dtype.kind == "f" and not np.isfinite(window).all():
@@ -112,11 +123,11 @@ def magnitude_correlator(along_x: Factors, along_y: Factors, divisor: float = 1.
             derivatives = [np.empty(out.shape, scale.dtype) for _ in kernels]
             for kernel, derivative in zip(kernels, derivatives, strict=True):
                 kernel(window, derivative)
-            store(magnitude(window, *derivatives), out)
+            store(magnitude_of_any_size(window, *derivatives), out)
             return
         channels = window.shape[2]
         lines = _scratch((3, CHUNK + 2 * channels), scale.dtype)
-        _magnitude(_rows(window), channels, columns, rows, scale, lines, _rows(out))
+        compiled(_rows(window), channels, columns, rows, scale, lines, _rows(out))
 
     return correlate
 

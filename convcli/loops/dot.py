@@ -26,4 +26,4 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
             total[y, x, channel] = np.dot(patch.ravel(), vector)
         store(total, out, divisor)
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)

@@ -28,4 +28,4 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         total = np.fft.irfft2(spectrum, lengths, axes=(0, 1))
         store(total[top : top + out.shape[0], left : left + out.shape[1]], out, divisor)
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)

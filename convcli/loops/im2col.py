@@ -25,4 +25,4 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         columns = patches.transpose(3, 4, 0, 1, 2).reshape(row.size, -1)  # this is the copy
         store((row @ columns).reshape(out.shape), out, divisor)
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)

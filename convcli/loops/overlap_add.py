@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
                 total[:, : kernel_width - 1] = total[:, block_width:]
                 total[:, kernel_width - 1 :] = 0
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)
 
 
 def _by_numpy(lengths: tuple[int, int], axes: tuple[int, ...]) -> Transform:
@@ -193,7 +193,7 @@ def _snap(total: Floats, step: float) -> None:
         total *= step
 
 
-@cache
+@lru_cache(maxsize=256)
 def block_lengths(kernel: tuple[int, int], window: tuple[int, int]) -> tuple[int, int]:
     """Choose the lengths of the transforms, (along y, along x), by what they cost.
 
@@ -232,7 +232,7 @@ def fast_length(least: int) -> int:
     return next(n for n in _fast_lengths(limit) if n >= least)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _fast_lengths(limit: int) -> list[int]:
     numbers = {1}
     for prime in (2, 3, 5):

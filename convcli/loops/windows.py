@@ -22,4 +22,4 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
         patches = sliding_window_view(samples, weights.shape, axis=(0, 1))
         store(np.einsum("yxcij,ij->yxc", patches, weights), out, divisor)
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)

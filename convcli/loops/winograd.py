@@ -98,7 +98,7 @@ def correlator(weights: Floats, divisor: float = 1.0, tile: Tile = F2) -> Correl
                 total[i::size, j::size] = plane
         store(total[:height, :width], out, divisor)
 
-    return guarded(correlate, weights, divisor)
+    return guarded(correlate, weights)
 
 
 def outputs(planes: Planes, transformed: Floats, tile: Tile) -> Planes:

@@ -144,7 +144,9 @@ def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) 
         return window.astype(accumulator)
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
-    values[..., : colours.shape[2]] = to_light(colour.transfer, colours, colour.full)
+    # Floats in the sums' dtype, whose range they leave room in (`convcli.running.ranges`).
+    code = colours if colours.dtype.kind == "u" else colours.astype(accumulator, copy=False)
+    values[..., : colours.shape[2]] = to_light(colour.transfer, code, colour.full)
     if colour.alpha:
         values[..., -1] = window[..., -1]
     return values
@@ -156,11 +158,19 @@ def weighted(colour: Colour, values: Floats) -> Floats:
     if colour.grey:
         colours = values[..., :-1] if colour.alpha else values
         values = luminance(colours)
-        return values * (alpha / colour.full) if colour.weight and alpha is not None else values
     if not colour.weight or alpha is None:
         return values
-    product = values * (alpha / colour.full)
-    product[..., -1:] = alpha
+    product = _times_alpha(values, alpha, colour)
+    if not colour.grey:
+        product[..., -1:] = alpha
+    return product
+
+
+def _times_alpha(values: Floats, alpha: Floats, colour: Colour) -> Floats:
+    """Multiply by alpha, where 0 leaves nothing, of NaN and infinity neither: floats have these."""
+    product: Floats = values * (alpha / colour.full)
+    if colour.full == 1:
+        product[np.broadcast_to(alpha == 0, product.shape)] = 0
     return product
 
 

@@ -25,15 +25,17 @@ def store(total: Floats, out: Pixels, divisor: float = 1.0) -> None:
     if out.dtype.kind == "f":
         out[...] = total
         return
-    if divisor == 1.0 or total.dtype == np.float64:
+    # Clipped first, so that no product overflows. The limits are whole, so this changes no result.
+    limits = np.iinfo(out.dtype)
+    np.clip(total, limits.min, limits.max, out=total)
+    if divisor == 1.0 or total.dtype != np.float32:
         steps = STEPS_IN_LEVEL[out.dtype.name] if divisor == 1.0 else STEPS_OF_WHOLE_NUMBERS
         total *= steps
         np.rint(total, out=total)
         total /= steps
-    limits = np.iinfo(out.dtype)
     np.rint(total, out=total)
-    np.clip(total, limits.min, limits.max, out=total)
-    # NaN can only come from a float image stored as integers. No integer stands for it: the cast
-    # gives any value, and must not warn once a strip.
-    with np.errstate(invalid="ignore"):
-        out[...] = total.astype(out.dtype)
+    # NaN can only come from a float image stored as integers. No integer stands for it: it becomes
+    # 0, as in every method.
+    if np.isnan(total.max()):
+        total[np.isnan(total)] = 0
+    out[...] = total.astype(out.dtype)

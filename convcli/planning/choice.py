@@ -105,7 +105,7 @@ def _entry_of(form: Form, task: Task) -> str:
     if form == "dense":
         return "correlate"
     if task.is_magnitude:
-        return "magnitude"
+        return "magnitude_of_any_size" if task.dtype.kind == "f" else "magnitude"
     row = task.kernels[0].factors[0][1]
     return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
 
@@ -133,12 +133,29 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     Stability of Numerical Algorithms, 2.8). Equal terms, as a disc has them in an even part of an
     image, all round to one side: measured, n of them err by up to n / 4 as much, where loops
     add up `TAPS` before they come to the sum. That takes in every blur, and edges; a kernel with
-    large weights of both signs, or of 2,500 and more, is summed in float64.
+    large weights of both signs, or of 2,500 and more, is summed in float64. So are float images if
+    weights come near the smallest float32.
     """
     if np.dtype(dtype) not in (np.uint8, np.float32):
         return "float64"
+    if np.dtype(dtype) == np.float32 and any(map(_is_tiny, kernels)):
+        return "float64"
     error = max(kernel.l1_norm * _roundings(kernel, form) for kernel in kernels)
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
+
+
+# float32 ends at 1e-38, and products of these weights with samples must not.
+_LEAST_WEIGHT, _LEAST_NORM = 1e-36, 1e-6
+
+
+def _is_tiny(kernel: Kernel) -> bool:
+    """Whether a kernel, or the least of its weights that are not 0, is tiny for float32."""
+    arrays = [kernel.given_weights] if kernel.given_weights is not None else [
+        values for factor in kernel.factors for values in factor
+    ]  # fmt: skip
+    sizes = [np.abs(values[values != 0]) for values in arrays]
+    least = math.prod(float(size.min(initial=1.0)) for size in sizes)
+    return least < _LEAST_WEIGHT or 0 < kernel.l1_norm < _LEAST_NORM
 
 
 def _roundings(kernel: Kernel, form: Form) -> float:
@@ -196,6 +213,8 @@ def _speed(loop: str, workers: int) -> float:
 def _loop_of(word: Method, task: Task) -> tuple[str, Executor]:
     """Return a preset's loop and executor; numpy's loop takes the place of a missing numba's."""
     loop, executor, _ = PRESETS[word]
+    if task.local and loop == "overlap_add":
+        return "direct_numpy", executor
     missing = loop == "direct_numba" and not _can_use("numba", task)
     return "direct_numpy" if missing else loop, executor
 

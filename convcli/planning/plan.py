@@ -44,6 +44,9 @@ class Task:
         Blur by way of these grids, whatever the method, so that all give the same image.
     is_magnitude : bool
         The magnitude of two separable kernels is needed: some loops make it in one pass.
+    local : bool
+        The rounding of a sum may depend on the samples under the kernel alone; that of a
+        transform depends on all it transforms.
     as_floats : bool
         Samples come to the loop as floats of the accumulator's kind: light, colours weighted by
         alpha, and what has a constant beside it that its own dtype cannot hold.
@@ -64,6 +67,7 @@ class Task:
     form: Form | None = None
     decimations: Decimations | None = None
     is_magnitude: bool = False
+    local: bool = False
     as_floats: bool = False
     other_work: float = 0.0
     without: Mapping[str, str] = field(default_factory=dict)

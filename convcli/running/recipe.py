@@ -45,6 +45,9 @@ class Recipe:
         Sum in float64 whatever the dtype.
     decimations : (Decimation, Decimation), optional
         Along y and x, where a Gaussian is blurred by way of a coarser grid.
+    local : bool
+        `combine` gets the largest magnitude of the samples under the kernels in place of the
+        image's own, and the rounding of sums depends on these samples alone.
     """
 
     kernels: tuple[Kernel, ...]
@@ -56,6 +59,7 @@ class Recipe:
     out_dtype: np.dtype[np.generic]
     exact: bool = False
     decimations: Decimations | None = None
+    local: bool = False
 
     @property
     def is_magnitude(self) -> bool:
@@ -82,6 +86,7 @@ class Recipe:
             form="separable" if self.is_magnitude else None,
             decimations=self.decimations,
             is_magnitude=self.is_magnitude,
+            local=self.local,
             as_floats=foreign or not self.colour.is_plain,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )

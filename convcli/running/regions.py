@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from convcli.kernels.kernel import Factor, Kernel, Weights, whole_numbers
-from convcli.loops.contract import Correlate, Factors, Loop, load
+from convcli.loops.contract import (
+    Correlate,
+    Factors,
+    Loop,
+    guarded,
+    load,
+    magnitude,
+    magnitude_of_any_size,
+)
 from convcli.loops.decimation import Decimations
 from convcli.pixels import borders, colour
 from convcli.pixels.rounding import store
 from convcli.pixels.source import ArraySource, Source, Span
-from convcli.planning.plan import Plan
+from convcli.planning.plan import Form, Plan
+from convcli.running import ranges
 from convcli.running.recipe import Combine, Recipe
 from convcli.types import Floats, Pixels
 
@@ -41,25 +51,69 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     loop = load(plan.route.loop)
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
-    passes, combine = [convolver(loop, kernel, plan) for kernel in recipe.kernels], recipe.combine
-    if recipe.is_magnitude and plan.route.form == "separable" and loop.magnitude_correlator:
-        passes, combine = [_magnitude(loop.magnitude_correlator, recipe.kernels, plan)], None
-    # The usual case: the loop reads the image's samples and rounds into the result.
-    fill, (tile_rows, tile_columns) = passes[0], plan.route.tile
-    if combine or not recipe.colour.is_plain:
-        fill = _combined(passes, combine, recipe, np.dtype(plan.route.accumulator))
-        least = max(_COMBINED_SAMPLES // channels, recipe.kernels[0].shape[1])
-        tile_columns = min(tile_columns, least)
-        tile_rows = min(tile_rows, max(_COMBINED_ROWS, recipe.kernels[0].shape[0]))
+    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
+    fill = _fill(loop, form, accumulator, recipe, plan.task.dtype)
+    tile_rows, tile_columns = plan.route.tile
+    height, width = recipe.kernels[0].shape
+    rows_at_a_time = max(_COMBINED_ROWS, height)
+    columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
+    if plan.task.dtype.kind == "f":
+        piece = rows_at_a_time, columns_at_a_time
+        wide = partial(_wide_fill, recipe, plan.task.dtype)
+        fill = ranges.kept(fill, wide, recipe, form, (plan.task.dtype, accumulator), piece)
+    if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
+        tile_rows = min(tile_rows, rows_at_a_time)
+        tile_columns = min(tile_columns, columns_at_a_time)
 
     def filter_region(source: Source, out: Pixels, region: Region) -> None:
-        for rows, columns in pieces(*region, (tile_rows, tile_columns)):
-            window = borders.window(
-                source, rows, columns, recipe.halo, recipe.border, recipe.border_value
-            )
-            _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
+        # Overflow, NaN and infinity are values like others, and no news to the user.
+        with np.errstate(all="ignore"):
+            for rows, columns in pieces(*region, (tile_rows, tile_columns)):
+                window = borders.window(
+                    source, rows, columns, recipe.halo, recipe.border, recipe.border_value
+                )
+                _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def _fill(
+    loop: Loop,
+    form: Form,
+    accumulator: np.dtype[np.floating],
+    recipe: Recipe,
+    dtype: np.dtype[Any],
+) -> Correlate:
+    """Prepare what fills a tile from its window, for an image of a dtype."""
+    is_float = dtype.kind == "f"
+    passes, combine = None, recipe.combine
+    if recipe.is_magnitude:
+        combine = magnitude_of_any_size if is_float else magnitude
+        if form == "separable" and loop.magnitude_correlator:
+            one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
+            passes, combine = [one], None
+    if passes is None:
+        passes = [convolver(loop, kernel, form, accumulator) for kernel in recipe.kernels]
+    # The usual case: the loop reads the image's samples and rounds into the result.
+    if combine is None and recipe.colour.is_plain:
+        return passes[0]
+    return _combined(passes, combine, recipe, accumulator)
+
+
+def _is_one_pass(loop: Loop, form: Form, recipe: Recipe) -> bool:
+    """Whether a loop makes a magnitude of plain samples itself."""
+    makes = recipe.is_magnitude and form == "separable" and loop.magnitude_correlator is not None
+    return makes and recipe.colour.is_plain
+
+
+def _wide_fill(
+    recipe: Recipe, dtype: np.dtype[Any], accumulator: np.dtype[np.floating]
+) -> Correlate:
+    """Prepare the sums of slices, which numpy makes in any float."""
+    kernel = recipe.kernels[0]
+    factors = kernel.cheap_factors
+    pays = factors is not None and len(factors) * sum(kernel.shape) < kernel.taps
+    return _fill(load("direct_numpy"), "separable" if pays else "dense", accumulator, recipe, dtype)
 
 
 def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
@@ -133,7 +187,8 @@ def _combined(
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
             results.append(colour.unweighted(how, result))
-        combined = combine(centre, *results) if combine else results[0]
+        beside = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else centre
+        combined = combine(beside, *results) if combine else results[0]
         if how.alpha and not how.grey:
             combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
         store(colour.finished(how, combined, centre), out)
@@ -141,37 +196,62 @@ def _combined(
     return fill
 
 
-def convolver(loop: Loop, kernel: Kernel, plan: Plan) -> Correlate:
+def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
+    """Return the largest magnitude of the finite samples that a kernel covers."""
+    largest = np.where(np.isfinite(values), np.abs(values), 0)
+    for axis, length in enumerate(shape):
+        count = largest.shape[axis] - length + 1
+        shifted = [largest.take(range(i, i + count), axis) for i in range(length)]
+        largest = np.maximum.reduce(shifted)
+    return largest
+
+
+def convolver(
+    loop: Loop, kernel: Kernel, form: Form, accumulator: np.dtype[np.floating]
+) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
-    accumulator = np.dtype(plan.route.accumulator)
-    if plan.route.form == "dense":
-        return loop.correlator(*_weights_of(kernel.weights, accumulator))
-    terms = [loop.separable_correlator(*_term(f, accumulator)) for f in kernel.factors]
-    return terms[0] if len(terms) == 1 else _sum_of(terms, accumulator)
+    if form == "dense":
+        return loop.correlator(*_weights_of(kernel.weights, accumulator, kernel.exact))
+    terms = [
+        loop.separable_correlator(*_term(factor, accumulator, kernel.exact))
+        for factor in kernel.factors
+    ]
+    if len(terms) == 1:
+        return terms[0]
+    total = _sum_of(terms, accumulator)
+    if kernel.given_weights is None:
+        return total
+    # Where terms cancel to a weight of 0 they would take in NaN and infinity.
+    return guarded(total, kernel.given_weights.astype(accumulator))
 
 
-def _weights_of(values: Weights, accumulator: np.dtype[np.generic]) -> tuple[Floats, float]:
-    whole, divisor = whole_numbers(values)
+def _weights_of(
+    values: Weights, accumulator: np.dtype[np.generic], exact: bool
+) -> tuple[Floats, float]:
+    whole, divisor = whole_numbers(values, exact)
     return np.ascontiguousarray(whole, accumulator), divisor
 
 
-def _term(factor: Factor, accumulator: np.dtype[np.generic]) -> tuple[Floats, Floats, float]:
+def _term(
+    factor: Factor, accumulator: np.dtype[np.generic], exact: bool
+) -> tuple[Floats, Floats, float]:
     """Return a column, a row and a divisor: dividing once keeps the sums of both passes whole."""
-    column, divisor_y = _weights_of(factor[0][:, np.newaxis], accumulator)
-    row, divisor_x = _weights_of(factor[1][np.newaxis, :], accumulator)
+    column, divisor_y = _weights_of(factor[0][:, np.newaxis], accumulator, exact)
+    row, divisor_x = _weights_of(factor[1][np.newaxis, :], accumulator, exact)
     return column, row, divisor_y * divisor_x
 
 
 def _magnitude(
-    correlator: Callable[[Factors, Factors, float], Correlate],
+    correlator: Callable[[Factors, Factors, float, bool], Correlate],
     kernels: tuple[Kernel, ...],
-    plan: Plan,
+    accumulator: np.dtype[np.generic],
+    any_size: bool,
 ) -> Correlate:
     """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
     (column_x, row_x, divisor), (column_y, row_y, _) = (
-        _term(kernel.factors[0], np.dtype(plan.route.accumulator)) for kernel in kernels
+        _term(kernel.factors[0], accumulator, kernel.exact) for kernel in kernels
     )
-    return correlator((column_x, row_x), (column_y, row_y), divisor)
+    return correlator((column_x, row_x), (column_y, row_y), divisor, any_size)
 
 
 def _sum_of(terms: list[Correlate], accumulator: np.dtype[np.generic]) -> Correlate:

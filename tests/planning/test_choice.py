@@ -26,7 +26,8 @@ from tests.plans import planned
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
-ENTRIES = ("correlate", "separable", "separable_long", "magnitude", "thin", "blur_rows",
+ENTRIES = ("correlate", "separable", "separable_long", "magnitude",
+           "magnitude_of_any_size", "thin", "blur_rows",
            "interpolate")  # fmt: skip
 
 

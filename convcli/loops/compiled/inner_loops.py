@@ -85,31 +85,54 @@ def separable_long(
                 _store(line[:run], divisor, out[top + row, left : left + run])
 
 
-@_entry
-def magnitude(window, channels, columns, rows, divisor, lines, out):
-    """``out = sqrt(x**2 + y**2) / divisor`` for two kernels of a column and a row of 3 taps."""
-    a0, a1, a2 = columns[0, 0], columns[0, 1], columns[0, 2]
-    b0, b1, b2 = columns[1, 0], columns[1, 1], columns[1, 2]
-    c0, c1, c2 = rows[0, 0], rows[0, 1], rows[0, 2]
-    d0, d1, d2 = rows[1, 0], rows[1, 1], rows[1, 2]
-    chunk = lines.shape[1] - 2 * channels
-    for y in range(out.shape[0]):
-        for left in range(0, out.shape[1], chunk):
-            run = min(chunk, out.shape[1] - left)
-            s0, s1, s2 = window[y, left:], window[y + 1, left:], window[y + 2, left:]
-            f0, g0 = lines[0], lines[1]
-            for x in range(run + 2 * channels):
-                v0, v1, v2 = s0[x], s1[x], s2[x]
-                f0[x] = a0 * v0 + a1 * v1 + a2 * v2
-                g0[x] = b0 * v0 + b1 * v1 + b2 * v2
-            f1, g1 = lines[0, channels:], lines[1, channels:]
-            f2, g2 = lines[0, 2 * channels :], lines[1, 2 * channels :]
-            total = lines[2, :run]
-            for x in range(run):
-                along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
-                along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
-                total[x] = math.sqrt(along_x * along_x + along_y * along_y)
-            _store(total, divisor, out[y, left : left + run])
+@_part
+def _root(x, y, _one):
+    return math.sqrt(x * x + y * y)
+
+
+@_part
+def _root_of_any_size(x, y, one):
+    """Square the quotient of the two alone, which neither overflows nor vanishes unseen."""
+    most, least = max(abs(x), abs(y)), min(abs(x), abs(y))
+    quotient = least / most
+    return most * math.sqrt(one + quotient * quotient) if most > 0 else most
+
+
+def _magnitude_by(root):
+    """Compile the magnitude of two derivatives, by this root of the sum of their squares."""
+
+    @_entry
+    def magnitude(window, channels, columns, rows, divisor, lines, out):
+        """``out = sqrt(x**2 + y**2) / divisor`` for two kernels of a column and a row of 3 taps."""
+        a0, a1, a2 = columns[0, 0], columns[0, 1], columns[0, 2]
+        b0, b1, b2 = columns[1, 0], columns[1, 1], columns[1, 2]
+        c0, c1, c2 = rows[0, 0], rows[0, 1], rows[0, 2]
+        d0, d1, d2 = rows[1, 0], rows[1, 1], rows[1, 2]
+        chunk, one = lines.shape[1] - 2 * channels, lines.dtype.type(1)
+        for y in range(out.shape[0]):
+            for left in range(0, out.shape[1], chunk):
+                run = min(chunk, out.shape[1] - left)
+                s0, s1, s2 = window[y, left:], window[y + 1, left:], window[y + 2, left:]
+                f0, g0 = lines[0], lines[1]
+                for x in range(run + 2 * channels):
+                    v0, v1, v2 = s0[x], s1[x], s2[x]
+                    f0[x] = a0 * v0 + a1 * v1 + a2 * v2
+                    g0[x] = b0 * v0 + b1 * v1 + b2 * v2
+                f1, g1 = lines[0, channels:], lines[1, channels:]
+                f2, g2 = lines[0, 2 * channels :], lines[1, 2 * channels :]
+                total = lines[2, :run]
+                for x in range(run):
+                    along_x = c0 * f0[x] + c1 * f1[x] + c2 * f2[x]
+                    along_y = d0 * g0[x] + d1 * g1[x] + d2 * g2[x]
+                    total[x] = root(along_x, along_y, one)
+                _store(total, divisor, out[y, left : left + run])
+
+    return magnitude
+
+
+# Of 8-bit and 16-bit samples no square leaves the range of the sums; float images have any.
+magnitude = _magnitude_by(_root)
+magnitude_of_any_size = _magnitude_by(_root_of_any_size)
 
 
 @_entry
