@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from convcli.batch.attempt import Pipeline
 from convcli.batch.run import run
 from convcli.errors import ConvcliError
 from convcli.files.job import Job
+from convcli.pools import Pool
 
 PATIENCE = 10  # seconds; a test that takes longer hangs
 
@@ -238,12 +239,12 @@ def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
     """The number of submitted jobs depends on the threads, not on the length of the list."""
     submitted = []
 
-    class Pool(ThreadPoolExecutor):
+    class Counting(Pool):
         def submit(self, *arguments):
             submitted.append(arguments)
             return super().submit(*arguments)
 
-    monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(batch, "Pool", Counting)
     outcomes = run(jobs * 8, Pipeline(blurred, {}, write=OVER), 2)
     next(outcomes)
     assert len(submitted) == 4
