@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.ownership import own_home
 from convcli.words import listed
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def check(path: Path | None = None) -> None:
     # It prints warnings of its own about cache folders that it cannot write to.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
-        import matplotlib.figure  # noqa: F401
+        with own_home():  # importing it makes folders for settings and a list of fonts
+            import matplotlib.figure  # noqa: F401
     except Exception as error:  # a broken package may raise anything
         raise ConvcliError(
             f"drawing needs matplotlib, which cannot be imported ({reason_of(error)}); reinstall it"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from convcli.pools import REFUSED
+
 if TYPE_CHECKING:
     from convcli.image import Picture
 
@@ -18,7 +20,8 @@ raises the error of reading; can be called once."""
 def begin(read: Callable[..., Picture]) -> Begun:
     """Read an image in a thread, and return as soon as its decoding has begun.
 
-    Decoders release the interpreter lock, so that imports and decoding run at the same time.
+    Decoders release the interpreter lock, so that imports and decoding run at the same time. Where
+    the system allows no thread, the image is read when it is waited for.
 
     Parameters
     ----------
@@ -40,11 +43,15 @@ def begin(read: Callable[..., Picture]) -> Begun:
 
     # A daemon thread does not delay the exit when an option turns out to be wrong.
     thread = Thread(target=run, daemon=True)
-    thread.start()
-    decoding.wait()  # imports would hold the interpreter lock, and the thread would not start
+    try:
+        thread.start()
+        decoding.wait()  # imports would hold the interpreter lock, and the thread would not start
+        has_begun = True
+    except REFUSED:
+        has_begun = False
 
     def wait() -> tuple[Picture, float]:
-        thread.join()
+        thread.join() if has_begun else run()
         if errors:
             raise errors.pop()
         return images.pop()  # so that the image is not held here as well

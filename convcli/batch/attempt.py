@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from convcli import image
 from convcli.batch.ahead import Begun
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.job import Job
+from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
@@ -109,6 +111,8 @@ class Pipeline:
         `write`, only the first frame is filtered.
     look : callable, optional
         Called with the first frame before it is filtered, and again with the result.
+    skip_existing : bool
+        Whether an output that appears during the run is skipped, and not a failure.
     """
 
     verb: Callable[..., Pixels]
@@ -116,6 +120,7 @@ class Pipeline:
     read: Callable[..., Picture] = image.read
     write: Callable[..., tuple[str, ...]] | None = image.write
     look: Callable[[Picture], None] | None = None
+    skip_existing: bool = False
 
 
 def outcome_of(
@@ -140,6 +145,8 @@ def outcome_of(
         If the reader of standard output has closed it: then the other jobs are of no use either.
     """
     start = time.perf_counter()
+    if pipeline.skip_existing and _has_appeared(job):
+        return Outcome(job, "skipped")
     work = _Work(job, pipeline, begun)
     try:
         picture = work.read(take)
@@ -154,6 +161,9 @@ def outcome_of(
     except BrokenPipeError:
         raise
     except _LocatedError as located:
+        exists = isinstance(located.error, FileExistsError) and _has_appeared(job)
+        if pipeline.skip_existing and exists:
+            return Outcome(job, "skipped")
         return Outcome(job, "failed", located.reason, located.error)
     except Exception as error:  # decoders raise exceptions of any type
         return Outcome(job, "failed", reason_of(error), error)
@@ -173,6 +183,12 @@ def outcome_of(
         stages=work.stages(),
         light=work.light,
     )
+
+
+def _has_appeared(job: Job) -> bool:
+    """Whether the output of a job exists by now; a folder of that name is an error later."""
+    name = job.target_name
+    return name is not None and os.path.lexists(name) and not os.path.isdir(name)
 
 
 class _LocatedError(Exception):
@@ -213,6 +229,7 @@ class _Work:
             picture, self.clock.seconds["read"] = self.begun()
             take(2 * picture.pixels.nbytes)
         else:
+            check_stays(self.job)
             source = self.job.source or sys.stdin.buffer.read()
             with self.clock.at("read"):
                 picture = self.pipeline.read(source, self.job.format, on_decode=take)
@@ -267,13 +284,12 @@ class _Work:
             format_name, self.frames * result.pixels.nbytes, workers
         )
         output = "to standard output" if target is None else shown(target)
-        with _located(f"cannot write {output}"):
-            if target is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            with self.clock.at("write"):
-                return self.pipeline.write(
-                    result, target or sys.stdout.buffer, format_name, workers=workers
-                )
+        settings: dict[str, Any] = {"workers": workers}
+        with _located(f"cannot write {output}"), self.clock.at("write"):
+            if target is None:
+                return self.pipeline.write(result, sys.stdout.buffer, format_name, **settings)
+            settings["within"] = self.job.within or os.path.realpath(target.parent)
+            return self.pipeline.write(result, target, format_name, **settings)
 
     def close(self) -> None:
         """Close the input, which stays open while frames are left unread."""

@@ -6,9 +6,10 @@ import errno
 import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from convcli import memory
@@ -18,6 +19,7 @@ from convcli.errors import reason_of
 from convcli.files.job import Job
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
+from convcli.pools import Pool
 from convcli.types import OnProgress
 
 # Errors that the next image would meet as well: the disk or the quota is full, or read-only.
@@ -46,7 +48,7 @@ def run(
     stop the other jobs, unless there is no room for outputs: then the rest is not tried.
 
     All work is done in other threads, so that the main thread can handle signals while C code
-    runs.
+    runs. Where the system allows no threads, this one does the work.
 
     Parameters
     ----------
@@ -83,7 +85,8 @@ def run(
     no_room: list[str] = []
 
     def go_on(done: int, total: int) -> None:
-        if stopping.is_set():
+        on_main = threading.current_thread() is threading.main_thread()
+        if stopping.is_set() or (on_main and interrupted.is_set()):
             raise _StoppedError
         if on_progress and len(todo) == 1:
             on_progress(done, total)
@@ -107,19 +110,19 @@ def run(
 
     waiting: set[Future[Outcome]] = set()
     queue = iter(todo)
-    pool = ThreadPoolExecutor(at_once)
+    pool = Pool(at_once)
     try:
         while not interrupted.is_set():
             # A few jobs ahead keep every thread busy, however long the list is.
             for job in islice(queue, 2 * at_once - len(waiting)):
-                waiting.add(pool.submit(attempt, job))
+                waiting.add(pool.submit(partial(attempt, job)))
             if not waiting:
                 return
             for future in wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED).done:
                 waiting.discard(future)
                 yield future.result()
         stopping.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel=True)
         at_work = [future for future in waiting if not future.cancelled()]
         for future in wait(at_work, _PATIENCE_SECONDS).done:
             if not future.exception():
@@ -128,7 +131,7 @@ def run(
                     yield outcome
     finally:
         stopping.set()  # a caller that stops iterating does not wait for whole images
-        pool.shutdown(wait=not interrupted.is_set(), cancel_futures=True)
+        pool.shutdown(wait=not interrupted.is_set(), cancel=True)
 
 
 class _StoppedError(Exception):

@@ -238,6 +238,7 @@ def _pipeline(
         read=read,
         write=write if shared.writes else None,
         look=preview.look if preview else None,
+        skip_existing=shared.skip_existing,
     )
 
 

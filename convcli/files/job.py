@@ -16,8 +16,8 @@ class Job:
     """One input and its output.
 
     There may be a hundred thousand of them. Two `Path` objects take 700 bytes in Python 3.11,
-    so they are made on demand. Jobs keep strings and share those of folders: 160 bytes where
-    the output has the name of the input, and 230 where it does not.
+    so they are made on demand. Jobs keep strings and share those of folders: 176 bytes where
+    the output has the name of the input, and 246 where it does not.
 
     Attributes
     ----------
@@ -31,11 +31,24 @@ class Job:
         Why the job cannot be done, known before reading; empty if it can be tried.
     skip : bool
         Whether the output exists and should be kept.
+    found_in, within : str or None
+        The folders that the source and the target have to be in, wherever links lead when they
+        are read and written: paths without links. None is any folder.
     source_name, target_name : str or None
         `source` and `target` as strings.
     """
 
-    __slots__ = ("_folder", "_into", "_name", "_result", "format", "problem", "skip")
+    __slots__ = (
+        "_folder",
+        "_into",
+        "_name",
+        "_result",
+        "format",
+        "found_in",
+        "problem",
+        "skip",
+        "within",
+    )
 
     def __init__(
         self,
@@ -44,6 +57,9 @@ class Job:
         format: str | None,  # noqa: A002 - the word of --format
         problem: str = "",
         skip: bool = False,
+        *,
+        found_in: str | None = None,
+        within: str | None = None,
     ) -> None:
         self._folder, self._name = _split(source)
         self._into, self._result = _split(target)
@@ -52,6 +68,8 @@ class Job:
         self.format = format
         self.problem = problem
         self.skip = skip
+        self.found_in = found_in
+        self.within = within
 
     @property
     def source(self) -> Path | None:  # noqa: D102 - among the attributes

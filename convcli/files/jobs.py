@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from convcli.errors import ConvcliError, shown
 from convcli.files.clashes import check_clashes, check_inputs_stay
 from convcli.files.formats import FORMATS, format_named, format_of, is_picture
 from convcli.files.job import Existing, Job, Request
-from convcli.files.places import is_below, real_folder, real_path
+from convcli.files.places import is_below, leads_outside, real_folder, real_path
 from convcli.files.walking import Input, inputs_of
 
 
@@ -123,7 +124,8 @@ def _piped(request: Request, format_name: str | None) -> Job:
         )
     target = Path(request.output)
     _check_parents(target)
-    jobs = [Job(None, request.output, _named_format(target, format_name))]
+    named = _named_format(target, format_name)
+    jobs = [Job(None, request.output, named, within=_real_parent(request.output))]
     _check_existing(jobs, request.existing)
     return jobs[0]
 
@@ -132,12 +134,14 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
     """Choose the output of a file, and its format."""
     if found.problem:
         return Job(found.source, None, None, found.problem)
+    within = found.root
+    found_in = None if within is None else real_folder(within)
     if request.output == "-":
         return Job(found.source, None, format_name)
-    if request.existing == "in place":
-        return Job(found.source, found.source, None)  # the format of its content, not of its suffix
+    if request.existing == "in place":  # the format of its content, not of its suffix
+        into = found_in or _real_parent(found.source)
+        return Job(found.source, found.source, None, found_in=found_in, within=into)
     source = Path(found.source)
-    within = found.root
     if request.output is None:
         suffix = FORMATS[format_name].suffixes[0] if format_name else source.suffix
         target = source.with_name(f"{source.stem}.{request.command}{suffix}")
@@ -151,14 +155,18 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         format_name = _named_format(target, format_name)
         _check_parents(target)
     problem = ""
+    into = _real_parent(str(target)) if within is None else real_folder(within)
     if within is not None:
         place = real_path(str(target))
-        if not is_below(place, real_folder(within)):
-            problem = (
-                f"would be written outside {shown(within)}, because a link leads to "
-                f"{shown(place)}; remove the link or choose another -o"
-            )
-    return Job(found.source, str(target), format_name or _known_format(target), problem)
+        if not is_below(place, into):
+            problem = leads_outside(within, place)
+    final_format = format_name or _known_format(target)
+    return Job(found.source, str(target), final_format, problem, found_in=found_in, within=into)
+
+
+def _real_parent(name: str) -> str:
+    """Return the folder that a file is in, without links; the files of a folder share it."""
+    return sys.intern(os.path.dirname(real_path(name)))
 
 
 def _named_format(target: Path, format_name: str | None) -> str:

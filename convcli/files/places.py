@@ -7,6 +7,8 @@ import unicodedata
 from contextlib import suppress
 from functools import lru_cache
 
+from convcli.errors import shown
+
 
 def file_id(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Return what identifies a file under every name: links, ``./x`` and hard links."""
@@ -28,6 +30,14 @@ def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool
 def is_below(place: str, folder: str) -> bool:
     """Whether a file is inside a folder, for two paths without links."""
     return place.startswith(os.path.join(folder, ""))
+
+
+def leads_outside(folder: str, place: str) -> str:
+    """Return why an output is not written: a link leads to a place outside of its folder."""
+    return (
+        f"would be written outside {shown(folder)}, because a link leads to {shown(place)}; "
+        "remove the link or choose another -o"
+    )
 
 
 def real_path(path: str | os.PathLike[str]) -> str:

@@ -6,7 +6,14 @@ from collections import Counter
 from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["file", "earlier result", "link to a folder", "broken link", "special file"]
+Kind = Literal[
+    "file",
+    "earlier result",
+    "link to an image",
+    "link to a folder",
+    "broken link",
+    "special file",
+]
 
 # Kinds of files that are named; the rest is counted as others.
 _MOST_NAMED = 4
@@ -36,6 +43,7 @@ class Skipped:
         self._others: Counter[Kind] = Counter()
         self._words: dict[Kind, tuple[str, str]] = {
             "earlier result": (f"earlier result of {command}", f"earlier results of {command}"),
+            "link to an image": ("link to an image in it", "links to images in it"),
             "link to a folder": ("link to a folder", "links to folders"),
             "broken link": ("broken link", "broken links"),
             "special file": ("special file", "special files"),

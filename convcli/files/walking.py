@@ -6,12 +6,14 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.folders import opened
 from convcli.files.formats import is_picture
-from convcli.files.job import Request
+from convcli.files.job import Job, Request
 from convcli.files.places import is_below, is_same
 from convcli.files.skipped import Kind, Skipped
 
@@ -70,32 +72,38 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
     """Yield the images below a folder in a fixed order; links to folders are not followed."""
     real_root = os.path.realpath(root)
     # Results beside the inputs, from an earlier run of this command. In place there are none.
-    beside = request.output is None and request.existing != "in place"
-    own = f".{request.command}" if beside else None
+    in_place = request.existing == "in place"
+    own = f".{request.command}" if request.output is None and not in_place else None
     output = request.output
     skipped = Skipped(request.command)
+    linked: set[str] = set()  # files that are no inputs by their own names
     found = 0
     waiting = [""]
     while waiting:
         top = waiting.pop()
         names, folders, leaving = [], [], set()
         try:
-            with os.scandir(os.path.join(root, top)) as entries:
+            with opened(os.path.join(real_root, top)) as place, _listing(place) as entries:
                 for entry in entries:
-                    kind = _kind(entry, own)
+                    path = os.path.join(root, top, entry.name)
+                    kind = _kind(entry, path, own)
                     if kind == "folder":
                         # The output folder may be below the input folder, and another shard may
                         # have made it just now: its images are results.
-                        if output is None or not is_same(entry.path, output):
+                        if output is None or not is_same(path, output):
                             folders.append(entry.name)
                     elif kind != "picture":
                         skipped.add(kind, entry.name)
+                    elif not entry.is_symlink():
+                        names.append(entry.name)
+                    elif not is_below(target := os.path.realpath(path), real_root):
+                        names.append(entry.name)
+                        leaving.add(entry.name)
+                    elif in_place and (_is_named_as_picture(target) or target in linked):
+                        skipped.add("link to an image", entry.name)  # filtered by its own name
                     else:
                         names.append(entry.name)
-                        if entry.is_symlink() and not is_below(
-                            os.path.realpath(entry.path), real_root
-                        ):
-                            leaving.add(entry.name)
+                        linked.add(target)
         except OSError as error:
             found += 1
             yield Input(os.path.join(root, top), top, reason_of(error))
@@ -104,7 +112,7 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
         while names:  # popped, because a name that is a job is not needed here any more
             name = names.pop()
             relative = os.path.join(top, name)
-            problem = _LEAVES if name in leaving else ""
+            problem = LEAVES if name in leaving else ""
             yield Input(os.path.join(root, relative), relative, problem, root)
         waiting += (os.path.join(top, name) for name in sorted(folders, reverse=True))
     if skipped:
@@ -113,10 +121,30 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
         yield Input(root, "", "no images found in this folder")
 
 
-_LEAVES = "is a link to a file outside the folder; to filter that file, name it as an input"
+LEAVES = "is a link to a file outside the folder; to filter that file, name it as an input"
 
 
-def _kind(entry: os.DirEntry[str], own: str | None) -> Kind | Literal["folder", "picture"]:
+@contextmanager
+def _listing(place: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """List an open folder, which is opened again for that: the first way is for search alone."""
+    number = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
+    try:
+        with os.scandir(number) as entries:
+            yield entries
+    finally:
+        os.close(number)
+
+
+def check_stays(job: Job) -> None:
+    """Raise `ConvcliError` if a file that was found in a folder has become a link out of it."""
+    name, folder = job.source_name, job.found_in
+    if name is not None and folder and not is_below(os.path.realpath(name), folder):
+        raise ConvcliError(LEAVES)
+
+
+def _kind(
+    entry: os.DirEntry[str], path: str, own: str | None
+) -> Kind | Literal["folder", "picture"]:
     """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
         return "folder"
@@ -128,11 +156,15 @@ def _kind(entry: os.DirEntry[str], own: str | None) -> Kind | Literal["folder", 
         return "link to a folder"
     if not (stat.S_ISREG(mode) or entry.is_file(follow_symlinks=False)):
         return "special file"  # opening a FIFO could block for ever
+    if not _is_named_as_picture(path):
+        return "file"
+    return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
+
+
+def _is_named_as_picture(path: str) -> bool:
     # macOS writes what other file systems cannot store into files such as "._photo.jpg".
     # (Of the whole path, because Path interns the names that it is given: 75 bytes each.)
-    if entry.name.startswith("._") or not is_picture(Path(entry.path)):
-        return "file"
-    return "earlier result" if Path(Path(entry.path).stem).suffix == own else "picture"
+    return not os.path.basename(path).startswith("._") and is_picture(Path(path))
 
 
 def _relative(path: Path) -> Path:

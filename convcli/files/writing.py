@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from convcli.errors import ConvcliError
+from convcli.files.folders import opened
+from convcli.files.likeness import Likeness, likeness_of, make_like
+from convcli.files.places import is_below, leads_outside
 
 TEMPORARY_SUFFIX = ".part"
 
@@ -16,17 +22,27 @@ _unfinished: set[str] = set()
 
 
 @contextmanager
-def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path,
+    overwrite: bool = False,
+    mode: int = 0o666,
+    *,
+    within: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[BinaryIO]:
     """Open a new file that gets its name when all of its content is on the disk.
 
-    An existing file of that name stays intact until then. Its permissions are kept, and so are
-    its owner and group where that is permitted; hard links to it keep the old content, and
-    extended attributes are lost. Until then the new file has no name (Linux's ``O_TMPFILE``),
+    An existing file of that name stays intact until then. Its permissions, access control list
+    and extended attributes are kept, and so are its owner and group where that is permitted; hard
+    links to it keep the old content. Until then the new file has no name (Linux's ``O_TMPFILE``),
     so even a SIGKILL leaves nothing behind, except between the last two steps of a replacement:
     getting a hidden name and taking the place of the old file. On file systems without
     ``O_TMPFILE`` it has the hidden name from the start. Any error removes it. Symbolic links are
     followed, so a link stays a link. Pipes and devices (``/dev/stdout``, a FIFO) are written
     directly.
+
+    All of this happens in the folder that is opened at the beginning. A link that takes the
+    place of this folder, or of one above it, is not followed.
 
     Parameters
     ----------
@@ -36,64 +52,108 @@ def new_file(path: Path, overwrite: bool = False, mode: int = 0o666) -> Iterator
         Whether an existing file of that name may be replaced.
     mode : int
         Permissions of a file that did not exist, less the umask.
+    within : str, optional
+        The folder that the file has to be in, wherever links lead: a path without links. Missing
+        folders are made.
+    note : callable
+        Called with a remark on each thing that could not be kept of an existing file.
 
     Raises
     ------
     FileExistsError
         If the file exists, or was created meanwhile, and `overwrite` is false.
+    ConvcliError
+        If the file is not below `within`.
     OSError
         For any other error of the file system.
     """
-    try:
-        before = os.stat(path)
-    except FileNotFoundError:
-        before = None
     target = os.path.realpath(path)
-    if before is not None:
-        if not overwrite:
-            raise FileExistsError(17, os.strerror(17), os.fspath(path))
-        if not stat.S_ISREG(before.st_mode):
-            with open(path, "wb") as file:  # a pipe behind /dev/stdout has no other name
-                yield file
-            return
-        # Renaming needs no permission on the old file, but a read-only file should stay.
-        if not os.access(target, os.W_OK):
-            os.close(os.open(target, os.O_WRONLY))  # raises the system's reason, if it has one
-            raise PermissionError(13, os.strerror(13), os.fspath(path))
+    if within is not None and not is_below(target, within):
+        raise ConvcliError(leads_outside(within, target))
+    if os.path.exists(path) and not os.path.exists(target):
+        with open(path, "wb") as file:  # a pipe behind /dev/stdout has no other name
+            yield file
+        return
+    folder, name = os.path.split(target)
+    with opened(folder, make=within is not None) as place:
+        before = _status(place, name)
+        if before is not None:
+            if not overwrite:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+            if not stat.S_ISREG(before.st_mode):
+                number = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+                with open(number, "wb") as file:
+                    yield file
+                return
+        old = None if before is None else _likeness(place, name)
+        # Hidden, and short for any name of the target (255 bytes is a common limit).
+        temporary = f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}"
+        _unfinished.add(os.path.join(folder, temporary))
+        try:
+            # The old file may be for its owner alone, and its content is in the new one.
+            number, is_named = _opened(place, temporary, mode if old is None else 0o600)
+            with _Whole(io.FileIO(number, "r+b")) as whole:
+                yield whole
+                whole.flush()
+                for remark in () if old is None else make_like(number, old):
+                    note(remark)
+                os.fsync(number)
+                if not is_named:
+                    # Python calls linkat(2), which follows the link in /proc.
+                    os.link(
+                        f"/proc/self/fd/{number}",
+                        temporary if overwrite else name,
+                        src_dir_fd=number,
+                        dst_dir_fd=place,
+                        follow_symlinks=True,
+                    )
+            if overwrite:
+                os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+            elif is_named:
+                _rename_to_new(place, temporary, name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=place)
+            raise
+        finally:
+            _unfinished.discard(os.path.join(folder, temporary))
+        _sync_folder(place)
 
-    folder = os.path.dirname(target)
-    # Hidden, and short for any name of the target (255 bytes is a common limit).
-    temporary = os.path.join(folder, f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
-    _unfinished.add(temporary)
+
+def _status(place: int, name: str) -> os.stat_result | None:
     try:
-        number = _open_without_name(folder, mode)
-        is_named = number is None
-        if number is None:
-            # O_EXCL, so that no existing file is opened.
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            number = os.open(temporary, flags, mode)
-        with _Whole(io.FileIO(number, "r+b")) as whole:
-            yield whole
-            whole.flush()
-            if before is not None:
-                _make_like(number, before)
-            os.fsync(number)
-            if not is_named:
-                # With a folder descriptor Python calls linkat(2), which follows the link in /proc;
-                # the names are absolute, so any descriptor will do.
-                given = f"/proc/self/fd/{number}", temporary if overwrite else target
-                os.link(*given, src_dir_fd=number, follow_symlinks=True)
-        if overwrite:
-            os.replace(temporary, target)
-        elif is_named:
-            _rename_to_new(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+        return os.stat(name, dir_fd=place, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _likeness(place: int, name: str) -> Likeness:
+    """Look at a file that will be replaced, and raise `PermissionError` if it is read-only."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    # Renaming needs no permission on the old file, but a read-only file should stay.
+    is_writable = os.access(name, os.W_OK, dir_fd=place)
+    try:
+        number = os.open(name, os.O_RDONLY | flags, dir_fd=place)
+    except PermissionError:  # its extended attributes cannot be read then, but its access list
+        number = os.open(name, os.O_WRONLY | flags, dir_fd=place)
+    try:
+        if not is_writable:
+            # Raises the system's reason, if it has one.
+            os.close(os.open(name, os.O_WRONLY | flags, dir_fd=place))
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return likeness_of(number)
     finally:
-        _unfinished.discard(temporary)
-    _sync_folder(folder)
+        os.close(number)
+
+
+def _opened(place: int, temporary: str, mode: int) -> tuple[int, bool]:
+    """Open a new file, without a name if that is possible; return whether it has one."""
+    number = _open_without_name(place, mode)
+    if number is not None:
+        return number, False
+    # O_EXCL, so that no existing file is opened.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.open(temporary, flags, mode, dir_fd=place), True
 
 
 class _Whole(io.BufferedRandom):
@@ -107,23 +167,14 @@ class _Whole(io.BufferedRandom):
         raise io.UnsupportedOperation("fileno")
 
 
-def _open_without_name(folder: str, mode: int) -> int | None:
+def _open_without_name(place: int, mode: int) -> int | None:
     """Open a file without a name, or return None where the system has none or cannot name it."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
     try:
-        return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=place)
     except OSError:  # not supported here; any other reason is raised by the next attempt
         return None
-
-
-def _make_like(number: int, before: os.stat_result) -> None:
-    """Give a new file the owner, group and permissions of the file that it replaces."""
-    for owner in (before.st_uid, -1):  # members of a group may set it alone
-        with suppress(OSError):
-            os.fchown(number, owner, before.st_gid)
-            break
-    os.fchmod(number, stat.S_IMODE(before.st_mode))  # last, because a new owner clears set-user-ID
 
 
 def remove_unfinished() -> None:
@@ -133,24 +184,24 @@ def remove_unfinished() -> None:
             os.unlink(temporary)
 
 
-def _rename_to_new(temporary: str, target: str) -> None:
+def _rename_to_new(place: int, temporary: str, name: str) -> None:
     """Rename a file, unless one of that name has been created meanwhile."""
     try:
-        os.link(temporary, target)
+        os.link(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        if os.path.lexists(target):
-            raise FileExistsError(17, os.strerror(17), target) from None
-        os.replace(temporary, target)
+        if _status(place, name) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
+        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     else:
-        os.unlink(temporary)
+        os.unlink(temporary, dir_fd=place)
 
 
-def _sync_folder(folder: str) -> None:
+def _sync_folder(place: int) -> None:
     """Write the folder to the disk, where the file system supports that."""
     with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
+        number = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=place)
         try:
             os.fsync(number)
         finally:

@@ -35,6 +35,7 @@ def write(
     workers: int = 1,
     strip: bool = False,
     overwrite: bool = False,
+    within: str | None = None,
 ) -> tuple[str, ...]:
     """Write an image with all its frames; a file is written atomically.
 
@@ -56,6 +57,8 @@ def write(
         Drop all metadata.
     overwrite : bool
         Replace a file that exists.
+    within : str, optional
+        The folder that the file has to be in; see `convcli.files.writing.new_file`.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def write(
     encoder = Encoder(format_name, quality, png_level, workers, strip)
     try:
         if isinstance(target, Path):
-            with new_file(target, overwrite) as file:
+            with new_file(target, overwrite, within=within, note=encoder.note) as file:
                 _encode(encoder, picture, file)
             return tuple(encoder.notes)
         # Pillow seeks in the file, which a pipe does not support.

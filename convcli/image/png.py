@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.pools import Pool
 from convcli.types import Pixels
 
 Bytes = NDArray[np.uint8]
@@ -57,7 +57,7 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
     """
     rows = max(1, _STRIP // (1 + pixels[0].nbytes))
     checksum = zlib.adler32(b"")
-    with ThreadPoolExecutor(workers) as pool:
+    with Pool(workers) as pool:
         try:
             tops = range(0, len(pixels), rows)
             strips = pool.map(lambda top: _strip(pixels, top, top + rows, level), tops)
@@ -66,7 +66,7 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
                 checksum = _adler32_combine(checksum, adler, length)
                 yield compressed
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # after an error, start no more
+            pool.shutdown(wait=False, cancel=True)  # after an error, start no more
     yield checksum.to_bytes(4, "big")
 
 

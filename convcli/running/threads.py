@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from convcli.planning.plan import Plan
+from convcli.pools import Pool
 from convcli.running.regions import Region
 from convcli.types import OnProgress
 
@@ -31,11 +31,11 @@ def run_in_threads(
     if workers > 1 and is_short and not in_order:
         _share(fill, regions, workers, on_done)
     elif workers > 1 or (on_main and not is_short):
-        with ThreadPoolExecutor(workers) as pool:
+        with Pool(workers) as pool:
             try:
                 _count(pool.map(fill, regions), len(regions), on_done)
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # an error leaves nothing queued
+                pool.shutdown(wait=False, cancel=True)  # an error leaves nothing queued
     else:
         _count(map(fill, regions), len(regions), on_done)
 
@@ -48,6 +48,11 @@ def _count(results: Iterable[None], total: int, on_done: OnProgress) -> None:
 def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress) -> None:
     """Let this thread work too: one megapixel is done before a second thread has well begun."""
     todo, done = iter(regions), list[Region]()
+    here = threading.get_ident()
+
+    def help_here() -> None:
+        if threading.get_ident() != here:  # it is, where the system allows no other thread
+            work(False)
 
     def work(is_here: bool) -> None:
         for region in todo:  # threads may share a list's iterator
@@ -56,8 +61,8 @@ def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress)
             if is_here:
                 on_done(len(done), len(regions))
 
-    with ThreadPoolExecutor(workers - 1) as pool:
-        others = [pool.submit(work, False) for _ in range(workers - 1)]
+    with Pool(workers - 1) as pool:
+        others = [pool.submit(help_here) for _ in range(workers - 1)]
         try:
             work(True)
             for other in others:

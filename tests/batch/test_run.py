@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from convcli.batch.attempt import Pipeline
 from convcli.batch.run import run
 from convcli.errors import ConvcliError
 from convcli.files.job import Job
+from convcli.pools import Pool
 
 PATIENCE = 10  # seconds; a test that takes longer hangs
 
@@ -238,12 +239,12 @@ def test_a_long_list_is_taken_as_it_goes(jobs, monkeypatch):
     """The number of submitted jobs depends on the threads, not on the length of the list."""
     submitted = []
 
-    class Pool(ThreadPoolExecutor):
+    class Counting(Pool):
         def submit(self, *arguments):
             submitted.append(arguments)
             return super().submit(*arguments)
 
-    monkeypatch.setattr(batch, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(batch, "Pool", Counting)
     outcomes = run(jobs * 8, Pipeline(blurred, {}, write=OVER), 2)
     next(outcomes)
     assert len(submitted) == 4
@@ -271,6 +272,61 @@ def test_where_there_is_no_room_the_rest_is_not_tried(jobs, number, workers):
     assert statuses.count("not tried") == 19 - statuses.count("failed")
     reasons = {outcome.reason for outcome in outcomes if outcome.status == "not tried"}
     assert reasons == {os.strerror(number)}
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+@pytest.mark.parametrize(
+    ("skips", "kind", "status"),
+    [(True, "file", "skipped"), (True, "folder", "failed"), (False, "file", "failed")],
+)
+def test_an_output_that_another_run_writes_meanwhile_is_skipped(jobs, when, skips, kind, status):
+    """`before`: after the list of jobs was made, and before this image's turn."""
+    job = jobs[0]
+
+    def appear():
+        job.target.mkdir(parents=True) if kind == "folder" else job.target.write_bytes(b"theirs")
+
+    def blurred_meanwhile(pixels, **options):
+        if when == "meanwhile":
+            appear()
+        return blurred(pixels, **options)
+
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    if when == "before":
+        appear()
+    pipeline = Pipeline(blurred_meanwhile, {"method": "numpy"}, skip_existing=skips)
+    (outcome,) = run([job], pipeline, 1)
+    assert (outcome.status, outcome.reason == "") == (status, status == "skipped")
+    assert job.target.is_dir() if kind == "folder" else job.target.read_bytes() == b"theirs"
+
+
+def test_a_source_that_has_become_a_link_out_of_its_folder_is_not_read(jobs, tmp_path):
+    job = jobs[0]
+    job.found_in = os.path.realpath(job.source.parent)
+    secret = tmp_path / "secret.png"
+    job.source.rename(secret)
+    (tmp_path / "inner").mkdir()
+    job.found_in = os.path.realpath(tmp_path / "inner")
+    job.source.symlink_to(secret)
+    (outcome,) = run([job], BLUR, 1)
+    assert outcome.reason.startswith("is a link to a file outside the folder")
+    assert not job.target.exists()
+
+
+def test_an_output_folder_that_has_become_a_link_is_not_written(jobs, tmp_path):
+    job = jobs[0]
+    job.within = os.path.realpath(job.target.parent)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+
+    def blurred_meanwhile(pixels, **options):
+        job.target.parent.rename(tmp_path / "away")
+        (tmp_path / "victim").mkdir()
+        job.target.parent.symlink_to(tmp_path / "victim")
+        return blurred(pixels, **options)
+
+    (outcome,) = run([job], Pipeline(blurred_meanwhile, {}), 1)
+    assert "would be written outside" in outcome.reason
+    assert list((tmp_path / "victim").iterdir()) == []
 
 
 def test_a_file_that_is_too_large_is_no_reason_to_stop(jobs):

@@ -382,12 +382,17 @@ def test_an_output_folder_inside_the_input_folder_is_not_read(tree, output):
     assert [source for source, _ in after] == [source for source, _ in before]
 
 
+def name_of(place):
+    """Return the path of a folder that is given by its path or by its descriptor."""
+    return os.readlink(f"/proc/self/fd/{place}") if isinstance(place, int) else os.fspath(place)
+
+
 def test_an_output_folder_that_another_run_makes_meanwhile_is_not_read(tree, monkeypatch):
     before = pairs("dir", recursive=True, output="dir/sub/out")
     whole = os.scandir
 
     def scandir(path):
-        if os.fspath(path).endswith("sub"):
+        if name_of(path).endswith("sub"):
             (tree / "dir/sub/out").mkdir(exist_ok=True)
             (tree / "dir/sub/out/new.png").touch()
         return whole(path)
@@ -559,6 +564,63 @@ def test_an_output_that_is_a_link_stays_inside_too(tree, inputs, how, leads, out
     assert bool(jobs_for(asked)[0].problem) == outside
 
 
+def test_in_place_a_link_to_an_image_of_the_folder_is_skipped(tree):
+    (tree / "dir/link.png").symlink_to("sub/x.png")
+    (tree / "dir/sub/up.png").symlink_to(tree / "dir/x.png")
+    (tree / "dir/chain.png").symlink_to("link.png")
+    before = pairs("dir", recursive=True, output="o")
+    names = [name for name, _ in before if os.path.basename(name)[0] not in "luc"]
+    asked = {"recursive": True, "existing": "in place"}
+    assert pairs("dir", **asked) == [(name, name) for name in names]
+    said = "'dir': note: skipped 1 file: 1 text"
+    assert notes("dir", **asked) == [f"{said}; 3 links to images in it"]
+    assert notes("dir", recursive=True, output="o") == [said]
+
+
+def test_in_place_a_file_that_only_links_name_as_an_image_is_filtered_once(tree):
+    (tree / "dir/original").touch()
+    for name in ("one.png", "two.png"):
+        (tree / "dir" / name).symlink_to("original")
+    asked = {"recursive": True, "existing": "in place"}
+    linked = [name for name, _ in pairs("dir", **asked) if name in ("dir/one.png", "dir/two.png")]
+    assert len(linked) == 1
+    said = "'dir': note: skipped 2 files: 1 text, 1 without a suffix; 1 link to an image in it"
+    assert notes("dir", **asked) == [said]
+
+
+def test_in_place_a_link_that_is_named_beside_its_folder_is_named_twice(tree):
+    (tree / "dir/link.png").symlink_to("x.png")
+    with pytest.raises(ConvcliError, match="are the same file; name it once"):
+        jobs_for(request("dir", "dir/link.png", recursive=True, existing="in place"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "how", "within"),
+    [
+        (["dir"], {"output": "o"}, "o"),
+        (["dir"], {"output": "linked"}, "empty"),
+        (["dir"], {}, "dir"),
+        (["dir"], {"existing": "in place"}, "dir"),
+        (["dir/sub/x.png"], {"existing": "in place"}, "dir/sub"),
+        (["dir/x.png"], {}, "dir"),
+        (["dir/x.png"], {"output": "o/"}, "o"),
+        (["dir/x.png"], {"output": "linked/new.png"}, "empty"),
+        (["dir/x.png"], {"output": "soft.png", "existing": "overwrite"}, "empty"),
+        (["dir/x.png"], {"output": "new/deep/one.png"}, "new/deep"),
+        ([], {"output": "linked/new.png"}, "empty"),
+    ],
+)
+def test_a_job_knows_the_folder_that_its_output_stays_in(tree, inputs, how, within):
+    """The folder where links led when the run began; later ones lead nowhere else."""
+    (tree / "empty").mkdir(exist_ok=True)
+    (tree / "linked").symlink_to("empty")
+    (tree / "soft.png").symlink_to("empty/elsewhere.png")
+    jobs = jobs_for(request(*inputs, recursive=True, **how))
+    assert {job.within for job in jobs} == {os.path.realpath(tree / within)}
+    walked = inputs == ["dir"]
+    assert {job.found_in for job in jobs} == {os.path.realpath(tree / "dir") if walked else None}
+
+
 def test_an_output_that_is_named_may_lead_anywhere(tree):
     (tree / "soft.png").symlink_to("../elsewhere.png")
     assert pairs("a.png", output="soft.png", existing="overwrite") == [("a.png", "soft.png")]
@@ -575,7 +637,7 @@ def test_a_fifo_by_name_is_refused_without_opening_it(tree, how):
 def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(monkeypatch, functions):
     def refusing(function):
         def call(path, **settings):
-            if os.fspath(path).endswith("sub"):
+            if name_of(path).endswith("sub"):
                 raise PermissionError(13, "Permission denied", path)
             return function(path, **settings)
 

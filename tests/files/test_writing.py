@@ -194,7 +194,7 @@ def test_an_owner_that_cannot_be_kept_is_no_error(old, monkeypatch):
 
 def test_a_read_only_file_is_meant_to_stay(old, monkeypatch):
     old.chmod(0o444)
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # root may write anywhere
     with pytest.raises(PermissionError):
         write(old)
     assert old.read_bytes() == b"old"
@@ -241,7 +241,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, na
     path = tmp_path / "a"
     if not links:
 
-        def refuse(*_names):
+        def refuse(*_names, **_places):
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
         monkeypatch.setattr(os, "link", refuse)
@@ -254,7 +254,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, na
 def test_without_hard_links_a_new_file_is_renamed(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "_open_without_name", lambda *_: None)
 
-    def refuse(*_names):
+    def refuse(*_names, **_places):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
     monkeypatch.setattr(os, "link", refuse)
@@ -343,10 +343,10 @@ def test_where_there_are_no_files_without_a_name_they_have_one(tmp_path, monkeyp
         monkeypatch.setattr(os.path, "isdir", lambda _path: False)
     else:
 
-        def refuse(path, flags, *mode, _open=os.open):
+        def refuse(path, flags, *mode, _open=os.open, **place):
             if flags & os.O_TMPFILE == os.O_TMPFILE:
                 raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-            return _open(path, flags, *mode)
+            return _open(path, flags, *mode, **place)
 
         monkeypatch.setattr(os, "open", refuse)
     with new_file(tmp_path / "a") as file:

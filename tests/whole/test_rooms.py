@@ -153,7 +153,7 @@ def test_a_library_is_known_in_one_room(library):
     assert users == OWNERS[library]
 
 
-GROUND = ("words", "errors", "types", "checks", "memory", "plotting")
+GROUND = ("words", "errors", "types", "checks", "memory", "ownership", "plotting", "pools")
 
 ROOMS = (
     "cli", "racing", "batch", "filtering", "running", "planning", "kernels", "loops", "image",

@@ -3,8 +3,8 @@
 Importing numba and refreshing its target takes 230 to 300 ms of every run. The compiled code needs
 neither, so it is kept in a private folder. On Linux and x86-64 it is mapped from there, in less
 than a millisecond; elsewhere llvmlite links it, in 40. Code that does not match (processor,
-versions, the loops' source, the owner of the folder, a checksum) is compiled again, and where that
-does not work either, numba's own dispatcher runs.
+versions, the loops' source, the owners of the folders, a checksum) is compiled again, and where
+that does not work either, numba's own dispatcher runs.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import numpy as np
 from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
 from convcli.loops.compiled.elf import laid_out
+from convcli.ownership import make_private, problem_of, problem_of_making
 
 Signature = tuple[tuple[str, int], ...]
 """dtype and number of axes of each argument; scalars have none."""
@@ -119,12 +120,12 @@ def can_be_kept() -> bool:
         return False
     folder = base / "convcli"
     try:
-        if folder.is_dir() and not _is_private(folder.lstat()):
-            return False
-        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if folder.exists():
+            return _is_ours_alone(folder)
+        there = next(each for each in folder.parents if each.exists())
+        return there.is_dir() and os.access(there, os.W_OK) and not problem_of_making(folder)
     except OSError:
         return False
-    return there.is_dir() and os.access(there, os.W_OK)
 
 
 def _prepared(name: str, signature: Signature) -> Callable[..., None]:
@@ -162,17 +163,32 @@ def _base() -> Path | None:
 
 
 def _folder(make: bool = False) -> Path | None:
-    """Return the folder that objects are kept in, if no other user can write to it."""
+    """Return the folder that objects are kept in, if no other user can change what is there."""
     base = _base()
     if base is None:
         return None
     folder = base / "convcli"
     try:
         if make:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if _is_private(folder.lstat()) else None
-    except OSError:  # it is not there, or cannot be made
+            make_private(folder)
+        return folder if _is_ours_alone(folder) else None
+    except OSError:  # it is not there, or cannot or may not be made
         return None
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    return _is_private(folder.stat()) and not problem_of(folder)
+
+
+def _why_not_kept() -> str:
+    """Return why compiled loops are not kept."""
+    base = _base()
+    with suppress(OSError):
+        if base is not None:
+            folder = base / "convcli"
+            problem = problem_of(folder) if folder.exists() else problem_of_making(folder)
+            return problem or "there is no folder to keep them in"
+    return "there is no folder to keep them in"
 
 
 def _is_private(status: os.stat_result) -> bool:
@@ -285,7 +301,7 @@ def _compile(name: str, signature: Signature) -> bytes:
     import llvmlite.binding as llvm
     from numba import from_dtype, njit, types
 
-    _say_why_it_takes_long(_folder(make=True) is not None)
+    _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
     loops = import_module(_LOOPS)
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [
@@ -307,8 +323,8 @@ def _compile(name: str, signature: Signature) -> bytes:
 
 
 @cache
-def _say_why_it_takes_long(kept: bool) -> None:
-    often = "once" if kept else "in every run: there is no folder to keep them in"
+def _say_why_it_takes_long(why_not_kept: str) -> None:
+    often = f"in every run: {why_not_kept}" if why_not_kept else "once"
     _log.info("compiling the loops for this processor (1 to 4 s, %s)", often)
 
 

@@ -176,6 +176,40 @@ def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     assert machine_code._folder() is None
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_a_folder_above_that_others_can_write_to_is_not_used(path, cache, mode, monkeypatch):
+    """They could put another folder in its place."""
+    (cache / "above").mkdir()
+    base = cache / "above" / "base"
+    base.mkdir()
+    (cache / "convcli").rename(base / "convcli")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base))
+    assert machine_code._folder() == base / "convcli"
+    assert machine_code.is_any_kept()
+    assert machine_code.can_be_kept()
+    (cache / "above").chmod(mode)
+    assert machine_code._folder(make=True) is machine_code._folder() is None
+    assert not machine_code.is_any_kept()
+    assert not machine_code.can_be_kept()
+    assert machine_code._why_not_kept() == f"other users can write to {str(cache / 'above')!r}"
+
+
+def test_a_link_to_a_folder_is_followed_to_where_it_leads(cache, monkeypatch):
+    (cache / "linked").symlink_to(cache)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "linked"))
+    assert machine_code.is_any_kept()
+    cache.chmod(0o777)
+    assert not machine_code.is_any_kept()
+
+
+def test_why_nothing_is_kept_is_in_the_log(cache, monkeypatch, caplog):
+    cache.chmod(0o777)
+    machine_code._say_why_it_takes_long.cache_clear()
+    caplog.set_level("INFO", "convcli")
+    assert_thin_computes()
+    assert f"in every run: other users can write to {str(cache)!r})" in caplog.text
+
+
 def test_no_place_to_keep_it_is_no_error(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "convcli").write_text("a file where the folder would be")

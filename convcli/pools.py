@@ -1,0 +1,107 @@
+"""Pools of threads; where the system allows none, the thread that brings the work does it.
+
+`ThreadPoolExecutor` raises `RuntimeError` where it cannot start a thread (``ulimit -u``, a limit of
+a container, no memory for a stack), and what it was given stays in its queue without a future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from threading import Lock
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+REFUSED = (RuntimeError, MemoryError)
+"""What starting a thread raises where the system allows no more."""
+
+
+class Pool:
+    """As many threads as the system allows, up to a number."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._threads = ThreadPoolExecutor(count)
+        self._has_thread = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def submit(self, work: Callable[[], Result]) -> Future[Result]:
+        """Let a thread do some work; without any thread it is done before this returns."""
+        call = _Call(work)
+        future = call.future
+        if not self._queue(call) and not self._has_thread:
+            call()
+        return future
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the results for all items in order; without any thread, each in its turn."""
+        calls = [_Call(partial(work, item)) for item in items]
+        pairs = [(call, call.future) for call in reversed(calls)]
+        for call in calls:
+            self._queue(call)
+        while pairs:  # popped, so that no result is held here as well
+            yield self._result(*pairs.pop())
+
+    def _result(self, call: _Call[Result], future: Future[Result]) -> Result:
+        if not self._has_thread:
+            call()
+        return future.result()
+
+    def shutdown(self, wait: bool = True, cancel: bool = False) -> None:
+        """End the threads; with `cancel` they begin nothing more."""
+        self._threads.shutdown(wait=wait, cancel_futures=cancel)
+
+    def _queue(self, call: _Call[Result]) -> bool:
+        """Queue a call, and return whether there was a thread for it, or a new one."""
+        try:
+            self._threads.submit(call).add_done_callback(call.cancelled)
+        except REFUSED:
+            if not self._has_thread:  # its queue would hold the call, and so the result
+                self._threads = ThreadPoolExecutor(self._count)
+            return False
+        self._has_thread = True
+        return True
+
+
+class _Call(Generic[Result]):
+    """A call that the first thread to come carries out, and no other."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self._work = work
+        self._claim = Lock()
+        self.future: Future[Result] = Future()
+
+    def __call__(self) -> None:
+        if not self._claim.acquire(blocking=False):
+            return
+        # The frames that an error holds know this call, which must not lead to the error.
+        future = self.future
+        del self.future
+        try:
+            if future.set_running_or_notify_cancel():
+                future.set_result(self._work())
+        except BaseException as error:
+            future.set_exception(error)
+            if not isinstance(error, Exception):  # a signal, which ends the program
+                raise
+        finally:
+            del future
+
+    def cancelled(self, queued: Future[None]) -> None:
+        """Cancel the call if the pool has cancelled it."""
+        if queued.cancelled():
+            self.future.cancel()
