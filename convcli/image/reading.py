@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import deep
+from convcli.image import bombs, deep
 from convcli.image.decoding import Wanted, decoded
 from convcli.image.headers import format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture
@@ -107,6 +107,7 @@ def read(
         check_frames(final_format, own_format, frames - first)
         if animated:
             _check_animation(image, frames)
+        bombs.check(image, source, frames)
         wanted = Wanted(
             source,
             final_format,
