@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import resource
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from convcli.errors import ConvcliError
 
 _MEMINFO = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP = Path("/sys/fs/cgroup")  # where systemd and containers mount version 2
+_OWN_GROUPS = Path("/proc/self/cgroup")
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+class _Files(NamedTuple):
+    """A version's files of a control group: limit, use, and the file cache that can be freed."""
+
+    limit: str
+    use: str
+    cache: str
+
+
+_VERSIONS = {
+    "cgroup2": _Files("memory.max", "memory.current", "inactive_file"),
+    "cgroup": _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
 
 
 def check(size: int) -> None:
@@ -41,16 +60,78 @@ def _of_system() -> int | None:
 
 
 def _of_container() -> int | None:
-    """Return what control groups (version 2) leave; their file cache counts as free."""
+    """Return what control groups leave: the least of the process's own group and those above it."""
+    known = [_left_in(*each) for each in _groups(_OWN_GROUPS, _MOUNTS, _CGROUP)]
+    return min((left for left in known if left is not None), default=None)
+
+
+def _left_in(folder: Path, version: str) -> int | None:
+    """Return what one group leaves; its file cache counts as free."""
+    limit, use, cache = _VERSIONS[version]
     try:
-        most = (_CGROUP / "memory.max").read_text().strip()
+        most = (folder / limit).read_text().strip()
         if most == "max":
             return None
-        taken = int((_CGROUP / "memory.current").read_text())
-        pairs = (_CGROUP / "memory.stat").read_text().split()
-        return int(most) - taken + int(pairs[pairs.index("inactive_file") + 1])
+        taken = int((folder / use).read_text())
+        pairs = (folder / "memory.stat").read_text().split()
+        return int(most) - taken + int(pairs[pairs.index(cache) + 1])
     except (OSError, ValueError):
         return None
+
+
+@cache
+def _groups(own: Path, mounts: Path, usual: Path) -> tuple[tuple[Path, str], ...]:
+    """Return the folders of the control groups that hold this process, and their versions.
+
+    Version 1 has a tree for memory, version 2 one for everything, and both may be mounted, at any
+    place (cgroups(7)). Below a mount point, which may show a part of the tree alone, the process's
+    group and all above it can have a limit.
+    """
+    found: dict[tuple[Path, str], None] = {(usual, "cgroup2"): None}
+    paths = _paths_of(_lines(own))
+    for line in _lines(mounts):
+        # "31 23 0:28 /root /mount/point rw shared:1 - cgroup cgroup rw,memory" (proc(5))
+        before, _, after = line.partition(" - ")
+        fields, options = before.split(" "), after.split(" ")
+        version = options[0]
+        if version not in paths or len(fields) < 5:
+            continue
+        if version == "cgroup" and "memory" not in options[-1].split(","):
+            continue
+        root, point = (re.sub(r"\\(\d{3})", _unescaped, field) for field in fields[3:5])
+        below = PurePosixPath(paths[version])
+        # Otherwise the path is seen from elsewhere, as in a container of version 1.
+        inside = below.relative_to(root) if below.is_relative_to(root) else PurePosixPath()
+        folder = Path(point)
+        found[folder, version] = None
+        for part in inside.parts if ".." not in inside.parts else ():
+            folder /= part
+            found[folder, version] = None
+    return tuple(found)
+
+
+def _paths_of(lines: list[str]) -> dict[str, str]:
+    """Return the process's group by version, from lines as "0::/path" and "4:memory:/path"."""
+    paths = {}
+    for line in lines:
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            paths["cgroup2"] = path
+        elif "memory" in controllers.split(","):
+            paths["cgroup"] = path
+    return paths
+
+
+def _unescaped(code: re.Match[str]) -> str:
+    return chr(int(code[1], 8))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def _of_process() -> int | None:
@@ -62,13 +143,9 @@ def _of_process() -> int | None:
 
 def _fields(path: Path) -> dict[str, int]:
     """Return the values of lines such as ``MemAvailable:  2048 kB``, in bytes."""
-    try:
-        lines = [line.split() for line in path.read_text().splitlines()]
-    except OSError:
-        return {}
     return {
         words[0].rstrip(":"): int(words[1]) * 1024
-        for words in lines
+        for words in map(str.split, _lines(path))
         if len(words) == 3 and words[2] == "kB"
     }
 

@@ -179,7 +179,7 @@ def outcome_of(
         mode=result.mode,
         frames=work.frames,
         plan=work.plans[0] if work.plans else None,
-        notes=notes,
+        notes=(*notes, *work.notes) if work.notes else notes,
         stages=work.stages(),
         light=work.light,
     )
@@ -221,7 +221,8 @@ class _Work:
         self.plans: list[Plan] = []
         self.pixels, self.frames = 0, 1
         self.transfer, self.light = SRGB, ""
-        self.following: Iterator[Picture] = iter(())
+        self.following: Iterator[Picture] | None = None
+        self.notes: tuple[str, ...] = ()
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
@@ -230,10 +231,10 @@ class _Work:
             take(2 * picture.pixels.nbytes)
         else:
             check_stays(self.job)
-            source = self.job.source or sys.stdin.buffer.read()
+            source = self.job.source or sys.stdin.buffer
             with self.clock.at("read"):
                 picture = self.pipeline.read(source, self.job.format, on_decode=take)
-        self.following = iter(picture.later)
+        self.following = iter(picture.later) if picture.later else None
         if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
@@ -265,13 +266,27 @@ class _Work:
 
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""
-        for number in range(1, self.frames):
-            yield self._next(number)
+        # How many images a pipe will give is not known.
+        is_known = self.frames > 1 or not self.following
+        number = 1
+        while not is_known or number < self.frames:
+            where = f"in frame {number + 1} of {self.frames}"
+            frame = self._next(number, where if is_known else f"in image {number + 1}")
+            if frame is None:
+                return
+            number += 1
+            yield frame
 
-    def _next(self, number: int) -> Picture:
-        with _located(f"in frame {number + 1} of {self.frames}"):
+    def _next(self, number: int, where: str) -> Picture | None:
+        with _located(where):
             with self.clock.at("read"):
-                frame = next(self.following)
+                try:
+                    assert self.following
+                    frame = next(self.following)
+                except StopIteration as end:
+                    self.notes = end.value or ()
+                    return None
+            self.frames = max(self.frames, number + 1)
             return self.filtered(frame, number)
 
     def write(self, result: Picture) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from convcli.cli import streams
+from convcli.errors import ConvcliError
 from convcli.words import Alpha, Border, Method
 
 MaxPixels = Annotated[
@@ -23,6 +24,16 @@ MaxPixels = Annotated[
 ]
 
 Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace existing outputs.")]
+
+
+def only_one(kernels: list[str]) -> str:
+    """Return the only --kernel, or raise `ConvcliError`: the last alone would count otherwise."""
+    if len(kernels) > 1:
+        raise ConvcliError(
+            f"--kernel was given {len(kernels)} times, but one kernel is used; "
+            "run the command once for each"
+        )
+    return kernels[0]
 
 
 def _set_debug(context: typer.Context, debug: bool) -> bool:

@@ -14,7 +14,8 @@ class Format(NamedTuple):
 
     `modes` are the modes that are written unchanged, by Pillow's names; `widened` maps other
     modes to one that loses nothing. `metadata` names what the format keeps. `frames` is the
-    kind of its frames: those of an animation, pages, or "" for a single image. `longest` is
+    kind of its frames: those of an animation, pages, images one after the other, or "" for a
+    single image. `longest` is
     the limit on the pixels of a side, where that is less than 2**31.
     """
 
@@ -22,7 +23,7 @@ class Format(NamedTuple):
     modes: tuple[str, ...]
     widened: dict[str, str]
     metadata: tuple[str, ...]
-    frames: Literal["animation", "pages", ""] = ""
+    frames: Literal["animation", "pages", "images", ""] = ""
     longest: int = 2**31 - 1
 
 
@@ -66,7 +67,7 @@ FORMATS: dict[str, Format] = {
         32_768,
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
-    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
+    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, (), "images"),
     # Its transparency is on or off.
     "GIF": Format(
         (".gif",),
@@ -148,10 +149,11 @@ def check_frames(format_name: str, own_format: str, frames: int) -> None:
     if frames <= 1:
         return
     kind = FORMATS[own_format].frames or "animation"
-    # Pages can hold an animation, but an animation cannot hold pages of several sizes and modes.
+    # Pages can hold an animation or images; an animation cannot hold pages of several sizes and
+    # modes.
     able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
     if format_name not in able:
-        what = "pages" if kind == "pages" else "frames"
+        what = "frames" if kind == "animation" else kind
         raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
 
 

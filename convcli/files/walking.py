@@ -6,16 +6,24 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
+from convcli import memory
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.folders import opened
 from convcli.files.formats import is_picture
 from convcli.files.job import Job, Request
 from convcli.files.places import is_below, is_same
 from convcli.files.skipped import Kind, Skipped
+
+# Limits on a list: Linux has names of at most 4096 bytes, and a name with its job takes about 300
+# bytes here, so that ten million take 3 GB.
+_LONGEST_NAME = 1 << 16
+_MOST_NAMES = 10_000_000
+_BYTES_A_NAME = 300
+_PART = 1 << 16
 
 
 class Input(NamedTuple):
@@ -50,22 +58,40 @@ def inputs_of(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
 
 def _listed(name: str, null: bool) -> list[str]:
     """Read the list of --files-from: one name a line, or names separated by NUL."""
+    separator = b"\0" if null else b"\n"
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:
+            content = _list_in(file, separator)
     except OSError as error:
         raise ConvcliError(f"--files-from {shown(name)}: {reason_of(error)}") from None
-    if b"\0" in content and not null:
-        raise ConvcliError(
-            f"--files-from {shown(name)}: contains NUL bytes; add --null if they separate the names"
-        )
+    except ConvcliError as error:
+        raise ConvcliError(f"--files-from {shown(name)}: {error}") from None
     if not null:
         content = content.removeprefix(b"\xef\xbb\xbf")  # the byte order mark of Windows
-    separator = b"\0" if null else b"\n"
     names = [entry.removesuffix(b"\r") if not null else entry for entry in content.split(separator)]
     found = [os.fsdecode(entry) for entry in names if entry]
     if not found:
         raise ConvcliError(f"--files-from {shown(name)}: lists no files")
     return found
+
+
+def _list_in(file: BinaryIO, separator: bytes) -> bytes:
+    """Read a list part by part; one without an end is refused before it takes much memory."""
+    content = bytearray()
+    names = 0
+    while part := file.read(_PART):
+        if separator != b"\0" and b"\0" in part:
+            raise ConvcliError("contains NUL bytes; add --null if they separate the names")
+        content += part
+        names += part.count(separator)
+        if names > _MOST_NAMES:
+            raise ConvcliError(f"lists more than {_MOST_NAMES} files; split it")
+        if len(content) - content.rfind(separator) > _LONGEST_NAME + 1:
+            raise ConvcliError(
+                f"contains a name of more than {_LONGEST_NAME} bytes; is it a list of files?"
+            )
+    memory.check(len(content) + names * _BYTES_A_NAME)
+    return bytes(content)
 
 
 def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:

@@ -2,6 +2,7 @@
 
 from convcli.image.encoding import write
 from convcli.image.picture import Grey, Picture
-from convcli.image.reading import limit_pixels, read
+from convcli.image.reading import limit_pixels
+from convcli.image.streams import read
 
 __all__ = ["Grey", "Picture", "limit_pixels", "read", "write"]

@@ -7,13 +7,14 @@ import os
 import shutil
 import struct
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.files.formats import check_frames
+from convcli.files.formats import FORMATS, check_frames
 from convcli.files.writing import new_file
 from convcli.image import jpeg
 from convcli.image.encoder import Encoder
@@ -79,14 +80,18 @@ def write(
             with new_file(target, overwrite, within=within, note=encoder.note) as file:
                 _encode(encoder, picture, file)
             return tuple(encoder.notes)
-        # Pillow seeks in the file, which a pipe does not support.
-        encoded = io.BytesIO()
-        _encode(encoder, picture, encoded)
+        # Pillow seeks in the file, which a pipe does not support. Of several images one after
+        # the other each is sent when it is there: they may come from a camera.
+        is_stream = FORMATS[format_name].frames == "images"
+        for part in picture.all_frames() if is_stream else (picture,):
+            encoded = io.BytesIO()
+            _encode(encoder, replace(part, frames=1, later=()) if is_stream else part, encoded)
+            _send(encoded, target)
     except (ConvcliError, OSError, MemoryError):
         raise
     except Exception as error:  # encoders fail on metadata that decoders accept
         # Later frames are read and filtered meanwhile: the error may be theirs.
-        if strip or not picture.metadata or picture.frames > 1:
+        if strip or not picture.metadata or picture.frames > 1 or picture.format == "PPM":
             raise
         reason = (
             reason_of(ConvcliError(error)) or "the encoder failed"
@@ -94,11 +99,14 @@ def write(
         raise ConvcliError(
             f"{reason}; this may be due to its metadata, which --strip drops"
         ) from error
+    return tuple(encoder.notes)
+
+
+def _send(encoded: io.BytesIO, target: BinaryIO) -> None:
     rest = memoryview(encoded.getvalue())
     while rest:  # with PYTHONUNBUFFERED a pipe or a full disk takes a part at a time
         rest = rest[target.write(rest) :]
     target.flush()
-    return tuple(encoder.notes)
 
 
 def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
@@ -111,6 +119,10 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         from convcli.image import gif
 
         gif.write(encoder, picture, file)
+    elif encoder.format == "PPM":
+        for image in picture.all_frames():
+            settings = encoder.settings_for(image)
+            encoder.image_of(image).save(file, "PPM", **settings)
     elif picture.frames > 1:
         from convcli.image import animation
 

@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import bmp, deep, gif_frames, transparent_colour
+from convcli.image import bmp, bombs, deep, gif_frames, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.gif_blocks import Blocks, blocks_of
@@ -115,6 +115,7 @@ def read(
         check_frames(final_format, own_format, frames - first)
         if animated:
             _check_animation(image, frames)
+        bombs.check(image, source, frames)
         wanted = Wanted(
             source,
             final_format,

@@ -198,6 +198,13 @@ class Layout:
         return self.tile or (self.width, min(rows, self.height))
 
     @property
+    def segments(self) -> int:
+        """How many tiles or strips there are, in all planes."""
+        width, height = self.segment
+        count = -(-self.width // width) * -(-self.height // height)
+        return count * (self.samples if self.in_planes else 1)
+
+    @property
     def orientation(self) -> int:
         """Orientation, as in EXIF."""
         return self.value(Tag.Orientation, 1)
@@ -377,7 +384,7 @@ def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]
     names = (_TILE_OFFSETS, _TILE_COUNTS) if layout.tile else (273, 279)
     width, height = layout.segment
     across, down = -(-layout.width // width), -(-layout.height // height)
-    wanted = across * down * (layout.samples if layout.in_planes else 1)
+    wanted = layout.segments
     with opened(source) as file:
         end = file.seek(0, io.SEEK_END)
         offsets, sizes = (_numbers(file, layout, name, wanted) for name in names)

@@ -15,7 +15,7 @@ from PIL.ExifTags import Base as Tag
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames, mode_for
-from convcli.image import deep, tiff_samples
+from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
 from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, image_over
@@ -140,6 +140,8 @@ def read(
             "is camera raw, of which convcli can read only the preview; develop it to TIFF first"
         )
     layouts, notes = _images_of(every)
+    jpegs = [page.segments for page in layouts if page.compression == layout_of.JPEG]
+    bombs.check_tiff(source, len(every), sum(jpegs))
     check_frames(target_format, "TIFF", len(layouts))
     modes = [_mode(layout, target_format) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 from collections.abc import Iterator
@@ -17,8 +18,17 @@ from convcli.words import listed
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
 
-# The 2**24 weights that `kernel_from` takes at most, in about 24 characters each.
+# A .npy file is mapped, so its size takes no memory; `kernel_from` limits its weights to 2**24.
 _MOST_BYTES = 400_000_000
+
+# Weights in text, and their bytes: up to 24 characters each and a separator. As Python's numbers
+# and words they take 30 to 60 bytes each, so that 2**24 in 400 MB would take gigabytes.
+MOST_WRITTEN = 2**22
+_MOST_TEXT = 110_000_000
+
+# What separates numbers, as `str.split` and `str.splitlines` have it. Cells and lines end at some.
+_SPACE = b" \t\n\v\f\r\x1c\x1d\x1e\x1f,;"
+_ENDS = b"\n\v\f\r\x1c\x1d\x1e,;"
 
 
 def read_kernel(text: str) -> Kernel:
@@ -66,6 +76,12 @@ def save_kernel(kernel: Kernel, path: Path, overwrite: bool = False) -> None:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ConvcliError(f"{shown(path)}: a kernel can be saved as {listed(SUFFIXES)}")
+    weights = math.prod(kernel.shape)
+    if suffix != ".npy" and weights > MOST_WRITTEN:
+        raise ConvcliError(
+            f"{shown(path)}: {weights} weights are too many for text (at most "
+            f"{MOST_WRITTEN}); save them as .npy"
+        )
     with new_file(path, overwrite) as file:
         if suffix == ".npy":
             np.save(file, kernel.weights, allow_pickle=False)
@@ -83,13 +99,25 @@ def _read_file(path: Path) -> Kernel:
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # Opening a pipe may block for ever, and a device may have no end.
             raise ConvcliError(f"kernel {shown(path)}: is a pipe or a device; use a regular file")
-        if status.st_size > _MOST_BYTES:
+        is_text = path.suffix.lower() != ".npy"
+        most = _MOST_TEXT if is_text else _MOST_BYTES
+        if status.st_size > most:
+            kind, instead = ("text", "; save it as .npy") if is_text else ("a kernel", "")
             raise ConvcliError(
-                f"kernel {shown(path)}: is larger than the limit of {_MOST_BYTES} bytes"
+                f"kernel {shown(path)}: is larger than the limit of {most} bytes for {kind}"
+                f"{instead}"
             )
-        if path.suffix.lower() == ".npy":
+        if not is_text:
             return _read_npy(path)
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
+        with path.open("rb") as file:
+            # Not more than its size, because a file in /proc may have no end.
+            content = file.read(status.st_size + 1)
+        if _is_long(content, path):
+            raise ConvcliError(
+                f"kernel {shown(path)}: has more than {MOST_WRITTEN} numbers, the limit for text; "
+                "save it as .npy"
+            )
+        text = content.decode("utf-8-sig")  # spreadsheets write a byte order mark
     except OSError as error:
         raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -98,6 +126,17 @@ def _read_file(path: Path) -> Kernel:
         return _parse_json(text, path)
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return _parse_rows([line for line in lines if line], str(path))
+
+
+def _is_long(content: bytes, path: Path) -> bool:
+    """Say whether a text has more numbers, cells or lines than the limit, before it is split."""
+    if path.suffix.lower() == ".json":
+        return content.count(b",") > MOST_WRITTEN
+    text = np.frombuffer(content, np.uint8)
+    is_space = np.isin(np.arange(256), list(_SPACE))[text]
+    words = np.count_nonzero(is_space[:-1] & ~is_space[1:])
+    ends = sum(content.count(end) for end in _ENDS)
+    return bool(words > MOST_WRITTEN or ends > 2 * MOST_WRITTEN)
 
 
 def _read_npy(path: Path) -> Kernel:

@@ -18,7 +18,7 @@ Factor = tuple[Weights, Weights]
 """A column ``(kh,)`` and a row ``(kw,)``; their outer product is one term of the kernel."""
 
 # 2**24 weights are 128 MB: far more than an image needs, and well within memory.
-_MOST_WEIGHTS = 2**24
+MOST_WEIGHTS = 2**24
 
 # A Gaussian of sigma 25,000, cut at 4 sigma: larger than any image.
 LONGEST_SIDE = 200_001
@@ -65,10 +65,10 @@ class Kernel:
         """All weights, ``(kh, kw)`` float64."""
         if self.given_weights is not None:
             return self.given_weights
-        if math.prod(self.shape) > _MOST_WEIGHTS:
+        if math.prod(self.shape) > MOST_WEIGHTS:
             raise ConvcliError(
                 f"kernel {self.name!r}: its dense form has {self.shape[0]} x {self.shape[1]} "
-                f"weights; the limit is {_MOST_WEIGHTS}"
+                f"weights; the limit is {MOST_WEIGHTS}"
             )
         columns, rows = zip(*self.given_factors or (), strict=True)
         return _fixed(np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows))))
@@ -246,9 +246,9 @@ def _check_size(name: str, shape: tuple[int, ...], dense: bool = True) -> None:
         raise ConvcliError(
             f"kernel {name!r}: has shape {shape}; the limit is {LONGEST_SIDE} weights on a side"
         )
-    if dense and math.prod(shape) > _MOST_WEIGHTS:
+    if dense and math.prod(shape) > MOST_WEIGHTS:
         raise ConvcliError(
-            f"kernel {name!r}: has shape {shape}; the limit is {_MOST_WEIGHTS} weights"
+            f"kernel {name!r}: has shape {shape}; the limit is {MOST_WEIGHTS} weights"
         )
 
 

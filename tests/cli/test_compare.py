@@ -250,6 +250,15 @@ def test_of_many_frames_that_differ_the_first_are_named(run, folder):
     assert "12 and 12; after the first, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more differ\n" in text
 
 
+def test_json_always_has_the_same_keys(run, folder):
+    others = ("a.png", "near.png", "small.png", "grey.png", "opaque.png")
+    objects = [json.loads(run("compare", "a.png", other, "--json").out) for other in others]
+    objects.append(json.loads(run("compare", "a.png", "near.png", "-o", "d.png", "--json").out))
+    assert len({tuple(each) for each in objects}) == 1
+    assert objects[0]["reason"] is None
+    assert objects[2]["largest"] is None
+
+
 def test_a_wider_mode_is_said(run, folder):
     result = run("compare", "near.png", "opaque.png")
     assert result.message == "convcli: note: RGB and RGBA were compared as RGBA"

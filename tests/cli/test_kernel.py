@@ -119,6 +119,21 @@ def test_factors_are_printed_where_they_are_cheaper(show):
         assert show(dense)[-1].startswith("+-")
 
 
+@pytest.mark.parametrize(
+    ("kernel", "line"),
+    [
+        ("gaussian:300", "too large to show; save it with -o NAME.npy to see all 5764801 weights"),
+        (
+            "gaussian:20000",
+            "too large to show, and its 25600320001 weights are too many to save "
+            "(at most 16777216)",
+        ),
+    ],
+)
+def test_only_what_can_be_saved_is_recommended_to_be(show, kernel, line):
+    assert show(kernel)[1] == line
+
+
 def test_a_kernel_of_a_file_is_shown_by_its_name(show, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("odd\x1b[2J.npy", np.eye(2))

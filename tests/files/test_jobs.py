@@ -13,7 +13,7 @@ from itertools import chain
 
 import pytest
 
-from convcli import ConvcliError
+from convcli import ConvcliError, memory
 from convcli.files import places
 from convcli.files.job import Request
 from convcli.files.jobs import jobs_for
@@ -713,6 +713,45 @@ def test_absolute_names_below_here_mirror_the_tree(tree, monkeypatch):
 def test_a_list_of_nothing_or_of_another_kind_is_refused(monkeypatch, content, message):
     with pytest.raises(ConvcliError, match=message):
         pairs(**listed(monkeypatch, content))
+
+
+class Endless(io.RawIOBase):
+    """A pipe without an end, of the same bytes again and again."""
+
+    def __init__(self, content):
+        self.content, self.taken = content, 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        buffer[:] = (self.content * (len(buffer) // len(self.content) + 1))[: len(buffer)]
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+@pytest.mark.parametrize(
+    ("content", "null", "message", "most"),
+    [
+        (b"x", False, "'-': contains a name of more than 65536 bytes", 300_000),
+        (b"x", True, "'-': contains a name of more than 65536 bytes", 300_000),
+        (b"\0", False, "'-': contains NUL bytes", 100_000),
+        (b"\0", True, "'-': lists more than 10000000 files", 11_000_000),
+        (b"y\n", False, "'-': lists more than 10000000 files", 21_000_000),
+    ],
+)
+def test_a_list_without_an_end_is_refused(monkeypatch, content, null, message, most):
+    endless = Endless(content)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(endless)))
+    with pytest.raises(ConvcliError, match=message):
+        jobs_for(request(files_from="-", null=null))
+    assert endless.taken < most
+
+
+def test_a_list_that_does_not_fit_into_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 25_000)
+    with pytest.raises(ConvcliError, match=r"'-': needs about .* of memory"):
+        pairs(**listed(monkeypatch, b"a.png\n" * 100), output="o")
 
 
 def test_a_folder_in_a_list_is_a_problem(monkeypatch):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from convcli import ConvcliError
+from convcli.kernels import files
 from convcli.kernels.files import SUFFIXES, read_kernel, save_kernel
 from convcli.kernels.kernel import kernel_from
 from convcli.kernels.named import NAMED, log_kernel
@@ -360,3 +361,59 @@ def test_an_unknown_suffix_is_refused(tmp_path):
     with pytest.raises(ConvcliError, match=r"can be saved as .npy, .csv, .txt or .json"):
         save_kernel(kernel_from([[1]]), tmp_path / "kernel.png")
     assert not list(tmp_path.iterdir())
+
+
+MANY = {
+    "a.txt": b"0 " * 4_200_000,
+    "b.txt": b"0\n" * 4_200_000,
+    "c.txt": b"\n" * 9_000_000,
+    "d.csv": b"," * 9_000_000,
+    "e.csv": b"0,1;" * 4_200_000,
+    "f.json": b"[[" + b"0," * 4_200_000 + b"0]]",
+    "g.json": b"[" + b"[]," * 4_200_000 + b"[]]",
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_text_of_many_numbers_is_refused_before_it_becomes_numbers(tmp_path, name):
+    path = written(tmp_path, name, MANY[name])
+    tracemalloc.start()
+    with pytest.raises(ConvcliError, match=r"more than 4194304 numbers, .*save it as \.npy"):
+        read_kernel(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * len(MANY[name])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_file_that_is_too_large_is_not_read(tmp_path, suffix):
+    path = tmp_path / f"large{suffix}"
+    with path.open("wb") as file:
+        file.truncate(420_000_000 if suffix == ".npy" else 120_000_000)
+    tracemalloc.start()
+    with pytest.raises(ConvcliError, match="is larger than the limit of"):
+        read_kernel(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_device_without_an_end_is_not_read(tmp_path, suffix):
+    path = tmp_path / f"zero{suffix}"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ConvcliError, match="is a pipe or a device"):
+        read_kernel(str(path))
+
+
+def test_what_is_saved_can_be_read_again(tmp_path, monkeypatch):
+    """The largest kernel in text, and no larger one."""
+    assert files.MOST_WRITTEN * len("-1.2345678901234567e-100, ") <= files._MOST_TEXT
+    monkeypatch.setattr(files, "MOST_WRITTEN", 64 * 64)
+    kernel = kernel_from(np.full((64, 64), -1.2345678901234567e-100))
+    for name in ("a.json", "a.csv", "a.txt"):
+        save_kernel(kernel, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 64 * 64 * 24
+        assert read_kernel(str(tmp_path / name)).shape == (64, 64)
+    with pytest.raises(ConvcliError, match="4160 weights are too many for text"):
+        save_kernel(kernel_from(np.ones((65, 64))), tmp_path / "b.csv")
+    assert not (tmp_path / "b.csv").exists()

@@ -550,17 +550,40 @@ def test_explain_does_not_disturb_the_picture(run, folder):
     assert read(result.out).format == "PNG"
 
 
+JSON_KEYS = (
+    "input", "output", "status", "reason", "width", "height", "mode", "frames", "method", "form",
+    "sums", "seconds", "notes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "statuses"),
+    [
+        (("a.png", "gone.png", "empty.png", "-o", "o"), {"written", "failed"}),
+        (("a.png", "alpha.png", "--skip-existing", "-o", "dir"), {"written"}),
+        (("dir/x.png", "--skip-existing", "-o", "there.png"), {"skipped"}),
+        (("a.png", "gone.png", "there.png", "-o", "o", "-n"), {"planned", "failed"}),
+        (("dir/x.png", "--skip-existing", "-o", "there.png", "-n"), {"skipped"}),
+        (("many.gif", "alpha.png", "-o", "o"), {"written"}),
+    ],
+)
+def test_json_always_has_the_same_keys(run, folder, argv, statuses):
+    records = [json.loads(line) for line in run(*BLUR, *argv, "--json").out.splitlines()]
+    assert {record["status"] for record in records} == statuses
+    assert {tuple(record) for record in records} == {JSON_KEYS}
+
+
 def test_json_is_one_object_a_line(run, folder):
     result = run(*BLUR, "a.png", "gone.png", "empty.png", "there.png", "-o", "out", "--json")
     found = {fields["input"]: fields for fields in map(json.loads, result.out.splitlines())}
     assert result.status == 1
-    assert found["gone.png"] == {
+    nothing = dict.fromkeys(JSON_KEYS) | {"notes": []}
+    assert found["gone.png"] == nothing | {
         "input": "gone.png",
-        "output": None,
         "status": "failed",
         "reason": "No such file or directory",
     }
-    assert found["empty.png"] == {
+    assert found["empty.png"] == nothing | {
         "input": "empty.png",
         "output": "out/empty.png",
         "status": "failed",
@@ -575,6 +598,7 @@ def test_json_is_one_object_a_line(run, folder):
         "input": "a.png",
         "output": "out/a.png",
         "status": "written",
+        "reason": None,
         "width": 64,
         "height": 48,
         "mode": "RGB",
@@ -599,7 +623,8 @@ def test_dry_run_says_what_would_be_skipped(run, folder):
 def test_dry_run_in_json(run, folder):
     result = run(*BLUR, "a.png", "gone.png", "-n", "--json")
     planned, failed = map(json.loads, result.out.splitlines())
-    assert planned == {"input": "a.png", "output": "a.blur.png", "status": "planned"}
+    nothing = dict.fromkeys(JSON_KEYS) | {"notes": []}
+    assert planned == nothing | {"input": "a.png", "output": "a.blur.png", "status": "planned"}
     assert failed["status"] == "failed"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convcli.cli.options import Debug, Overwrite
+from convcli.cli.options import Debug, Overwrite, only_one
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -65,8 +65,8 @@ def command(
             help="Sides of Gaussian kernels; sigma is 1/6 of the side.  [default: 3,5,9,17,33]",
         ),
     ] = None,
-    kernel: Annotated[
-        str | None,
+    only: Annotated[
+        list[str] | None,
         typer.Option("-k", "--kernel", metavar="K", help="A single kernel, as for 'filter'."),
     ] = None,
     rounds: Annotated[
@@ -105,6 +105,7 @@ def command(
     from convcli.checks import positive
 
     positive(budget, "--budget")
+    kernel = only_one(only) if only else None
     outputs = {"--csv": csv, "--json": json, "--plot": plot, "--report": report}
     files = {option: name for option, name in outputs.items() if name is not None}
     _check_outputs(files, (input, kernel), overwrite)

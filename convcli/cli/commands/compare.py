@@ -24,6 +24,13 @@ _LONGEST_BAR = 48
 # The most differing frames that are listed.
 _MOST_NAMED = 8
 
+# The keys of --json, always all of them; what does not apply is null.
+_FIELDS = (
+    "a", "b", "tolerance", "frames", "equal", "reason", "differing_frames", "width", "height",
+    "mode", "largest", "mean", "pixels", "differing", "beyond", "psnr", "peak", "ssim",
+    "histogram", "factor",
+)  # fmt: skip
+
 
 def command(
     one: Annotated[str, typer.Argument(metavar="A", help="First image; '-' is standard input.")],
@@ -70,7 +77,8 @@ def command(
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
-    result: dict[str, Any] = {"a": one, "b": other, "tolerance": tolerance}
+    result: dict[str, Any] = dict.fromkeys(_FIELDS)
+    result |= {"a": one, "b": other, "tolerance": tolerance}
     try:
         notes, lines = _compare(a, b, (named(one), named(other)), output, overwrite, result)
         for note in notes:

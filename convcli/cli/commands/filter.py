@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from convcli.cli.options import Shared, with_shared_options
+from convcli.cli.options import Shared, only_one, with_shared_options
 
 
 @with_shared_options
 def command(
     shared: Shared,
-    kernel: Annotated[
-        str,
+    kernels: Annotated[
+        list[str],
         typer.Option(
             "-k",
             "--kernel",
@@ -47,6 +47,7 @@ def command(
     from convcli.checks import finite
     from convcli.cli.run import Verb, run
 
+    kernel = only_one(kernels)
     finite(scale=scale, bias=bias)
 
     def verb() -> Verb:

@@ -104,6 +104,9 @@ def _draw(kernel: Kernel, path: Path, overwrite: bool) -> None:
 def _show(kernel: Kernel) -> None:
     from rich.console import Console
 
+    from convcli.kernels.files import MOST_WRITTEN
+    from convcli.kernels.kernel import MOST_WEIGHTS
+
     # Wider than any line: rich would wrap the factors, which a terminal does by itself.
     console = Console(width=10_000, highlight=False, markup=False, emoji=False)
     height, width = kernel.shape
@@ -116,8 +119,14 @@ def _show(kernel: Kernel) -> None:
     _print_picture(console, kernel)
     if max(height, width) <= _MOST_SHOWN:
         _print_table(console, kernel.weights)
+    elif height * width > MOST_WEIGHTS:
+        console.print(
+            f"too large to show, and its {height * width} weights are too many to save "
+            f"(at most {MOST_WEIGHTS})"
+        )
     else:
-        console.print(f"too large to show; save it with -o to see all {height * width} weights")
+        hint = "-o NAME.npy" if height * width > MOST_WRITTEN else "-o"
+        console.print(f"too large to show; save it with {hint} to see all {height * width} weights")
     if not factors or min(height, width) == 1:
         return
     if len(factors) == 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from convcli.cli.screen.remarks import Remarks
 from convcli.errors import inert, shown
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Report:
         self._bar = bar
         self._counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
         self._why_not_tried = ""
+        self._remarks = Remarks()
 
     @property
     def not_done(self) -> int:
@@ -55,10 +57,12 @@ class Report:
             self._success(outcome)
 
     def end(self, interrupted: bool) -> None:
-        """Report the counts of a batch; of a single job only that it was interrupted."""
+        """Report the notes and counts of a batch; of a single job only that it was interrupted."""
         if self._shared.quiet:
             return
         if self._single is None:
+            for line in self._remarks.lines():
+                typer.echo(f"convcli: {line}", err=True)
             counts = [f"{n} {name}" for name, n in self._counts.items() if n or name in _ALWAYS]
             end = ", then interrupted" if interrupted else self._why_not_tried
             typer.echo(", ".join(counts) + end, err=True)
@@ -75,9 +79,12 @@ class Report:
     def _success(self, outcome: Outcome) -> None:
         """Report notes, and what was written or skipped: for a single job, or with --verbose."""
         job = outcome.job
-        for note in outcome.notes:
-            self._bar.say(f"convcli: {_input(job)}: note: {note}")
         single = self._single is not None
+        if single or self._shared.verbose:
+            for note in outcome.notes:
+                self._bar.say(f"convcli: {_input(job)}: note: {note}")
+        else:
+            self._remarks.add(_input(job), outcome.notes)
         if outcome.status == "skipped" and (self._shared.verbose or single):
             self._bar.say(f"skipped {_input(job)}: {_output(job)} exists")
         if outcome.status == "written" and (
@@ -110,19 +117,29 @@ def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
 
 
 def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
-    """Print one object on one line of standard output."""
+    """Print one object on one line of standard output; every object has the same keys."""
     import json
 
-    names = {
+    fields: dict[str, Any] = {
         "input": _json_name(job.source),
         "output": None if job.problem else _json_name(job.target),
         "status": status,
+        "reason": None,
+        "width": None,
+        "height": None,
+        "mode": None,
+        "frames": None,
+        "method": None,
+        "form": None,
+        "sums": None,
+        "seconds": None,
+        "notes": [],
     }
-    typer.echo(json.dumps(names | more))
+    typer.echo(json.dumps(fields | more))
 
 
 def _fields(outcome: Outcome) -> dict[str, Any]:
-    """Return the fields of an outcome that scripts can use."""
+    """Return the fields of an outcome that it does not share with a job that was not done."""
     if outcome.status in ("failed", "not tried"):
         return {"reason": outcome.reason}
     if outcome.status == "skipped":
