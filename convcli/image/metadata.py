@@ -236,6 +236,8 @@ def metadata_settings(
     if is_srgb(found.get("code_points", b"")):
         kept.add("code_points")
     lost = found.pop("lost", [])
+    if format_name == "AVIF" and "code_points" not in kept and found.pop("code_points", b""):
+        lost = [*lost, _MEANING["code_points"]]  # AVIF can store them; Pillow does not write them
     dropped = _names([key for key in found if key not in kept], found)
     found = {key: value for key, value in found.items() if key in kept}
     if format_name == "PNG":
