@@ -46,6 +46,10 @@ _FINEST_JPEG = 65535
 # (XMP, 29 bytes): in ITU-T T.81 the length has two bytes and includes itself.
 _JPEG_SEGMENT = 65535 - 2 - 29
 
+# EXIF data in a compressed text of a PNG come from the segment of a JPEG. Longer ones would be
+# written as they are: megabytes from a file of some kilobytes.
+_EXIF_TEXT = "Raw profile type exif"
+
 # Bytes from which XMP data in a PNG are compressed: readers expect short ones as they are.
 _LONG = 1 << 16
 
@@ -149,6 +153,9 @@ def metadata_of(
         _keep_bytes(exif)
         if exif:
             metadata["exif"] = exif.tobytes()
+        if _EXIF_TEXT in file.info and len(metadata.get("exif", b"")) > _JPEG_SEGMENT:
+            del metadata["exif"]
+            lost.append("EXIF data in text")
     except Exception:  # Pillow reads values that it cannot write; its exceptions vary
         notes.append("dropped its EXIF data, which are damaged")
     if packet := image.info.get("xmp"):
@@ -324,7 +331,8 @@ def _in_tags(found: dict[str, Any]) -> dict[str, Any]:
     for code, value in kept.items():
         found["exif"] = with_tag(found.get("exif", b""), code, value)
     if kept:  # or Pillow would take text that is not ASCII, and so in bytes, for bytes
-        found["exif"].tagtype = {code: TiffTags.ASCII for code in tags.TEXTS if code in kept}
+        texts = [code for code in tags.TEXTS if isinstance(kept.get(code), (str, bytes))]
+        found["exif"].tagtype = dict.fromkeys(texts, TiffTags.ASCII)
     return found
 
 

@@ -155,6 +155,17 @@ def test_previews_in_chunks_are_dropped(name):
     assert {kind for kind, _ in chunks_of(content)} == {b"IHDR", b"IDAT", b"IEND"}
 
 
+@pytest.mark.parametrize(("size", "kept"), [(1000, True), (2_000_000, False)])
+def test_a_small_png_does_not_become_a_large_one(size, kept):
+    data = exif_of(UserComment=b"x" * size).tobytes()
+    text = b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n"
+    source = png((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9)))
+    content, notes = again(source, "PNG")
+    assert notes == (() if kept else ("dropped its EXIF data in text",))
+    assert len(content) < 10_000
+    assert (b"eXIf" in dict(chunks_of(content))) is kept
+
+
 def test_one_note_names_all():
     _, notes = again(png((b"tIME", bytes(7)), (b"caBX", b"signed"), (b"tEXt", b"a\0b")), "JPEG")
     assert notes == (
