@@ -132,30 +132,9 @@ def metadata_of(
     if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")
     try:
-        turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
-        ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
-        exif = file.getexif()
-        # These blocks are read by their position in the file, so before the layout is changed to
-        # the one that all formats know.
-        for block in BLOCKS & set(exif):
-            if IFD.Interop in exif.get_ifd(block):
-                exif.get_ifd(IFD.Interop)
-        exif.bigtiff = False
-        if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
-            invalid = RESOLUTION | {Tag.ResolutionUnit}
-        others = set(exif) - (_EXIF_KEPT - invalid)
-        if in_tiff := tags.tags_of_tiff(file, others, turned):
-            metadata["tags"] = in_tiff
-        lost += tags.lost_names(others - set(in_tiff))
-        for tag in others:
-            del exif[tag]
-        lost += tags.drop_stale(exif, image.size, turned)
-        _keep_bytes(exif)
-        if exif:
-            metadata["exif"] = exif.tobytes()
-        if _EXIF_TEXT in file.info and len(metadata.get("exif", b"")) > _JPEG_SEGMENT:
-            del metadata["exif"]
-            lost.append("EXIF data in text")
+        found, stale = _exif_and_tags(image, file, invalid, turned)
+        metadata |= found
+        lost += stale
     except Exception:  # Pillow reads values that it cannot write; its exceptions vary
         notes.append("dropped its EXIF data, which are damaged")
     if packet := image.info.get("xmp"):
@@ -165,6 +144,38 @@ def metadata_of(
     if lost:
         metadata["lost"] = list(dict.fromkeys(lost))
     return {key: value for key, value in metadata.items() if value}, notes
+
+
+def _exif_and_tags(
+    image: Image.Image, file: Image.Image, invalid: set[int], turned: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Turn an image upright; return its EXIF data and tags, and names of what is not kept.
+
+    `invalid` are tags of a resolution that is not valid.
+    """
+    turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
+    ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
+    exif = file.getexif()
+    # These blocks are read by their position in the file, so before the layout is changed to
+    # the one that all formats know.
+    for block in BLOCKS & set(exif):
+        if IFD.Interop in exif.get_ifd(block):
+            exif.get_ifd(IFD.Interop)
+    exif.bigtiff = False
+    if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
+        invalid = RESOLUTION | {Tag.ResolutionUnit}
+    others = set(exif) - (_EXIF_KEPT - invalid)
+    in_tiff = tags.tags_of_tiff(file, others, turned)
+    lost = tags.lost_names(others - set(in_tiff))
+    for tag in others:
+        del exif[tag]
+    lost += tags.drop_stale(exif, image.size, turned)
+    _keep_bytes(exif)
+    encoded = exif.tobytes() if exif else b""
+    if _EXIF_TEXT in file.info and len(encoded) > _JPEG_SEGMENT:
+        encoded = b""
+        lost.append("EXIF data in text")
+    return {"exif": encoded, "tags": in_tiff}, lost
 
 
 def _held(held: Held) -> dict[str, Any]:
