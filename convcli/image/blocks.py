@@ -98,6 +98,7 @@ def _printable(name: bytes) -> str:
 
 # --- PNG: W3C Portable Network Graphics, third edition
 
+_PALETTE = 3
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 # Chunks that Pillow hands over, or that say how samples and frames are stored.
@@ -107,7 +108,7 @@ _STORED = {
 }
 
 # Chunks that are still true after filtering, though they are not marked as safe to copy.
-_STILL_TRUE = {b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"bKGD", b"tIME", b"sCAL", b"sTER"}
+_STILL_TRUE = {b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"tIME", b"sCAL", b"sTER"}
 
 _CHUNKS = {
     b"sBIT": "significant bits",
@@ -133,7 +134,8 @@ def is_srgb(code_points: bytes) -> bool:
 
 def _png(file: BinaryIO, held: Held) -> None:
     file.seek(8)
-    depth = 8
+    depth, colour_type = 8, 2
+    palette = b""
     while True:
         size, kind = _read(file, ">I4s")
         if kind == b"IEND":
@@ -144,8 +146,12 @@ def _png(file: BinaryIO, held: Held) -> None:
             content = file.read(size)
             file.seek(4, 1)
         elif kind == b"IHDR":
-            depth = file.read(size)[8]
+            header = file.read(size)
+            depth, colour_type = header[8], header[9]
             file.seek(4, 1)
+        elif kind == b"PLTE":
+            palette = file.read(min(size, 768))
+            file.seek(size - len(palette) + 4, 1)
         else:
             file.seek(size + 4, 1)
         held.has_profile = held.has_profile or kind == b"iCCP"
@@ -160,13 +166,25 @@ def _png(file: BinaryIO, held: Held) -> None:
                 held.chunks.append((kind, content))
         elif kind == b"sBIT" and not content.strip(bytes([min(depth, 8), depth])):
             pass  # all bits are significant
-        elif kind == b"bKGD" and depth < 8:
-            held.lose("background colour")  # in steps of another depth than the result's
+        elif kind == b"bKGD":
+            if colour := _background(content, colour_type, depth, palette):
+                held.chunks.append((kind, colour))
         elif _stays_true(kind, content):
             held.chunks.append((kind, content))
         else:
             held.lose(_CHUNKS.get(kind, f"{_printable(kind)} chunk"))
     _after(file, held)
+
+
+def _background(content: bytes, colour_type: int, depth: int, palette: bytes) -> bytes:
+    """Return a background colour in the samples of the decoded image: no palette, 8 or 16 bits."""
+    if colour_type == _PALETTE:
+        colour = palette[3 * content[0] : 3 * content[0] + 3] if content else b""
+        return struct.pack(">3H", *colour) if len(colour) == 3 else b""
+    if depth < 8 and len(content) == 2:
+        (value,) = struct.unpack(">H", content)
+        return struct.pack(">H", value * 255 // (2**depth - 1) & 255)
+    return content
 
 
 def _stays_true(kind: bytes, content: bytes) -> bool:

@@ -46,6 +46,10 @@ _FINEST_JPEG = 65535
 # (XMP, 29 bytes): in ITU-T T.81 the length has two bytes and includes itself.
 _JPEG_SEGMENT = 65535 - 2 - 29
 
+# EXIF data in a compressed text of a PNG come from the segment of a JPEG. Longer ones would be
+# written as they are: megabytes from a file of some kilobytes.
+_EXIF_TEXT = "Raw profile type exif"
+
 # Bytes from which XMP data in a PNG are compressed: readers expect short ones as they are.
 _LONG = 1 << 16
 
@@ -135,27 +139,9 @@ def metadata_of(
     if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")
     try:
-        turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
-        ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
-        exif = file.getexif()
-        # These blocks are read by their position in the file, so before the layout is changed to
-        # the one that all formats know.
-        for block in BLOCKS & set(exif):
-            if IFD.Interop in exif.get_ifd(block):
-                exif.get_ifd(IFD.Interop)
-        exif.bigtiff = False
-        if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
-            invalid = RESOLUTION | {Tag.ResolutionUnit}
-        others = set(exif) - (_EXIF_KEPT - invalid)
-        if in_tiff := tags.tags_of_tiff(file, others, turned):
-            metadata["tags"] = in_tiff
-        lost += tags.lost_names(others - set(in_tiff))
-        for tag in others:
-            del exif[tag]
-        lost += tags.drop_stale(exif, size or image.size, turned)
-        _keep_bytes(exif)
-        if exif:
-            metadata["exif"] = exif.tobytes()
+        found, stale = _exif_and_tags(image, file, invalid, turned, size)
+        metadata |= found
+        lost += stale
     except Exception:  # Pillow reads values that it cannot write; its exceptions vary
         notes.append("dropped its EXIF data, which are damaged")
     if packet := image.info.get("xmp"):
@@ -165,6 +151,43 @@ def metadata_of(
     if lost:
         metadata["lost"] = list(dict.fromkeys(lost))
     return {key: value for key, value in metadata.items() if value}, notes
+
+
+def _exif_and_tags(
+    image: Image.Image,
+    file: Image.Image,
+    invalid: set[int],
+    turned: bool,
+    size: tuple[int, int] | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Turn an image upright; return its EXIF data and tags, and names of what is not kept.
+
+    `invalid` are tags of a resolution that is not valid; `turned` and `size` are those of
+    `metadata_of`.
+    """
+    turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
+    ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
+    exif = file.getexif()
+    # These blocks are read by their position in the file, so before the layout is changed to
+    # the one that all formats know.
+    for block in BLOCKS & set(exif):
+        if IFD.Interop in exif.get_ifd(block):
+            exif.get_ifd(IFD.Interop)
+    exif.bigtiff = False
+    if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
+        invalid = RESOLUTION | {Tag.ResolutionUnit}
+    others = set(exif) - (_EXIF_KEPT - invalid)
+    in_tiff = tags.tags_of_tiff(file, others, turned)
+    lost = tags.lost_names(others - set(in_tiff))
+    for tag in others:
+        del exif[tag]
+    lost += tags.drop_stale(exif, size or image.size, turned)
+    _keep_bytes(exif)
+    encoded = exif.tobytes() if exif else b""
+    if _EXIF_TEXT in file.info and len(encoded) > _JPEG_SEGMENT:
+        encoded = b""
+        lost.append("EXIF data in text")
+    return {"exif": encoded, "tags": in_tiff}, lost
 
 
 def _held(held: Held) -> dict[str, Any]:
@@ -243,6 +266,8 @@ def metadata_settings(
     if is_srgb(found.get("code_points", b"")):
         kept.add("code_points")
     lost = found.pop("lost", [])
+    if format_name == "AVIF" and "code_points" not in kept and found.pop("code_points", b""):
+        lost = [*lost, _MEANING["code_points"]]  # AVIF can store them; Pillow does not write them
     dropped = _names([key for key in found if key not in kept], found)
     found = {key: value for key, value in found.items() if key in kept}
     if format_name == "PNG":
@@ -329,7 +354,8 @@ def _in_tags(found: dict[str, Any]) -> dict[str, Any]:
     for code, value in kept.items():
         found["exif"] = with_tag(found.get("exif", b""), code, value)
     if kept:  # or Pillow would take text that is not ASCII, and so in bytes, for bytes
-        found["exif"].tagtype = {code: TiffTags.ASCII for code in tags.TEXTS if code in kept}
+        texts = [code for code in tags.TEXTS if isinstance(kept.get(code), (str, bytes))]
+        found["exif"].tagtype = dict.fromkeys(texts, TiffTags.ASCII)
     return found
 
 

@@ -11,8 +11,9 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.image.previews import shows_image
 
-# Tags that a TIFF keeps: filtering does not change where the pixels lie, nor what marks missing
-# data. OGC GeoTIFF 1.1 (33550 to 34737), GDAL's GTiff driver (42112, 42113), TIFF 6.0.
+# Tags that a TIFF keeps: filtering does not change where the pixels lie, what marks missing data,
+# or what the primaries are. OGC GeoTIFF 1.1 (33550 to 34737), GDAL's GTiff driver (42112, 42113),
+# TIFF 6.0.
 IN_TIFF = {
     **dict.fromkeys((33550, 33922, 34264, 34735, 34736, 34737), "GeoTIFF keys"),
     42112: "GDAL metadata",
@@ -25,6 +26,8 @@ IN_TIFF = {
     287: "position",
     Tag.NewSubfileType: "subfile type",
     33723: "IPTC data",
+    Tag.WhitePoint: "white point",
+    Tag.PrimaryChromaticities: "primary chromaticities",
 }
 
 TEXTS = (Tag.DocumentName, Tag.PageName, 34737, 42112, 42113)
@@ -41,8 +44,6 @@ _NAMED = {
     50839: "ImageJ metadata",
     50341: "PrintImageMatching",
     Tag.TransferFunction: "transfer function",
-    Tag.WhitePoint: "white point",
-    Tag.PrimaryChromaticities: "primary chromaticities",
     Tag.SubIFDs: "images in SubIFDs",
 }
 

@@ -11,6 +11,7 @@ import random
 import re
 import struct
 import zlib
+from contextlib import suppress
 
 import pytest
 from PIL import Image, ImageCms
@@ -18,7 +19,7 @@ from PIL import Image, ImageCms
 from convcli import image
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import FORMATS
-from convcli.image import encoding
+from convcli.image import encoding, light
 from tests.whole import fuzz_pictures
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -159,6 +160,8 @@ def outcome(content, target):
     """Read and write; return the sentences that a user reads."""
     try:
         picture = image.read(content, target)
+        with suppress(ConvcliError):
+            light.stated(picture.metadata)
         return image.write(picture, io.BytesIO(), target)
     except (ConvcliError, OSError) as error:
         return (reason_of(error),)
