@@ -10,6 +10,7 @@ import math
 import struct
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -109,42 +110,42 @@ class Layout:
         given = self.tags.get(tag, ())
         return int(given[0]) if given else default
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of the image as it is stored, before it is turned."""
         return self.value(Tag.ImageWidth, 0)
 
-    @property
+    @cached_property
     def height(self) -> int:
         """Height of the image as it is stored, before it is turned."""
         return self.value(Tag.ImageLength, 0)
 
-    @property
+    @cached_property
     def photometric(self) -> int:
         """PhotometricInterpretation."""
         return YCBCR if self.compression == OLD_JPEG else self.value(262, WHITE_IS_ZERO)
 
-    @property
+    @cached_property
     def compression(self) -> int:
         """Compression."""
         return self.value(Tag.Compression, RAW)
 
-    @property
+    @cached_property
     def predictor(self) -> int:
         """Predictor."""
         return self.value(Tag.Predictor, 1)
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """SamplesPerPixel."""
         return self.value(Tag.SamplesPerPixel, 3 if self.compression == OLD_JPEG else 1)
 
-    @property
+    @cached_property
     def bits(self) -> tuple[int, ...]:
         """BitsPerSample, one for each sample."""
         return self._for_each(Tag.BitsPerSample, 8 if self.compression == OLD_JPEG else 1)
 
-    @property
+    @cached_property
     def formats(self) -> tuple[int, ...]:
         """SampleFormat, one for each sample."""
         return self._for_each(_FORMATS, UNSIGNED)
@@ -153,13 +154,13 @@ class Layout:
         given = self.tags.get(tag, (default,))
         return given * self.samples if len(given) == 1 else given[: self.samples]
 
-    @property
+    @cached_property
     def colours(self) -> int:
         """The number of samples that are colours, or the grey."""
         count = _COLOURS.get(self.photometric, 1)
         return 1 if self.photometric == YCBCR and self.samples < count else count
 
-    @property
+    @cached_property
     def extra(self) -> tuple[int, ...]:
         """ExtraSamples, one for each sample that is not a colour."""
         count = max(self.samples - self.colours, 0)
@@ -168,63 +169,63 @@ class Layout:
             given = UNASSOCIATED[:1]  # a fourth sample without a meaning is alpha for all readers
         return (*given, *(0,) * count)[:count]
 
-    @property
+    @cached_property
     def alpha(self) -> int | None:
         """The place of alpha among the samples, if there is one."""
         kinds = (ASSOCIATED, *UNASSOCIATED)
         found = [at for at, kind in enumerate(self.extra) if kind in kinds]
         return self.colours + found[0] if found else None
 
-    @property
+    @cached_property
     def is_associated(self) -> bool:
         """Whether colours are stored multiplied by their alpha."""
         return self.alpha is not None and self.extra[self.alpha - self.colours] == ASSOCIATED
 
-    @property
+    @cached_property
     def in_planes(self) -> bool:
         """Whether each sample of the pixels is stored in a plane of its own."""
         return self.value(Tag.PlanarConfiguration, 1) == 2 and self.samples > 1
 
-    @property
+    @cached_property
     def tile(self) -> tuple[int, int] | None:
         """Width and height of tiles, or None for strips."""
         size = self.value(_TILE_WIDTH, 0), self.value(_TILE_LENGTH, 0)
         return size if all(size) else None
 
-    @property
+    @cached_property
     def segment(self) -> tuple[int, int]:
         """Width and height of the tiles or strips."""
         rows = self.value(Tag.RowsPerStrip, self.height) or self.height
         return self.tile or (self.width, min(rows, self.height))
 
-    @property
+    @cached_property
     def orientation(self) -> int:
         """Orientation, as in EXIF."""
         return self.value(Tag.Orientation, 1)
 
-    @property
+    @cached_property
     def subsampling(self) -> tuple[int, int]:
         """How many columns and rows of a YCbCr image share their chroma."""
         given = self.tags.get(_SUBSAMPLING, (2, 2))
         return (int(given[0]), int(given[1])) if len(given) > 1 else (0, 0)
 
-    @property
+    @cached_property
     def is_subsampled(self) -> bool:
         """Whether pixels share their chroma, in the data units of TIFF 6.0, section 21."""
         is_colour = self.photometric == YCBCR and self.colours == 3
         return is_colour and self.compression not in (JPEG, OLD_JPEG) and self.subsampling != (1, 1)
 
-    @property
+    @cached_property
     def coefficients(self) -> tuple[float, ...]:
         """YCbCrCoefficients."""
         return self.tags.get(_COEFFICIENTS, BT_601)
 
-    @property
+    @cached_property
     def black_white(self) -> tuple[float, ...]:
         """ReferenceBlackWhite."""
         return self.tags.get(_BLACK_WHITE, FULL_RANGE)
 
-    @property
+    @cached_property
     def has_usual_ycbcr(self) -> bool:
         """Whether YCbCr is that of JPEG files; the numbers may be rounded."""
         given = (*self.coefficients, *self.black_white)
@@ -233,28 +234,28 @@ class Layout:
             abs(one - other) < 1e-3 for one, other in zip(given, usual, strict=True)
         )
 
-    @property
+    @cached_property
     def colour_map(self) -> tuple[int, ...]:
         """ColorMap: all reds, all greens, all blues."""
         return self.tags.get(_COLOUR_MAP, ())
 
-    @property
+    @cached_property
     def ink_set(self) -> int:
         """InkSet; 1 is CMYK."""
         return self.value(_INK_SET, 1)
 
-    @property
+    @cached_property
     def is_reduced(self) -> bool:
         """Whether the page is a smaller version of another."""
         kind = self.value(Tag.NewSubfileType, 0)
         return bool(kind & _REDUCED) or self.value(_SUBFILE_TYPE, 0) == _OLD_REDUCED
 
-    @property
+    @cached_property
     def is_mask(self) -> bool:
         """Whether the page is the transparency mask of another."""
         return bool(self.value(Tag.NewSubfileType, 0) & _MASK_OF)
 
-    @property
+    @cached_property
     def has_pages_below(self) -> bool:
         """Whether the page points to further directories (SubIFDs)."""
         return Tag.SubIFDs in self.tags
@@ -266,7 +267,7 @@ class Layout:
         kind = _FORMAT_NAMES.get(self.formats[0], "samples") if self.formats else "samples"
         return f"{depth} {kind}, {self.samples} per pixel"
 
-    @property
+    @cached_property
     def coding(self) -> str:
         """Describe the rest: "YCbCr, uncompressed, in planes, big-endian"."""
         names = {RAW: "uncompressed", LZW: "LZW", JPEG: "JPEG", PACKBITS: "PackBits", ZSTD: "ZSTD",
@@ -276,7 +277,7 @@ class Layout:
         words += ["big-endian"] * (self.order == ">") + ["BigTIFF"] * self.is_big
         return ", ".join(words)
 
-    @property
+    @cached_property
     def colour(self) -> str:
         """The name of the PhotometricInterpretation."""
         return _PHOTOMETRICS.get(self.photometric, f"photometric {self.photometric}")
