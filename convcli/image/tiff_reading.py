@@ -124,6 +124,9 @@ def _is_usual(layout: Layout) -> bool:
         return max(layout.colour_map, default=0) > 255
     if layout.photometric == layout_of.YCBCR and layout.compression == layout_of.RAW:
         return not layout.is_subsampled and layout.has_usual_ycbcr
+    if layout.is_subsampled:  # libtiff gets 4 x 4 wrong, and reads no image smaller than a block
+        across, down = layout.subsampling
+        return down < 4 and layout.width >= across and layout.height >= down
     return True
 
 

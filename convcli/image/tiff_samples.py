@@ -267,7 +267,7 @@ def _rgb_of(samples: Pixels, layout: Layout) -> Pixels:
     red, green, blue = layout.coefficients
     ranges = zip(_pairs(layout.black_white), (255, 127, 127), strict=True)
     luma, *chroma = (
-        (samples[..., at] - black) * (coding / (white - black))
+        (samples[..., at] - float(black)) * (coding / (white - black))
         for at, ((black, white), coding) in enumerate(ranges)
     )
     reds = luma + (2 - 2 * red) * chroma[1]
