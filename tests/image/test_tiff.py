@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 import zlib
 
 import imagecodecs
@@ -416,3 +417,26 @@ def test_a_result_is_written_as_it_is_read(with_deep):
     with Image.open(io.BytesIO(target.getvalue())) as image:
         assert image.info["compression"] == "tiff_adobe_deflate"
         np.testing.assert_array_equal(np.asarray(image), result.pixels)
+
+
+def test_more_bands_than_colours_are_counted():
+    for count in (5, 64, 200):
+        samples = np.zeros((2, 3, count))
+        with pytest.raises(ConvcliError, match=f"is a TIFF of {count} bands"):
+            read(tiff_of(samples, 1))
+
+
+def test_directories_that_share_their_data_do_not_take_gigabytes():
+    """A thousand pages of one colour map of 393 kB, in a file of 500 kB."""
+    table = struct.pack("<196608H", *range(65536), *range(65536), *range(65536))
+    content = bytearray(b"II*\0" + struct.pack("<I", 8 + len(table)) + table)
+    tags = [(256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 16), (262, 3, 1, 3), (273, 4, 1, 8),
+            (279, 4, 1, 2), (320, 3, 196608, 8)]  # fmt: skip
+    for _ in range(1000):
+        after = len(content) + 2 + 12 * len(tags) + 4
+        content += struct.pack("<H", len(tags))
+        content += b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        content += struct.pack("<I", after)
+    content[-4:] = bytes(4)
+    with pytest.raises(ConvcliError, match="is truncated, damaged"):
+        read(bytes(content))
