@@ -179,6 +179,13 @@ class Layout:
         return (*given, *(0,) * count)[:count]
 
     @cached_property
+    def names_extra(self) -> bool:
+        """Whether ExtraSamples is as long as it must be; Pillow also knows RGB with a fourth."""
+        given = len(self.tags.get(_EXTRA, ()))
+        is_rgba = (self.photometric, self.samples, given) == (RGB, 4, 0)
+        return is_rgba or given == len(self.extra)
+
+    @cached_property
     def alpha(self) -> int | None:
         """The place of alpha among the samples, if there is one."""
         kinds = (ASSOCIATED, *UNASSOCIATED)

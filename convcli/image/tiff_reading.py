@@ -120,6 +120,8 @@ def _is_usual(layout: Layout) -> bool:
         return False
     if layout.value(Tag.FillOrder, 1) != 1 and layout.bits[0] > 1:
         return False
+    if not layout.names_extra:
+        return False
     if layout.photometric == layout_of.PALETTE:  # a colour map of 8 bits is taken for one of 16
         return max(layout.colour_map, default=0) > 255
     if layout.photometric == layout_of.YCBCR and layout.compression == layout_of.RAW:
@@ -221,9 +223,11 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
     Raises
     ------
     ConvcliError
-        If the page has more pixels than the limit.
+        If the page has no pixels, or more than the limit.
     """
     count = layout.width * layout.height
+    if count < 1:
+        raise ConvcliError("is empty: it has no pixels")
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and count > limit:
         raise ConvcliError(f"has more than {limit} pixels; --max-pixels raises the limit")

@@ -164,6 +164,36 @@ def test_faxes(compression, fill, with_deep, grey):
     assert got.notes == ("converted mode 1 to L",)
 
 
+def test_a_jpeg_as_before_1995(with_deep, photo):
+    """Compression 6 of TIFF 6.0, section 22: a whole JPEG."""
+    jpeg = io.BytesIO()
+    Image.fromarray(photo[:48, :64]).save(jpeg, "JPEG", quality=95, subsampling=0)
+    data = jpeg.getvalue()
+    page, _ = tiffs.page_of(np.zeros((48, 64, 3)), 6, rows=48, compression=tiffs.NONE)
+    page |= {259: (3, [6]), 513: (4, [8]), 514: (4, [len(data)]), 530: (3, [1, 1])}
+    with Image.open(jpeg) as image:
+        np.testing.assert_array_equal(read(tiffs.file_of((page, [data]))).pixels, image)
+
+
+@pytest.mark.parametrize("settings", [{}, {"planes": True, "bits": 16}])
+@pytest.mark.parametrize("side", [256, 257])
+def test_an_image_without_pixels_is_empty(side, settings):
+    with pytest.raises(ConvcliError, match="is empty: it has no pixels"):
+        read(tiff_of(PHOTO, 2, tags={side: (4, [0])}, **settings))
+
+
+@pytest.mark.parametrize("compression", ["jpeg2000", "png", "jpegxl", "webp", "lerc"])
+def test_codecs_that_only_deep_has(compression, photo, monkeypatch):
+    content = io.BytesIO()
+    tifffile.imwrite(content, photo[:48, :64], photometric="rgb", compression=compression)
+    got = read(content.getvalue()).pixels.astype(int)
+    assert np.abs(got - tifffile.imread(io.BytesIO(content.getvalue()))).max() == 0
+    assert np.abs(got - photo[:48, :64]).mean() < 2
+    monkeypatch.setattr(deep, "installed", lambda: False)
+    with pytest.raises(ConvcliError, match=NO_DEEP):
+        read(content.getvalue())
+
+
 @pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.PACKBITS, tiffs.LZW, tiffs.DEFLATE])
 @pytest.mark.parametrize("bits", [1, 4, 8, 16])
 def test_bits_from_the_right(bits, compression, with_deep):
@@ -230,6 +260,23 @@ def test_extra_samples_are_noted(photometric, count, extra, mode, note, planes):
         first = colours.shape[2] - len(alpha)
         np.testing.assert_array_equal(colours[..., :first], samples[..., :first])
         np.testing.assert_array_equal(colours[..., first:], samples[..., alpha])
+
+
+@pytest.mark.parametrize(
+    ("photometric", "count", "extra"),
+    [(1, 2, ()), (2, 5, ()), (2, 5, (0,)), (1, 1, (0,)), (2, 3, (2,)), (5, 5, ()), (3, 1, (0,))],
+)
+def test_extra_samples_that_are_miscounted(photometric, count, extra, with_deep):
+    samples = np.random.default_rng(12).integers(0, 256, (5, 7, count))
+    tags = {320: (3, [257 * (each % 256) for each in range(768)])} if photometric == 3 else {}
+    content = tiff_of(samples, photometric, extra=extra, tags=tags)
+    if with_deep:
+        got = read(content).pixels.reshape(5, 7, -1)
+        colours = {1: 1, 2: 3, 3: 1, 5: 4}[photometric]
+        np.testing.assert_array_equal(got[..., :colours], samples[..., :colours])
+    else:
+        with pytest.raises(ConvcliError, match=NO_DEEP):
+            read(content)
 
 
 def test_bands_without_colours_are_called_bands(with_deep):

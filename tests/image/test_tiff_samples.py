@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 import numpy as np
 import pytest
@@ -230,3 +231,25 @@ def test_each_row_of_what_pillow_reads_is_right(row, path):
         assert (case, mismatch(case, path)) == (case, "")
         count += 1
     assert count >= 4
+
+
+def test_damaged_bytes_are_refused_in_one_line(path):
+    """Most of the changes are in the directories, which stand at the end."""
+    chance = random.Random(4)
+    contents = [content_of(case, big=case[-1] == 3)[1] for case in cases(5, is_held, 60)]
+    for _ in range(1500):
+        content = bytearray(chance.choice(contents))
+        first = 0 if chance.random() < 0.2 else max(0, len(content) - 400)
+        for _ in range(chance.choice((1, 2, 5))):
+            content[chance.randrange(first, len(content))] = chance.choice((0, 1, 2, 255, 128))
+        text = refusal_of(bytes(content))
+        assert "\n" not in text
+        assert not re.search("[a-z](Error|Exception)", text)
+
+
+def refusal_of(content):
+    try:
+        read(content)
+    except ConvcliError as error:
+        return str(error)
+    return ""
