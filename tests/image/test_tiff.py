@@ -304,6 +304,34 @@ def test_grey_of_16_bits_with_alpha_keeps_both(order):
 
 
 PHOTO = np.random.default_rng(9).integers(0, 256, (8, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("photometric", "bits", "extra"),
+    [(1, 8, ()), (0, 8, ()), (1, 1, ()), (3, 8, ()), (1, 16, ()), (2, 8, (2,)), (5, 8, ())],
+)
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_one_strip_or_tile_is_turned(
+    photometric, bits, extra, tile, orientation, tmp_path, with_deep
+):
+    """Pillow maps such a file, if it is opened by its name."""
+    count = {2: 3, 5: 4}.get(photometric, 1) + len(extra)
+    samples = np.random.default_rng(13).integers(0, 2**bits, (16, 16, count))[:, : tile or 13]
+    tags = {320: (3, [257 * (each % 256) for each in range(768)])} if photometric == 3 else {}
+    turns = {2: [0], 3: [0, 1], 4: [1], 5: [2], 6: [1, 2], 7: [0, 1, 2], 8: [0, 2]}
+    path = tmp_path / "a.tif"
+    settings = {"bits": bits, "extra": extra, "tile": tile, "rows": 16, "tags": tags}
+    path.write_bytes(tiff_of(samples, photometric, **settings))
+    expected = read(path).pixels
+    for step in turns.get(orientation, []):
+        expected = [np.fliplr, np.flipud, lambda a: a.swapaxes(0, 1)][step](expected)
+    content = tiff_of(samples, photometric, orientation=orientation, **settings)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read(path).pixels, expected)
+    np.testing.assert_array_equal(read(content).pixels, expected)
+
+
 THUMBNAIL, MASK = (254, 1), (254, 4)
 
 

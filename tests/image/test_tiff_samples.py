@@ -141,6 +141,7 @@ def content_of(case, big=False):
     page = tiffs.page_of(
         samples, photometric, order=order, compression=compression, predictor=predictor,
         planes=planes, tile=tile, bits=bits, form=form, extra=extra, orientation=turn, tags=tags,
+        rows=64 if turn in (6, 7) else 4,
     )  # fmt: skip
     return samples, tiffs.file_of(page, order=order, big=big)
 
