@@ -81,12 +81,13 @@ def read(
         format cannot hold the image. The message is a predicate: the caller puts the name of the
         file in front. Iterating over `Picture.later` may raise it as well.
     """
-    if not beginning(source):
+    start = beginning(source)
+    if not start:
         raise ConvcliError("is empty")
-    if is_tiff(beginning(source)):
+    if is_tiff(start):
         from convcli.image import tiff_reading
 
-        return tiff_reading.read(source, target_format or "TIFF", grey, on_decode)
+        return tiff_reading.read(source, start, target_format or "TIFF", grey, on_decode)
     file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""

@@ -22,6 +22,9 @@ _SCARCE = 50_000_000
 
 _BEGINNING = 512
 
+# Errors whose texts speak of Python and not of the file.
+_OF_PYTHON = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
 # The first bytes of common formats that are never opened, from their specifications. The brands
@@ -76,6 +79,8 @@ def refusals(source: Path | bytes) -> Iterator[None]:
             bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
+        if isinstance(error, _OF_PYTHON):  # damage that a decoder did not expect
+            reason = ""
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
 
 

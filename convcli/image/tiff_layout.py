@@ -8,8 +8,12 @@ from __future__ import annotations
 import io
 import math
 import struct
+import sys
+from array import array
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,8 +26,7 @@ _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _SUBFILE_TYPE, _INK_SET, _EXTRA, _FORMATS = 255, 332, 338, 339
 _COLOUR_MAP, _COEFFICIENTS, _SUBSAMPLING, _BLACK_WHITE = 320, 529, 530, 532
 
-# The tags that are read here. All but offsets and byte counts have few values; the longest is the
-# colour map of 16-bit palettes.
+# The tags that are read here; offsets and byte counts, which may be many, are read later.
 _READ = {Tag.NewSubfileType, _SUBFILE_TYPE, Tag.ImageWidth, Tag.ImageLength, Tag.BitsPerSample,
          Tag.Compression, Tag.PhotometricInterpretation, Tag.FillOrder, Tag.Orientation,
          Tag.SamplesPerPixel, Tag.RowsPerStrip, Tag.PlanarConfiguration, Tag.Predictor,
@@ -32,15 +35,22 @@ _READ = {Tag.NewSubfileType, _SUBFILE_TYPE, Tag.ImageWidth, Tag.ImageLength, Tag
 # Tags that change nothing about the samples: damaged ones are ignored.
 _HINTS = {Tag.NewSubfileType, _SUBFILE_TYPE, Tag.Orientation, Tag.SubIFDs}
 _PLACES = {Tag.StripOffsets, Tag.StripByteCounts, _TILE_OFFSETS, _TILE_COUNTS}
-_MOST_VALUES = 3 << 16
+
+# Values that are read of a tag. More than one for each sample of the pixels mean nothing, and more
+# samples are not read.
+MOST_SAMPLES = 64
+
+# Values in the colour map of a palette of 16 bits; they are of the type SHORT.
+_LONGEST_MAP, _SHORT = 3 << 16, 3
+
+# Bytes of directories that are read, in multiples of the size of the file and beyond that. Their
+# data may overlap, so that a small file could describe gigabytes.
+_MOST_READ, _MORE_READ = 4, 1 << 20
 
 # The types of integers by their numbers, as `struct` names them, and those of fractions, of which
 # rationals are pairs of integers.
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _FRACTIONS = {5: "II", 10: "ii", 11: "f", 12: "d"}
-
-# More samples than any file has: each pixel may have 65535 by its 16-bit tag.
-_MOST_SAMPLES = 1 << 16
 
 # PhotometricInterpretation.
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR = range(7)
@@ -94,14 +104,14 @@ class Layout:
     tags : dict
         The values of those tags that are read here, each a tuple of numbers.
     places : dict
-        Type, number and position of the offsets and byte counts of strips or tiles.
+        Type, number and position of the values of tags that are read later.
     """
 
     number: int
     offset: int
     order: str
     is_big: bool
-    tags: dict[int, tuple[Any, ...]]
+    tags: dict[int, Sequence[Any]]
     places: dict[int, tuple[int, int, int]]
 
     def value(self, tag: int, default: int) -> int:
@@ -109,57 +119,57 @@ class Layout:
         given = self.tags.get(tag, ())
         return int(given[0]) if given else default
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of the image as it is stored, before it is turned."""
         return self.value(Tag.ImageWidth, 0)
 
-    @property
+    @cached_property
     def height(self) -> int:
         """Height of the image as it is stored, before it is turned."""
         return self.value(Tag.ImageLength, 0)
 
-    @property
+    @cached_property
     def photometric(self) -> int:
         """PhotometricInterpretation."""
         return YCBCR if self.compression == OLD_JPEG else self.value(262, WHITE_IS_ZERO)
 
-    @property
+    @cached_property
     def compression(self) -> int:
         """Compression."""
         return self.value(Tag.Compression, RAW)
 
-    @property
+    @cached_property
     def predictor(self) -> int:
         """Predictor."""
         return self.value(Tag.Predictor, 1)
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """SamplesPerPixel."""
         return self.value(Tag.SamplesPerPixel, 3 if self.compression == OLD_JPEG else 1)
 
-    @property
+    @cached_property
     def bits(self) -> tuple[int, ...]:
-        """BitsPerSample, one for each sample."""
+        """BitsPerSample, one for each sample if the file is not damaged."""
         return self._for_each(Tag.BitsPerSample, 8 if self.compression == OLD_JPEG else 1)
 
-    @property
+    @cached_property
     def formats(self) -> tuple[int, ...]:
         """SampleFormat, one for each sample."""
         return self._for_each(_FORMATS, UNSIGNED)
 
     def _for_each(self, tag: int, default: int) -> tuple[int, ...]:
-        given = self.tags.get(tag, (default,))
+        given = tuple(self.tags.get(tag, (default,)))
         return given * self.samples if len(given) == 1 else given[: self.samples]
 
-    @property
+    @cached_property
     def colours(self) -> int:
         """The number of samples that are colours, or the grey."""
         count = _COLOURS.get(self.photometric, 1)
         return 1 if self.photometric == YCBCR and self.samples < count else count
 
-    @property
+    @cached_property
     def extra(self) -> tuple[int, ...]:
         """ExtraSamples, one for each sample that is not a colour."""
         count = max(self.samples - self.colours, 0)
@@ -168,30 +178,37 @@ class Layout:
             given = UNASSOCIATED[:1]  # a fourth sample without a meaning is alpha for all readers
         return (*given, *(0,) * count)[:count]
 
-    @property
+    @cached_property
+    def names_extra(self) -> bool:
+        """Whether ExtraSamples is as long as it must be; Pillow also knows RGB with a fourth."""
+        given = len(self.tags.get(_EXTRA, ()))
+        is_rgba = (self.photometric, self.samples, given) == (RGB, 4, 0)
+        return is_rgba or given == len(self.extra)
+
+    @cached_property
     def alpha(self) -> int | None:
         """The place of alpha among the samples, if there is one."""
         kinds = (ASSOCIATED, *UNASSOCIATED)
         found = [at for at, kind in enumerate(self.extra) if kind in kinds]
         return self.colours + found[0] if found else None
 
-    @property
+    @cached_property
     def is_associated(self) -> bool:
         """Whether colours are stored multiplied by their alpha."""
         return self.alpha is not None and self.extra[self.alpha - self.colours] == ASSOCIATED
 
-    @property
+    @cached_property
     def in_planes(self) -> bool:
         """Whether each sample of the pixels is stored in a plane of its own."""
         return self.value(Tag.PlanarConfiguration, 1) == 2 and self.samples > 1
 
-    @property
+    @cached_property
     def tile(self) -> tuple[int, int] | None:
         """Width and height of tiles, or None for strips."""
         size = self.value(_TILE_WIDTH, 0), self.value(_TILE_LENGTH, 0)
         return size if all(size) else None
 
-    @property
+    @cached_property
     def segment(self) -> tuple[int, int]:
         """Width and height of the tiles or strips."""
         rows = self.value(Tag.RowsPerStrip, self.height) or self.height
@@ -204,34 +221,34 @@ class Layout:
         count = -(-self.width // width) * -(-self.height // height)
         return count * (self.samples if self.in_planes else 1)
 
-    @property
+    @cached_property
     def orientation(self) -> int:
         """Orientation, as in EXIF."""
         return self.value(Tag.Orientation, 1)
 
-    @property
+    @cached_property
     def subsampling(self) -> tuple[int, int]:
         """How many columns and rows of a YCbCr image share their chroma."""
         given = self.tags.get(_SUBSAMPLING, (2, 2))
         return (int(given[0]), int(given[1])) if len(given) > 1 else (0, 0)
 
-    @property
+    @cached_property
     def is_subsampled(self) -> bool:
         """Whether pixels share their chroma, in the data units of TIFF 6.0, section 21."""
         is_colour = self.photometric == YCBCR and self.colours == 3
         return is_colour and self.compression not in (JPEG, OLD_JPEG) and self.subsampling != (1, 1)
 
-    @property
+    @cached_property
     def coefficients(self) -> tuple[float, ...]:
         """YCbCrCoefficients."""
-        return self.tags.get(_COEFFICIENTS, BT_601)
+        return tuple(self.tags.get(_COEFFICIENTS, BT_601))
 
-    @property
+    @cached_property
     def black_white(self) -> tuple[float, ...]:
         """ReferenceBlackWhite."""
-        return self.tags.get(_BLACK_WHITE, FULL_RANGE)
+        return tuple(self.tags.get(_BLACK_WHITE, FULL_RANGE))
 
-    @property
+    @cached_property
     def has_usual_ycbcr(self) -> bool:
         """Whether YCbCr is that of JPEG files; the numbers may be rounded."""
         given = (*self.coefficients, *self.black_white)
@@ -240,28 +257,28 @@ class Layout:
             abs(one - other) < 1e-3 for one, other in zip(given, usual, strict=True)
         )
 
-    @property
-    def colour_map(self) -> tuple[int, ...]:
+    @cached_property
+    def colour_map(self) -> Sequence[int]:
         """ColorMap: all reds, all greens, all blues."""
         return self.tags.get(_COLOUR_MAP, ())
 
-    @property
+    @cached_property
     def ink_set(self) -> int:
         """InkSet; 1 is CMYK."""
         return self.value(_INK_SET, 1)
 
-    @property
+    @cached_property
     def is_reduced(self) -> bool:
         """Whether the page is a smaller version of another."""
         kind = self.value(Tag.NewSubfileType, 0)
         return bool(kind & _REDUCED) or self.value(_SUBFILE_TYPE, 0) == _OLD_REDUCED
 
-    @property
+    @cached_property
     def is_mask(self) -> bool:
         """Whether the page is the transparency mask of another."""
         return bool(self.value(Tag.NewSubfileType, 0) & _MASK_OF)
 
-    @property
+    @cached_property
     def has_pages_below(self) -> bool:
         """Whether the page points to further directories (SubIFDs)."""
         return Tag.SubIFDs in self.tags
@@ -273,7 +290,7 @@ class Layout:
         kind = _FORMAT_NAMES.get(self.formats[0], "samples") if self.formats else "samples"
         return f"{depth} {kind}, {self.samples} per pixel"
 
-    @property
+    @cached_property
     def coding(self) -> str:
         """Describe the rest: "YCbCr, uncompressed, in planes, big-endian"."""
         names = {RAW: "uncompressed", LZW: "LZW", JPEG: "JPEG", PACKBITS: "PackBits", ZSTD: "ZSTD",
@@ -283,7 +300,7 @@ class Layout:
         words += ["big-endian"] * (self.order == ">") + ["BigTIFF"] * self.is_big
         return ", ".join(words)
 
-    @property
+    @cached_property
     def colour(self) -> str:
         """The name of the PhotometricInterpretation."""
         return _PHOTOMETRICS.get(self.photometric, f"photometric {self.photometric}")
@@ -308,41 +325,48 @@ def layouts(source: Path | bytes) -> list[Layout]:
         If a directory is damaged.
     """
     with opened(source) as file:
-        header = file.read(16)
+        left = _MORE_READ + _MOST_READ * file.seek(0, io.SEEK_END)
+
+        def read(position: int, size: int) -> bytes:
+            nonlocal left
+            left -= size
+            if left < 0:
+                raise ValueError
+            file.seek(position)
+            return file.read(size)
+
+        header = read(0, 16)
         order = "<" if header[:2] == b"II" else ">"
         is_big = b"+" in header[2:4]
+        found: list[Layout] = []
+        seen: set[int] = set()
         try:
-            (at,) = struct.unpack_from(
-                f"{order}{'Q' if is_big else 'I'}", header, 8 if is_big else 4
-            )
-            found: list[Layout] = []
-            seen: set[int] = set()
+            (at,) = struct.unpack_from(order + "IQ"[is_big], header, 8 if is_big else 4)
             while at and at not in seen:
                 seen.add(at)
-                tags, places, following = _directory(file, at, order, is_big)
+                tags, places, following = _directory(read, at, order, is_big)
                 found.append(Layout(len(found), at, order, is_big, tags, places))
                 at = following
         except (struct.error, OverflowError, ValueError):
-            raise ConvcliError(f"looks like TIFF, but {_DAMAGED}") from None
-    if not found or not all(0 < page.samples <= _MOST_SAMPLES for page in found):
+            found = []
+    if not found or any(page.samples < 1 for page in found):
         raise ConvcliError(f"looks like TIFF, but {_DAMAGED}")
     return found
 
 
 def _directory(
-    file: BinaryIO, at: int, order: str, is_big: bool
-) -> tuple[dict[int, tuple[Any, ...]], dict[int, tuple[int, int, int]], int]:
+    read: Callable[[int, int], bytes], at: int, order: str, is_big: bool
+) -> tuple[dict[int, Sequence[Any]], dict[int, tuple[int, int, int]], int]:
     """Read the directory at an offset: its tags, places, and the offset of the next."""
     counts, entry, pointer = ("Q", "HHQ", "Q") if is_big else ("H", "HHI", "I")
-    file.seek(at)
-    (count,) = struct.unpack(order + counts, file.read(struct.calcsize(order + counts)))
-    if count > 1 << 16:
-        raise ValueError
-    step = struct.calcsize(order + entry + pointer)
-    content = file.read(count * step)
+    room = struct.calcsize(order + pointer)
+    step = struct.calcsize(order + entry) + room
+    start = at + struct.calcsize(order + counts)
+    (count,) = struct.unpack(order + counts, read(at, start - at))
+    content = read(start, count * step)
     # Some writers leave out the offset of the next directory in the last one.
-    following = file.read(struct.calcsize(order + pointer))
-    tags: dict[int, tuple[Any, ...]] = {}
+    following = read(start + count * step, room)
+    tags: dict[int, Sequence[Any]] = {}
     places: dict[int, tuple[int, int, int]] = {}
     for place in range(0, count * step, step):
         tag, kind, number = struct.unpack_from(order + entry, content, place)
@@ -353,16 +377,19 @@ def _directory(
             if tag in _HINTS:
                 continue
             raise ValueError
-        size = struct.calcsize("<" + known[kind]) * number
-        inline = place + step - struct.calcsize(order + pointer)
-        position = at + struct.calcsize(order + counts) + inline
-        if size > struct.calcsize(order + pointer):
-            (position,) = struct.unpack_from(order + pointer, content, inline)
+        position = start + place + step - room
+        if struct.calcsize("<" + known[kind]) * number > room:
+            (position,) = struct.unpack_from(order + pointer, content, place + step - room)
         if tag in _PLACES:
             places[tag] = (kind, number, position)
-        elif 0 < number <= _MOST_VALUES:
-            file.seek(position)
-            values = struct.unpack(order + number * known[kind], file.read(size))
+        elif tag == _COLOUR_MAP and kind == _SHORT:
+            colours = array("H", read(position, 2 * min(number, _LONGEST_MAP)))
+            if (order == "<") != (sys.byteorder == "little"):
+                colours.byteswap()
+            tags[tag] = colours
+        elif number:
+            form = order + min(number, MOST_SAMPLES) * known[kind]
+            values = struct.unpack(form, read(position, struct.calcsize(form)))
             tags[tag] = _divided(values) if kind in (5, 10) else values
     return tags, places, struct.unpack(order + pointer, following)[0] if following else 0
 

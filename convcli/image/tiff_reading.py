@@ -24,7 +24,7 @@ from convcli.image.headers import encoding_of
 from convcli.image.metadata import metadata_of
 from convcli.image.notes import tiff_conversion_notes, tiff_notes
 from convcli.image.picture import MODES, Grey, Picture
-from convcli.image.refusals import beginning, refusals
+from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _ALL = (layout_of.RAW, *_CODED)
 _GREYS = (layout_of.WHITE_IS_ZERO, layout_of.BLACK_IS_ZERO)
 
 
-class _Right(NamedTuple):
+class Right(NamedTuple):
     """Layouts of a page that Pillow (13.0) decodes right.
 
     `planes` are the compressions with which it also decodes PlanarConfiguration 2, which a page
@@ -60,39 +60,39 @@ class _Right(NamedTuple):
 
 
 # Everything else is decoded by tifffile. tests/image/test_tiff_samples.py verifies each row.
-_PILLOW = (
-    _Right(_GREYS, (1,), compression=(*_ALL, *layout_of.FAX)),
-    _Right(_GREYS, (2, 4)),
-    _Right(_GREYS, (8,), compression=(*_ALL, layout_of.JPEG)),
-    _Right((layout_of.BLACK_IS_ZERO,), (8,), planes=_ALL),
-    _Right((layout_of.BLACK_IS_ZERO,), (8,), ((0,),)),
+PILLOW = (
+    Right(_GREYS, (1,), compression=(*_ALL, *layout_of.FAX)),
+    Right(_GREYS, (2, 4)),
+    Right(_GREYS, (8,), compression=(*_ALL, layout_of.JPEG)),
+    Right((layout_of.BLACK_IS_ZERO,), (8,), planes=_ALL),
+    Right((layout_of.BLACK_IS_ZERO,), (8,), ((0,),)),
     # Of grey and alpha in planes it reads the grey alone; of CIELAB in planes it shifts a* and b*.
-    _Right((layout_of.BLACK_IS_ZERO,), (8,), ((1,), (2,)), planes=()),
-    _Right((layout_of.CIELAB,), (8,), planes=()),
-    _Right((layout_of.PALETTE,), (1, 2, 4, 8)),
-    _Right((layout_of.PALETTE,), (8,), ((0,), (2,)), planes=()),
-    _Right((layout_of.RGB,), (8,), ((), (2,)), (*_ALL, layout_of.JPEG), planes=_ALL),
-    _Right((layout_of.RGB,), (8,), ((0,), (0, 0), (1,))),
-    _Right((layout_of.RGB,), (8,), ((999,), (0, 0, 0), (2, 0), (2, 0, 0)), planes=()),
-    _Right((layout_of.CMYK,), (8,), compression=(*_ALL, layout_of.JPEG), planes=_ALL),
-    _Right((layout_of.CMYK,), (8,), ((0,), (0, 0))),
+    Right((layout_of.BLACK_IS_ZERO,), (8,), ((1,), (2,)), planes=()),
+    Right((layout_of.CIELAB,), (8,), planes=()),
+    Right((layout_of.PALETTE,), (1, 2, 4, 8)),
+    Right((layout_of.PALETTE,), (8,), ((0,), (2,)), planes=()),
+    Right((layout_of.RGB,), (8,), ((), (2,)), (*_ALL, layout_of.JPEG), planes=_ALL),
+    Right((layout_of.RGB,), (8,), ((0,), (0, 0), (1,))),
+    Right((layout_of.RGB,), (8,), ((999,), (0, 0, 0), (2, 0), (2, 0, 0)), planes=()),
+    Right((layout_of.CMYK,), (8,), compression=(*_ALL, layout_of.JPEG), planes=_ALL),
+    Right((layout_of.CMYK,), (8,), ((0,), (0, 0))),
     # libtiff converts compressed colours to RGB; see `_is_usual` for those that Pillow converts.
-    _Right((layout_of.YCBCR,), (8,), compression=(*_ALL, layout_of.JPEG, layout_of.OLD_JPEG),
-           planes=()),
+    Right((layout_of.YCBCR,), (8,), compression=(*_ALL, layout_of.JPEG, layout_of.OLD_JPEG),
+          planes=()),
     # libtiff returns samples in the byte order of the machine. If the file is big-endian, Pillow
     # swaps the bytes of signed integers and floats again.
-    _Right((layout_of.BLACK_IS_ZERO,), (16,)),
-    _Right((layout_of.WHITE_IS_ZERO,), (16,), order="<"),
-    _Right((layout_of.BLACK_IS_ZERO,), (12, 32), order="<"),
-    _Right((layout_of.BLACK_IS_ZERO,), (16, 32), formats=(layout_of.SIGNED,), order="<"),
-    _Right((layout_of.BLACK_IS_ZERO,), (32,), formats=(layout_of.FLOAT,), order="<"),
-    _Right((layout_of.BLACK_IS_ZERO,), (16, 32), compression=(layout_of.RAW,),
-           formats=(layout_of.SIGNED,), planes=()),
-    _Right((layout_of.BLACK_IS_ZERO,), (32,), compression=(layout_of.RAW,),
-           formats=(layout_of.FLOAT,), planes=()),
+    Right((layout_of.BLACK_IS_ZERO,), (16,)),
+    Right((layout_of.WHITE_IS_ZERO,), (16,), order="<"),
+    Right((layout_of.BLACK_IS_ZERO,), (12, 32), order="<"),
+    Right((layout_of.BLACK_IS_ZERO,), (16, 32), formats=(layout_of.SIGNED,), order="<"),
+    Right((layout_of.BLACK_IS_ZERO,), (32,), formats=(layout_of.FLOAT,), order="<"),
+    Right((layout_of.BLACK_IS_ZERO,), (16, 32), compression=(layout_of.RAW,),
+          formats=(layout_of.SIGNED,), planes=()),
+    Right((layout_of.BLACK_IS_ZERO,), (32,), compression=(layout_of.RAW,),
+          formats=(layout_of.FLOAT,), planes=()),
     # It keeps the high bytes of colour: all that is left where 16 bits have no place.
-    _Right((layout_of.RGB,), (16,), ((), (0,), (2,))),
-    _Right((layout_of.CMYK,), (16,)),
+    Right((layout_of.RGB,), (16,), ((), (0,), (2,))),
+    Right((layout_of.CMYK,), (16,)),
 )  # fmt: skip
 
 
@@ -106,36 +106,48 @@ def pillow_reads(layout: Layout) -> bool:
         and layout.compression in (row.planes if in_planes else row.compression)
         and layout.formats[0] in row.formats
         and layout.order in row.order
-        for row in _PILLOW
+        for row in PILLOW
     )
+
+
+def _has_known_tags(layout: Layout) -> bool:
+    """Return whether Pillow reads the tags; it takes a big-endian BigTIFF for a small TIFF."""
+    return not (layout.is_big and layout.order == ">")
 
 
 def _is_usual(layout: Layout) -> bool:
     """Return whether a page has none of the properties that Pillow ignores."""
-    if layout.is_big and layout.order == ">":  # taken for a small TIFF
+    if not _has_known_tags(layout):
         return False
     if layout.value(Tag.FillOrder, 1) != 1 and layout.bits[0] > 1:
+        return False
+    if not layout.names_extra:
         return False
     if layout.photometric == layout_of.PALETTE:  # a colour map of 8 bits is taken for one of 16
         return max(layout.colour_map, default=0) > 255
     if layout.photometric == layout_of.YCBCR and layout.compression == layout_of.RAW:
         return not layout.is_subsampled and layout.has_usual_ycbcr
+    if layout.is_subsampled:  # libtiff gets 4 x 4 wrong, and reads no image smaller than a block
+        across, down = layout.subsampling
+        return down < 4 and layout.width >= across and layout.height >= down
     return True
 
 
 def read(
     source: Path | bytes,
+    beginning: bytes,
     target_format: str,
     grey: Grey | None,
     on_decode: Callable[[int], None] | None,
 ) -> Picture:
     """Read the first page of a TIFF, and the others when they are asked for.
 
-    The parameters are those of `convcli.image.read`; the target format is known.
+    The parameters are those of `convcli.image.read`; `beginning` holds the first bytes of the file,
+    and the target format is known.
     """
     every = layout_of.layouts(source)
     first = every[0]
-    if beginning(source).startswith(_CANON) or (first.is_reduced and first.has_pages_below):
+    if beginning.startswith(_CANON) or (first.is_reduced and first.has_pages_below):
         raise ConvcliError(
             "is camera raw, of which convcli can read only the preview; develop it to TIFF first"
         )
@@ -172,7 +184,7 @@ def _images_of(every: list[Layout]) -> tuple[list[Layout], list[str]]:
     """Return the pages that are images, and notes on those that are not."""
     masks = [page for page in every if page.is_mask]
     smaller = [page for page in every if page.is_reduced and not page.is_mask]
-    images = [page for page in every if page not in masks and page not in smaller]
+    images = [page for page in every if not (page.is_mask or page.is_reduced)]
     if not images:  # nothing that they could be the thumbnails of
         images, smaller = smaller, []
     if not images:
@@ -214,9 +226,11 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
     Raises
     ------
     ConvcliError
-        If the page has more pixels than the limit.
+        If the page has no pixels, or more than the limit.
     """
     count = layout.width * layout.height
+    if count < 1:
+        raise ConvcliError("is empty: it has no pixels")
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and count > limit:
         raise ConvcliError(f"has more than {limit} pixels; --max-pixels raises the limit")
@@ -294,6 +308,8 @@ def _by_tifffile(
         described, described, None if wanted.grey else mode, Held(), orientation != 1,
         (pixels.shape[1], pixels.shape[0]),
     )  # fmt: skip
+    if not _has_known_tags(layout):
+        dropped = ["dropped its metadata, which cannot be read in a big-endian BigTIFF"]
     notes = (*tiff_notes(layout, mode), *dropped, *tiff_conversion_notes(layout, mode))
     return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
 
@@ -336,10 +352,13 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
     """Make an image of one pixel with a page's metadata, for `metadata_of`."""
     image = Image.new("L", (1, 1))
     image.format = "TIFF"
-    stream.seek(0)
-    tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if layout.is_big else 8))
-    stream.seek(layout.offset)
-    tags.load(stream)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    if _has_known_tags(layout):
+        stream.seek(0)
+        header = stream.read(16 if layout.is_big else 8)
+        tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+        stream.seek(layout.offset)
+        tags.load(stream)
     names = TiffImagePlugin.COMPRESSION_INFO
     image.info["compression"] = names.get(layout.compression, "raw")
     if isinstance(profile := tags.get(Tag.InterColorProfile), bytes):
@@ -352,8 +371,9 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
         image.info["dpi"] = tuple(value * unit for value in resolution)
     exif = image.getexif()  # of the XMP
     orientation = exif.get(Tag.Orientation)
-    exif.endian, exif.bigtiff = layout.order, layout.is_big
-    exif.load_from_fp(stream, layout.offset)
+    if _has_known_tags(layout):
+        exif.endian, exif.bigtiff = layout.order, layout.is_big
+        exif.load_from_fp(stream, layout.offset)
     if orientation and Tag.Orientation not in exif:
         exif[Tag.Orientation] = orientation
     image.tag_v2 = tags  # type: ignore[attr-defined]

@@ -58,6 +58,8 @@ def _refusal(layout: Layout) -> str:
     if photometric not in (0, 1, 2, 3, 5, 6, 8, 9):
         name = layout.colour
         return f"is a TIFF whose colours are of the kind {name!r}, {advice} to grey or RGB first"
+    if layout.samples > layout_of.MOST_SAMPLES:
+        return _bands(layout)
     if len(bits) != layout.samples or layout.samples < layout.colours:
         return "is damaged: it does not have the number of samples that its colours need"
     formats = set(layout.formats)
@@ -88,13 +90,17 @@ def _refusal(layout: Layout) -> str:
         )
     without_alpha = layout.samples - (layout.alpha is not None)
     if is_grey and without_alpha > 2:
-        return (
-            f"is a TIFF of {layout.samples} bands, of which convcli cannot tell the colours; "
-            "save the bands that you need as grey or RGB first"
-        )
+        return _bands(layout)
     if photometric == layout_of.PALETTE and len(layout.colour_map) != 3 << depth:
         return "is damaged: the length of its colour map does not fit its samples"
     return _refusal_of_coding(layout)
+
+
+def _bands(layout: Layout) -> str:
+    return (
+        f"is a TIFF of {layout.samples} bands, of which convcli cannot tell the colours; "
+        "save the bands that you need as grey or RGB first"
+    )
 
 
 def _refusal_of_coding(layout: Layout) -> str:
@@ -267,7 +273,7 @@ def _rgb_of(samples: Pixels, layout: Layout) -> Pixels:
     red, green, blue = layout.coefficients
     ranges = zip(_pairs(layout.black_white), (255, 127, 127), strict=True)
     luma, *chroma = (
-        (samples[..., at] - black) * (coding / (white - black))
+        (samples[..., at] - float(black)) * (coding / (white - black))
         for at, ((black, white), coding) in enumerate(ranges)
     )
     reds = luma + (2 - 2 * red) * chroma[1]

@@ -18,11 +18,11 @@ _FORMS = {1: "B", 3: "H", 4: "I", 12: "d", 13: "I", 16: "Q"}
 _CODECS = {
     NONE: bytes,
     LZW: lambda data: imagecodecs.lzw_encode(data),
-    DEFLATE: zlib.compress,
-    OLD_DEFLATE: zlib.compress,
+    DEFLATE: lambda data: zlib.compress(data, 1),
+    OLD_DEFLATE: lambda data: zlib.compress(data, 1),
     PACKBITS: lambda data: imagecodecs.packbits_encode(data),
-    LZMA: lambda data: imagecodecs.lzma_encode(data),
-    ZSTD: lambda data: imagecodecs.zstd_encode(data),
+    LZMA: lambda data: imagecodecs.lzma_encode(data, level=0),
+    ZSTD: lambda data: imagecodecs.zstd_encode(data, level=1),
 }
 
 _DTYPES = {1: "u", 2: "i", 3: "f"}
