@@ -109,8 +109,8 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         samples = shared.pixels() if shared else copy_of(image)
         if mode == "LA;16":
             samples = transparent_colour.with_alpha(samples, image.info["transparency"])
-    if mode in ("I;16", "LA;16") and wanted.canvas:  # Pillow reduces all other frames to 8 bits
-        mode, samples = mode.removesuffix(";16").replace("I", "L"), (samples // 256).astype("uint8")
+    if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
+        mode, samples = "L", (samples // 256).astype("uint8")
     _correct_tiff(file, mode, samples)
     notes += tiff_notes(file, mode)
     encoding = encoding_of(file, wanted.lossless)
@@ -148,7 +148,6 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
     check_mode(deep_mode or mode, wanted)
     decoded_deep = deep_mode
     if deep_mode is None and transparent_colour.is_deep(file):
-        transparent_colour.check_deep(wanted.canvas is None)
         decoded_deep = "RGBA;16"
     if wanted.grey:  # luminance is defined for RGB; LAB has its own
         mode = {"CMYK": "RGB", "LAB": "L"}.get(mode, mode)

@@ -104,6 +104,7 @@ def read(
                 frames = len(blocks.frames)
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        transparent_colour.check(image, frames > 1)
         transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
