@@ -118,8 +118,8 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         samples = shared.pixels() if shared else copy_of(image)
         if mode == "LA;16":
             samples = transparent_colour.with_alpha(samples, image.info["transparency"])
-    if mode in ("I;16", "LA;16") and wanted.canvas:  # Pillow reduces all other frames to 8 bits
-        mode, samples = mode.removesuffix(";16").replace("I", "L"), (samples // 256).astype("uint8")
+    if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
+        mode, samples = "L", (samples // 256).astype("uint8")
     encoding = encoding_of(file, wanted.lossless)
     frame = {} if wanted.alone else frame_settings(file)
     return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
@@ -150,7 +150,6 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
     check_mode(deep_mode or mode, wanted)
     decoded_deep = deep_mode
     if deep_mode is None and transparent_colour.is_deep(file):
-        transparent_colour.check_deep(wanted.canvas is None)
         decoded_deep = "RGBA;16"
     mode = grey_of(mode, wanted.grey)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.

@@ -25,8 +25,8 @@ MOST = 256
 _CHOSEN_FROM = 1 << 16
 _STEP = 17
 
-# Pixels that are packed into integers at a time.
-_BAND = 1 << 20
+# Pixels that are packed into integers at a time, which takes some 12 bytes each.
+_BAND = 1 << 18
 
 Packed = NDArray[np.uint32]
 
@@ -91,7 +91,7 @@ def indexed(pixels: Pixels, mode: str, with_transparent: bool = False) -> Indexe
 
 
 def bands(pixels: Pixels) -> Iterator[slice]:
-    """Yield slices of rows that cover an image, of about a million pixels each."""
+    """Yield slices of rows that cover an image, of about `_BAND` pixels each."""
     rows = max(1, _BAND // pixels.shape[1])
     for top in range(0, pixels.shape[0], rows):
         yield slice(top, top + rows)

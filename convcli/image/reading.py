@@ -17,6 +17,7 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import bmp, bombs, deep, gif_frames, transparent_colour
 from convcli.image.blocks import Held, held_by
+from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.gif_blocks import Blocks, blocks_of
 from convcli.image.headers import format_of, is_lossless
@@ -105,6 +106,7 @@ def read(
                 frames = len(blocks.frames)
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        transparent_colour.check(image, frames > 1)
         transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
@@ -128,7 +130,7 @@ def read(
             bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
             held=held_by(source, image.format or own_format),
         )
-        size = _bytes_of(image, frames, final_format)
+        size = _bytes_of(image, frames, final_format, wanted.lossless)
         if on_decode:
             on_decode(size)
         memory.check(size)
@@ -180,17 +182,14 @@ def _check_animation(image: Image.Image, frames: int) -> None:
         )
 
 
-def _bytes_of(image: Image.Image, frames: int, target_format: str) -> int:
-    """Return the least memory that an image and its result take, in bytes.
-
-    The frames of a GIF are written one at a time, and those in a TIFF. In other formats all
-    resulting frames are kept until the end, in an APNG twice (by Pillow).
-    """
+def _bytes_of(image: Image.Image, frames: int, target_format: str, lossless: bool = False) -> int:
+    """Predict the memory that an image, its result and its codecs take, in bytes."""
     # In Pillow's memory colours, 32-bit integers and floats have four bytes per pixel.
     channels = 1 if image.mode in ("1", "L") else 4
     pixels = image.width * image.height
-    if deep.is_deep(image) and deep.mode_of(image, image.mode, target_format):
-        return 5 * pixels * channels  # two bytes each in and out, and what Pillow decodes
-    together = frames > 1 and target_format not in ("GIF", "TIFF")
-    results = frames * (2 if target_format == "PNG" else 1) if together else 1
-    return pixels * channels * (1 + results)
+    formats = (format_of(image), target_format)
+    size = memory_of(formats, channels, pixels, frames, lossless)
+    if deep.is_deep(image):
+        # Two bytes for each sample that comes in or goes out, and what Pillow decodes.
+        return max(size, 5 * pixels * channels)
+    return size

@@ -36,22 +36,27 @@ def widen(file: Image.Image) -> None:
         file.info["transparency"] = tuple(sample & 255 for sample in colour)
 
 
-def is_deep(file: Image.Image) -> bool:
-    """Return whether a transparent colour of 16-bit channels is compared, which Pillow cannot."""
-    return file.format == "PNG" and "transparency" in file.info and deep.is_deep(file)
+def check(file: Image.Image, is_animation: bool) -> None:
+    """Raise `ConvcliError` for a transparent colour that cannot be compared.
 
-
-def check_deep(is_alone: bool) -> None:
-    """Raise `ConvcliError` if a transparent colour of 16-bit channels cannot be compared."""
-    if not is_alone:
+    Pillow composes the frames of an animation, and takes grey and 16-bit samples for opaque.
+    """
+    if "transparency" not in file.info or file.format != "PNG":
+        return
+    if is_animation and (file.mode not in ("P", "RGB") or deep.is_deep(file)):
         raise ConvcliError(
-            "is an animation of 16-bit colour with a transparent colour, which convcli cannot "
-            "read; convert it to 8 bits first"
+            "is an animation of grey or 16-bit samples with a transparent colour, which convcli "
+            "cannot read; convert it to RGBA first"
         )
-    if not deep.installed():
+    if deep.is_deep(file) and not deep.installed():
         raise ConvcliError(
             "has a transparent colour of 16 bits per channel; to read it, install the extra 'deep'"
         )
+
+
+def is_deep(file: Image.Image) -> bool:
+    """Return whether a transparent colour of 16-bit channels is compared, which Pillow cannot."""
+    return file.format == "PNG" and "transparency" in file.info and deep.is_deep(file)
 
 
 def with_alpha(grey: Pixels, colour: int) -> Pixels:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from convcli import ConvcliError
 from convcli.image import deep, read, write
-from tests.pngs import GREY, PALETTE, RGB, chunk, png
+from tests.pngs import GREY, PALETTE, RGB, chunk, data_of, header, png
 
 KINDS = [(GREY, 1), (GREY, 2), (GREY, 4), (GREY, 8), (GREY, 16), (RGB, 8), (RGB, 16)]
 
@@ -137,3 +137,33 @@ def test_a_transparent_colour_does_not_change_what_pillow_reads_right():
     content = io.BytesIO()
     image.save(content, "PNG", transparency=(1, 2, 3))
     assert read(content.getvalue()).pixels[0, :, 3].tolist() == [0, 255, 0]
+
+
+def animation(samples, depth, colour_type, *chunks):
+    """Return an APNG of one frame twice."""
+    height, width = samples.shape[:2]
+    data = data_of(samples, depth)
+    controls = [
+        chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, 0, 0, 1, 10, 0, 1))
+        for number in (0, 1)
+    ]
+    return b"".join((
+        b"\x89PNG\r\n\x1a\n", header((width, height), depth, colour_type),
+        chunk(b"acTL", struct.pack(">II", 2, 0)), *chunks, controls[0], chunk(b"IDAT", data),
+        controls[1], chunk(b"fdAT", struct.pack(">I", 2) + data), chunk(b"IEND", b""),
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(("colour_type", "depth"), KINDS)
+def test_frames_with_a_transparent_colour_are_right_or_refused(colour_type, depth):
+    samples, values = sampled(colour_type, depth)
+    key = chunk(b"tRNS", values[0].astype(">u2").tobytes())
+    content = animation(samples, depth, colour_type, key)
+    if (colour_type, depth) != (RGB, 8):
+        with pytest.raises(ConvcliError, match="animation of grey or 16-bit samples with a transp"):
+            read(content)
+        return
+    alpha, colours = expected_of(samples, depth, values[0])
+    for frame in read(content).all_frames():
+        np.testing.assert_array_equal(frame.pixels[..., 3], alpha * 255)
+        np.testing.assert_array_equal(frame.pixels[..., :3], colours)
