@@ -330,7 +330,7 @@ def fitted(options: Options, mode: str) -> Options:
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"
         )
-    own = Options(**options)
+    own = Options(**options, channels=True)
     if mode not in WITH_ALPHA:
         own["alpha"] = "straight"
     return own

@@ -211,13 +211,13 @@ def _pipeline(
     """Check the options that need numpy, and make of them what is done to each image."""
     from convcli.batch.attempt import Pipeline
     from convcli.filtering.options import Options
-    from convcli.pixels.borders import check_value
+    from convcli.pixels.borders import checked_value
     from convcli.planning.methods import check_method, worker_count
     from convcli.running import packages
 
     check_method(shared.method)
     worker_count(shared.workers)
-    check_value(shared.border_value)
+    checked_value(shared.border_value)
     packages.check(shared.method)
     write = partial(
         image.write,

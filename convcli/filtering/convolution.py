@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +13,8 @@ from typing import Any, Unpack, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from convcli.checks import finite
+from convcli.checks import array as array_of
+from convcli.checks import callback, count, described, finite, flag, word
 from convcli.errors import ConvcliError
 from convcli.filtering.options import DEFAULTS, Options
 from convcli.kernels.folding import folded
@@ -23,6 +26,7 @@ from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, 
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
 from convcli.planning.choice import plan_for
+from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
@@ -64,7 +68,7 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, channels, pictures, scratch, on_progress, on_plan.
 
     Returns
     -------
@@ -89,6 +93,8 @@ def convolve(
     """
     whole = kernel_from(kernel)
     finite(bias=bias)
+    bias = float(bias)
+    correlate = flag(correlate, "correlate")
     combine = partial(_plus, bias=bias) if bias else None
     if abs(bias) > LARGE:
         options["exact"] = True
@@ -149,10 +155,8 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     if unknown := set(options) - set(DEFAULTS):
         raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
-    asked: Options = {**DEFAULTS, **options}
-    source = _source(image)
-    borders.check(asked["border"])
-    borders.check_value(asked["border_value"])
+    asked = _checked({**DEFAULTS, **options})
+    source = _source(image, asked["channels"])
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
         recipe.task(source, asked["method"], asked["workers"], images=asked["pictures"])
@@ -165,6 +169,23 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     out = filter_source(plan, recipe, source, asked["on_progress"])
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
     return out[..., 0] if is_flat else out
+
+
+def _checked(asked: Options) -> Options:
+    """Check the options that need no image, so that nothing is done if one is not valid."""
+    borders.check(asked["border"])
+    asked["border_value"] = borders.checked_value(asked["border_value"])
+    check_method(asked["method"], broken())
+    word(asked["alpha"], "alpha", ALPHAS)
+    worker_count(asked["workers"])
+    count(asked["pictures"], "pictures")
+    asked["linear"] = flag(asked["linear"], "linear")
+    asked["exact"] = flag(asked["exact"], "exact")
+    asked["channels"] = flag(asked["channels"], "channels")
+    asked["scratch"] = flag(asked["scratch"], "scratch")
+    callback(asked["on_progress"], "on_progress")
+    callback(asked["on_plan"], "on_plan")
+    return asked
 
 
 def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
@@ -202,6 +223,7 @@ def plan(
     kernel: ArrayLike | Kernel,
     method: Method = "auto",
     workers: int | None = None,
+    channels: bool = False,
 ) -> Plan:
     """Return what `convolve` would run for an image of this shape and dtype, and why.
 
@@ -217,6 +239,8 @@ def plan(
         How it would be computed; "auto" takes the method that is predicted to be fastest.
     workers : int, optional
         Cores to use. Default: every core that this process may use.
+    channels : bool
+        The last of three axes holds channels, also if there are more than 4.
 
     Returns
     -------
@@ -239,31 +263,47 @@ def plan(
     """
     try:
         shape = tuple(map(operator.index, shape))
-    except TypeError:
-        raise ConvcliError(f"shape is {shape!r}; it must be whole numbers") from None
+    except Exception:  # an iterator may raise what it likes
+        raise ConvcliError(f"shape is {described(shape)}; it must be whole numbers") from None
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ConvcliError(
-            f"shape is {tuple(shape)}; it must be (H, W) or (H, W, C), and not empty"
+            f"shape is {described(shape)}; it must be (H, W) or (H, W, C), and not empty"
         )
+    if math.prod(shape) > sys.maxsize:
+        raise ConvcliError(f"shape is {described(shape)}; that is too large for any memory")
+    _check_channels("shape is", shape, flag(channels, "channels"))
     samples = _dtype_of(dtype, "dtype")
     whole = kernel_from(kernel).flipped
     kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
     return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 
 
-def _source(image: ArrayLike | Source) -> Source:
+# Grey, colour, each with an alpha, and CMYK.
+_MOST_CHANNELS = 4
+
+
+def _source(image: ArrayLike | Source, any_channels: bool) -> Source:
     """Check an image, and let it answer windows."""
     if hasattr(image, "window"):
         return cast(Source, image)
-    array = np.asarray(image)
+    array = array_of(image, "image")
     if array.dtype.name not in _DTYPES:
         raise ConvcliError(f"image has dtype {array.dtype}; it must be {listed(_DTYPES)}")
     if array.ndim not in (2, 3) or array.size == 0:
         raise ConvcliError(
             f"image has shape {array.shape}; it must be (H, W) or (H, W, C), and not empty"
         )
+    _check_channels("image has shape", array.shape, any_channels)
     native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     return ArraySource(native if array.ndim == 3 else native[..., np.newaxis])
+
+
+def _check_channels(subject: str, shape: tuple[int, ...], any_number: bool) -> None:
+    if len(shape) == 3 and shape[2] > _MOST_CHANNELS and not any_number:
+        raise ConvcliError(
+            f"{subject} {shape}, which may be a volume: filter its slices one by one; if the last "
+            f"axis holds {shape[2]} channels, pass channels=True"
+        )
 
 
 def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
@@ -274,8 +314,8 @@ def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
 def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(wanted).newbyteorder("=")
-    except TypeError:
-        raise ConvcliError(f"{name} is {wanted!r}; it must be {listed(_DTYPES)}") from None
+    except Exception:  # numpy raises errors of several types, and warnings
+        raise ConvcliError(f"{name} is {described(wanted)}; it must be {listed(_DTYPES)}") from None
     if dtype.name not in _DTYPES:
         raise ConvcliError(f"{name} is {dtype.name}; it must be {listed(_DTYPES)}")
     return dtype
@@ -283,13 +323,10 @@ def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
 
 def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     """Choose what is done to colour; an alpha that is full everywhere needs no weighting."""
-    word = asked["alpha"]
-    if word not in ALPHAS:
-        raise ConvcliError(f"unknown alpha {word!r}; it must be {listed(ALPHAS)}")
     kernel = filter_.kernels[0]
     total = 0.0 if kernel.is_derivative else kernel.sum()
     image = source.shape[2], source.dtype
-    colour = colour_for(filter_.use, image, word, asked["linear"], total)
+    colour = colour_for(filter_.use, image, asked["alpha"], asked["linear"], total)
     # Inside an opaque image every weight is 1, and beyond its edge too, unless a constant stands
     # there; and a sum of 1 leaves alpha as it is.
     stays = abs(total - 1) <= 1e-9 or colour.keep_alpha or colour.grey

@@ -10,8 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.checks import at_least_0
-from convcli.errors import ConvcliError
+from convcli.checks import array, at_least_0, flag, word
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
@@ -21,7 +20,7 @@ from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
-from convcli.words import SHOWS, Operator, Show, listed
+from convcli.words import SHOWS, Operator, Show
 
 
 def blur(
@@ -135,10 +134,10 @@ def edge(
     >>> convcli.edge(step)[1]
     array([  0,   0, 200, 200,   0,   0], dtype=uint8)
     """
-    if show not in SHOWS:
-        raise ConvcliError(f"unknown show {show!r}; it must be {listed(SHOWS)}")
+    word(show, "show", SHOWS)
+    stretch = flag(stretch, "stretch")
     along_x, along_y = edge_kernels(operator)
-    pixels = np.asarray(image)
+    pixels = array(image, "image")
     wanted = options.get("out_dtype")
     # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
@@ -208,6 +207,7 @@ def sharpen(
     array([[100, 100,  95, 155, 150, 150]], dtype=uint8)
     """
     at_least_0(amount=amount, threshold=threshold)
+    amount, threshold = float(amount), float(threshold)
     if amount > LARGE:
         options["exact"] = True
     kernel = gaussian_kernel(sigma)

@@ -38,6 +38,9 @@ class Options(TypedDict, total=False):
         float32, the others in float64.
     out_dtype : str or numpy.dtype, optional
         dtype of the result. Default: the image's. "float32" keeps sign and range.
+    channels : bool
+        The last of three axes holds channels, also if there are more than 4. Default False: such
+        an array is refused, because it may be a volume.
     pictures : int
         How many images will share the start-up of a method; "auto" spreads its cost over them.
     scratch : bool
@@ -57,6 +60,7 @@ class Options(TypedDict, total=False):
     linear: bool | Transfer
     exact: bool
     out_dtype: Any
+    channels: bool
     pictures: int
     scratch: bool
     on_progress: OnProgress | None
@@ -72,6 +76,7 @@ DEFAULTS: Options = {
     "linear": False,
     "exact": False,
     "out_dtype": None,
+    "channels": False,
     "pictures": 1,
     "scratch": False,
     "on_progress": None,

@@ -19,6 +19,7 @@ from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
 from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, image_over
+from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.metadata import metadata_of
@@ -164,7 +165,10 @@ def read(
             "to read it, install the extra 'deep'"
         )
     notes += _storage_notes(layouts, target_format)
-    sizes = [_bytes_of(*each, by_pillow) for each in zip(layouts, modes, strict=True)]
+    sizes = [
+        max(_bytes_of(layout, mode, by_pillow), _bytes_written(layout, mode, target_format))
+        for layout, mode in zip(layouts, modes, strict=True)
+    ]
     if on_decode:
         on_decode(sizes[0])
     wanted = Wanted(
@@ -241,6 +245,12 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
     width, height = layout.segment
     held = channels * int(dtype.lstrip("uintfloa")) // 8
     return count * (sample * layout.samples + 2 * held) + width * height * sample * layout.samples
+
+
+def _bytes_written(layout: Layout, mode: str, target_format: str) -> int:
+    """Return the memory that reading, filtering and writing take by Pillow's codecs, in bytes."""
+    pixels = layout.width * layout.height
+    return memory_of(("TIFF", target_format), 1 if mode == "L" else 4, pixels, 1, lossless=False)
 
 
 def _pages(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from convcli.checks import array as array_of
 from convcli.checks import count
 from convcli.errors import ConvcliError
 
@@ -205,10 +206,7 @@ def kernel_from(weights: ArrayLike | Kernel, name: str = "custom") -> Kernel:
     """
     if isinstance(weights, Kernel):
         return weights
-    try:
-        array = np.asarray(weights)
-    except ValueError:
-        raise ConvcliError(f"kernel {name!r}: the rows differ in length") from None
+    array = array_of(weights, f"kernel {name!r}")
     if array.dtype.kind not in "buif":
         raise ConvcliError(f"kernel {name!r}: has dtype {array.dtype}; real numbers are needed")
     if array.ndim != 2 or array.size == 0:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.checks import count, positive
+from convcli.checks import array, count, described, finite, positive, word
 from convcli.errors import ConvcliError
 from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
 from convcli.loops.decimation import gaussian
-from convcli.words import OPERATORS, Operator, listed
+from convcli.words import OPERATORS, Operator
 
 
 def _radius(sigma: float, truncate: float, radius: int | None) -> int:
@@ -34,13 +34,13 @@ def _radius(sigma: float, truncate: float, radius: int | None) -> int:
 
 def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
     """Check sigma and return it as (along x, along y)."""
-    try:
-        along_x, along_y = np.broadcast_to(np.asarray(sigma, np.float64), 2)
-    except (TypeError, ValueError):
+    values = array(sigma, "sigma")
+    if values.dtype.kind not in "buif" or values.shape not in ((), (1,), (2,)):
         raise ConvcliError(
-            f"sigma must be one number or two (along x, along y), not {sigma!r}"
-        ) from None
-    return positive(along_x, "sigma"), positive(along_y, "sigma")
+            f"sigma must be one number or two (along x, along y), not {described(sigma)}"
+        )
+    along_x, along_y = (positive(value, "sigma") for value in np.broadcast_to(values, 2))
+    return along_x, along_y
 
 
 def gaussian_kernel(
@@ -122,8 +122,7 @@ def edge_kernels(operator: Operator = "sobel") -> tuple[Kernel, Kernel]:
     They are made for convolution, which flips them: brightness that increases to the right or
     downwards gives a positive result. A step of height h gives h.
     """
-    if operator not in _SMOOTHING:
-        raise ConvcliError(f"unknown operator {operator!r}; it must be {listed(OPERATORS)}")
+    word(operator, "operator", OPERATORS)
     smooth = _SMOOTHING[operator]
     along_x = Kernel(operator, (3, 3), given_factors=((smooth, _DERIVATIVE),))
     along_y = Kernel(f"{operator}-y", (3, 3), given_factors=((_DERIVATIVE, smooth),))
@@ -202,8 +201,7 @@ def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
     length gives exactly that many equal weights.
     """
     length = positive(length, "motion length")
-    if not math.isfinite(angle):
-        raise ConvcliError(f"motion angle must be a finite number of degrees, not {angle:g}")
+    finite(**{"motion angle": angle})
     if length > _WIDEST:
         raise ConvcliError(f"motion length must be at most {_WIDEST} pixels, not {length:g}")
     reach = max(length - 1.0, 0.0) / 2

@@ -15,8 +15,6 @@ out
 
 Three more functions are optional:
 
-``separable_correlator(column, row, divisor)``
-    Both passes of a separable kernel at once. Loops without it use `two_pass`.
 ``gaussian_blurrer(decimations, accumulator)``
     Wide Gaussians of 8-bit samples on a coarser grid. It returns ``blur(image, lines, widen,
     out)``: `lines` are the rows of the image that make up the window, halo and border included,
@@ -24,6 +22,10 @@ Three more functions are optional:
 ``magnitude_correlator(along_x, along_y, divisor, any_size)``
     Edges in one pass: the root of the sum of squares of two separable kernels. With `any_size`
     the squares may leave the range of the sums' dtype, as those of float images do.
+``separable_correlator(column, row, divisor)``
+    Both passes of a separable kernel at once. Loops without it use `two_pass`.
+
+The last two may multiply samples by 0, so they get windows of finite samples alone.
 
 ``kernel_shape`` names the only shape of kernels that a loop takes, if there is one; its
 `correlator` refuses others.
@@ -57,6 +59,7 @@ class Loop(NamedTuple):
 
     correlator: Callable[[Floats, float], Correlate]
     separable_correlator: Callable[[Floats, Floats, float], Correlate]
+    by_passes: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
     kernel_shape: tuple[int, int] | None
@@ -92,6 +95,7 @@ def load(name: str) -> Loop:
     return Loop(
         module.correlator,
         getattr(module, "separable_correlator", by_passes),
+        by_passes,
         getattr(module, "gaussian_blurrer", None),
         getattr(module, "magnitude_correlator", None),
         getattr(module, "kernel_shape", None),

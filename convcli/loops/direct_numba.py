@@ -7,18 +7,10 @@ import math
 import numpy as np
 
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.contract import (
-    Blur,
-    Correlate,
-    Factors,
-    Widen,
-    magnitude_of_any_size,
-    two_pass,
-)
+from convcli.loops.contract import Blur, Correlate, Factors, Widen
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.pixels.borders import Index
-from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
@@ -59,7 +51,6 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
     """Prepare a column and a row, ``(kh, 1)`` and ``(1, kw)``, to be applied in one go."""
     if not (column.any() and row.any()):
         return _nothing
-    by_passes = two_pass(correlator(column), correlator(row, divisor), row.size, column.dtype)
     table = _shifted(column[:, 0])
     where = np.flatnonzero(row)
     values = np.ascontiguousarray(row[row != 0])
@@ -67,10 +58,6 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
     scale = column.dtype.type(divisor)
 
     def correlate(window: Pixels, out: Pixels) -> None:
-        if window.dtype.kind == "f" and not np.isfinite(window).all():
-            # The tables' zeros would spread a NaN to pixels that the kernel does not reach.
-            by_passes(window, out)
-            return
         channels = window.shape[2]
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
@@ -110,7 +97,6 @@ def magnitude_correlator(
     """Prepare two kernels, each a column and a row of 3, whose results become one magnitude."""
     columns = np.stack([along_x[0].ravel(), along_y[0].ravel()])
     rows = np.stack([along_x[1].ravel(), along_y[1].ravel()])
-    kernels = [separable_correlator(*factors, divisor) for factors in (along_x, along_y)]
     mantissa, _ = math.frexp(divisor)
     if mantissa == 0.5:  # dividing by a power of two is exact, wherever it is done
         rows, divisor = rows / rows.dtype.type(divisor), 1.0
@@ -118,13 +104,6 @@ def magnitude_correlator(
     compiled = _magnitude_of_any_size if any_size else _magnitude
 
     def correlate(window: Pixels, out: Pixels) -> None:
-        if window.dtype.kind == "f" and not np.isfinite(window).all():
-            # A NaN times a weight of 0 would reach pixels that no kernel reaches.
-            derivatives = [np.empty(out.shape, scale.dtype) for _ in kernels]
-            for kernel, derivative in zip(kernels, derivatives, strict=True):
-                kernel(window, derivative)
-            store(magnitude_of_any_size(window, *derivatives), out)
-            return
         channels = window.shape[2]
         lines = _scratch((3, CHUNK + 2 * channels), scale.dtype)
         compiled(_rows(window), channels, columns, rows, scale, lines, _rows(out))

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.checks import number, word
 from convcli.errors import ConvcliError
 from convcli.pixels.source import Source, Span
 from convcli.types import Pixels
-from convcli.words import BORDERS, Border, listed
+from convcli.words import BORDERS, Border
 
 Index = NDArray[np.intp]
 
@@ -60,21 +61,22 @@ INDEX_OF: dict[Border, Callable[[Index, int], Index]] = {
 
 def check(border: Border) -> None:
     """Raise `ConvcliError` for a border that is not in the table."""
-    if border not in INDEX_OF:
-        raise ConvcliError(f"unknown border {border!r}; it must be {listed(BORDERS)}")
+    word(border, "border", BORDERS)
 
 
 # Far beyond any sample, and small enough that float64's rounding of it (1e-16) does not show.
 _LARGEST_VALUE = 1e9
 
 
-def check_value(value: float) -> None:
-    """Raise `ConvcliError` for a value that is not a number, or too large to sum exactly."""
-    if not abs(value) <= _LARGEST_VALUE:
+def checked_value(value: float) -> float:
+    """Return a value, or raise `ConvcliError` if it is no number or too large to sum exactly."""
+    given = number(value, "border_value")
+    if not abs(given) <= _LARGEST_VALUE:
         limit = f"{_LARGEST_VALUE:g}"
         raise ConvcliError(
-            f"border_value must be a number between -{limit} and {limit}, not {value:g}"
+            f"border_value must be a number between -{limit} and {limit}, not {given:g}"
         )
+    return given
 
 
 def window_dtype(dtype: np.dtype[Any], border: Border, value: float) -> np.dtype[Any]:

@@ -8,9 +8,9 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
-from convcli.checks import count
+from convcli.checks import count, word
 from convcli.errors import ConvcliError
-from convcli.words import METHODS, Method, listed
+from convcli.words import METHODS, Method
 
 Executor = Literal["threads", "processes"]
 
@@ -36,8 +36,7 @@ def check_method(method: Method, without: Mapping[str, str] | None = None) -> No
 
     `without` names packages that cannot be imported, and why.
     """
-    if method not in METHODS:
-        raise ConvcliError(f"unknown method {method!r}; it must be {listed(METHODS)}")
+    word(method, "method", METHODS)
     package = None if method == "auto" else PRESETS[method].package
     if package is None:
         return

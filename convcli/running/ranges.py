@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -35,59 +36,68 @@ def wider(dtype: np.dtype[np.floating]) -> np.dtype[np.floating] | None:
 
 
 def kept(
-    fill: Correlate,
-    make_wide: Callable[[np.dtype[np.floating]], Correlate],
+    fills: tuple[Correlate, Callable[[], Correlate], Callable[[np.dtype[Any]], Correlate]],
     recipe: Recipe,
     form: Form,
-    dtypes: tuple[np.dtype[np.floating], np.dtype[np.floating]],
+    dtypes: tuple[np.dtype[Any], np.dtype[np.floating]],
     piece: tuple[int, int],
 ) -> Correlate:
     """Filter float images so that a result is infinite or 0 only where it is in a wider float.
 
-    `fill` serves windows whose samples leave room for its sums. In other windows, each piece of
-    so many rows and columns that needs it is filtered by ``make_wide(dtype)``: fill values such as
-    the largest float fill parts of images, and the wider sums are slower.
-
     Parameters
     ----------
+    fills : (callable, callable, callable)
+        What fills tiles: from windows of finite samples that leave room for the sums; from windows
+        with NaN or infinity (it is made when it is needed); and in a wider float, which is made
+        of that dtype. It is slower, and so gets pieces of a window alone: fill values such as the
+        largest float lie in parts of images.
+    recipe, form
+        What is done, and how kernels are summed.
     dtypes : (dtype, dtype)
         Of the image, and of the sums.
+    piece : (int, int)
+        Rows and columns of the pieces.
     """
     image, accumulator = dtypes
-    has_wide_sums = image != accumulator  # no sum of float32 samples leaves float64's range
-    wide = accumulator if has_wide_sums else wider(accumulator)
-    if wide is None or (has_wide_sums and not recipe.colour.linear):
-        return fill
-    limits = np.finfo(accumulator)
-    reach = max(_reach(kernel, form) for kernel in recipe.kernels)
-    room = _OF_TRANSFORMS if accumulator == np.float64 else (
-        _OF_SUMS if recipe.combine is None or recipe.is_magnitude else _OF_COMBINED_SUMS
-    )  # fmt: skip
-    most = float(limits.max) / (reach * room)
-    if has_wide_sums:
-        # Light is encoded in straight line below 0: where a bright sample's light is beyond the
-        # image's range, the rounding of transforms, which takes either sign, may be as well.
-        most = float(np.finfo(image).max)
-    # A weight of eps times a sample of this is a normal number, with all its digits.
-    least = 0.0 if has_wide_sums else float(limits.tiny) / float(limits.eps) ** 2
+    finite, any_samples, in_dtype = fills
+    wide, least, most = _limits(recipe, form, image, accumulator)
     height, width = recipe.kernels[0].shape
-    slow = cache(partial(make_wide, wide))
 
     def by_range(window: Pixels, out: Pixels) -> None:
-        if _has_room(window, recipe.colour, least, most):
-            fill(window, out)
+        top, are_finite = _largest(window)
+        if wide is None or _has_room(window, top, recipe.colour, least, most):
+            (finite if are_finite else any_samples())(window, out)
             return
-        for top in range(0, out.shape[0], piece[0]):
-            for left in range(0, out.shape[1], piece[1]):
-                target = out[top : top + piece[0], left : left + piece[1]]
+        if out.shape[0] <= piece[0] and out.shape[1] <= piece[1]:
+            in_dtype(wide)(window, out)
+            return
+        for y in range(0, out.shape[0], piece[0]):
+            for x in range(0, out.shape[1], piece[1]):
+                target = out[y : y + piece[0], x : x + piece[1]]
                 rows, columns = target.shape[0] + height - 1, target.shape[1] + width - 1
-                part = np.ascontiguousarray(window[top : top + rows, left : left + columns])
-                has_room = _has_room(part, recipe.colour, least, most)
                 filled = np.empty(target.shape, target.dtype)
-                (fill if has_room else slow())(part, filled)
+                by_range(np.ascontiguousarray(window[y : y + rows, x : x + columns]), filled)
                 target[...] = filled
 
     return by_range
+
+
+def _limits(
+    recipe: Recipe, form: Form, image: np.dtype[Any], accumulator: np.dtype[np.floating]
+) -> tuple[np.dtype[Any] | None, float, float]:
+    """Return which float is wider, if sums need one, and between which sizes samples need none."""
+    limits = np.finfo(accumulator)
+    if image != accumulator:  # float32 samples: their sums do not leave float64's range
+        # Light below 0 is encoded in a straight line. Where a sample's light is beyond the image's
+        # range, so may be the rounding of transforms, which takes either sign: sums have none.
+        wide = accumulator if recipe.colour.linear else None
+        return wide, 0.0, float(np.finfo(image).max)
+    room = _OF_SUMS if recipe.combine is None or recipe.is_magnitude else _OF_COMBINED_SUMS
+    room = _OF_TRANSFORMS if accumulator == np.float64 else room
+    reach = max(_reach(kernel, form) for kernel in recipe.kernels)
+    # A weight of eps times a sample of this is a normal number, with all its digits.
+    least = float(limits.tiny) / float(limits.eps) ** 2
+    return wider(accumulator), least, float(limits.max) / (reach * room)
 
 
 def _reach(kernel: Kernel, form: Form) -> float:
@@ -101,23 +111,20 @@ def _reach(kernel: Kernel, form: Form) -> float:
     return sum(norm(column) * norm(row) for column, row in kernel.factors)
 
 
-def _has_room(window: Pixels, colour: Colour, least: float, most: float) -> bool:
-    """Say whether the samples lie far enough from the ends of the range, or are all 0."""
-    top = _largest(window)
-    if top == 0:
-        return True
+def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: float) -> bool:
+    """Say whether samples, `top` the largest, lie far enough from the ends, or are all 0."""
     size = top
     if colour.linear and top > 1:
-        size = top**_LIGHT if top < most ** (1 / _LIGHT) else most * 2
+        size = top**_LIGHT if top < most ** (1 / _LIGHT) else math.inf
     if colour.weight:
-        size *= max(_largest(window[..., -1]), 1.0)
-    return top >= least and size <= most
+        size *= max(_largest(window[..., -1])[0], 1.0)
+    return top == 0 or (top >= least and size <= most)
 
 
-def _largest(window: Pixels) -> float:
-    """Return the largest magnitude of the finite samples."""
+def _largest(window: Pixels) -> tuple[float, bool]:
+    """Return the largest magnitude of the finite samples, and whether all are finite."""
     top = max(float(window.max()), -float(window.min()))
-    if np.isfinite(top):
-        return top
+    if math.isfinite(top):
+        return top, True
     finite = window[np.isfinite(window)]
-    return float(np.abs(finite).max(initial=0))
+    return float(np.abs(finite).max(initial=0)), False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -52,15 +52,16 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     if recipe.decimations:
         return _decimated(loop, plan, recipe, recipe.decimations)
     form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
-    fill = _fill(loop, form, accumulator, recipe, plan.task.dtype)
+    fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
     tile_rows, tile_columns = plan.route.tile
     height, width = recipe.kernels[0].shape
     rows_at_a_time = max(_COMBINED_ROWS, height)
     columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
     if plan.task.dtype.kind == "f":
         piece = rows_at_a_time, columns_at_a_time
-        wide = partial(_wide_fill, recipe, plan.task.dtype)
-        fill = ranges.kept(fill, wide, recipe, form, (plan.task.dtype, accumulator), piece)
+        of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
+        fills = fill, cache(of_any), cache(partial(_wide_fill, recipe, plan.task.dtype))
+        fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
     if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
         tile_rows = min(tile_rows, rows_at_a_time)
         tile_columns = min(tile_columns, columns_at_a_time)
@@ -82,18 +83,20 @@ def _fill(
     form: Form,
     accumulator: np.dtype[np.floating],
     recipe: Recipe,
-    dtype: np.dtype[Any],
+    samples: tuple[np.dtype[Any], bool],
 ) -> Correlate:
-    """Prepare what fills a tile from its window, for an image of a dtype."""
+    """Prepare what fills a tile from its window: samples of a dtype, all finite or perhaps not."""
+    dtype, are_finite = samples
     is_float = dtype.kind == "f"
     passes, combine = None, recipe.combine
     if recipe.is_magnitude:
         combine = magnitude_of_any_size if is_float else magnitude
-        if form == "separable" and loop.magnitude_correlator:
+        if form == "separable" and loop.magnitude_correlator and are_finite:
             one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
             passes, combine = [one], None
     if passes is None:
-        passes = [convolver(loop, kernel, form, accumulator) for kernel in recipe.kernels]
+        one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
+        passes = [one_kernel(kernel) for kernel in recipe.kernels]
     # The usual case: the loop reads the image's samples and rounds into the result.
     if combine is None and recipe.colour.is_plain:
         return passes[0]
@@ -113,7 +116,8 @@ def _wide_fill(
     kernel = recipe.kernels[0]
     factors = kernel.cheap_factors
     pays = factors is not None and len(factors) * sum(kernel.shape) < kernel.taps
-    return _fill(load("direct_numpy"), "separable" if pays else "dense", accumulator, recipe, dtype)
+    form: Form = "separable" if pays else "dense"
+    return _fill(load("direct_numpy"), form, accumulator, recipe, (dtype, False))
 
 
 def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
@@ -206,20 +210,22 @@ def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
     return largest
 
 
-def convolver(
-    loop: Loop, kernel: Kernel, form: Form, accumulator: np.dtype[np.floating]
+def _convolver(
+    loop: Loop,
+    form: Form,
+    accumulator: np.dtype[np.floating],
+    are_finite: bool,
+    kernel: Kernel,
 ) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
     if form == "dense":
         return loop.correlator(*_weights_of(kernel.weights, accumulator, kernel.exact))
-    terms = [
-        loop.separable_correlator(*_term(factor, accumulator, kernel.exact))
-        for factor in kernel.factors
-    ]
+    separable = loop.separable_correlator if are_finite else loop.by_passes
+    terms = [separable(*_term(factor, accumulator, kernel.exact)) for factor in kernel.factors]
     if len(terms) == 1:
         return terms[0]
     total = _sum_of(terms, accumulator)
-    if kernel.given_weights is None:
+    if are_finite or kernel.given_weights is None:
         return total
     # Where terms cancel to a weight of 0 they would take in NaN and infinity.
     return guarded(total, kernel.given_weights.astype(accumulator))

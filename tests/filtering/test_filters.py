@@ -368,7 +368,7 @@ class TestEveryVerb:
         (convcli.blur, {"sigma": 0}, "sigma must be .* not 0"),
         (convcli.blur, {"sigma": math.inf}, "not inf"),
         (convcli.blur, {"sigma": (1, -2)}, "not -2"),
-        (convcli.blur, {"sigma": None}, "not nan"),
+        (convcli.blur, {"sigma": None}, "not None"),
         (convcli.blur, {"truncate": -4}, "truncate must be .* not -4"),
         (convcli.blur, {"radius": 2.5}, "radius must be .* not 2.5"),
         (convcli.edge, {"operator": "canny"}, "'canny'; it must be sobel, scharr or prewitt"),

@@ -445,7 +445,7 @@ def test_weights_that_are_no_fractions_stay(weights):
         ([["1", "2"]], "real numbers are needed"),
         ([[1, None]], "dtype object"),
         ([[10**400]], "dtype object"),
-        ([[1, 2], [3]], "rows differ in length"),
+        ([[1, 2], [3]], "rows may differ in length"),
         ([[1, 2], [3, math.nan]], "row 2, column 2 is nan"),
         ([[1, -math.inf]], "row 1, column 2 is -inf"),
         ([[1e308, 1e308]], "too large; their absolute values must sum to less than 1e[+]30"),

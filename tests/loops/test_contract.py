@@ -264,7 +264,8 @@ def test_a_column_and_a_row_are_their_product(loop, dtype, kernel, bad):
         definition(column)(window, between := np.empty((11, window.shape[1], 3)))
         kept = np.flatnonzero(row)
         wanted[...] = sum(row[0, j] * between[:, j : j + 14] for j in kept) + np.zeros_like(wanted)
-        load(loop).separable_correlator(column, row, 1.0)(window, out)
+        separable = "separable_correlator" if bad is None else "by_passes"
+        getattr(load(loop), separable)(column, row, 1.0)(window, out)
     np.testing.assert_allclose(
         out, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted[np.isfinite(wanted)]).max()
     )
@@ -288,33 +289,29 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
     assert_same_picture(out, sparse_sums(grids, image, "reflect"))
 
 
-@pytest.mark.parametrize(("dtype", "bad"), DTYPES_AND_BAD)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("divisor", [1.0, 3.0, 4.0])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (3, 3000, 1)], ids=str)
-def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, bad):
+@pytest.mark.parametrize("any_size", [False, True])
+def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, any_size):
     window = window_for(shape[:2], (3, 3), dtype, shape[2])
-    if bad is not None:
-        window[1, 1] = bad
     accumulator = "float32" if dtype in ("uint8", "float32") else "float64"
     across, along = np.array([1, 0, -1], accumulator), np.array([1, 2, 1], accumulator)
     kernels = (along[:, None], across[None, :]), (across[:, None], along[None, :])
-    loop = load("direct_numba")
+    correlate = load("direct_numba").magnitude_correlator(*kernels, divisor, any_size)
     derivatives = []
     for column, row in kernels:
         # Four nested loops over 3,000 pixels would take half a second.
         weights = (column * row).astype(float)
         load("direct_numpy").correlator(weights, divisor)(window, one := np.empty(shape))
         derivatives.append(one)
-    with np.errstate(invalid="ignore"):
-        wanted = np.hypot(*derivatives)
+    wanted = np.hypot(*derivatives)
     out = np.empty(shape, accumulator)
-    loop.magnitude_correlator(*kernels, divisor)(window, out)
-    finite = np.isfinite(wanted)
-    np.testing.assert_array_equal(np.isfinite(out), finite)
-    np.testing.assert_allclose(out[finite], wanted[finite], rtol=1e-5, atol=1e-5)
+    correlate(window, out)
+    np.testing.assert_allclose(out, wanted, rtol=1e-5, atol=1e-5)
     if dtype.startswith("u"):
         levels = np.empty(shape, dtype)
-        loop.magnitude_correlator(*kernels, divisor)(window, levels)
+        correlate(window, levels)
         near = np.clip(wanted, 0, np.iinfo(dtype).max)
         assert np.abs(levels - near).max() <= 0.5001
 
