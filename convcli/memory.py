@@ -33,6 +33,11 @@ def available() -> int | None:
     return max(0, min(known)) if known else None
 
 
+def address_space() -> int | None:
+    """Return the address space that is left under ``ulimit -v``, or None without that limit."""
+    return _of_process()
+
+
 def _of_system() -> int | None:
     known = _fields(_MEMINFO)
     if "MemAvailable" not in known:
