@@ -2,8 +2,8 @@
 
 import os
 
-# What the loader of glibc says, and macOS', where a library does not fit.
-_NO_MEMORY = ("failed to map segment from shared object", "Cannot allocate memory")
+# What glibc's loader reports where a library does not fit.
+_DOES_NOT_FIT = "failed to map segment from shared object"
 
 
 class ConvcliError(ValueError):
@@ -30,7 +30,7 @@ def inert(text: str) -> str:
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether something failed for lack of memory, which not only `MemoryError` reports."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, MemoryError) or _DOES_NOT_FIT in str(error)
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from threading import Lock
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -18,6 +18,20 @@ Item = TypeVar("Item")
 
 REFUSED = (RuntimeError, MemoryError)
 """What starting a thread raises where the system allows no more."""
+
+
+def try_threads(count: int) -> None:
+    """Start this many threads, and end them: raise one of `REFUSED` where that is not allowed."""
+    enough, started = Event(), list[Thread]()
+    try:
+        for _ in range(count):
+            thread = Thread(target=enough.wait)
+            thread.start()
+            started.append(thread)
+    finally:
+        enough.set()
+        for thread in started:
+            thread.join()
 
 
 class Pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 import weakref
@@ -83,6 +84,18 @@ def test_a_signal_ends_the_thread_that_brings_the_work(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with Pool(2) as pool, pytest.raises(SystemExit):
         pool.submit(leave)
+
+
+def test_the_coders_of_avif_use_no_thread_where_there_is_none(allowed, monkeypatch):
+    """They would fail; two cores ask for two threads."""
+    from PIL import AvifImagePlugin
+
+    from convcli.image import avif
+
+    monkeypatch.setattr(AvifImagePlugin, "DEFAULT_MAX_THREADS", 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    avif.choose_threads()
+    assert (0 if allowed >= 2 else 1) == AvifImagePlugin.DEFAULT_MAX_THREADS
 
 
 def test_what_has_not_begun_can_be_cancelled():

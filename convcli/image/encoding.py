@@ -15,6 +15,7 @@ from PIL import Image
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import check_frames
 from convcli.files.writing import new_file
+from convcli.image import avif
 from convcli.image.encoder import Encoder
 from convcli.image.picture import Picture
 
@@ -98,6 +99,8 @@ def write(
 
 def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """Choose the writer for a format, and import it only if it is needed."""
+    if encoder.format == "AVIF":
+        avif.choose_threads()
     if encoder.format == "TIFF":
         from convcli.image import tiff
 

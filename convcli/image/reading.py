@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import deep
+from convcli.image import avif, deep
 from convcli.image.decoding import Wanted, decoded
 from convcli.image.headers import format_of, is_lossless, is_preview
 from convcli.image.picture import Grey, Picture
@@ -88,6 +88,8 @@ def read(
         from PIL import PngImagePlugin
 
         PngImagePlugin.MAX_TEXT_CHUNK = _MOST_TEXT
+    elif likely_first[0] == "AVIF":
+        avif.choose_threads()
     with ExitStack() as opened:
         with refusals(source):
             image = opened.enter_context(Image.open(file, formats=likely_first))

@@ -181,6 +181,17 @@ def test_workers_do_not_outlive_the_program(folder, number):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_is_no_dead_worker(folder, number):
+    patch = WORKER.replace("{action}", "time.sleep(0.5)")
+    process = start(*TILED, patch=patch, start_new_session=True)
+    until(lambda: len(children_of(process.pid)) >= 2)
+    os.killpg(process.pid, number)
+    status, _, said = ended(process)
+    assert (status, said) == (-number, "0 written, 0 failed, 0 skipped, then interrupted\n")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
 def test_nothing_is_left_when_all_are_killed(folder):
     before = names_in("/dev/shm")
     action = WORKER.replace("{action}", "time.sleep(9)")
