@@ -61,8 +61,10 @@ def _of_container() -> int | None:
 def _of_process() -> int | None:
     """Return the address space that is left under the limit of the process."""
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
     taken = _fields(_STATUS).get("VmSize")
-    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
+    return None if taken is None else most - taken
 
 
 def _fields(path: Path) -> dict[str, int]:

@@ -10,6 +10,7 @@ import weakref
 
 import pytest
 
+from convcli import memory, pools
 from convcli.pools import Pool
 
 
@@ -25,6 +26,18 @@ def allowed(request, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", start)
     return request.param
+
+
+def test_no_thread_is_started_without_memory_for_it(monkeypatch):
+    """It would die of that, and `Thread.start` would wait for ever."""
+    spaces = iter([99_000_000, 99_000_000])
+    monkeypatch.setattr(memory, "address_space", lambda: next(spaces, 1_000_000))
+    with Pool(4) as pool:
+        threads = list(pool.map(lambda _: threading.current_thread(), range(5)))
+        assert threading.current_thread() not in threads[:2]
+        assert set(threads[2:]) == {threading.current_thread()}
+    with pytest.raises(MemoryError):
+        pools.try_threads(1)
 
 
 def test_results_are_in_order_and_each_call_is_made_once(allowed):

@@ -45,7 +45,7 @@ def ready_plan(task: Task) -> Plan:
     while True:
         plan = plan_for(replace(task, without=without) if without else task)
         for package, problem in found.items():
-            if package not in _short:
+            if package in _broken or package not in _short:
                 _log.warning("%s %s; continuing without it", package, problem)
         _short.update(package for package in found if package not in _broken)
         problems = {package: _problem(package) for package in plan.needs}

@@ -67,12 +67,12 @@ def test_numba_is_done_without_where_memory_is_short_for_a_while(broken, monkeyp
         patch.setattr(packages, "_short", set())
         assert not any("numba" in ready_plan(NEEDS_NUMBA).needs for _ in range(3))
         image = np.zeros((50, 60), np.uint8)
-        with pytest.raises(ConvcliError, match="needs about 400 MB of memory to compile"):
+        with pytest.raises(ConvcliError, match="needs about 600 MB of memory to compile"):
             convcli.convolve(image, [[1, 2]], method="numba")
         check("numba")  # it is not what is wrong
     (record,) = caplog.records
     assert record.getMessage() == (
-        "numba needs about 400 MB of memory to compile its loops, more than is free; "
+        "numba needs about 600 MB of memory to compile its loops, more than is free; "
         "continuing without it"
     )
     assert ready_plan(NEEDS_NUMBA).needs == ("numba",)

@@ -50,9 +50,10 @@ _log = logging.getLogger(__name__)
 # numba 0.61 calls the C library for roots; llvmlite finds it there, a mapped image cannot.
 _LIBM = {"sqrt", "sqrtf"}
 
-# Addresses and memory in bytes, measured with numba 0.68.1 on Linux: importing it, and compiling.
-_IMPORT = 180_000_000, 65_000_000
-_COMPILE = 220_000_000, 110_000_000
+# Addresses and memory in bytes, measured with numba 0.68.1 on Linux: importing it, and compiling,
+# with what glibc reserves for the heaps of two threads.
+_IMPORT = 200_000_000, 65_000_000
+_COMPILE = 400_000_000, 110_000_000
 
 _ENTRY = "convcli_entry"
 _lock = Lock()
