@@ -1,6 +1,7 @@
 """The program: ``convcli``, or ``python -m convcli``."""
 
 import signal
+import sys
 
 
 def program() -> None:
@@ -11,7 +12,12 @@ def program() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    from convcli.cli.program import start
+    try:
+        from convcli.cli.program import start
+    except Exception as error:
+        # Without memory for its modules Python raises errors of many kinds.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sys.exit(f"convcli: cannot be started, perhaps for lack of memory ({reason})")
 
     start()
 

@@ -2,6 +2,9 @@
 
 import os
 
+# What glibc's loader reports where a library does not fit.
+_DOES_NOT_FIT = "failed to map segment from shared object"
+
 
 class ConvcliError(ValueError):
     """An invalid value, kernel, image or request.
@@ -25,11 +28,16 @@ def inert(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether something failed for lack of memory, which not only `MemoryError` reports."""
+    return isinstance(error, MemoryError) or _DOES_NOT_FIT in str(error)
+
+
 def reason_of(error: BaseException) -> str:
     """Return in one line why something failed; the caller adds what failed."""
     if isinstance(error, ConvcliError):
         return inert(str(error))
-    if isinstance(error, MemoryError):
+    if lacks_memory(error):
         return "needs more memory than there is"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -52,6 +52,11 @@ def available() -> int | None:
     return max(0, min(known)) if known else None
 
 
+def address_space() -> int | None:
+    """Return the address space that is left under ``ulimit -v``, or None without that limit."""
+    return _of_process()
+
+
 def _of_system() -> int | None:
     known = _fields(_MEMINFO)
     if "MemAvailable" not in known:
@@ -137,8 +142,10 @@ def _lines(path: Path) -> list[str]:
 def _of_process() -> int | None:
     """Return the address space that is left under the limit of the process."""
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
     taken = _fields(_STATUS).get("VmSize")
-    return None if most == resource.RLIM_INFINITY or taken is None else most - taken
+    return None if taken is None else most - taken
 
 
 def _fields(path: Path) -> dict[str, int]:

@@ -9,15 +9,51 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from threading import Lock
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
+
+from convcli import memory
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 REFUSED = (RuntimeError, MemoryError)
 """What starting a thread raises where the system allows no more."""
+
+
+# Addresses for a thread: its stack, 8 MB unless `ulimit -s` says otherwise, and Python's objects.
+_THREAD = 24_000_000
+
+
+def start(thread: Thread) -> None:
+    """Start a thread, or raise one of `REFUSED`.
+
+    A thread that finds no memory for its first objects dies, and `Thread.start` waits for ever
+    for its sign of life.
+    """
+    _check_fits()
+    thread.start()
+
+
+def _check_fits() -> None:
+    space = memory.address_space()
+    if space is not None and space < _THREAD:
+        raise MemoryError
+
+
+def try_threads(count: int) -> None:
+    """Start this many threads, and end them: raise one of `REFUSED` where that is not allowed."""
+    enough, started = Event(), list[Thread]()
+    try:
+        for _ in range(count):
+            thread = Thread(target=enough.wait)
+            start(thread)
+            started.append(thread)
+    finally:
+        enough.set()
+        for thread in started:
+            thread.join()
 
 
 class Pool:
@@ -43,22 +79,23 @@ class Pool:
         """Let a thread do some work; without any thread it is done before this returns."""
         call = _Call(work)
         future = call.future
-        if not self._queue(call) and not self._has_thread:
+        if not self._queue(call):
             call()
         return future
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield the results for all items in order; without any thread, each in its turn."""
         calls = [_Call(partial(work, item)) for item in items]
-        pairs = [(call, call.future) for call in reversed(calls)]
-        for call in calls:
-            self._queue(call)
-        while pairs:  # popped, so that no result is held here as well
-            yield self._result(*pairs.pop())
+        futures = [call.future for call in reversed(calls)]
+        ours = [None if self._queue(call) else call for call in calls]
+        ours.reverse()
+        del calls
+        while ours:  # popped, so that no result is held here as well
+            yield self._result(ours.pop(), futures.pop())
 
-    def _result(self, call: _Call[Result], future: Future[Result]) -> Result:
-        if not self._has_thread:
-            call()
+    def _result(self, ours: _Call[Result] | None, future: Future[Result]) -> Result:
+        if ours:
+            ours()
         return future.result()
 
     def shutdown(self, wait: bool = True, cancel: bool = False) -> None:
@@ -66,13 +103,17 @@ class Pool:
         self._threads.shutdown(wait=wait, cancel_futures=cancel)
 
     def _queue(self, call: _Call[Result]) -> bool:
-        """Queue a call, and return whether there was a thread for it, or a new one."""
+        """Queue a call, and return whether there is a thread that will come to it."""
+        try:
+            _check_fits()
+        except MemoryError:
+            return False
         try:
             self._threads.submit(call).add_done_callback(call.cancelled)
         except REFUSED:
             if not self._has_thread:  # its queue would hold the call, and so the result
                 self._threads = ThreadPoolExecutor(self._count)
-            return False
+            return self._has_thread
         self._has_thread = True
         return True
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 import weakref
 
 import pytest
 
+from convcli import memory, pools
 from convcli.pools import Pool
 
 
@@ -24,6 +26,18 @@ def allowed(request, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", start)
     return request.param
+
+
+def test_no_thread_is_started_without_memory_for_it(monkeypatch):
+    """It would die of that, and `Thread.start` would wait for ever."""
+    spaces = iter([99_000_000, 99_000_000])
+    monkeypatch.setattr(memory, "address_space", lambda: next(spaces, 1_000_000))
+    with Pool(4) as pool:
+        threads = list(pool.map(lambda _: threading.current_thread(), range(5)))
+        assert threading.current_thread() not in threads[:2]
+        assert set(threads[2:]) == {threading.current_thread()}
+    with pytest.raises(MemoryError):
+        pools.try_threads(1)
 
 
 def test_results_are_in_order_and_each_call_is_made_once(allowed):
@@ -83,6 +97,18 @@ def test_a_signal_ends_the_thread_that_brings_the_work(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with Pool(2) as pool, pytest.raises(SystemExit):
         pool.submit(leave)
+
+
+def test_the_coders_of_avif_use_no_thread_where_there_is_none(allowed, monkeypatch):
+    """They would fail; two cores ask for two threads."""
+    from PIL import AvifImagePlugin
+
+    from convcli.image import avif
+
+    monkeypatch.setattr(AvifImagePlugin, "DEFAULT_MAX_THREADS", 7)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    avif.choose_threads()
+    assert (0 if allowed >= 2 else 1) == AvifImagePlugin.DEFAULT_MAX_THREADS
 
 
 def test_what_has_not_begun_can_be_cancelled():

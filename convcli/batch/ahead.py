@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from convcli.pools import REFUSED
+from convcli.pools import REFUSED, start
 
 if TYPE_CHECKING:
     from convcli.image import Picture
@@ -44,7 +44,7 @@ def begin(read: Callable[..., Picture]) -> Begun:
     # A daemon thread does not delay the exit when an option turns out to be wrong.
     thread = Thread(target=run, daemon=True)
     try:
-        thread.start()
+        start(thread)
         decoding.wait()  # imports would hold the interpreter lock, and the thread would not start
         has_begun = True
     except REFUSED:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 import warnings
-from contextlib import suppress
 
 import typer
 
-from convcli.cli import signals, streams
+from convcli.cli import endings, signals, streams
 from convcli.cli.app import app
 from convcli.errors import ConvcliError, inert, reason_of
 
@@ -25,14 +25,15 @@ def start() -> None:
     waiting for another 20 ms.
     """
     streams.keep_apart()
+    endings.watch()
+    endings.check_numpy_fits()
     try:
         main()
     except SystemExit as leaving:
-        if isinstance(leaving.code, int):
-            with suppress(OSError):
-                sys.stderr.flush()
-            os._exit(leaving.code)
-        raise
+        endings.leave(leaving.code if isinstance(leaving.code, int) else 1)
+    except BaseException:  # --debug shows it
+        traceback.print_exc()
+        endings.leave(endings.status_of_failure())
 
 
 def main() -> None:
@@ -81,7 +82,7 @@ def _status() -> int:
         if isinstance(error, ImportError) and error.msg:  # numpy's fills a page and ends in why
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
-        return 1
+        return endings.status_of_failure()
 
 
 def _wrong_usage(message: str, context: typer.Context | None) -> int:

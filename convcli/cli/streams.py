@@ -6,19 +6,22 @@ import faulthandler
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
-# The number of the stream that descriptor 2 was before `keep_apart`.
+# The number of the stream that descriptor 2 was before `keep_apart`, and of the other end of the
+# pipe that it is now.
 _standard_error: int | None = None
+_said: int | None = None
 
 
 def keep_apart() -> None:
-    """Discard what C libraries print on descriptor 2, and keep `sys.stderr` for convcli.
+    """Keep what C libraries print on descriptor 2 off `sys.stderr`, which is convcli's alone.
 
     libtiff's messages would break the progress bar, and convcli reports the same errors in one
-    line with the name of the image.
+    line with the name of the image. They go into a pipe, which takes 64 kB and drops the rest.
     """
-    global _standard_error
+    global _standard_error, _said
     # The numbers of closed streams (`2>&-`) would be given to the next files that are opened,
     # and messages would be written into an image.
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -26,15 +29,28 @@ def keep_apart() -> None:
     if sys.stderr:
         _standard_error = os.dup(2)
         ours = io.BufferedWriter(_Unfailing(_standard_error, "w"))
-        os.dup2(nowhere, 2)
+        _said, into = os.pipe()
+        os.set_blocking(_said, False)
+        os.set_blocking(into, False)
+        os.dup2(into, 2)
+        os.close(into)
         encoding, errors = sys.stderr.encoding, sys.stderr.errors
         # rich takes the width of the terminal from `sys.__stderr__`.
         sys.stderr = sys.__stderr__ = io.TextIOWrapper(  # type: ignore[misc]
             ours, encoding, errors, line_buffering=True
         )
-        if faulthandler.is_enabled():
-            faulthandler.enable(sys.stderr)
+        # A crash of a C library is not silent either: its name, and what Python was at.
+        faulthandler.enable(sys.stderr, all_threads=faulthandler.is_enabled())
     os.close(nowhere)
+
+
+def last_line() -> str:
+    """Return the last line that a C library has printed since `keep_apart`."""
+    with suppress(OSError):
+        if _said is not None:
+            lines = os.read(_said, 1 << 16).decode(errors="replace").splitlines()
+            return next(filter(None, map(str.strip, reversed(lines))), "")
+    return ""
 
 
 def join_again() -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import bmp, bombs, deep, gif_frames, transparent_colour
+from convcli.image import avif, bmp, bombs, deep, gif_frames, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
@@ -97,6 +97,8 @@ def read(
         from PIL import PngImagePlugin
 
         PngImagePlugin.MAX_TEXT_CHUNK = _MOST_TEXT
+    elif likely_first[0] == "AVIF":
+        avif.choose_threads()
     with ExitStack() as files:
         with refusals(source):
             image = files.enter_context(Image.open(file, formats=likely_first))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 
-from convcli.errors import reason_of
+from convcli.errors import lacks_memory, reason_of
 from convcli.loops.compiled import machine_code
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS, check_method
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 _MODULES = {"numba": "numba", "scipy": "scipy.fft", "pathos": "convcli.running.processes"}
 
 _broken: dict[str, str] = {}
+# Packages that there was too little memory for. A later image may find more.
+_short: set[str] = set()
 
 
 def broken() -> Mapping[str, str]:
@@ -39,31 +41,48 @@ def ready_plan(task: Task) -> Plan:
     ConvcliError
         As `plan_for`; also if the method that was asked for needs a package that is broken.
     """
-    found: dict[str, str] = {}
+    without, found = dict(_broken), dict[str, str]()
     while True:
-        plan = plan_for(replace(task, without=broken()) if _broken else task)
+        plan = plan_for(replace(task, without=without) if without else task)
         for package, problem in found.items():
-            _log.warning("%s %s; continuing without it", package, problem)
+            if package in _broken or package not in _short:
+                _log.warning("%s %s; continuing without it", package, problem)
+        _short.update(package for package in found if package not in _broken)
         problems = {package: _problem(package) for package in plan.needs}
         found = {package: problem for package, problem in problems.items() if problem}
         if not found:
             return plan
-        _broken.update(found)
+        without |= found
 
 
 def check(method: Method) -> None:
     """Raise `ConvcliError` if a method is certain to need a package that cannot be imported."""
     package = None if method == "auto" else PRESETS[method].package
-    if package is None or (package == "numba" and machine_code.is_any_kept()):
+    if package is None:
         return
-    if problem := _problem(package):
-        check_method(method, {package: problem})
+    if package == "numba" and (machine_code.is_any_kept() or machine_code.lacks_memory()):
+        return  # it may not be needed
+    try:
+        import_module(_MODULES[package])
+    except Exception as error:
+        if lacks_memory(error):  # the package is all right
+            raise MemoryError from error
+        check_method(method, {package: _why(error)})
 
 
 def _problem(package: str) -> str:
     """Import a package, and say why that is not possible."""
+    if package == "numba" and machine_code.lacks_memory():
+        return machine_code.TOO_LITTLE
     try:
         import_module(_MODULES[package])
     except Exception as error:  # a package may raise what it likes
-        return f"cannot be imported ({reason_of(error)})"
+        problem = _why(error)
+        if not lacks_memory(error):
+            _broken[package] = problem
+        return problem
     return ""
+
+
+def _why(error: Exception) -> str:
+    return f"cannot be imported ({reason_of(error)})"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pathos.helpers import mp
 
-from convcli import memory
+from convcli import memory, pools
 from convcli.errors import ConvcliError, reason_of
 from convcli.pixels.source import Source
 from convcli.planning.plan import Plan
@@ -126,7 +126,9 @@ def _pool(count: int, fill: partial[None]) -> Iterator[tuple[ProcessPoolExecutor
     try:
         try:
             with _forking():
-                _check_threads(2 * count + 2)
+                # For the pool and its workers. Without the second of its two threads an executor
+                # of Python 3.11 waits for ever.
+                pools.try_threads(2 * count + 2)
                 pool = ProcessPoolExecutor(count, _context(workers), _attach, (os.getpid(), fill))
                 pool.submit(int)  # the first task forks the workers
         except (OSError, RuntimeError, AssertionError) as error:
@@ -166,23 +168,6 @@ def _forking() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-def _check_threads(count: int) -> None:
-    """Find out whether the system allows the threads of a pool, and of its workers.
-
-    Without the second of its two threads an executor of Python 3.11 waits for ever.
-    """
-    enough, started = threading.Event(), list[threading.Thread]()
-    try:
-        for _ in range(count):
-            thread = threading.Thread(target=enough.wait)
-            thread.start()
-            started.append(thread)
-    finally:
-        enough.set()
-        for thread in started:
-            thread.join()
-
-
 def _context(workers: list[Any]) -> Any:
     """Return multiprocess' way to fork, which adds each process to a list: executors hide them."""
     context = copy(mp.get_context("fork"))
@@ -208,9 +193,9 @@ def _attach(parent: int, fill: partial[None]) -> None:  # pragma: no cover - run
         _work = fill
     except BaseException as error:
         _work = reason_of(error)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    for number in (signal.SIGTERM, signal.SIGHUP):  # its handlers would remove the parent's files
-        signal.signal(number, signal.SIG_DFL)
+    # A signal to the whole group, such as Ctrl-C, is the parent's to handle: it ends its workers.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 

@@ -60,6 +60,36 @@ def test_a_broken_package_is_reported_once_and_done_without(task, package, broke
     assert "numba" not in convcli.plan((4000, 6000), "uint8", [[1]]).predicted or package != "numba"
 
 
+def test_numba_is_done_without_where_memory_is_short_for_a_while(broken, monkeypatch, caplog):
+    """LLVM aborts the process where it finds no memory."""
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "convcli"):
+        patch.setattr(machine_code, "lacks_memory", lambda: True)
+        patch.setattr(packages, "_short", set())
+        assert not any("numba" in ready_plan(NEEDS_NUMBA).needs for _ in range(3))
+        image = np.zeros((50, 60), np.uint8)
+        with pytest.raises(ConvcliError, match="needs about 600 MB of memory to compile"):
+            convcli.convolve(image, [[1, 2]], method="numba")
+        check("numba")  # it is not what is wrong
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "numba needs about 600 MB of memory to compile its loops, more than is free; "
+        "continuing without it"
+    )
+    assert ready_plan(NEEDS_NUMBA).needs == ("numba",)
+
+
+def test_lack_of_memory_is_not_a_broken_package(broken, monkeypatch):
+    def fails(_module):
+        raise ImportError("libz.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(packages, "import_module", fails)
+    with pytest.raises(MemoryError):
+        check("tiled")
+    with pytest.raises(ConvcliError, match="needs more memory than there is"):
+        convcli.convolve(np.zeros((50, 60), np.uint8), [[1, 2]], method="tiled")
+    assert packages.broken() == {}
+
+
 def test_what_is_whole_is_not_reported(caplog):
     ready_plan(NEEDS_SCIPY)
     assert not caplog.records

@@ -181,6 +181,17 @@ def test_workers_do_not_outlive_the_program(folder, number):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_is_no_dead_worker(folder, number):
+    patch = WORKER.replace("{action}", "time.sleep(0.5)")
+    process = start(*TILED, patch=patch, start_new_session=True)
+    until(lambda: len(children_of(process.pid)) >= 2)
+    os.killpg(process.pid, number)
+    status, _, said = ended(process)
+    assert (status, said) == (-number, "0 written, 0 failed, 0 skipped, then interrupted\n")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
 def test_nothing_is_left_when_all_are_killed(folder):
     before = names_in("/dev/shm")
     action = WORKER.replace("{action}", "time.sleep(9)")
@@ -403,17 +414,81 @@ def test_too_few_threads_are_one_line(folder, threads, method):
     assert names_in(".") == sorted(["a.png", "in", *(() if status else ["a.blur.png"])])
 
 
-@pytest.mark.parametrize("megabytes", [200, 300, 500, 1000])
-@pytest.mark.parametrize("method", ["numpy", "tiled"])
-def test_too_little_memory_is_no_traceback_and_no_hang(folder, megabytes, method):
-    limit = megabytes << 20
-    set_limit = partial(resource.setrlimit, resource.RLIMIT_AS, (limit, limit))
-    done = subprocess.run(
-        [sys.executable, "-m", "convcli", "blur", "--sigma", "1", "-m", method, "a.png", "-q"],
-        capture_output=True, text=True, timeout=PATIENCE, preexec_fn=set_limit,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    assert (done.returncode, done.stderr.count("\n")) in ((0, 0), (1, 1))
+MEMORY = {
+    "numpy": "blur --sigma 1 -m numpy a.png -q -f",
+    "numba": "blur --sigma 1 -m numba a.png -q -f",
+    "fft": "blur --sigma 9 -m fft a.png -q -f",
+    "tiled": "blur --sigma 1 -m tiled a.png -q -f",
+    "edge": "edge a.png -q -f",
+    "kernel": "kernel sobel",
+    "compare": "compare a.png a.png",
+}
+
+
+@pytest.mark.parametrize("command", MEMORY)
+def test_too_little_memory_is_one_line_and_no_hang(folder, command):
+    """From too little for Python's modules, through what OpenBLAS and LLVM need, to enough."""
+
+    def run(megabytes):
+        limit = megabytes << 20
+        return megabytes, subprocess.run(
+            [sys.executable, "-m", "convcli", *MEMORY[command].split()],
+            capture_output=True, text=True, timeout=PATIENCE,
+            preexec_fn=partial(resource.setrlimit, resource.RLIMIT_AS, (limit, limit)),
+        )  # fmt: skip
+
+    failed = 2 if command == "compare" else 1
+    for megabytes, done in at_once(run, [25, 60, 90, 97, 105, 115, 130, 170, 200, 300, 500, 1000]):
+        assert "Traceback" not in done.stderr, megabytes
+        ends = ((0, 0), (failed, 1))
+        assert (done.returncode, done.stderr.count("\n")) in ends, (megabytes, done.stderr)
+
+
+ENDS = """
+import ctypes, os
+import convcli.image as image
+def read(*_, **__):
+    os.write(2, b"chatter\\nthe library: no memory left\\n")
+    ctypes.CDLL(None).exit(7)
+image.read = read
+import convcli.cli.run as run, convcli.cli.commands.compare as compare
+run.image.read = read
+"""
+
+
+@pytest.mark.parametrize("stream", ["", "2>/dev/full", "2>&-"])
+@pytest.mark.parametrize("inputs", ["a.png", "-r in"])
+def test_a_c_library_that_ends_the_program_is_reported(folder, inputs, stream):
+    """As OpenBLAS does where it finds no memory."""
+    code = RUN.replace("{patch}", ENDS)
+    argv = f"{' '.join(BLUR)} {inputs} -o out/"
+    done = shell(
+        f"'{sys.executable}' -c \"$CODE\" {argv} {stream}", env=os.environ | {"CODE": code}
+    )
+    said = "convcli: a C library ended the program: the library: no memory left\n"
+    assert (done.returncode, done.stderr) == (1, "" if stream else said)
+    assert not Path("out").exists()
+
+
+CRASHES = """
+import ctypes, convcli.batch.run as batch
+def crash(*_): ctypes.CDLL(None).abort()
+batch.outcome_of = crash
+"""
+
+
+def test_a_crash_of_a_c_library_is_not_silent(folder):
+    status, _, said = ended(start(*BLUR, "a.png", patch=CRASHES))
+    assert (status, said.splitlines()[0]) == (-signal.SIGABRT, "Fatal Python error: Aborted")
+
+
+def test_a_module_that_cannot_be_loaded_is_one_line(folder, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/typer.py").write_text("raise MemoryError")
+    path = os.pathsep.join([str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")])
+    status, _, said = ended(start("--version", env=os.environ | {"PYTHONPATH": path}))
+    why = "convcli: cannot be started, perhaps for lack of memory (MemoryError)\n"
+    assert (status, said) == (1, why)
 
 
 # --- packages

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
 from convcli.loops.compiled.elf import laid_out
@@ -48,6 +49,11 @@ _log = logging.getLogger(__name__)
 
 # numba 0.61 calls the C library for roots; llvmlite finds it there, a mapped image cannot.
 _LIBM = {"sqrt", "sqrtf"}
+
+# Addresses and memory in bytes, measured with numba 0.68.1 on Linux: importing it, and compiling,
+# with what glibc reserves for the heaps of two threads.
+_IMPORT = 200_000_000, 65_000_000
+_COMPILE = 400_000_000, 110_000_000
 
 _ENTRY = "convcli_entry"
 _lock = Lock()
@@ -126,6 +132,20 @@ def can_be_kept() -> bool:
         return there.is_dir() and os.access(there, os.W_OK) and not problem_of_making(folder)
     except OSError:
         return False
+
+
+def lacks_memory() -> bool:
+    """Say whether there is too little memory for compiling: LLVM would abort."""
+    parts = (_COMPILE,) if "numba" in sys.modules else (_IMPORT, _COMPILE)
+    addresses, size = map(sum, zip(*parts, strict=True))
+    space, free = memory.address_space(), memory.available()
+    return (space is not None and space < addresses) or (free is not None and free < size)
+
+
+TOO_LITTLE = (
+    f"needs about {sum(size for size, _ in (_IMPORT, _COMPILE)) / 1e6:.0f} MB of memory to compile "
+    "its loops, more than is free"
+)
 
 
 def _prepared(name: str, signature: Signature) -> Callable[..., None]:
