@@ -125,6 +125,14 @@ class Route(NamedTuple):
     seconds: float
 
 
+class Missed(NamedTuple):
+    """A compiled loop, by its entry and dtype, and the seconds that it would have saved."""
+
+    entry: str
+    dtype: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would run for one image and kernel, and why; print it to read it.
@@ -145,6 +153,8 @@ class Plan:
         Why this method.
     task : Task
         What the plan was made for.
+    missed : Missed or None
+        The compiled loop that would have been faster, if it were not for compiling it.
     """
 
     method: Method
@@ -154,6 +164,7 @@ class Plan:
     predicted: dict[Method, float]
     reason: str
     task: Task = field(compare=False, repr=False)
+    missed: Missed | None = None
 
     def __str__(self) -> str:
         below = "\n" + 11 * " "

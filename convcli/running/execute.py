@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convcli import memory
+from convcli.loops.compiled import machine_code
 from convcli.pixels import borders
 from convcli.pixels.colour import result_channels
 from convcli.pixels.padded import Padded
@@ -34,6 +35,8 @@ def filter_source(
     and the result may be `Padded`, too.
     """
     route = plan.route
+    if plan.missed:
+        machine_code.miss(*plan.missed)
     windows = _window_bytes(plan, recipe, source) * route.workers
     if windows > _ALWAYS_FREE:
         memory.check(windows)
