@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convcli.kernels.kernel import Kernel, whole_numbers
+from convcli.loops.compiled import machine_code
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.loops.overlap_add import float32_serves
 from convcli.planning.costs import (
-    COMPILING,
-    COMPILING_EACH_TIME,
     COSTS,
     dense_cost,
     image_cost,
     importing_scipy,
     loading,
+    must_compile,
     separable_cost,
 )
 from convcli.planning.methods import (
@@ -29,7 +29,7 @@ from convcli.planning.methods import (
     is_installed,
     worker_count,
 )
-from convcli.planning.plan import Form, Plan, Route, Task
+from convcli.planning.plan import Form, Missed, Plan, Route, Task
 from convcli.planning.tiles import cut, tile_size
 from convcli.words import Method
 
@@ -55,16 +55,25 @@ def plan_for(task: Task) -> Plan:
     predicted = {word: waits[word] / task.images + loaded[word] for word in routes}
     is_auto = task.method == "auto"
     chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
-    route, wait = routes[chosen], waits[chosen]
-    compiles = route.loop == "direct_numba" and wait >= COMPILING
-    reason = "as requested"
+    route = routes[chosen]
+    compiles = must_compile(route.loop, *_compiled(route, task))
+    reason, missed = "as requested", None
     if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
-        if chosen != "numba" and loaded.get("numba", math.inf) < predicted[chosen]:
-            reason += "; loading numba's loops would take longer than it could save"
+        saved = predicted[chosen] - loaded.get("numba", math.inf)
+        if route.loop != "direct_numba" and saved > 0:
+            entry = _compiled(routes["numba"], task)
+            is_cold = must_compile("direct_numba", *entry)
+            reason += (
+                f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
+                "than it could save"
+            )
+            if is_cold:
+                reason += ", and --method numba does it all the same"
+                missed = Missed(*entry, saved)
     if compiles:
-        often = ", once" if wait < COMPILING_EACH_TIME else ", each time: they cannot be kept"
-        reason += f"; the loops are compiled first, which takes 1 to 4 s{often}"
+        often = "once" if machine_code.can_be_kept() else "each time: they cannot be kept"
+        reason += f"; the loops are compiled first, which takes 1 to 4 s, {often}"
     return Plan(
         method=chosen,
         route=route,
@@ -73,6 +82,7 @@ def plan_for(task: Task) -> Plan:
         predicted=predicted,
         reason=reason,
         task=task,
+        missed=missed,
     )
 
 
@@ -94,8 +104,13 @@ def _can_use(package: str, task: Task) -> bool:
 
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until the loop of a route is loaded."""
+    return loading(route.loop, route.accumulator, *_compiled(route, task))
+
+
+def _compiled(route: Route, task: Task) -> tuple[str, str]:
+    """Name the compiled loop of a route, and the dtype of its samples."""
     dtype = route.accumulator if task.as_floats else task.samples.name
-    return loading(route.loop, route.accumulator, _entry_of(route.form, task), dtype)
+    return _entry_of(route.form, task), dtype
 
 
 def _entry_of(form: Form, task: Task) -> str:

@@ -96,10 +96,12 @@ _LINEAR = 4.5
 _WEIGHT = 2.3
 _COMBINE = 1.0
 
-# Importing numba and compiling a loop takes 1 to 4 seconds. Where the machine code can be kept they
-# are paid once, and are counted as if a hundred large images to come shared them.
-COMPILING = 0.02
-COMPILING_EACH_TIME = 2.5
+# Importing numba and compiling a loop takes 1.2 to 4.2 seconds, for which a person waits. The
+# images of this process pay for them: later processes may never come. What earlier images of the
+# process lost without the loop is counted off. So a stream or a caller's loop, whose length is not
+# known, takes at most twice the time of the better choice, as where skis are rented or bought
+# (Karlin et al., Competitive snoopy caching, 1988).
+COMPILING = 2.5
 
 # Starting worker processes and stopping them takes 10 to 20 ms; and a byte of the result, whose
 # pages the workers share, takes some nanoseconds more than one of their own (both on 2 vCPUs of an
@@ -134,9 +136,17 @@ def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
         return COSTS[loop].start_up
     if machine_code.is_loaded(entry, dtype):
         return 0.0
+    start_up = COSTS["direct_numba"].start_up
     if machine_code.is_kept(entry, dtype):
-        return COSTS["direct_numba"].start_up
-    return COMPILING if machine_code.can_be_kept() else COMPILING_EACH_TIME
+        return start_up
+    return max(start_up, COMPILING - machine_code.missed(entry, dtype))
+
+
+def must_compile(loop: str, entry: str, dtype: str) -> bool:
+    """Say whether a loop has to be compiled first, by what is loaded and kept."""
+    return loop == "direct_numba" and not (
+        machine_code.is_loaded(entry, dtype) or machine_code.is_kept(entry, dtype)
+    )
 
 
 def dense_cost(

@@ -129,6 +129,14 @@ class Route(NamedTuple):
     seconds: float
 
 
+class Missed(NamedTuple):
+    """A compiled loop, by its entry and dtype, and the seconds that it would have saved."""
+
+    entry: str
+    dtype: str
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would run for one image and kernel, and why; print it to read it.
@@ -149,6 +157,8 @@ class Plan:
         Why this method.
     task : Task
         What the plan was made for.
+    missed : Missed or None
+        The compiled loop that would have been faster, if it were not for compiling it.
     """
 
     method: Method
@@ -158,6 +168,7 @@ class Plan:
     predicted: dict[Method, float]
     reason: str
     task: Task = field(compare=False, repr=False)
+    missed: Missed | None = None
 
     def __str__(self) -> str:
         below = "\n" + 11 * " "

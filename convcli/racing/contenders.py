@@ -128,11 +128,16 @@ def _peer(work: Work, *packages: str) -> Contender:
     return Contender("peer", "dense", work, packages=packages)
 
 
+# A product takes the definition 2 to 4 microseconds: a pixel of so many takes a second.
+_MOST_DEFINED = 2**18
+
 CONTENDERS: dict[str, Contender] = {
     **{word: _method(word, "separable") for word in PRESETS},
     **{f"{word} dense": _method(word, "dense") for word in PRESETS},
     # It creates objects for every weight: tracing would make it 8 times slower.
-    "definition": _classical("definition")._replace(memory_is_seen=False),
+    "definition": _classical("definition")._replace(
+        memory_is_seen=False, takes=lambda kernel: kernel.taps <= _MOST_DEFINED
+    ),
     "dot": _classical("dot"),
     "windows": _classical("windows"),
     "im2col": _classical("im2col"),

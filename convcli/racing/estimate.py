@@ -14,10 +14,14 @@ from convcli.types import Pixels
 _STARTS = 10
 # Runs shorter than this are mostly Python's calls; however small the budget, they tell nothing.
 _LEAST_SECONDS = 0.005
+# Times are scaled from no fewer pixels than this: those of a few are mostly halo and calls.
+LEAST_PIXELS = 1000
 # Probes grow until they take this long, where the clock and other processes disturb little.
 _PROBE_SECONDS = 0.002
 # A probe that takes this long is not repeated.
 _LONG_PROBE = 0.1
+# A contender that takes this long for a single pixel is not probed any further.
+_LONGEST_PROBE = 0.5
 
 
 class Estimate(NamedTuple):
@@ -32,12 +36,15 @@ class Estimate(NamedTuple):
         return self.start_up + self.seconds_a_pixel * pixels
 
     def affordable(self, pixels: int, seconds: float, most_bytes: float) -> int:
-        """Halve the pixels until time and memory suffice, or start-up is much of the time."""
+        """Halve the pixels until time and memory suffice, or start-up is much of the time.
+
+        At least `LEAST_PIXELS` remain, or all there are.
+        """
         enough = max(seconds, _STARTS * self.start_up, _LEAST_SECONDS)
-        while pixels > 1 and (
+        while pixels > LEAST_PIXELS and (
             self.seconds(pixels) > enough or self.bytes_a_pixel * pixels > most_bytes
         ):
-            pixels //= 2
+            pixels = max(pixels // 2, LEAST_PIXELS)
         return pixels
 
 
@@ -57,7 +64,8 @@ def probed(contender: Contender, picture: Pixels, kernel: Kernel) -> Estimate:
     while pixels[-1] < picture.shape[0] * picture.shape[1] and (
         len(seconds) < 3 or seconds[-1] < _PROBE_SECONDS or seconds[-1] <= seconds[-2]
     ):
-        if seconds[-1] > _LONG_PROBE:
+        # The first tells start-up from pixels only together with a second.
+        if seconds[-1] > (_LONG_PROBE if len(seconds) > 2 else _LONGEST_PROBE):
             break
         piece = picture[:side, :side].copy()
         spent = seconds_of(contender, piece, kernel)

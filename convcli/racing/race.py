@@ -50,7 +50,8 @@ def race(
     Imports and compilation come first and are not timed. Then, case by case, each contender runs
     once to warm up: its output is compared with the oracle, and its memory is measured. Those
     that are right are timed, one after the other in each round. A contender too slow for the
-    budget is timed on a smaller image, and its time is scaled by the number of pixels.
+    budget is timed on a smaller image, of 1000 pixels at least, and its time is scaled by the
+    number of pixels. The middle case is the first to run.
 
     Parameters
     ----------
@@ -87,6 +88,8 @@ def race(
             "the image has infinite or NaN samples, so results cannot be compared; "
             "use an image with finite samples"
         )
+    for case in cases:
+        _ = case.kernel.weights  # raises if there are too many for the oracle and most contenders
     by_case = [[Entry(name, CONTENDERS[name], case) for name in names] for case in cases]
     entries = list(chain.from_iterable(by_case))
     _prepare(entries, picture)
@@ -97,9 +100,14 @@ def race(
     images: dict[str, Pixels] = {}
     # Larger images get more of the time, but not so much more that nothing is left for the others.
     weights = [math.sqrt(case.pixels) for case in cases]
-    for number, case in enumerate(cases):
+    # The case whose table is shown comes first: a small budget is enough for that one.
+    middle = cases.index(middle_of(cases))
+    order = [middle, *(number for number in range(len(cases)) if number != middle)]
+    for place, number in enumerate(order):
+        case = cases[number]
         now = time.perf_counter()
-        end = now + (deadline - now) * weights[number] / sum(weights[number:])
+        waiting = sum(weights[other] for other in order[place:])
+        end = now + (deadline - now) * weights[number] / waiting
 
         def changed(number: int = number) -> None:
             if on_change:
@@ -153,8 +161,13 @@ def _run_case(
     picture: Pixels, entries: Sequence[Entry], limits: _Limits, changed: Callable[[], None]
 ) -> dict[str, Pixels]:
     """Estimate, check and time the entries of one case; return the right outputs of full size."""
-    for entry in _remaining(entries):
-        if time.perf_counter() > limits.deadline:
+    changed()
+    # Plans take no time. Runs on small images may take half of it, so that something is timed.
+    now = time.perf_counter()
+    until = now + (limits.end - now) / 2
+    for entry in sorted(_remaining(entries), key=lambda each: each.contender.plan is None):
+        now = time.perf_counter()
+        if now > limits.deadline or (now > until and entry.contender.plan is None):
             entry.verdict = "over budget"
         else:
             entry.foresee(picture)
@@ -181,7 +194,9 @@ def _size_inputs(picture: Pixels, entries: Sequence[Entry], limits: _Limits) -> 
         each = max(left, 0.0) / (len(waiting) - number) / runs
         pixels = entry.estimate.affordable(height * width, each, most_bytes)
         side = math.sqrt(pixels / (height * width))
-        rows, columns = max(1, round(height * side)), max(1, round(width * side))
+        # In the image's proportions, as far as a row or column is not wider than that.
+        columns = min(width, math.ceil(pixels / math.ceil(height * side)))
+        rows = min(height, math.ceil(pixels / columns))
         whole = pixels == height * width
         entry.picture = picture if whole else np.ascontiguousarray(picture[:rows, :columns])
         left -= entry.estimate.seconds(pixels) * runs
@@ -195,7 +210,8 @@ def _first_round(
     oracles: dict[tuple[int, ...], Oracle] = {}
     # The fastest first: if the budget ends, most of them have a time.
     for entry in sorted(_remaining(entries), key=lambda each: each.estimate.seconds(each.pixels)):
-        if time.perf_counter() > limits.deadline:
+        # It runs at least twice: for the check, and for a time.
+        if time.perf_counter() + 2 * entry.estimate.seconds(entry.pixels) > limits.deadline:
             entry.verdict = "over budget"
             continue
         shape = entry.picture.shape

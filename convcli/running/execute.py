@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from convcli import memory
+from convcli.loops.compiled import machine_code
 from convcli.pixels import borders
 from convcli.pixels.colour import result_channels
 from convcli.pixels.padded import Padded
@@ -28,6 +29,8 @@ def filter_source(
     on_progress: OnProgress | None,
 ) -> Pixels:
     """Filter an image as the plan says, and return the whole result ``(H, W, C)``."""
+    if plan.missed:
+        machine_code.miss(*plan.missed)
     regions = _regions(plan, recipe, source)
     height, width, channels = source.shape
     shape = (height, width, result_channels(recipe.colour, channels))

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -378,6 +379,36 @@ def test_an_output_of_another_shape_is_wrong_and_every_file_is_written(run, fold
     assert errors["short"] is None
     assert Path("r.csv").exists()
     assert Path("r.html").exists()
+
+
+def test_if_every_contender_failed_the_status_is_1(run, folder, monkeypatch):
+    def fails(image, kernel):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setitem(CONTENDERS, "short", Contender("peer", "dense", lambda i, _: i[:-1]))
+    monkeypatch.setitem(CONTENDERS, "fails", Contender("peer", "dense", fails))
+    argv = ("--sizes", "0.001", "--kernels", "3", "--methods", "short,fails", "--json", "r.json")
+    result = run("bench", *argv)
+    assert result.status == 1
+    assert result.message.endswith("convcli: no contender has a time: every one failed")
+    assert "fails failed" in result.text
+    assert len(json.loads(Path("r.json").read_bytes())["results"]) == 2
+
+
+def test_a_kernel_that_is_too_large_is_refused_at_once(run):
+    result = run("bench", "-k", "gaussian:5000", "--sizes", "0.25")
+    assert (result.status, result.out) == (2, b"")
+    assert result.message == (
+        "convcli: kernel 'gaussian': its dense form has 40001 x 40001 weights; "
+        "the limit is 16777216"
+    )
+
+
+def test_a_small_budget_is_for_the_table_that_is_printed(run):
+    names = "numpy,numpy-dense,fft-dense,dot"
+    result = run("bench", "--budget", "0.6", "--methods", names)
+    table = result.text[result.text.index("1225 x 816 pixels (1 MP), kernel 9 x 9") :]
+    assert re.search(r"numpy +\| +~?[\d.]+ m?s", table)
 
 
 def test_if_no_contender_can_run_the_error_says_why(run):

@@ -22,6 +22,7 @@ from convcli.loops.decimation import decimations
 from convcli.planning import choice as planning
 from convcli.planning import costs, methods, tiles
 from convcli.planning.methods import PRESETS
+from convcli.running import execute
 from tests.plans import planned
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
@@ -326,18 +327,91 @@ def test_predictions_are_of_the_right_size(method, side):
         assert 0.1 < measured / predicted < 10
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.fixture
+def cold(monkeypatch):
+    """No loop is compiled; return a function that sets whether they are kept, or can be."""
+
+    def state(kept=False, place=True):
+        monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
+        monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: kept)
+        monkeypatch.setattr(costs.machine_code, "can_be_kept", lambda: place)
+        monkeypatch.setattr(costs.machine_code, "_missed", {})
+
+    state()
+    return state
+
+
+THUMBNAIL, PHOTO = (300, 400, 3), (4000, 6000, 3)
+
+
 @pytest.mark.parametrize("place", [True, False])
-def test_a_loop_that_must_be_compiled_is_taken_for_large_pictures(kept, place, monkeypatch):
-    """Compiling pays if the machine code can be kept, and then the reason says so."""
-    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *_: False)
-    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: kept)
-    monkeypatch.setattr(costs.machine_code, "can_be_kept", lambda: place)
-    large = planned((4000, 6000, 3), "uint8", gaussian_kernel(3))
-    assert (large.method == "numba") == (kept or place)
-    assert ("compiled first" in large.reason) == (place and not kept)
-    small = planned((500, 500, 3), "uint8", gaussian_kernel(3))
-    assert kept or small.method != "numba"
+@pytest.mark.parametrize(
+    ("shape", "images", "compiles"),
+    [
+        (THUMBNAIL, 1, False),
+        (THUMBNAIL, 10, False),
+        (THUMBNAIL, 40_000, True),
+        ((1500, 2000, 3), 1, False),  # saves 36 ms
+        (PHOTO, 1, False),  # saves 0.3 s
+        (PHOTO, 40, True),
+        ((8000, 11_000, 3), 40, True),
+    ],
+)
+def test_compiling_costs_the_images_of_a_process_what_it_takes(
+    shape, images, compiles, place, cold
+):
+    """Whether the code can be kept makes no difference: later processes may never come."""
+    cold(place=place)
+    plan = planned(shape, "uint8", gaussian_kernel(3), workers=2, images=images)
+    assert (plan.method == "numba") == compiles
+    assert ("compiled first" in plan.reason) == compiles
+    assert ("numba" in plan.needs) == compiles
+    if compiles:
+        often = "once" if place else "each time: they cannot be kept"
+        assert plan.reason.endswith(f"which takes 1 to 4 s, {often}")
+        assert plan.missed is None
+
+
+def test_a_single_image_waits_for_the_compiler_only_if_that_saves_more(cold):
+    """Of 400 megapixels and 7 x 7 weights, which take numpy many seconds on one core."""
+    kernel = kernel_from(np.random.default_rng(0).normal(size=(7, 7)))
+    plan = planned((20_000, 20_000, 3), "uint8", kernel, workers=1)
+    others = [plan.predicted[word] for word in ("numpy", "fft")]
+    assert min(others) > plan.predicted["numba"] > costs.COMPILING
+    assert plan.method == "numba"
+
+
+def test_the_reason_says_what_was_not_compiled(cold):
+    plan = planned(PHOTO, "uint8", gaussian_kernel(3), workers=2)
+    assert plan.reason.endswith(
+        "; compiling and loading numba's loops would take longer than it could save, "
+        "and --method numba does it all the same"
+    )
+    assert plan.missed[:2] == ("separable", "uint8")
+    assert 0.05 < plan.missed.seconds < costs.COMPILING
+    assert plan.predicted["numba"] > costs.COMPILING
+
+
+def test_what_is_kept_is_not_compiled(cold):
+    cold(kept=True)
+    plan = planned(PHOTO, "uint8", gaussian_kernel(3), workers=2)
+    assert (plan.method, plan.missed) == ("numba", None)
+    assert "compil" not in plan.reason
+
+
+def test_auto_compiles_when_a_process_has_lost_as_much_as_that_takes(cold, monkeypatch):
+    """A stream or a loop of unknown length: at most twice the time of the better choice.
+
+    The image that tells what is lost counts as the first.
+    """
+    image = np.zeros((1000, 1500, 3), np.uint8)
+    seconds = plan_of(partial(convcli.blur, image, 3.0), workers=1).missed.seconds
+    monkeypatch.setattr(costs, "COMPILING", 2.5 * seconds)
+    monkeypatch.setattr(execute, "run_in_threads", lambda *_, **__: None)
+    used = [plan_of(partial(convcli.blur, image, 3.0), workers=1).method for _ in range(3)]
+    assert [method == "numba" for method in used] == [False, True, True]
+    # Another loop has lost nothing.
+    assert plan_of(partial(convcli.edge, image), workers=1).method != "numba"
 
 
 def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):

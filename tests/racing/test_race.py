@@ -202,15 +202,57 @@ def test_compiling_the_oracle_does_not_count(clock, monkeypatch):
 
 
 def test_slow_contenders_are_timed_on_a_smaller_image(clock):
-    clock.enter("slow", lambda pixels, n: pixels * 1.0)
-    clock.enter("quick", lambda pixels, n: pixels * 1e-4)
-    slow, quick = run(["slow", "quick"], budget=200).results
-    assert quick.measured_pixels == 2000
-    assert 10 <= slow.measured_pixels <= 60
-    assert slow.seconds == pytest.approx(2000)  # scaled by the pixels
-    assert quick.seconds == pytest.approx(0.2)
-    assert clock.now <= 200
+    clock.enter("slow", lambda pixels, n: pixels * 0.02)
+    clock.enter("quick", lambda pixels, n: pixels * 1e-5)
+    slow, quick = run(["slow", "quick"], 80, 100, budget=300).results
+    assert quick.measured_pixels == 8000
+    assert 1000 <= slow.measured_pixels <= 4000
+    assert slow.seconds == pytest.approx(160)  # scaled by the pixels
+    assert quick.seconds == pytest.approx(0.08)
+    assert clock.now <= 300
     assert slow.memory is None or slow.memory > 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(80, 100), (1, 8000), (8000, 1), (31, 33)])
+def test_no_time_is_scaled_from_fewer_than_a_thousand_pixels(clock, height, width):
+    clock.enter("slow", lambda pixels, n: pixels * 0.02)
+    clock.enter("far too slow", lambda pixels, n: pixels * 0.2)
+    slow, slower = run(["slow", "far too slow"], height, width, budget=100).results
+    assert slow.measured_pixels >= 1000
+    assert slow.seconds == pytest.approx(0.02 * height * width)
+    assert (slower.seconds, slower.verdict) == (None, "over budget")
+    assert clock.now <= 110
+
+
+def test_smaller_images_are_timed_whole(clock):
+    clock.enter("slow", lambda pixels, n: pixels * 0.02)
+    (slow,) = run(["slow"], 20, 30, budget=60, rounds=1).results
+    assert (slow.measured_pixels, slow.seconds) == (600, pytest.approx(12))
+
+
+def test_the_middle_case_has_times_if_any_has(clock):
+    """Its table is the one that is printed."""
+    clock.enter("slow", lambda pixels, n: pixels * 0.002)
+    cases = cases_of([(20, 100), (30, 100), (40, 100)], [KERNELS["gaussian 3"]])
+    results = race(picture(40, 100), cases, ["slow"], 3, 5.0).results
+    assert [result.height for result in results] == [20, 30, 40]
+    assert [result.seconds is not None for result in results] == [False, True, False]
+
+
+def test_half_of_the_time_is_for_timing(clock):
+    """Estimates alone would use up a small budget."""
+    for number in range(10):
+        clock.enter(f"c{number}", lambda pixels, n: 0.2 + pixels * 1e-5)
+    results = run([f"c{number}" for number in range(10)], budget=4.0).results
+    assert 1 <= sum(result.seconds is not None for result in results) < 10
+    assert clock.now <= 5 + 10 * 0.2  # the ten that are prepared do not count
+
+
+def test_a_kernel_that_is_too_large_is_refused_at_once(clock):
+    clock.enter("a", lambda pixels, n: 1.0)
+    with pytest.raises(ConvcliError, match="its dense form has 40001 x 40001 weights"):
+        race(picture(40, 50), [Case(40, 50, gaussian_kernel(5000))], ["a"], 1, 1.0)
+    assert clock.now == 0
 
 
 def test_time_that_fast_contenders_leave_is_for_slow_ones(clock):
@@ -242,11 +284,11 @@ def test_a_budget_too_small_for_any_contender_is_an_error(clock):
 
 
 def test_contenders_that_are_not_reached_are_over_budget(clock):
-    clock.enter("a", lambda pixels, n: 100 if pixels == 2000 else pixels / 200)
+    clock.enter("a", lambda pixels, n: 100 if pixels == 4800 else pixels / 200)
     cases = [Case(40, 50, KERNELS["gaussian 3"]), Case(60, 80, KERNELS["gaussian 3"])]
     results = race(picture(60, 80), cases, ["a"], 1, 150.0).results
-    assert [r.verdict for r in results] == ["", "over budget"]
-    assert [r.seconds for r in results] == [pytest.approx(100), None]
+    assert [r.verdict for r in results] == ["over budget", ""]
+    assert [r.seconds for r in results] == [None, pytest.approx(100)]
 
 
 def test_memory_bounds_the_image(clock, monkeypatch):

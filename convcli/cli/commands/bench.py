@@ -129,7 +129,10 @@ def command(
     if "-" not in files.values():
         _print(result, middle_of(cases))
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
-    if failed:  # the other files are written all the same
+    timed = any(each.seconds is not None for each in result.results)
+    if not timed:
+        _say("convcli: no contender has a time: every one failed")
+    if failed or not timed:  # the other files are written all the same
         raise typer.Exit(1)
 
 

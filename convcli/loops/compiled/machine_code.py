@@ -68,6 +68,7 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 _loaded: set[tuple[str, str]] = set()
+_missed: dict[tuple[str, str], float] = {}
 # The owners of the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
@@ -103,6 +104,16 @@ def is_loaded(name: str, dtype: str) -> bool:
 def is_kept(name: str, dtype: str) -> bool:
     """Say whether an earlier run has kept a function, by the names of files alone."""
     return _is_kept(f"{name}-{dtype}-")
+
+
+def miss(name: str, dtype: str, seconds: float) -> None:
+    """Note that a function that is not compiled would have saved so much time."""
+    _missed[name, dtype] = missed(name, dtype) + seconds
+
+
+def missed(name: str, dtype: str) -> float:
+    """Return the seconds that a function would have saved in this process so far."""
+    return _missed.get((name, dtype), 0.0)
 
 
 def is_any_kept() -> bool:
