@@ -25,6 +25,7 @@ from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
+from convcli.pixels.transfer import Transfer
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
@@ -179,7 +180,8 @@ def _checked(asked: Options) -> Options:
     word(asked["alpha"], "alpha", ALPHAS)
     worker_count(asked["workers"])
     count(asked["pictures"], "pictures")
-    asked["linear"] = flag(asked["linear"], "linear")
+    if not isinstance(asked["linear"], Transfer):
+        asked["linear"] = flag(asked["linear"], "linear")
     asked["exact"] = flag(asked["exact"], "exact")
     asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
