@@ -91,8 +91,8 @@ class Reading:
         return self.deep_mode == self.mode
 
 
-def decoded(file: Image.Image, wanted: Wanted) -> Picture:
-    """Decode the current frame of an opened file."""
+def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = None) -> Picture:
+    """Decode the current frame of an opened file, or take `composed` for what it shows."""
     if wanted.luma and wanted.alone and has_luma(file):
         file.draft("L", None)  # no size: it is not scaled
     reading = _chosen(file, wanted)
@@ -102,7 +102,9 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
     deep_pixels = _loaded(file, reading, wanted.source)
 
     image, mode = file, reading.mode
-    if not wanted.alone and isinstance(file, ImageFile.ImageFile):
+    if composed:
+        image, mode = composed, composed.mode
+    elif not wanted.alone and isinstance(file, ImageFile.ImageFile):
         image = file.copy()  # decoding the next frame starts from the file's own
     if file.info.get("cropped"):
         notes.append("cropped a frame that extends beyond the image")
@@ -118,10 +120,8 @@ def decoded(file: Image.Image, wanted: Wanted) -> Picture:
         samples = shared.pixels() if shared else copy_of(image)
         if mode == "LA;16":
             samples = transparent_colour.with_alpha(samples, image.info["transparency"])
-    if mode == "I;16" and wanted.canvas:  # Pillow reduces all other frames to 8 bits
-        mode, samples = "L", (samples // 256).astype("uint8")
     encoding = encoding_of(file, wanted.lossless)
-    frame = {} if wanted.alone else frame_settings(file)
+    frame = {} if wanted.alone else frame_settings(composed or file)
     return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
 
 
@@ -149,7 +149,7 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
         )
     check_mode(deep_mode or mode, wanted)
     decoded_deep = deep_mode
-    if deep_mode is None and transparent_colour.is_deep(file):
+    if deep_mode is None and wanted.alone and transparent_colour.is_deep(file):
         decoded_deep = "RGBA;16"
     mode = grey_of(mode, wanted.grey)
     # Without a tile there is nothing to decode, which Pillow reports only for its own memory.

@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import avif, bmp, bombs, deep, gif_frames, transparent_colour
+from convcli.image import apng_frames, avif, bmp, bombs, deep, gif_frames, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
@@ -108,7 +108,7 @@ def read(
                 frames = len(blocks.frames)
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        transparent_colour.check(image, frames > 1)
+        transparent_colour.check(image)
         transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
@@ -139,11 +139,13 @@ def read(
         if blocks:
             shown = gif_frames.composed(source, blocks, image.info.get("comment"))
             check_mode(gif_frames.mode_of(blocks), wanted)
+        elif animated and own_format == "PNG":
+            shown = apng_frames.composed(source, range(first, frames), image.info)
         else:
             shown = _shown(image, range(first, frames), wanted)
         if wanted.alone:
             return decoded(next(shown), wanted)
-        pictures = _frames(files.pop_all(), shown, wanted)
+        pictures = _frames(files.pop_all(), image, shown, wanted)
         return replace(next(pictures), frames=frames - first, later=pictures)
 
 
@@ -165,11 +167,17 @@ def _shown(image: Image.Image, numbers: range, wanted: Wanted) -> Iterator[Image
         yield image
 
 
-def _frames(files: ExitStack, shown: Iterator[Image.Image], wanted: Wanted) -> Iterator[Picture]:
+def _frames(
+    files: ExitStack, image: Image.Image, shown: Iterator[Image.Image], wanted: Wanted
+) -> Iterator[Picture]:
     """Read frames as they are asked for; the file stays open until the last."""
     with files:
-        for image in shown:
-            yield decoded(image, wanted)
+        for number, frame in enumerate(shown):
+            # The opened PNG has the metadata of the animation, which its first frame keeps.
+            if number == 0 and frame.format == "PNG":
+                yield decoded(image, wanted, frame)
+            else:
+                yield decoded(frame, wanted)
             wanted = replace(wanted, held=Held())
 
 

@@ -36,19 +36,9 @@ def widen(file: Image.Image) -> None:
         file.info["transparency"] = tuple(sample & 255 for sample in colour)
 
 
-def check(file: Image.Image, is_animation: bool) -> None:
-    """Raise `ConvcliError` for a transparent colour that cannot be compared.
-
-    Pillow composes the frames of an animation, and takes grey and 16-bit samples for opaque.
-    """
-    if "transparency" not in file.info or file.format != "PNG":
-        return
-    if is_animation and (file.mode not in ("P", "RGB") or deep.is_deep(file)):
-        raise ConvcliError(
-            "is an animation of grey or 16-bit samples with a transparent colour, which convcli "
-            "cannot read; convert it to RGBA first"
-        )
-    if deep.is_deep(file) and not deep.installed():
+def check(file: Image.Image) -> None:
+    """Raise `ConvcliError` for a transparent colour that cannot be compared."""
+    if is_deep(file) and not deep.installed():
         raise ConvcliError(
             "has a transparent colour of 16 bits per channel; to read it, install the extra 'deep'"
         )

@@ -25,7 +25,7 @@ LETTERS = {(*RED, 255): "R", (*GREEN, 255): "G", (*BLUE, 255): "B", (*DARK, 255)
            (0, 0, 0, 255): "K", (1, 2, 3, 255): "1", (4, 5, 6, 255): "2"}  # fmt: skip
 OWN = [(1, 2, 3), (4, 5, 6)]
 
-# A screen, its frames, and the frames that Chromium 141 shows (by its ImageDecoder): a letter for
+# A screen, its frames, and the frames that Chromium 156 shows (by its ImageDecoder): a letter for
 # each pixel, "." for a transparent one, "/" between rows.
 SHOWN = {
     "first smaller": ((3, 2), [(1, 0, 1, 1, [0], 1, None)], [".R./..."]),
