@@ -193,7 +193,7 @@ def test_no_method_reads_a_whole_image_at_once(border, method, sigma, monkeypatc
         return ArraySource.window(source, rows, columns)
 
     source.window = window
-    monkeypatch.setattr(convolution, "_source", lambda _image: source)
+    monkeypatch.setattr(convolution, "_source", lambda _image, _channels: source)
     result = convcli.blur(image, sigma, border=border, method=method, workers=3)
     assert max(longest) < 2100
     monkeypatch.undo()

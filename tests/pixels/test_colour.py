@@ -166,7 +166,8 @@ def test_a_sum_of_2_doubles_the_colours_and_not_the_alpha():
 def test_only_2_and_4_channels_have_an_alpha(channels):
     image = of_dtype(np.random.default_rng(2).random((9, 8, channels)), "uint8")
     assert_same_picture(
-        convcli.convolve(image, KERNEL, alpha="weight"), filtered(image.astype(float))
+        convcli.convolve(image, KERNEL, alpha="weight", channels=True),
+        filtered(image.astype(float)),
     )
 
 
