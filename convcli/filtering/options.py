@@ -32,8 +32,8 @@ class Options(TypedDict, total=False):
         Filter light instead of sRGB code values: integers are decoded by IEC 61966-2-1,
         filtered, and encoded again. Floats are taken to lie in 0 to 1. Default False.
     exact : bool
-        Sum in float64 whatever the dtype. Default False: 8-bit and float32 images are summed in
-        float32, the others in float64.
+        Sum in float64 whatever the dtype, and take weights as they are. Default False: 8-bit and
+        float32 images are summed in float32, the others in float64.
     out_dtype : str or numpy.dtype, optional
         dtype of the result. Default: the image's. "float32" keeps sign and range.
     channels : bool
