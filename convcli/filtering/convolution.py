@@ -60,7 +60,8 @@ def convolve(
     ----------
     image : array_like, (H, W) or (H, W, C)
         uint8, uint16, float32 or float64. All channels are convolved alike, unless the option
-        `alpha` makes the last one an alpha.
+        `alpha` makes the last one an alpha. More than 4 need the option `channels`. Masked arrays
+        are refused.
     kernel : array_like (kh, kw), or Kernel
         Any size; it may be larger than the image.
     correlate : bool

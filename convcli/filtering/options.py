@@ -34,8 +34,8 @@ class Options(TypedDict, total=False):
         filtered, and encoded again. Floats are taken to lie in 0 to 1. A
         `convcli.pixels.transfer.Transfer` takes the place of sRGB. Default False.
     exact : bool
-        Sum in float64 whatever the dtype. Default False: 8-bit and float32 images are summed in
-        float32, the others in float64.
+        Sum in float64 whatever the dtype, and take weights as they are. Default False: 8-bit and
+        float32 images are summed in float32, the others in float64.
     out_dtype : str or numpy.dtype, optional
         dtype of the result. Default: the image's. "float32" keeps sign and range.
     channels : bool

@@ -105,6 +105,7 @@ def _opaque(picture: Picture) -> Picture:
     return picture.with_pixels(np.concatenate([colours, alpha], axis=2))
 
 
+@np.errstate(all="ignore")  # samples may be infinite or NaN
 def compare(one: Picture, other: Picture, tolerance: float = 0.0) -> Comparison:
     """Measure how much two images of one size and mode differ.
 
@@ -151,6 +152,7 @@ def compare(one: Picture, other: Picture, tolerance: float = 0.0) -> Comparison:
     )
 
 
+@np.errstate(all="ignore")
 def amplified(one: Picture, other: Picture, found: Comparison) -> tuple[Picture, int]:
     """Draw the differences, amplified.
 
@@ -198,6 +200,7 @@ def _usual(found: Comparison) -> float:
     return found.largest
 
 
+@np.errstate(all="ignore")
 def differs(one: Picture, other: Picture, tolerance: float = 0.0) -> bool:
     """Return whether images differ in size, in mode, or in a sample by more than the tolerance."""
     if one.pixels.shape[:2] != other.pixels.shape[:2]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.checks import array, count, described, finite, positive, word
+from convcli.checks import array, count, described, number, positive, word
 from convcli.errors import ConvcliError
 from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
 from convcli.loops.decimation import gaussian
@@ -201,7 +201,9 @@ def motion_kernel(length: float = 9.0, angle: float = 0.0) -> Kernel:
     length gives exactly that many equal weights.
     """
     length = positive(length, "motion length")
-    finite(**{"motion angle": angle})
+    angle = number(angle, "motion angle")
+    if not math.isfinite(angle):
+        raise ConvcliError(f"motion angle must be a finite number of degrees, not {angle:g}")
     if length > _WIDEST:
         raise ConvcliError(f"motion length must be at most {_WIDEST} pixels, not {length:g}")
     reach = max(length - 1.0, 0.0) / 2

@@ -10,7 +10,9 @@ from skimage import data
 
 import convcli
 from convcli.filtering.options import DEFAULTS, Options
+from convcli.kernels.kernel import whole_numbers
 from convcli.kernels.named import disc_kernel
+from convcli.loops import decimation, overlap_add
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture, four_loops, rounded, scipy_convolve
 
@@ -403,10 +405,102 @@ def test_foreign_byte_order_in_an_image_with_an_unused_channel(dtype):
 def test_many_channels_and_a_long_row(channels):
     image = np.random.default_rng(0).random((6, 9, channels), np.float32)
     for method in THREADED:
-        blurred = convcli.blur(image, 12.0, method=method)
-        np.testing.assert_allclose(
-            blurred, convcli.blur(image, 12.0, exact=True), rtol=0, atol=1e-5
-        )
+        blurred = convcli.blur(image, 12.0, method=method, channels=True)
+        exact = convcli.blur(image, 12.0, exact=True, channels=True)
+        np.testing.assert_allclose(blurred, exact, rtol=0, atol=1e-5)
+
+
+# --- NaN and infinity, caches, exact weights
+
+RINGS = {"square": (11, 5), "wide": (31, 15)}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("ring", RINGS)
+@pytest.mark.parametrize("method", [*THREADED, "tiled"])
+def test_a_weight_of_0_takes_in_no_nan_and_no_infinity(method, ring, bad):
+    """A square ring (a local background) runs as separable terms, which cancel in its middle."""
+    outer, inner = RINGS[ring]
+    kernel = np.ones((outer, outer))
+    first = (outer - inner) // 2
+    kernel[first : first + inner, first : first + inner] = 0
+    kernel[:, 0] *= -1
+    kernel /= np.abs(kernel).sum()
+    image = image_of((80, 90), "float32")
+    image[40, 45] = bad
+    reached = np.zeros(image.shape)
+    top, left = 40 - outer // 2, 45 - outer // 2
+    reached[top : top + outer, left : left + outer] = np.sign(kernel)
+    result = convcli.convolve(image, kernel, method=method, workers=2)
+    np.testing.assert_array_equal(np.isfinite(result), reached == 0)
+    found = result[reached != 0]
+    wanted = bad * reached[reached != 0]
+    np.testing.assert_array_equal(found, wanted)
+    clean = np.where(np.isfinite(image), image, 0)
+    np.testing.assert_allclose(
+        result[reached == 0], scipy_convolve(clean, kernel, "reflect")[reached == 0], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("method", THREADED)
+def test_many_missing_samples_are_left_out_by_weights_of_0(method):
+    rng = np.random.default_rng(3)
+    image = rng.random((50, 60))
+    image[rng.random(image.shape) < 0.3] = np.nan
+    kernel = rng.normal(size=(9, 9))
+    kernel[rng.random(kernel.shape) < 0.9] = 0
+    result = convcli.convolve(image, kernel, method=method)
+    touched = scipy_convolve(np.isnan(image), kernel != 0, "reflect") > 0.5
+    np.testing.assert_array_equal(np.isnan(result), touched)
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize("out_dtype", ["uint8", "uint16"])
+def test_a_nan_stored_as_an_integer_is_0_and_an_infinity_is_clipped(method, out_dtype):
+    image = np.zeros((5, 9))
+    image[2, [1, 4, 7]] = np.nan, np.inf, -np.inf
+    image[0, 3] = 1e300
+    result = convcli.convolve(image, [[1.0, 0, 0]], out_dtype=out_dtype, method=method)
+    top = np.iinfo(out_dtype).max
+    assert sorted(set(result.ravel().tolist())) == [0, top]
+    assert (result == top).sum() == 2
+
+
+@pytest.mark.parametrize("method", THREADED)
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        [[1.0, 1 + 1e-10, 1.0]],  # nearly whole numbers
+        np.outer([1, 2, 1], [1, 2, 1]) + np.array([[0, 0, 0], [0, 0, 1e-9], [0, 0, 0]]),
+        np.array([[1.0, 1e-9, 0], [0, 1, 0], [0, 0, 1]]),
+    ],
+    ids=["whole", "separable", "rank"],
+)
+def test_exact_takes_weights_as_they_are(method, kernel):
+    image = image_of((30, 40), "float64")
+    result = convcli.convolve(image, kernel, method=method, exact=True)
+    wanted = scipy_convolve(image, np.asarray(kernel), "reflect")
+    np.testing.assert_allclose(result, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("size", [(3, 3), (7, 7), (2, 5), (14, 7)])
+def test_exact_keeps_fractions_whose_quotients_are_the_weights(size):
+    """Sums of 8-bit samples by equal weights then still round half-way cases alike."""
+    whole, divisor = whole_numbers(np.full(size, 1 / np.prod(size)), exact=True)
+    assert (whole == 1).all()
+    assert divisor == np.prod(size)
+
+
+def test_caches_are_bounded():
+    """Augmentation draws a new sigma, and a new size, for each image."""
+    image = image_of((40, 40), "uint8")
+    for step in range(40):
+        convcli.blur(image, 7 + step / 100)
+        convcli.convolve(image[: 9 + step], kernel_of((5, 5), "dense"), method="fft")
+    for cached in (decimation._decimation, overlap_add.block_lengths, overlap_add._fast_lengths):
+        information = cached.cache_info()
+        assert information.maxsize is not None
+        assert information.currsize <= information.maxsize <= 256
 
 
 def test_the_docstring_lists_the_options():

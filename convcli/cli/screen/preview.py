@@ -66,6 +66,7 @@ class Preview:
         return max(1, most), max(1, (columns - 2 * _GAP) // 2)
 
 
+@np.errstate(all="ignore")  # samples may be infinite or NaN
 def thumbnail(picture: Picture, rows: int, columns: int, span: tuple[float, float]) -> Colours:
     """Reduce an image to colours that a terminal can show.
 
