@@ -13,6 +13,7 @@ import typer
 
 from convcli import image
 from convcli.batch.ahead import Begun, begin
+from convcli.checks import count, positive
 from convcli.cli import signals
 from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
@@ -102,7 +103,7 @@ def sigma_of(text: str) -> tuple[float, float]:
         values = []
     if len(values) not in (1, 2):
         raise ConvcliError(f"--sigma must be one number, or two separated by a comma, not {text!r}")
-    return values[0], values[-1]
+    return positive(values[0], "--sigma"), positive(values[-1], "--sigma")
 
 
 def _request(shared: Shared, name: str) -> Request:
@@ -145,6 +146,8 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
+    if shared.workers is not None:
+        count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:
         raise ConvcliError("--quiet and --verbose cannot be used together; leave one out")
     if shared.dry_run and shared.explain:

@@ -14,8 +14,7 @@ class Format(NamedTuple):
 
     `modes` are the modes that are written unchanged, by Pillow's names; `widened` maps other
     modes to one that loses nothing. `metadata` names what the format keeps. `frames` is the
-    kind of its frames: those of an animation, pages, images one after the other, or "" for a
-    single image. `longest` is
+    kind of its frames: those of an animation, pages, or "" for a single image. `longest` is
     the limit on the pixels of a side, where that is less than 2**31.
     """
 
@@ -23,7 +22,7 @@ class Format(NamedTuple):
     modes: tuple[str, ...]
     widened: dict[str, str]
     metadata: tuple[str, ...]
-    frames: Literal["animation", "pages", "images", ""] = ""
+    frames: Literal["animation", "pages", ""] = ""
     longest: int = 2**31 - 1
 
 
@@ -67,7 +66,7 @@ FORMATS: dict[str, Format] = {
         32_768,
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
-    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, (), "images"),
+    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
     # Its transparency is on or off.
     "GIF": Format(
         (".gif",),
@@ -83,6 +82,9 @@ some decoders (EPS) start other programs."""
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
 """The formats that have a quality setting."""
+
+STREAMED = ("PPM",)
+"""Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
 _BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
 
@@ -152,8 +154,10 @@ def check_frames(format_name: str, own_format: str, frames: int) -> None:
     # Pages can hold an animation or images; an animation cannot hold pages of several sizes and
     # modes.
     able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
+    what = "pages" if kind == "pages" else "frames"
+    if own_format in STREAMED:
+        able, what = ["TIFF", *STREAMED], "images"
     if format_name not in able:
-        what = "frames" if kind == "animation" else kind
         raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.files.formats import FORMATS, check_frames
+from convcli.files.formats import STREAMED, check_frames
 from convcli.files.writing import new_file
 from convcli.image import avif, jpeg
 from convcli.image.encoder import Encoder
@@ -82,7 +82,7 @@ def write(
             return tuple(encoder.notes)
         # Pillow seeks in the file, which a pipe does not support. Of several images one after
         # the other each is sent when it is there: they may come from a camera.
-        is_stream = FORMATS[format_name].frames == "images"
+        is_stream = format_name in STREAMED
         for part in picture.all_frames() if is_stream else (picture,):
             encoded = io.BytesIO()
             _encode(encoder, replace(part, frames=1, later=()) if is_stream else part, encoded)

@@ -557,6 +557,27 @@ JSON_KEYS = (
 
 
 @pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("blur", "--sigma", "-1"), "--sigma must be a finite number above 0, not -1"),
+        (("sharpen", "--sigma", "2,0"), "--sigma must be a finite number above 0, not 0"),
+        ((*BLUR, "--radius", "-2"), "--radius must be a whole number of at least 0, not -2"),
+        ((*BLUR, "--truncate", "nan"), "--truncate must be a finite number above 0, not nan"),
+        ((*BLUR, "--workers", "0"), "--workers must be a whole number of at least 1, not 0"),
+        (("filter", "-k", "1", "--scale", "nan"), "--scale must be a finite number, not nan"),
+        (("filter", "-k", "1", "--bias", "nan"), "--bias must be a finite number, not nan"),
+        (("sharpen", "--amount", "-1"), "--amount must be at least 0, not -1"),
+        (("sharpen", "--threshold", "nan"), "--threshold must be a finite number, not nan"),
+        (("compare", "b.jpg", "--tolerance", "-1"), "--tolerance must be at least 0, not -1"),
+    ],
+)
+def test_an_option_is_called_as_it_is_typed(run, folder, argv, message):
+    more = () if argv[0] != "sharpen" or "--sigma" in argv else ("--sigma", "1")
+    result = run(argv[0], "a.png", *argv[1:], *more)
+    assert (result.status, result.message) == (2, f"convcli: {message}")
+
+
+@pytest.mark.parametrize(
     ("argv", "statuses"),
     [
         (("a.png", "gone.png", "empty.png", "-o", "o"), {"written", "failed"}),

@@ -48,11 +48,16 @@ def command(
 
     Example: convcli blur photo.jpg --sigma 3
     """
+    from convcli.checks import count, positive
     from convcli.cli.run import Verb, run, sigma_of
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate cannot be used together; leave one out")
     both = sigma_of(sigma)
+    if truncate is not None:
+        positive(truncate, "--truncate")
+    if radius is not None:
+        count(radius, "--radius", least=0)
 
     def verb() -> Verb:
         from convcli.filtering.filters import blur

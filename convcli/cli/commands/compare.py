@@ -65,7 +65,7 @@ def command(
     from convcli.files.formats import format_of
     from convcli.files.places import is_same
 
-    at_least_0(tolerance=tolerance)
+    at_least_0(**{"--tolerance": tolerance})
     if one == other == "-":
         raise ConvcliError("standard input ('-') can be only one of the two images; name a file")
     if output is not None:

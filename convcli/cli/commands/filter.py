@@ -48,7 +48,7 @@ def command(
     from convcli.cli.run import Verb, run
 
     kernel = only_one(kernels)
-    finite(scale=scale, bias=bias)
+    finite(**{"--scale": scale, "--bias": bias})
 
     def verb() -> Verb:
         from convcli.filtering.filters import convolve_every

@@ -39,7 +39,7 @@ def command(
     from convcli.cli.run import Verb, run, sigma_of
 
     both = sigma_of(sigma)
-    at_least_0(amount=amount, threshold=threshold)
+    at_least_0(**{"--amount": amount, "--threshold": threshold})
 
     def verb() -> Verb:
         from convcli.filtering.filters import sharpen
