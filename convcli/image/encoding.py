@@ -16,7 +16,7 @@ from PIL import Image
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import STREAMED, check_frames
 from convcli.files.writing import new_file
-from convcli.image import avif, jpeg
+from convcli.image import jpeg
 from convcli.image.encoder import Encoder
 from convcli.image.metadata import not_by_pillow
 from convcli.image.picture import Picture
@@ -112,6 +112,8 @@ def _send(encoded: io.BytesIO, target: BinaryIO) -> None:
 def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """Choose the writer for a format, and import it only if it is needed."""
     if encoder.format == "AVIF":
+        from convcli.image import avif
+
         avif.choose_threads()
     if encoder.format == "TIFF":
         from convcli.image import tiff

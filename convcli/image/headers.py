@@ -14,6 +14,11 @@ from convcli.image.jpeg import sampling_of
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
 
+def is_tiff(beginning: bytes) -> bool:
+    """Return whether a file begins as a TIFF or a BigTIFF does."""
+    return beginning[:2] in (b"II", b"MM") and beginning[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+")
+
+
 def format_of(file: Image.Image) -> str:
     """Return Pillow's name of a file's format; an MPO counts as a JPEG."""
     # A phone's JPEG that contains a second image (depth, a larger crop) is an MPO. Every viewer

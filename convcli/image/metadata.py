@@ -259,6 +259,7 @@ def metadata_settings(
         # Edges of a colour image are grey: its profile would give them wrong colours.
         if not describes(profile, own_mode):
             del found["icc_profile"]
+            found["lost"] = [*found.get("lost", ()), "colour profile, as the result is grey"]
         elif not describes(profile, mode):  # grey that is written as RGB
             kept.discard("icc_profile")
     if _is_srgb(found.get("gamma", {})):

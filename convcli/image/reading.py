@@ -8,22 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import apng_frames, avif, bmp, bombs, deep, gif_frames, transparent_colour
+from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
-from convcli.image.gif_blocks import Blocks, blocks_of
-from convcli.image.headers import format_of, is_lossless
+from convcli.image.headers import format_of, is_lossless, is_tiff
 from convcli.image.picture import Grey, Picture
 from convcli.image.refusals import beginning, opened, refusals
-from convcli.image.tiff_layout import is_tiff
+
+# What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
+if TYPE_CHECKING:
+    from convcli.image.gif_blocks import Blocks
 
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
 # 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
@@ -98,11 +100,16 @@ def read(
 
         PngImagePlugin.MAX_TEXT_CHUNK = _MOST_TEXT
     elif likely_first[0] == "AVIF":
+        from convcli.image import avif
+
         avif.choose_threads()
     with ExitStack() as files:
         with refusals(source):
             image = files.enter_context(Image.open(file, formats=likely_first))
-            bmp.check_alpha(image, beginning(source))
+            if image.format == "BMP":
+                from convcli.image import bmp
+
+                bmp.check_alpha(image, beginning(source))
             blocks = _gif_blocks(source) if image.format == "GIF" else None
             if blocks:
                 frames = len(blocks.frames)
@@ -137,9 +144,13 @@ def read(
             on_decode(size)
         memory.check(size)
         if blocks:
+            from convcli.image import gif_frames
+
             shown = gif_frames.composed(source, blocks, image.info.get("comment"))
             check_mode(gif_frames.mode_of(blocks), wanted)
         elif animated and own_format == "PNG":
+            from convcli.image import apng_frames
+
             shown = apng_frames.composed(source, range(first, frames), image.info)
         else:
             shown = _shown(image, range(first, frames), wanted)
@@ -154,6 +165,8 @@ def _content(source: Path | bytes) -> bytes:
 
 
 def _gif_blocks(source: Path | bytes) -> Blocks:
+    from convcli.image.gif_blocks import blocks_of
+
     with opened(source) as file:
         return blocks_of(file)
 

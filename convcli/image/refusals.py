@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
-from convcli.image import bmp
 
 # Free bytes below which a decoder that fails is assumed to have run out of memory.
 _SCARCE = 50_000_000
@@ -76,6 +75,8 @@ def refusals(source: Path | bytes) -> Iterator[None]:
         if (memory.available() or _SCARCE) < _SCARCE:
             raise MemoryError from error  # decoders in C report it as something else
         if str(error).startswith("Unsupported BMP"):
+            from convcli.image import bmp
+
             bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)

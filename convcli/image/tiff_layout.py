@@ -311,11 +311,6 @@ def opened(source: Path | bytes) -> AbstractContextManager[BinaryIO]:
     return nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else source.open("rb")
 
 
-def is_tiff(beginning: bytes) -> bool:
-    """Return whether a file begins as a TIFF or a BigTIFF does."""
-    return beginning[:2] in (b"II", b"MM") and beginning[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+")
-
-
 def layouts(source: Path | bytes) -> list[Layout]:
     """Read how all pages of a TIFF store their samples, in the order of the file.
 

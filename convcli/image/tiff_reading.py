@@ -23,10 +23,10 @@ from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.metadata import metadata_of
-from convcli.image.notes import tiff_conversion_notes, tiff_notes
 from convcli.image.picture import MODES, Grey, Picture
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
+from convcli.image.tiff_notes import conversion_notes, sample_notes
 
 if TYPE_CHECKING:
     import tifffile
@@ -288,7 +288,7 @@ def _by_pillow(file: Image.Image, wanted: Wanted, layout: Layout, mode: str) -> 
         picture.pixels[...] ^= 0xFFFF  # Pillow inverts samples of 8 bits only
     if mode == "I" and layout.formats[0] == layout_of.UNSIGNED and picture.pixels.min() < 0:
         raise ConvcliError(tiff_samples.TOO_LARGE)  # Pillow takes them for signed integers
-    return replace(picture, notes=(*tiff_notes(layout, picture.mode), *picture.notes))
+    return replace(picture, notes=(*sample_notes(layout, picture.mode), *picture.notes))
 
 
 def _tifffile(file: Any) -> tifffile.TiffFile:
@@ -320,7 +320,7 @@ def _by_tifffile(
     )  # fmt: skip
     if not _has_known_tags(layout):
         dropped = ["dropped its metadata, which cannot be read in a big-endian BigTIFF"]
-    notes = (*tiff_notes(layout, mode), *dropped, *tiff_conversion_notes(layout, mode))
+    notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
     return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
 
 

@@ -802,3 +802,12 @@ def test_an_avif_of_srgb_has_nothing_to_lose(points):
     content, notes = again(avif(*points), "PNG")
     assert notes == ()
     assert b"cICP" not in content
+
+
+def test_edges_of_colour_drop_a_colour_profile_with_a_note(tmp_path, program):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", icc_profile=profile)
+    result = program("edge", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"))
+    assert "note: dropped its colour profile, as the result is grey" in result.err
+    with Image.open(tmp_path / "b.png") as edges:
+        assert "icc_profile" not in edges.info
