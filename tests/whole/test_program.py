@@ -436,7 +436,7 @@ def test_standard_output_has_the_own_format_or_the_one_named(run, folder, name, 
 
 def test_standard_input_can_go_to_a_file_and_a_file_to_standard_output(run, folder):
     to_file = run(*BLUR, "-o", "new.png", stdin=(folder / "a.png").read_bytes())
-    assert (to_file.status, to_file.out) == (0, b"")
+    assert (to_file.status, to_file.out) == (0, b""), to_file.err
     to_pipe = run(*BLUR, "a.png", "-o", "-")
     assert to_pipe.out == (folder / "new.png").read_bytes()
 
