@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -106,7 +107,9 @@ def array(value: Any, name: str) -> Any:
     """Return a value as a numpy array of any dtype, or raise `ConvcliError`."""
     import numpy as np  # `convcli --help` checks nothing, and needs no numpy
 
-    if isinstance(value, np.ma.MaskedArray):
+    # numpy imports this module in 10 ms, when it is first used: without it nothing is masked.
+    masked = sys.modules.get("numpy.ma")
+    if masked and isinstance(value, masked.MaskedArray):
         raise ConvcliError(
             f"{name} is a masked array, and filters have no mask: pass {name}.filled(0), or "
             f"{name}.data to use the masked samples as well"

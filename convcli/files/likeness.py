@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _ACCESS_LIST = "system.posix_acl_access"
 
@@ -13,8 +13,7 @@ _ACCESS_LIST = "system.posix_acl_access"
 _OF_CONTENT = ("security.ima", "security.evm")
 
 
-@dataclass(frozen=True)
-class Likeness:
+class Likeness(NamedTuple):
     """The status of a file and its extended attributes; None for an unreadable value."""
 
     status: os.stat_result

@@ -11,7 +11,7 @@ from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from convcli.files.formats import FORMATS
-from convcli.image import tags, xmp
+from convcli.image import tags
 from convcli.image.blocks import Held, is_srgb, name_of_chunk
 from convcli.image.previews import shows_image
 
@@ -146,6 +146,8 @@ def metadata_of(
         notes.append("dropped its EXIF data, which are damaged")
     if packet := image.info.get("xmp"):
         packet = packet if isinstance(packet, bytes) else str(packet).encode()
+        from convcli.image import xmp  # its patterns take half a millisecond to compile
+
         metadata["xmp"], stale = xmp.current(packet, size or image.size)
         lost += stale
     if lost:
