@@ -35,7 +35,7 @@ _BAND_ROWS = 256
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedMemory:
     """Memory of ours that Pillow decodes an image into; the pixels need no copy.
 
     Attributes
@@ -61,7 +61,7 @@ class Shared:
         return view_of(self.memory, self.core.mode, self.size)
 
 
-def share(image: Image.Image) -> Shared | None:
+def share(image: Image.Image) -> SharedMemory | None:
     """Let Pillow decode an opened image into memory of ours, if the format allows it."""
     if image.format not in _DECODED_IN_PLACE or image.mode not in _SHARED_MODES:
         return None
@@ -69,7 +69,7 @@ def share(image: Image.Image) -> Shared | None:
     memory = _huge_pages(image.width * image.height * channels)
     core = image_over(memory, image.mode, image.size).im
     image.im = core
-    return Shared(memory, core, image.size)
+    return SharedMemory(memory, core, image.size)
 
 
 def _huge_pages(size: int) -> mmap.mmap:

@@ -33,7 +33,7 @@ _SSIM_SIDE = 11
 
 
 @dataclass(frozen=True)
-class Bar:
+class Bin:
     """The number of samples that differ by at least `low` and less than `high`.
 
     The first bar, from 0 to 0, counts equal samples.
@@ -68,7 +68,7 @@ class Comparison:
         Mean structural similarity; None for the reason in `no_ssim`.
     no_ssim : str
         Why `ssim` is None; empty otherwise.
-    histogram : list of Bar
+    histogram : list of Bin
         The number of differences of each size, from 0 to the largest.
     """
 
@@ -83,7 +83,7 @@ class Comparison:
     psnr: float
     ssim: float | None
     no_ssim: str
-    histogram: list[Bar]
+    histogram: list[Bin]
 
 
 def alike(one: Picture, other: Picture) -> tuple[Picture, Picture] | None:
@@ -260,12 +260,12 @@ def _limits(mode: str, peak: float) -> list[float]:
     return [float(base**n) for n in range(_BARS + 1)]
 
 
-def _bars(limits: list[float], reached: list[int], samples: int) -> list[Bar]:
+def _bars(limits: list[float], reached: list[int], samples: int) -> list[Bin]:
     """Make bars of the numbers of samples that reach each limit, up to the last that is reached."""
-    bars = [Bar(0.0, 0.0, samples - reached[0])]
+    bars = [Bin(0.0, 0.0, samples - reached[0])]
     for (low, high), here, beyond in zip(pairwise(limits), reached, [*reached[1:], 0], strict=True):
         if here:
-            bars.append(Bar(low, high, here - beyond))
+            bars.append(Bin(low, high, here - beyond))
     return bars
 
 

@@ -16,7 +16,7 @@ from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import (
     encoding_of,
-    format_of,
+    format_of_file,
     frame_settings,
     has_luma,
     is_turned_when_loaded,
@@ -122,7 +122,7 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
             samples = transparent_colour.with_alpha(samples, image.info["transparency"])
     encoding = encoding_of(file, wanted.lossless)
     frame = {} if wanted.alone else frame_settings(composed or file)
-    return Picture(samples, mode, format_of(file), metadata, encoding, tuple(notes), frame)
+    return Picture(samples, mode, format_of_file(file), metadata, encoding, tuple(notes), frame)
 
 
 def check_mode(mode: str, wanted: Wanted) -> None:

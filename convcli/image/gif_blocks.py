@@ -118,7 +118,7 @@ def blocks_of(file: BinaryIO) -> Blocks:
     return Blocks((max(width, right), max(height, bottom)), frames, plays)
 
 
-def decoded(file: BinaryIO, frame: Frame) -> Image.Image:
+def indices_of(file: BinaryIO, frame: Frame) -> Image.Image:
     """Decompress a frame into its indices, a grey image: Pillow gets a GIF of this frame alone."""
     left, top, right, bottom = frame.box
     header = screen((right - left, bottom - top), GREYS) + descriptor(

@@ -76,7 +76,7 @@ def _draw(canvas: Image.Image, box: Box, file: BinaryIO, frame: Frame) -> None:
     left, top, right, bottom = box
     if left == right or top == bottom:
         return
-    indices = gif_blocks.decoded(file, frame)
+    indices = gif_blocks.indices_of(file, frame)
     for row in range(0, bottom - top, _BAND_ROWS):
         rows = min(_BAND_ROWS, bottom - top - row)
         band = indices.crop((0, row, right - left, row + rows))

@@ -19,7 +19,7 @@ def is_tiff(beginning: bytes) -> bool:
     return beginning[:2] in (b"II", b"MM") and beginning[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+")
 
 
-def format_of(file: Image.Image) -> str:
+def format_of_file(file: Image.Image) -> str:
     """Return Pillow's name of a file's format; an MPO counts as a JPEG."""
     # A phone's JPEG that contains a second image (depth, a larger crop) is an MPO. Every viewer
     # shows the first.

@@ -19,7 +19,7 @@ from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
-from convcli.image.headers import format_of, is_lossless, is_tiff
+from convcli.image.headers import format_of_file, is_lossless, is_tiff
 from convcli.image.picture import Grey, Picture
 from convcli.image.refusals import beginning, opened, refusals
 
@@ -119,7 +119,7 @@ def read(
         transparent_colour.widen(image)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
-        own_format = format_of(image)
+        own_format = format_of_file(image)
         final_format = target_format or own_format
         # The default image of an APNG, shown where animations are not, is not one of its frames.
         first = 1 if image.info.get("default_image") and final_format != "PNG" else 0
@@ -210,7 +210,7 @@ def _bytes_of(image: Image.Image, frames: int, target_format: str, lossless: boo
     # In Pillow's memory colours, 32-bit integers and floats have four bytes per pixel.
     channels = 1 if image.mode in ("1", "L") else 4
     pixels = image.width * image.height
-    formats = (format_of(image), target_format)
+    formats = (format_of_file(image), target_format)
     size = memory_of(formats, channels, pixels, frames, lossless)
     if deep.is_deep(image):
         # Two bytes for each sample that comes in or goes out, and what Pillow decodes.

@@ -269,7 +269,7 @@ def test_every_index_is_inside_its_palette(photo, colours, kind):
 def decompressed(content, frame):
     from convcli.image import gif_blocks
 
-    return gif_blocks.decoded(io.BytesIO(content), frame).tobytes()
+    return gif_blocks.indices_of(io.BytesIO(content), frame).tobytes()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
     from convcli.image import Picture
-    from convcli.image.comparison import Bar, Comparison
+    from convcli.image.comparison import Bin, Comparison
 
 # Columns of the names, so that a terminal of 40 columns has room for the numbers.
 _LEFT = 20
@@ -77,10 +78,12 @@ def command(
     logging.getLogger().addHandler(logging.NullHandler())
     image.limit_pixels(max_pixels)
     a, b = _read(one), _read(other)
-    result: dict[str, Any] = dict.fromkeys(_FIELDS)
-    result |= {"a": one, "b": other, "tolerance": tolerance}
     try:
-        notes, lines = _compare(a, b, (named(one), named(other)), output, overwrite, result)
+        found, notes, lines = _compare((a, b), (named(one), named(other)), tolerance)
+        if output is not None:
+            done = _write_differences(found, (a, b), output, overwrite)
+            (lines if found.comparison else notes).append(done)
+        result = _as_json(found) | {"a": one, "b": other, "tolerance": tolerance}
         for note in notes:
             typer.echo(f"convcli: {note}", err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
@@ -88,24 +91,35 @@ def command(
         raise typer.Exit(141) from None
     except Exception as error:  # status 1 would mean that they differ
         raise ConvcliError(reason_of(error)) from error
-    raise typer.Exit(0 if result["equal"] else 1)
+    raise typer.Exit(0 if found.equal else 1)
+
+
+@dataclass
+class _Found:
+    """How two images compare: `reason` says why they could not be, or `comparison` how much.
+
+    `factor` is what the differences that were written are amplified by.
+    """
+
+    frames: tuple[int, int]
+    equal: bool
+    reason: str | None = None
+    comparison: Comparison | None = None
+    differing: list[int] | None = None
+    factor: int | None = None
 
 
 def _compare(
-    a: Picture,
-    b: Picture,
-    names: tuple[str, str],
-    output: Path | None,
-    overwrite: bool,
-    result: dict[str, Any],
-) -> tuple[list[str], list[str]]:
-    """Compare two images: fill `result`, which --json prints, and return notes and lines."""
-    from convcli.image.comparison import alike, amplified, compare, differs
+    pictures: tuple[Picture, Picture], names: tuple[str, str], tolerance: float
+) -> tuple[_Found, list[str], list[str]]:
+    """Compare two images; return what was found, notes, and lines to print."""
+    from convcli.image.comparison import alike, compare, differs
 
-    frames = result["frames"] = a.frames, b.frames
+    a, b = pictures
+    frames = a.frames, b.frames
     notes = [
         f"{name}: note: {note}"
-        for name, picture in zip(names, (a, b), strict=True)
+        for name, picture in zip(names, pictures, strict=True)
         for note in picture.notes
     ]
     same_size = a.pixels.shape[:2] == b.pixels.shape[:2]
@@ -113,28 +127,31 @@ def _compare(
     if pair is None:
         what = f"modes differ: {a.mode} and {b.mode}"
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
-        result.update(equal=False, reason=reason)
-        if output is not None:
-            notes.append(f"note: {shown(output)} was not written, because {reason}")
-        return notes, [reason]
+        return _Found(frames, equal=False, reason=reason), notes, [reason]
     if a.mode != b.mode:
         notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
-    found = compare(*pair, result["tolerance"])
+    found = compare(*pair, tolerance)
     same_count = frames[0] == frames[1]
     # Later frames are compared for equality only.
     later = enumerate(zip(a.later, b.later, strict=True), 2) if same_count else ()
-    tolerance = result["tolerance"]
     differing = [number for number, (x, y) in later if differs(x, y, tolerance)]
-    result["differing_frames"] = differing
+    equal = found.beyond == 0 and same_count and not differing
     lines = _lines(found, names, frames, differing, tolerance)
-    result["equal"] = found.beyond == 0 and same_count and not differing
-    result |= _as_json(found)
-    if output is not None:
-        picture, factor = amplified(*pair, found)
-        _write(picture, output, overwrite)
-        result["factor"] = factor
-        lines.append(f"wrote {shown(output)}: differences, amplified {factor} times")
-    return notes, lines
+    return _Found(frames, equal, None, found, differing), notes, lines
+
+
+def _write_differences(
+    found: _Found, pictures: tuple[Picture, Picture], output: Path, overwrite: bool
+) -> str:
+    """Write an image of the differences if there is one, and say what was done."""
+    from convcli.image.comparison import alike, amplified
+
+    pair = alike(*pictures)
+    if found.comparison is None or pair is None:
+        return f"note: {shown(output)} was not written, because {found.reason}"
+    picture, found.factor = amplified(*pair, found.comparison)
+    _write(picture, output, overwrite)
+    return f"wrote {shown(output)}: differences, amplified {found.factor} times"
 
 
 def _read(name: str) -> Picture:
@@ -199,7 +216,7 @@ def _share(count: int, whole: int) -> str:
     return f"{count} ({100 * count / whole:.3g} %)"
 
 
-def _histogram(bars: list[Bar]) -> list[str]:
+def _histogram(bars: list[Bin]) -> list[str]:
     """Draw a histogram of the differences: in blocks on a terminal, otherwise in ASCII."""
     whole = sum(bar.count for bar in bars)
     longest = max(bar.count for bar in bars)
@@ -217,7 +234,7 @@ def _histogram(bars: list[Bar]) -> list[str]:
     return lines
 
 
-def _range(bar: Bar) -> str:
+def _range(bar: Bin) -> str:
     """Return the differences that a bar counts: whole numbers, or the limits of floats."""
     if bar.high == 0:
         return "equal"
@@ -231,23 +248,32 @@ def _range(bar: Bar) -> str:
     return f"{bar.low:.3g} to {bar.high:.3g}"
 
 
-def _as_json(found: Comparison) -> dict[str, Any]:
-    """Return the results for JSON, which has no infinity: it becomes null."""
+def _as_json(found: _Found) -> dict[str, Any]:
+    """Return the results for JSON, always with all keys; there is no infinity: it becomes null."""
 
     def known(value: float) -> float | None:
         return value if math.isfinite(value) else None
 
-    return {
-        "width": found.width,
-        "height": found.height,
-        "mode": found.mode,
-        "largest": known(found.largest),
-        "mean": known(found.mean),
-        "pixels": found.width * found.height,
-        "differing": found.differing,
-        "beyond": found.beyond,
-        "psnr": known(found.psnr),
-        "peak": found.peak,
-        "ssim": found.ssim,
-        "histogram": [[bar.low, known(bar.high), bar.count] for bar in found.histogram],
+    fields = dict.fromkeys(_FIELDS) | {
+        "frames": found.frames,
+        "equal": found.equal,
+        "reason": found.reason,
+        "differing_frames": found.differing,
+        "factor": found.factor,
     }
+    if (much := found.comparison) is not None:
+        fields |= {
+            "width": much.width,
+            "height": much.height,
+            "mode": much.mode,
+            "largest": known(much.largest),
+            "mean": known(much.mean),
+            "pixels": much.width * much.height,
+            "differing": much.differing,
+            "beyond": much.beyond,
+            "psnr": known(much.psnr),
+            "peak": much.peak,
+            "ssim": much.ssim,
+            "histogram": [[bar.low, known(bar.high), bar.count] for bar in much.histogram],
+        }
+    return fields
