@@ -27,6 +27,7 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
         If the request as a whole is invalid. A problem with a single input becomes its job's
         `problem` instead.
     """
+    real_folder.cache_clear()  # folders may be other ones than for an earlier request
     format_name = None if request.format is None else format_named(request.format)
     part, parts = (1, 1) if request.shard is None else _shard(request.shard)
     if request.output == "" or "" in request.inputs:
