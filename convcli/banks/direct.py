@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ _CHUNK = 768
 # 5 million products.
 _SHORT = 100_000_000
 
-_WIDEST = SLACK // 4  # floats of the widest tile
+_NO_ROWS = np.empty(0, np.int64)
 
 
 class _Axis(NamedTuple):
@@ -77,7 +78,15 @@ class Direct:
         self.reaches = tuple(max(at for each in sets for *_, at in each.taps) for sets in self.axes)
         self.phases = (1, 1) if layer.transposed else layer.stride
         self.width = self._results(1) + self.reaches[1]
+        self.steps = self.axes[0][0].step, self.axes[1][0].step
+        self.slack = SLACK // layer.dtype.itemsize
         self.weights = self._blocks(weight)
+        forward = not layer.transposed
+        self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
+        # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
+        alone = forward and self.channels == self.maps == 1
+        shared = alone and layer.stride[0] == layer.dilation[0] == 1
+        self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= SHARED_ROWS else 0
         columns = self._index(1, 0, self.width)
         self.columns = columns.reshape(-1, self.phases[1]).T.copy()
         self.inside = self._inside()
@@ -129,48 +138,51 @@ class Direct:
         shares = layer.images * ceil_div(layer.groups, groups)
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
+        cuts = [*range(0, height, rows), height]
+        if self.is_plain:  # the last rows are windows of their own: see `fill`
+            last = height - ceil_div(self.slack, layer.size[1]) - 1
+            cuts = sorted({*cuts, max(last, 0)})
         return [
-            Piece(image, (group, min(group + groups, layer.groups)), (top, min(top + rows, height)))
+            Piece(image, (group, min(group + groups, layer.groups)), strip)
             for image in range(layer.images)
             for group in range(0, layer.groups, groups)
-            for top in range(0, height, rows)
+            for strip in pairwise(cuts)
         ]
 
     def fill(self, x: Floats, out: Floats, piece: Piece) -> None:
         """Compute a piece of the result."""
         layer, dtype = self.layer, self.layer.dtype
         (first, last), (top, bottom) = piece.groups, piece.rows
-        phases_y, phases_x = self.phases
-        height = bottom - top + self.reaches[0]
-        window = np.empty(
-            self.channels * phases_y * phases_x * height * self.width + SLACK // dtype.itemsize,
-            dtype,
-        )
-        window[-(SLACK // dtype.itemsize) :] = 0
-        offsets, passes = self._places(height, top, bottom)
-        shape = self.channels, phases_y, phases_x, height, self.width
-        rows = self._index(0, top, height)
-        sums = np.empty(BLOCK * (_CHUNK + _WIDEST), dtype)
-        weights = self.weights[first:last]
+        planes = x[piece.image, first * self.channels : last * self.channels].reshape(-1)
         maps = slice(first * self.maps, last * self.maps)
-        flat = out[piece.image, maps].reshape(-1)
         _, _, out_height, out_width = layer.out_shape
         plane = out_height * out_width
-        strides = np.array([
-            self.maps * plane, plane, self.axes[0][0].step * out_width, self.axes[1][0].step,
-        ])  # fmt: skip
-        _bank(
-            x[piece.image, first * self.channels : last * self.channels], rows,
-            self.columns, self.inside, phases_x, dtype.type(0), window[: math.prod(shape)].reshape(shape), offsets, passes,
-            weights.reshape(-1), self.bias[maps], self.maps, self._shared_rows(), sums, _CHUNK, flat, strides,
+        sums = np.empty(BLOCK * (_CHUNK + self.slack), dtype)
+        # Without padding and steps the input itself is the window, but for what lies so near its
+        # end that a tile would read beyond it.
+        in_place = self.is_plain and bottom < self._results(0)
+        if in_place:
+            height, rows, window = layer.size[0], _NO_ROWS, sums
+        else:
+            height = bottom - top + self.reaches[0]
+            rows = self._index(0, top, height)
+            laid = self.channels * math.prod(self.phases) * height * self.width
+            window = np.empty(laid + self.slack, dtype)
+            window[laid:] = 0
+        offsets, passes = self._places(height, top, bottom)
+        if in_place:
+            offsets += top * self.width
+        sizes = (
+            last - first, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
+            in_place,
         )  # fmt: skip
-
-    def _shared_rows(self) -> int:
-        """Return the rows of a kernel whose results share samples, 0 if they cannot."""
-        layer = self.layer
-        alone = self.channels == self.maps == 1 and not layer.transposed
-        plain = layer.stride[0] == layer.dilation[0] == 1
-        return layer.kernel[0] if alone and plain and layer.kernel[0] >= SHARED_ROWS else 0
+        strides = (self.maps * plane, plane, self.steps[0] * out_width, self.steps[1])
+        _bank(
+            planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
+            dtype.type(0), window, offsets, passes, self.weights[first:last].reshape(-1),
+            self.bias[maps], self.shared_rows, sums, _CHUNK,
+            out[piece.image, maps].reshape(-1), np.array(strides),
+        )  # fmt: skip
 
     def _index(self, axis: int, first: int, count: int) -> Index:
         """Return which line of the input stands at each position of a window, phase by phase."""

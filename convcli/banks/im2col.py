@@ -9,7 +9,6 @@ import numpy as np
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
 from convcli.banks.windows import strip_of
-from convcli.loops.layout import ceil_div
 from convcli.types import Floats
 
 # Bytes of the columns of a block: they should stay in the second-level cache until the product
@@ -67,6 +66,4 @@ def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, wor
 def columns_factor(layer: Layer) -> float:
     """Return how many times as large as its input the whole matrix would be."""
     height, width = layer.out_size
-    return (
-        layer.kernel[0] * layer.kernel[1] * height * width / (layer.size[0] * layer.size[1])
-    )
+    return layer.kernel[0] * layer.kernel[1] * height * width / (layer.size[0] * layer.size[1])

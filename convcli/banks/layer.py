@@ -47,13 +47,13 @@ class Layer:
     size: Pair
     maps: int
     kernel: Pair
-    stride: Pair = (1, 1)
-    dilation: Pair = (1, 1)
-    groups: int = 1
-    before: Pair = (0, 0)
-    after: Pair = (0, 0)
-    border: Border = "constant"
-    dtype: np.dtype[Any] = np.dtype(np.float32)
+    stride: Pair
+    dilation: Pair
+    groups: int
+    before: Pair
+    after: Pair
+    border: Border
+    dtype: np.dtype[Any]
     transposed: bool = False
 
     @property
@@ -183,9 +183,7 @@ def transposed_layer(
     return layer
 
 
-def _input(
-    x: tuple[int, ...], weight: tuple[int, ...], axes: str
-) -> tuple[int, int, int, int]:
+def _input(x: tuple[int, ...], weight: tuple[int, ...], axes: str) -> tuple[int, int, int, int]:
     if len(x) not in (3, 4):
         raise ConvcliError(f"x must be (N, C_in, H, W) or (C_in, H, W), not of shape {x}")
     if len(weight) != 4:
@@ -208,9 +206,7 @@ def _groups(groups: int, **counts: int) -> int:
 def pair(value: Any, name: str, least: int = 1) -> Pair:
     """Return a number, or a pair of them, as a pair."""
     values = (value, value) if _is_whole(value) else value
-    if not (
-        isinstance(values, (tuple, list)) and len(values) == 2 and all(map(_is_whole, values))
-    ):
+    if not (isinstance(values, (tuple, list)) and len(values) == 2 and all(map(_is_whole, values))):
         raise ConvcliError(f"{name} must be a whole number or a pair of them, not {value!r}")
     if min(values) < least:
         raise ConvcliError(f"{name} must be at least {least}, not {value!r}")

@@ -154,8 +154,8 @@ def test_a_library_is_known_in_one_room(library):
 GROUND = ("words", "errors", "types", "checks", "memory", "plotting")
 
 ROOMS = (
-    "cli", "racing", "batch", "filtering", "running", "planning", "kernels", "loops", "image",
-    "pixels", "files",
+    "cli", "racing", "batch", "filtering", "banks", "running", "planning", "kernels", "loops",
+    "image", "pixels", "files",
 )  # fmt: skip
 """From the top down: a room imports only rooms below it."""
 

@@ -30,14 +30,18 @@ _rows_narrow = register_rows(SHARED_ROWS, 1, BYTES)
 
 @_entry
 def bank(
-    planes, rows, columns, inside, step, constant, window, offsets, passes, weights, bias, maps,
+    planes, sizes, rows, columns, inside, step, constant, window, offsets, passes, weights, bias,
     shared_rows, sums, chunk, out, strides,
 ):  # fmt: skip
     """Correlate the planes of each group with the group's kernels, for a strip of the results.
 
     Parameters
     ----------
-    planes : (groups * channels, H, W)
+    planes : flat
+        Of each group, channel and row, H * W samples a plane.
+    sizes : (10,)
+        Groups, channels and maps of a group, rows and columns of a plane; of a window its phases
+        along y and x, its rows and columns; and 1 if the planes themselves are the window.
     rows : (phases * R,)
         Which row of a plane stands in each row of the window; -1 is the constant.
     columns : (phases, width)
@@ -45,11 +49,11 @@ def bank(
     inside : (phases, 3)
         From which position on, for how many, and from which sample on the columns of a phase are
         every `step`-th sample of a plane.
-    window : (channels, phases along y, phases along x, R, width)
-        Scratch for one group. Phase p has every stride-th sample from p on, so that the samples of
-        neighbouring results lie beside each other.
+    window : flat scratch for one group
+        Channels, phases along y and x, rows, columns. Phase p has every stride-th sample from p
+        on, so that the samples of neighbouring results lie beside each other.
     offsets : (taps,)
-        Where the first result's sample of each tap lies in the flat window.
+        Where the first result's sample of each tap lies in the window.
     passes : (n, 5)
         First tap, number of taps, rows, columns and place in `out` of each set of results. A
         convolution has one; a transposed one has as many as there are phases of the output.
@@ -59,53 +63,53 @@ def bank(
     shared_rows : int
         Rows of a kernel of one channel and map whose neighbouring results share their samples: at
         least SHARED_ROWS, without stride and dilation along y; 0 for all others.
-    sums : scratch
+    sums : flat scratch
         BLOCK rows, each of a chunk and the slack of a tile.
     strides : (4,)
         From one group, map, row and pixel of the results to the next in the flat `out`.
     """
-    channels, taps = window.shape[0], offsets.size
-    groups = planes.shape[0] // channels
-    pitch = window.shape[4]
-    flat = window.reshape(-1)
+    groups, channels, maps, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
+    pitch, in_place = sizes[8], sizes[9] == 1
+    plane, laid = height * width, sizes[5] * sizes[6] * sizes[7] * sizes[8]
+    taps = offsets.size
     for group in range(groups):
-        for channel in range(channels):
+        source = planes[group * channels * plane :]
+        flat = source if in_place else window
+        for channel in range(0 if in_place else channels):
             _gather(
-                planes[group * channels + channel], rows, columns, inside, step, constant,
-                window[channel],
+                source[channel * plane :], width, rows, columns, inside, step, constant,
+                window[channel * laid :], sizes,
             )  # fmt: skip
         for each in range(passes.shape[0]):
             tap, count = passes[each, 0], passes[each, 1]
-            height, width, place = passes[each, 2], passes[each, 3], passes[each, 4]
-            if shared_rows and height >= SHARED_ROWS:
+            lines, across, place = passes[each, 2], passes[each, 3], passes[each, 4]
+            if shared_rows and lines >= SHARED_ROWS:
                 _correlate_rows(
                     flat, pitch, offsets[: count // shared_rows], weights[group * taps :],
-                    shared_rows, height, width, bias[group], sums,
+                    shared_rows, lines, across, bias[group], sums,
                     out[place + group * strides[0] :], strides,
                 )  # fmt: skip
                 continue
             _correlate(
                 flat, offsets[tap : tap + count], weights[(group * taps + tap) * maps :], pitch,
-                height, width, bias[group * maps : (group + 1) * maps], sums, chunk,
+                lines, across, bias[group * maps : (group + 1) * maps], sums, chunk,
                 out[place + group * strides[0] :], strides,
             )  # fmt: skip
 
 
 @_part
-def _gather(plane, rows, columns, inside, step, constant, window):
+def _gather(plane, width, rows, columns, inside, step, constant, window, sizes):
     """Lay the rows of a plane out as the phases of a window, with what lies beyond the edges."""
-    phases_y, phases_x, height, width = window.shape
+    phases_y, phases_x, height, across = sizes[5], sizes[6], sizes[7], sizes[8]
     for r in range(rows.size):
         y, phase_y = r // phases_y, r % phases_y
-        if y >= height:
-            break
         for p in range(phases_x):
-            line = window[phase_y, p, y]
+            line = window[((phase_y * phases_x + p) * height + y) * across :]
             if rows[r] < 0:
-                for x in range(width):
+                for x in range(across):
                     line[x] = constant
                 continue
-            source = plane[rows[r]]
+            source = plane[rows[r] * width :]
             first, length, start = inside[p, 0], inside[p, 1], inside[p, 2]
             for x in range(first):
                 line[x] = source[columns[p, x]] if columns[p, x] >= 0 else constant
@@ -116,7 +120,7 @@ def _gather(plane, rows, columns, inside, step, constant, window):
             else:
                 for x in range(length):
                     middle[x] = samples[x * step]
-            for x in range(first + length, width):
+            for x in range(first + length, across):
                 line[x] = source[columns[p, x]] if columns[p, x] >= 0 else constant
 
 
@@ -131,6 +135,8 @@ def _correlate(
     """
     maps, taps = bias.size, offsets.size
     run = (height - 1) * pitch + width
+    if pitch == width == strides[2] and strides[3] == 1:
+        pitch = width = run  # rows follow each other in the result, too
     capacity = sums.size // BLOCK
     for left in range(0, run, chunk):
         length = min(chunk, run - left)

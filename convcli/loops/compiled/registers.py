@@ -92,9 +92,7 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
                 return context.make_array(kind)(context, builder, arguments[position])
 
             source, offsets, weights, out = data(0), data(3), data(4), data(7)
-            start, pitch, first, height, at, out_pitch = (
-                arguments[i] for i in (1, 2, 5, 6, 8, 9)
-            )
+            start, pitch, first, height, at, out_pitch = (arguments[i] for i in (1, 2, 5, 6, 8, 9))
             emit = _Emitter(builder, context, signature.args[0].dtype, vector_bytes)
             index = emit.index
             width = cgutils.unpack_tuple(builder, offsets.shape)[0]
@@ -121,9 +119,7 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
             for r in range(rows - 1):
                 add_row(builder.add(height, index(r)), range(r + 1, rows))
             for o, line in enumerate(sums):
-                here = builder.gep(
-                    out.data, [builder.add(at, builder.mul(out_pitch, index(o)))]
-                )
+                here = builder.gep(out.data, [builder.add(at, builder.mul(out_pitch, index(o)))])
                 for each, total in enumerate(line):
                     emit.store(builder.load(total), here, each)
             return context.get_dummy_value()
