@@ -72,15 +72,18 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     read = partial(image.read, grey=grey, luma=luma)
     begun = {} if shared.dry_run else _begun(jobs, read)
 
-    from convcli.cli.screen.preview import Preview
-    from convcli.cli.screen.report import report_dry_run
+    preview = None
+    if shared.preview:
+        from convcli.cli.screen.preview import Preview
 
-    preview = Preview() if shared.preview else None
+        preview = Preview()
     pipeline = _pipeline(shared, verb_for, read, preview)
     for note in () if shared.quiet else notes:
         typer.echo(f"convcli: {note}", err=True)
     try:
         if shared.dry_run:
+            from convcli.cli.screen.report import report_dry_run
+
             not_done = report_dry_run(jobs, shared, name)
         else:
             not_done = _run(jobs, pipeline, shared, begun)
@@ -116,7 +119,8 @@ def _request(shared: Shared, name: str) -> Request:
             "--in-place exists; to be able to resume, write to another folder with -o"
         )
     if len(chosen) > 1:
-        raise ConvcliError(f"{chosen[0][0]} and {chosen[1][0]} cannot be used together")
+        (one, _), (other, _) = chosen[:2]
+        raise ConvcliError(f"{one} and {other} cannot be used together; leave one out")
     if not shared.writes:
         if chosen:
             raise ConvcliError(
@@ -142,7 +146,7 @@ def _check_options(shared: Shared) -> None:
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
     if shared.quiet and shared.verbose:
-        raise ConvcliError("--quiet and --verbose cannot be used together")
+        raise ConvcliError("--quiet and --verbose cannot be used together; leave one out")
     if shared.dry_run and shared.explain:
         raise ConvcliError(
             "--explain and --dry-run cannot be used together: --explain reports measured times, "

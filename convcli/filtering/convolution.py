@@ -24,7 +24,7 @@ from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
 from convcli.planning.choice import plan_for
 from convcli.planning.plan import Plan, Task
-from convcli.running.execute import filter_source
+from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
 from convcli.running.recipe import Combine, Recipe, halo_of
 from convcli.types import Floats, Pixels
@@ -60,7 +60,7 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, images, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, pictures, scratch, on_progress, on_plan.
 
     Returns
     -------
@@ -149,9 +149,10 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    out = filter_source(plan, recipe, source, asked["on_progress"], asked["scratch"])
-    if isinstance(out, Padded):
-        return cast(Pixels, out)  # for the caller that handed one in and asked for `scratch`
+    if isinstance(source, Padded) and asked["scratch"] and can_stay_padded(plan, recipe):
+        # For the caller that handed one in and asked for `scratch`; public functions take arrays.
+        return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
+    out = filter_source(plan, recipe, source, asked["on_progress"])
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
     return out[..., 0] if is_flat else out
 
@@ -237,10 +238,10 @@ def plan(
     return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 
 
-def _source(image: ArrayLike) -> ArraySource | Padded:
+def _source(image: ArrayLike | Source) -> Source:
     """Check an image, and let it answer windows."""
-    if isinstance(image, Padded):
-        return image
+    if hasattr(image, "window"):
+        return cast(Source, image)
     array = np.asarray(image)
     if array.dtype.name not in _DTYPES:
         raise ConvcliError(f"image has dtype {array.dtype}; it must be {listed(_DTYPES)}")

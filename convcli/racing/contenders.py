@@ -16,11 +16,11 @@ from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import load
 from convcli.pixels.colour import Colour, full_scale
 from convcli.pixels.source import ArraySource
-from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS
 from convcli.planning.plan import Form, Plan, Task
 from convcli.racing import peers
 from convcli.running.execute import filter_source
+from convcli.running.packages import ready_plan
 from convcli.running.recipe import Recipe, halo_of
 from convcli.types import Pixels
 from convcli.words import Method
@@ -68,7 +68,7 @@ _WARM = 10**9
 
 def _plan(word: Method, form: Form, shape: Sequence[int], dtype: DTypeLike, kernel: Kernel) -> Plan:
     kernels = (kernel.flipped,)
-    return plan_for(Task(tuple(shape), np.dtype(dtype), kernels, word, images=_WARM, form=form))
+    return ready_plan(Task(tuple(shape), np.dtype(dtype), kernels, word, images=_WARM, form=form))
 
 
 def _run(plan: Plan, picture: Pixels, kernel: Kernel) -> Pixels:
@@ -93,7 +93,7 @@ def _by_loop(loop: str, picture: Pixels, kernel: Kernel) -> Pixels:
     """Run a loop as textbooks do: over the whole image at once, in one thread."""
     whole = picture.shape[0], picture.shape[1]
     task = Task(picture.shape, picture.dtype, (kernel.flipped,), "numpy", 1, form="dense")
-    plan = plan_for(task)
+    plan = ready_plan(task)
     route = plan.route._replace(loop=loop, regions=whole, tile=whole)
     return _run(replace(plan, route=route), picture, kernel)
 

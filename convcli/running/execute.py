@@ -26,39 +26,49 @@ def filter_source(
     recipe: Recipe,
     source: Source,
     on_progress: OnProgress | None,
-    scratch: bool = False,
-) -> Pixels | Padded:
-    """Filter an image as the plan says, and return the whole result ``(H, W, C)``.
-
-    With `scratch` the source is not needed afterwards. One that is `Padded` may then be used up,
-    and the result may be `Padded`, too.
-    """
-    route = plan.route
-    windows = _window_bytes(plan, recipe, source) * route.workers
-    if windows > _ALWAYS_FREE:
-        memory.check(windows)
+) -> Pixels:
+    """Filter an image as the plan says, and return the whole result ``(H, W, C)``."""
+    regions = _regions(plan, recipe, source)
     height, width, channels = source.shape
-    regions = list(pieces((0, height), (0, width), route.regions))
     shape = (height, width, result_channels(recipe.colour, channels))
-    if route.executor == "processes":
+    if plan.route.executor == "processes":
         from convcli.running.processes import run_in_processes  # pathos takes 50 ms to import
 
         return run_in_processes(plan, recipe, source, shape, regions, on_progress)
-    # Sums of the unused sample cost less than taking it out and putting it back.
-    if (
-        scratch
-        and isinstance(source, Padded)
-        and route.loop == "direct_numba"
-        and recipe.is_plain_sum
-    ):
-        out = np.empty(source.buffer.shape, recipe.out_dtype)
-        on_done = _releasing(source, recipe, regions, on_progress)
-        fill = _filling(out, plan, recipe, ArraySource(source.buffer))
-        run_in_threads(fill, regions, plan, on_done, in_order=True)
-        return Padded(out)
     out = np.empty(shape, recipe.out_dtype)
     run_in_threads(_filling(out, plan, recipe, source), regions, plan, on_progress or _ignore)
     return out
+
+
+def can_stay_padded(plan: Plan, recipe: Recipe) -> bool:
+    """Say whether `filter_padded` serves: the loop sums every sample alike, the unused one too."""
+    route = plan.route
+    in_threads = route.executor == "threads"
+    return in_threads and route.loop == "direct_numba" and recipe.is_plain_sum
+
+
+def filter_padded(
+    plan: Plan, recipe: Recipe, source: Padded, on_progress: OnProgress | None
+) -> Padded:
+    """Filter an image with its unused samples, and use it up: its rows are released on the way.
+
+    Sums of the unused sample cost less than taking it out and putting it back.
+    """
+    regions = _regions(plan, recipe, source)
+    out = np.empty(source.buffer.shape, recipe.out_dtype)
+    on_done = _releasing(source, recipe, regions, on_progress)
+    fill = _filling(out, plan, recipe, ArraySource(source.buffer))
+    run_in_threads(fill, regions, plan, on_done, in_order=True)
+    return Padded(out)
+
+
+def _regions(plan: Plan, recipe: Recipe, source: Source) -> list[Region]:
+    """Return the regions to hand out, if there is memory for their windows."""
+    windows = _window_bytes(plan, recipe, source) * plan.route.workers
+    if windows > _ALWAYS_FREE:
+        memory.check(windows)
+    height, width, _ = source.shape
+    return list(pieces((0, height), (0, width), plan.route.regions))
 
 
 def _filling(out: Pixels, plan: Plan, recipe: Recipe, source: Source) -> Callable[[Region], None]:

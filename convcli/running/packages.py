@@ -24,8 +24,8 @@ _broken: dict[str, str] = {}
 
 
 def broken() -> Mapping[str, str]:
-    """Return the packages that are installed but could not be imported, and why."""
-    return _broken
+    """Return the packages that are installed but could not be imported so far, and why."""
+    return dict(_broken)
 
 
 def ready_plan(task: Task) -> Plan:
@@ -41,7 +41,7 @@ def ready_plan(task: Task) -> Plan:
     """
     found: dict[str, str] = {}
     while True:
-        plan = plan_for(replace(task, without=dict(_broken)) if _broken else task)
+        plan = plan_for(replace(task, without=broken()) if _broken else task)
         for package, problem in found.items():
             _log.warning("%s %s; continuing without it", package, problem)
         problems = {package: _problem(package) for package in plan.needs}

@@ -12,7 +12,7 @@ from convcli import image
 from convcli.batch.ahead import begin
 
 
-def test_a_image_comes_back_as_it_was_read(picture_file):
+def test_an_image_comes_back_as_it_was_read(picture_file):
     path = picture_file("a.png")
     picture = begin(partial(image.read, path))
     got, seconds = picture()

@@ -476,7 +476,7 @@ def test_images_wait_for_memory(jobs, monkeypatch, free, together):
     assert max(most) == together
 
 
-def test_a_image_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
+def test_an_image_that_never_fits_is_refused_and_the_rest_is_done(jobs, monkeypatch):
     free = iter([10**9, 100, 10**9, 10**9])
     monkeypatch.setattr(memory, "available", lambda: next(free))
     outcomes = list(run(jobs[:3], Pipeline(lambda pixels, **_: pixels, {}), 1))

@@ -229,10 +229,10 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
         (("near.png", "opaque.png"), 0, "'near.png' and 'opaque.png': 64 x 48 RGBA"),
         (("a.png", "small.png"), 1, "sizes differ: 64 x 48 and 64 x 20"),
         (("a.png", "grey.png"), 1, "modes differ: RGB and L"),
-        (("two.gif", "two.gif"), 0, "frames              2 and 2, equal after the first"),
-        (("two.gif", "other.gif"), 1, "frames              2 and 2, different in frame 2"),
+        (("two.gif", "two.gif"), 0, "frames              2 and 2; equal after the first"),
+        (("two.gif", "other.gif"), 1, "frames              2 and 2; after the first, 2 differs"),
         (("two.gif", "other.gif", "--tolerance", "4"), 0, "equal after the first"),
-        (("two.gif", "three.gif"), 1, "frames              2 and 3, not the same number"),
+        (("two.gif", "three.gif"), 1, "frames              2 and 3; not the same number"),
     ],
 )
 def test_the_status_says_whether_they_are_equal(run, folder, argv, status, said):
@@ -247,7 +247,7 @@ def test_of_many_frames_that_differ_the_first_are_named(run, folder):
         first, *more = (Image.new("L", (8, 8), level * (n > 0) + 9 * n) for n in range(12))
         first.save(folder / name, save_all=True, append_images=more)
     text = run("compare", "long.gif", "other.gif").text
-    assert "12 and 12, different in frames 2, 3, 4, 5, 6, 7, 8, 9 and 3 more\n" in text
+    assert "12 and 12; after the first, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more differ\n" in text
 
 
 def test_a_wider_mode_is_said(run, folder):

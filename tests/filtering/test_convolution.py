@@ -407,3 +407,25 @@ def test_many_channels_and_a_long_row(channels):
         np.testing.assert_allclose(
             blurred, convcli.blur(image, 12.0, exact=True), rtol=0, atol=1e-5
         )
+
+
+def test_the_docstring_lists_the_options():
+    words = convcli.convolve.__doc__ or ""
+    start = words.index("Options`: ") + len("Options`: ")
+    listed = words[start : words.index(".\n", start)].replace("\n", " ").split(",")
+    assert sorted(word.strip() for word in listed) == sorted(DEFAULTS)
+
+
+def test_any_source_is_an_image():
+    """What answers windows is filtered like the array that it stands for."""
+    image = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
+
+    class Windows:
+        shape, dtype = image.shape, image.dtype
+
+        def window(self, rows, columns):
+            return image[slice(*rows), slice(*columns)]
+
+    for method in ("numpy", "numba", "fft", "tiled"):
+        wanted = convcli.blur(image, 2.0, method=method)
+        assert np.array_equal(convcli.blur(Windows(), 2.0, method=method), wanted)

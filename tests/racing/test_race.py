@@ -22,6 +22,7 @@ from convcli.racing.export import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import race
 from convcli.racing.results import speed_beside
+from convcli.running import packages
 from tests.oracles import assert_same_picture, scipy_convolve
 
 KERNELS = {
@@ -56,6 +57,16 @@ def test_every_contender_does_the_same_work(name, kernel, dtype, channels):
     assert result.dtype == image.dtype
     assert_same_picture(result, scipy_convolve(image, wanted.weights, "reflect"))
     assert oracle_for(image, wanted).error(result)[1]
+
+
+def test_tiled_takes_part_where_numba_is_broken(monkeypatch):
+    """It then spreads numpy's loop, as every filter does."""
+    monkeypatch.setattr(packages, "_broken", {"numba": "cannot be imported"})
+    image, wanted = picture(19, 26), KERNELS["asymmetric 3"]
+    made = contenders._plan("tiled", "dense", image.shape, image.dtype, wanted)
+    assert made.route.loop == "direct_numpy"
+    result = CONTENDERS["tiled"].work(image, wanted)
+    assert_same_picture(result, scipy_convolve(image, wanted.weights, "reflect"))
 
 
 def test_which_contender_takes_which_kernel():

@@ -29,7 +29,7 @@ def counted(*costs):
     return lambda: next(left)
 
 
-def test_the_best_counted_round_of_each_installed_contestant(monkeypatch):
+def test_the_best_counted_round_of_each_installed_contender(monkeypatch):
     monkeypatch.setattr(race, "INSTALLED", HERE)
     peers = {"OpenCV": counted(0, 2, 7), "other": counted(9, 9, 8), "missing": counted()}
     best = race.race(race.Row("work", counted(1, 5, 3), peers), rounds=2)

@@ -96,6 +96,7 @@ def test_kernels_need_neither_numba_nor_pillow():
 
 
 def test_every_public_name_is_there():
+    assert dir(convcli) == sorted(convcli.__all__)
     for name in convcli.__all__:
         assert getattr(convcli, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'blurr'"):
@@ -118,7 +119,8 @@ def imports_of(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides where its arrow goes"
             for alias in node.names:  # a module of a room, or a name in a module
                 inner = f"{node.module}.{alias.name}"
                 names.add(inner if inner in MODULES else node.module)

@@ -114,7 +114,7 @@ def command(
 
     names = chosen([] if methods is None else methods.split(","))
     if kernel is not None and kernels is not None:
-        raise ConvcliError("--kernel and --kernels cannot be used together")
+        raise ConvcliError("--kernel and --kernels cannot be used together; leave one out")
     given = _kernels(kernel, kernels)
     picture, cases, mode = _cases(input, sizes, given)
 

@@ -13,7 +13,6 @@ import typer
 from convcli.cli.options import MaxPixels, Overwrite
 from convcli.cli.paths import check_new, content_or_path, named
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.files.places import is_same
 
 if TYPE_CHECKING:
     from convcli.image import Picture
@@ -57,6 +56,7 @@ def command(
     from convcli import image
     from convcli.checks import at_least_0
     from convcli.files.formats import format_of
+    from convcli.files.places import is_same
 
     at_least_0(tolerance=tolerance)
     if one == other == "-":
@@ -179,10 +179,10 @@ def _lines(
             found_later = "not the same number"
         elif differing:
             numbers = ", ".join(map(str, differing[:_MOST_NAMED]))
-            found_later = f"different in frame{'s' * (len(differing) > 1)} {numbers}"
             if len(differing) > _MOST_NAMED:
-                found_later += f" and {len(differing) - _MOST_NAMED} more"
-        facts.append(("frames", f"{frames[0]} and {frames[1]}, {found_later}"))
+                numbers += f" and {len(differing) - _MOST_NAMED} more"
+            found_later = f"after the first, {numbers} differ{'s' * (len(differing) == 1)}"
+        facts.append(("frames", f"{frames[0]} and {frames[1]}; {found_later}"))
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
 

@@ -110,8 +110,10 @@ def test_two_runs_at_once_keep_one_whole_object(tmp_path):
     assert python(RUN, tmp_path)[0] == ["21", "False"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["--linear"], ["--linear", "--exact"]], ids=" ".join)
 def test_a_second_run_of_the_program_finds_what_the_first_compiled(
-    tmp_path, monkeypatch, program, picture_file
+    options, tmp_path, monkeypatch, program, picture_file
 ):
     """It is kept under the dtype that the loop gets: linear light is a float.
 
@@ -119,7 +121,7 @@ def test_a_second_run_of_the_program_finds_what_the_first_compiled(
     """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     image = str(picture_file("a.png", np.full((40, 50), 7, np.uint16)))
-    command = ["blur", image, "--sigma", "1", "-m", "numba", "--linear", "--explain", "-f"]
+    command = ["blur", image, "--sigma", "1", "-m", "numba", *options, "--explain", "-f"]
     first, second = program(*command), program(*command)
     assert (first.status, second.status) == (0, 0)
     assert "compiled first" in first.err
