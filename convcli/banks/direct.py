@@ -75,7 +75,10 @@ class Direct:
         self.axes = _axes(layer, 0), _axes(layer, 1)
         # Where the window of the first result begins, and how much longer than the results it is.
         self.starts = _start(layer, 0), _start(layer, 1)
-        self.reaches = tuple(max(at for each in sets for *_, at in each.taps) for sets in self.axes)
+        # A transposed layer may have phases that no tap reaches, and then no others.
+        self.reaches = tuple(
+            max((at for each in sets for *_, at in each.taps), default=0) for sets in self.axes
+        )
         self.phases = (1, 1) if layer.transposed else layer.stride
         self.width = self._results(1) + self.reaches[1]
         self.steps = self.axes[0][0].step, self.axes[1][0].step
