@@ -25,12 +25,18 @@ class Bank:
         Maps that are in quadrature: the root of the sum of their squares is an energy.
     stride : int
         Step between results, where the bank has one of its own.
+    row : int
+        How many maps that follow each other belong in a row of a contact sheet; 0 for any number.
+    is_layer : bool
+        Whether it is a layer of a network, whose groups divide its maps among the channels.
     """
 
     weights: Floats
     names: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...] = ()
     stride: int = 1
+    row: int = 0
+    is_layer: bool = False
 
 
 def bank_of(weights: ArrayLike, name: str, labels: tuple[str, ...] = ()) -> Bank:
@@ -55,4 +61,4 @@ def bank_of(weights: ArrayLike, name: str, labels: tuple[str, ...] = ()) -> Bank
     values: Floats = np.ascontiguousarray(array, np.float32 if is_single else np.float64)
     digits = len(str(len(values)))
     numbered = tuple(f"{number:0{digits}}" for number in range(1, len(values) + 1))
-    return Bank(values, labels or numbered)
+    return Bank(values, labels or numbered, is_layer=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from convcli.banks.convolution import conv2d
+from convcli.banks.convolution import run_plan
+from convcli.banks.layer import convolution_layer
+from convcli.banks.plan import BankPlan, plan_layer
 from convcli.checks import count
 from convcli.errors import ConvcliError
 from convcli.kernels.named import gaussian_kernel
 from convcli.types import Floats
-from convcli.words import Border
+from convcli.words import BankMethod, Border
 
 # The cubic B-spline of the a trous algorithm.
 _B3 = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
@@ -25,7 +27,20 @@ class Plane(NamedTuple):
     samples: Floats
 
 
-def starlet(x: Floats, levels: float = 4, border: Border = "mirror") -> list[Plane]:
+class How(TypedDict, total=False):
+    """How smoothing is computed: `method` and `workers` as for `convcli.conv2d`.
+
+    `on_plan` is called with the plan of each smoothing.
+    """
+
+    method: BankMethod
+    workers: int | None
+    on_plan: Callable[[BankPlan], None] | None
+
+
+def starlet(
+    x: Floats, levels: float = 4, border: Border = "mirror", **how: Unpack[How]
+) -> list[Plane]:
     """Split maps ``(C, H, W)`` into wavelet planes and a last smooth one, which add up to them.
 
     The a trous algorithm (Holschneider et al. 1989; Starck and Murtagh 2006, Astronomical Image and
@@ -40,6 +55,8 @@ def starlet(x: Floats, levels: float = 4, border: Border = "mirror") -> list[Pla
         From 1 to 12.
     border : str
         What lies beyond the edge; "mirror" is usual.
+    **how
+        method, workers, on_plan: see `How`.
 
     Returns
     -------
@@ -58,12 +75,14 @@ def starlet(x: Floats, levels: float = 4, border: Border = "mirror") -> list[Pla
     """
 
     def smooth(maps: Floats, level: int) -> Floats:
-        return _apart(maps, _B3, 2**level, border)
+        return _apart(maps, _B3, 2**level, border, how)
 
     return _differences(x, _levels(levels), smooth)
 
 
-def unsharp(x: Floats, levels: float = 4, border: Border = "mirror") -> list[Plane]:
+def unsharp(
+    x: Floats, levels: float = 4, border: Border = "mirror", **how: Unpack[How]
+) -> list[Plane]:
     """Split maps into differences of Gaussians of sigma 1, 2, 4, ... and a last smooth one.
 
     What unsharp masking adds at each width (Burt and Adelson 1983, The Laplacian pyramid as a
@@ -81,9 +100,14 @@ def unsharp(x: Floats, levels: float = 4, border: Border = "mirror") -> list[Pla
 
     def smooth(_: Floats, level: int) -> Floats:
         ((column, _row),) = gaussian_kernel(2.0**level).factors
-        return _apart(x, column.ravel(), 1, border)
+        return _apart(x, column.ravel(), 1, border, how)
 
     return _differences(x, _levels(levels), smooth)
+
+
+def plane_names(levels: float) -> tuple[str, ...]:
+    """Return the names of the planes of a cascade of so many levels."""
+    return (*(f"level-{level + 1}" for level in range(_levels(levels))), "smooth")
 
 
 CASCADES: dict[str, Callable[..., list[Plane]]] = {"starlet": starlet, "unsharp": unsharp}
@@ -98,19 +122,28 @@ def _levels(levels: float) -> int:
 
 
 def _differences(x: Floats, levels: int, smooth: Callable[[Floats, int], Floats]) -> list[Plane]:
+    *names, last = plane_names(levels)
     planes, before = [], x
-    for level in range(levels):
+    for level, name in enumerate(names):
         after = smooth(before, level)
-        planes.append(Plane(f"level-{level + 1}", before - after))
+        planes.append(Plane(name, before - after))
         before = after
-    return [*planes, Plane("smooth", before)]
+    return [*planes, Plane(last, before)]
 
 
-def _apart(maps: Floats, taps: Floats, step: int, border: Border) -> Floats:
+def _apart(maps: Floats, taps: Floats, step: int, border: Border, how: How) -> Floats:
     """Smooth each map along y and x, with the taps so many pixels apart."""
     channels = len(maps)
-    padding: Literal["same"] = "same"
-    for shape in ((-1, 1), (1, -1)):
-        weight = np.broadcast_to(taps.reshape(shape), (channels, 1, *taps.reshape(shape).shape))
-        maps = conv2d(maps, weight, padding=padding, dilation=step, groups=channels, border=border)
+    on_plan = how.get("on_plan")
+    maps = np.ascontiguousarray(maps)
+    for shape in ((taps.size, 1), (1, taps.size)):
+        weight = np.tile(taps.astype(maps.dtype).reshape(shape), (channels, 1, 1, 1))
+        layer = convolution_layer(
+            maps.shape, weight.shape, maps.dtype, padding="same", dilation=step, groups=channels,
+            border=border,
+        )  # fmt: skip
+        plan = plan_layer(layer, how.get("method", "auto"), how.get("workers"))
+        if on_plan:
+            on_plan(plan)
+        maps = run_plan(plan, maps, weight)
     return maps

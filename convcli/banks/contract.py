@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 from convcli.banks.layer import Layer
 from convcli.types import Floats
+from convcli.words import BankMethod
 
 
 class Work(NamedTuple):
@@ -37,7 +38,7 @@ class Work(NamedTuple):
     pieces: Sequence[Any]
 
 
-METHODS = {
+METHODS: dict[BankMethod, str] = {
     "definition": "seven nested Python loops: what every other method must equal",
     "direct": "compiled loops, tiles of maps and pixels kept in registers",
     "im2col": "blocks of patches as columns of a matrix, and a matrix product (BLAS)",

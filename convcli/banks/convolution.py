@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli import memory
-from convcli.banks.contract import Work, load
+from convcli.banks.contract import load
 from convcli.banks.layer import Layer, Padding, Pair, convolution_layer, transposed_layer
-from convcli.banks.plan import BankMethod, BankPlan, plan_layer
+from convcli.banks.plan import BankPlan, plan_layer
 from convcli.banks.windows import strip_of
 from convcli.errors import ConvcliError
 from convcli.loops.layout import ceil_div
-from convcli.types import Floats
-from convcli.words import Border
+from convcli.running.threads import share
+from convcli.types import Floats, OnProgress
+from convcli.words import BankMethod, Border
 
 
 def conv2d(
@@ -81,8 +82,7 @@ def conv2d(
         samples.shape, weights.shape, samples.dtype, stride=stride, padding=padding,
         dilation=dilation, groups=groups, border=border,
     )  # fmt: skip
-    plan = plan_layer(layer, method, workers)
-    return _result(plan, samples, weights, _bias(bias, layer))
+    return run_plan(plan_layer(layer, method, workers), samples, weights, _bias(bias, layer))
 
 
 def conv_transpose2d(
@@ -142,7 +142,7 @@ def conv_transpose2d(
         samples.shape, weights.shape, samples.dtype, stride=stride, padding=padding,
         output_padding=output_padding, dilation=dilation, groups=groups,
     )  # fmt: skip
-    return _result(plan_layer(layer, workers=workers), samples, weights, _bias(bias, layer))
+    return run_plan(plan_layer(layer, workers=workers), samples, weights, _bias(bias, layer))
 
 
 # Bytes of the maps between the two steps, which should stay in the second-level cache.
@@ -215,7 +215,7 @@ def separable_conv2d(
     biases = _bias(bias, second)
     plan = plan_layer(first, workers=workers)
     images = samples.reshape(-1, *samples.shape[-3:])
-    memory.check(int(np.prod(second.out_shape)) * samples.itemsize)
+    memory.check(math.prod(second.out_shape) * samples.itemsize)
     out = np.empty(second.out_shape, samples.dtype)
     height, width = first.out_size
     row = first.maps * width * samples.itemsize
@@ -233,7 +233,7 @@ def separable_conv2d(
         out[image, :, top:bottom] = conv2d(between, mixing, biases, workers=1)
 
     pieces = [(n, top) for n in range(first.images) for top in range(0, height, lines)]
-    _run(Work(fill, pieces), plan.workers)
+    share(fill, pieces, min(plan.workers, len(pieces)), _ignore)
     return out[0] if samples.ndim == 3 else out
 
 
@@ -265,6 +265,28 @@ def plan_conv2d(
         dilation=dilation, groups=groups,
     )  # fmt: skip
     return plan_layer(layer, method, workers)
+
+
+def _ignore(_done: int, _total: int) -> None:
+    """Take progress that no caller asked for."""
+
+
+def run_plan(
+    plan: BankPlan,
+    samples: Floats,
+    weights: Floats,
+    bias: Floats | None = None,
+    on_done: OnProgress = _ignore,
+) -> Floats:
+    """Carry a plan out; the arrays are C-contiguous and have the shapes and dtype of its layer."""
+    layer = plan.layer
+    memory.check(math.prod(layer.out_shape) * samples.itemsize)
+    out = np.empty(layer.out_shape, samples.dtype)
+    images = samples.reshape(-1, *samples.shape[-3:])
+    biases = np.zeros(layer.maps, layer.dtype) if bias is None else bias
+    work = load(plan.method)(layer, images, weights, biases, out, plan.workers)
+    share(work.fill, work.pieces, min(plan.workers, len(work.pieces)), on_done)
+    return out[0] if samples.ndim == 3 else out
 
 
 def _arrays(x: ArrayLike, weight: ArrayLike) -> tuple[Floats, Floats]:
@@ -301,35 +323,3 @@ def _bias(bias: ArrayLike | None, layer: Layer) -> Floats:
             f"{values.shape}"
         )
     return np.ascontiguousarray(values, layer.dtype)
-
-
-def _result(plan: BankPlan, samples: Floats, weights: Floats, bias: Floats) -> Floats:
-    """Carry a plan out."""
-    layer = plan.layer
-    memory.check(int(np.prod(layer.out_shape)) * samples.itemsize)
-    out = np.empty(layer.out_shape, samples.dtype)
-    images = samples.reshape(-1, *samples.shape[-3:])
-    _run(load(plan.method)(layer, images, weights, bias, out, plan.workers), plan.workers)
-    return out[0] if samples.ndim == 3 else out
-
-
-def _run(work: Work, workers: int) -> None:
-    """Compute all pieces, in this thread and others."""
-    todo = iter(work.pieces)
-
-    def share() -> None:
-        for piece in todo:  # threads may share a list's iterator
-            work.fill(piece)
-
-    others = min(workers, len(work.pieces)) - 1
-    if others < 1:
-        share()
-        return
-    with ThreadPoolExecutor(others) as pool:
-        started = [pool.submit(share) for _ in range(others)]
-        try:
-            share()
-            for each in started:
-                each.result()
-        finally:
-            list(todo)  # an error leaves nothing for the others to do

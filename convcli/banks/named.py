@@ -47,7 +47,7 @@ def gabor_bank(angles: float = 8, scales: float = 3) -> Bank:
             word = f"{length:g}px-{math.degrees(angle):g}deg"
             names += [f"{word}-even", f"{word}-odd"]
     pairs = tuple((i, i + 1) for i in range(0, len(kernels), 2))
-    return Bank(np.stack(kernels)[:, None], tuple(names), pairs)
+    return Bank(np.stack(kernels)[:, None], tuple(names), pairs, row=2 * turns)
 
 
 def steerable_bank(sigma: float = 2.0, *, angle: float | None = None) -> Bank:
@@ -92,7 +92,7 @@ def laws_bank() -> Bank:
     scaled = {name: np.array(v) / np.abs(v).sum() for name, v in vectors.items()}
     names = [(a, b) for a in scaled for b in scaled]
     kernels = [np.outer(scaled[a], scaled[b]) for a, b in names]
-    return Bank(np.stack(kernels)[:, None], tuple(f"{a}5{b}5" for a, b in names))
+    return Bank(np.stack(kernels)[:, None], tuple(f"{a}5{b}5" for a, b in names), row=5)
 
 
 def haar_bank() -> Bank:
@@ -102,7 +102,7 @@ def haar_bank() -> Bank:
     """
     low, high = np.array([1.0, 1.0]) / math.sqrt(2), np.array([1.0, -1.0]) / math.sqrt(2)
     kernels: list[Floats] = [np.outer(a, b) for a in (low, high) for b in (low, high)]
-    return Bank(np.stack(kernels)[:, None], ("LL", "LH", "HL", "HH"), stride=2)
+    return Bank(np.stack(kernels)[:, None], ("LL", "LH", "HL", "HH"), stride=2, row=2)
 
 
 def _check_number(maps: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from convcli.banks.contract import METHODS
 from convcli.banks.fft import block
+from convcli.banks.im2col import columns_factor
 from convcli.banks.layer import Layer
 from convcli.banks.winograd import serves
 from convcli.errors import ConvcliError
@@ -15,9 +15,7 @@ from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ceil_div
 from convcli.planning.costs import COMPILING_EACH_TIME
 from convcli.planning.methods import is_installed, worker_count
-from convcli.words import duration, listed
-
-BankMethod = Literal["auto", "definition", "direct", "im2col", "winograd", "winograd_4x4", "fft"]
+from convcli.words import BankMethod, duration, listed
 
 # Nanoseconds of one core, measured on an Intel Xeon (AVX-512) with float32; float64 takes twice as
 # long. Products: 104 GMAC/s in registers, 93 by BLAS; a kernel of one channel and map shares fewer
@@ -53,24 +51,28 @@ class BankPlan:
     """
 
     layer: Layer
-    method: str
+    method: BankMethod
     workers: int
     seconds: float
-    predicted: dict[str, float]
+    predicted: dict[BankMethod, float]
     reason: str
 
     def __str__(self) -> str:
+        return "\n".join(f"{word:11}{text}" for word, text in self.parts())
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Return the plan as pairs of a word and what there is to say about it."""
         layer = self.layer
         words = "transposed convolution" if layer.transposed else f"{layer.kind} convolution"
         products = {m: multiplications(layer, m) for m in self.predicted}
-        lines = [
+        return [
             ("layer", f"{words}, {_shape(layer)}"),
             ("method", f"{self.method}: {self.reason}"),
             ("loop", METHODS[self.method]),
             ("products", ", ".join(f"{m} {n:,}" for m, n in products.items())),
+            ("columns", f"im2col's matrix would be {columns_factor(layer):.3g} times the input"),
             ("predicted", ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())),
         ]
-        return "\n".join(f"{word:11}{text}" for word, text in lines)
 
 
 def _shape(layer: Layer) -> str:
@@ -82,7 +84,7 @@ def _shape(layer: Layer) -> str:
     )
 
 
-def plan_layer(layer: Layer, method: str = "auto", workers: int | None = None) -> BankPlan:
+def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = None) -> BankPlan:
     """Choose the method of a layer that is predicted to be fastest.
 
     Raises
@@ -93,7 +95,7 @@ def plan_layer(layer: Layer, method: str = "auto", workers: int | None = None) -
     if method not in ("auto", *METHODS):
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
-    serving = [name for name in METHODS if _serves(layer, name)]
+    serving: list[BankMethod] = [name for name in METHODS if _serves(layer, name)]
     predicted = {name: _seconds(layer, name, cores) for name in serving}
     if method == "auto":
         chosen = min(predicted, key=predicted.__getitem__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from convcli import image
 from convcli.batch.ahead import Begun
@@ -21,10 +21,20 @@ from convcli.image.picture import WITH_ALPHA
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
 
+if TYPE_CHECKING:
+    from convcli.banks.plan import BankPlan
+
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
+
+
+class Several(NamedTuple):
+    """The result of a filter that makes several images of one, and notes on it."""
+
+    images: list[Pixels]
+    notes: tuple[str, ...] = ()
 
 
 class Stage(NamedTuple):
@@ -61,7 +71,7 @@ class Outcome:
         The mode of the result.
     frames : int
         Frames or pages that were filtered.
-    plan : Plan or None
+    plan : Plan, BankPlan or None
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
@@ -79,7 +89,7 @@ class Outcome:
     pixels: int = 0
     mode: str = ""
     frames: int = 1
-    plan: Plan | None = None
+    plan: Plan | BankPlan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
 
@@ -97,7 +107,8 @@ class Pipeline:
     ----------
     verb : callable
         ``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own
-        arguments bound.
+        arguments bound, or one that returns `Several`. Those become the frames of the result, for
+        a `write` that knows where each belongs.
     options : Options
         Options of every image; its mode and its frames add to them.
     read, write : callable
@@ -107,7 +118,7 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     """
 
-    verb: Callable[..., Pixels]
+    verb: Callable[..., Pixels | Several]
     options: Options
     read: Callable[..., Picture] = image.read
     write: Callable[..., tuple[str, ...]] | None = image.write
@@ -142,7 +153,9 @@ def outcome_of(
         height, width = picture.pixels.shape[:2]
         if pipeline.look:
             pipeline.look(picture)
-        result = replace(work.filtered(picture, 0), later=work.later())
+        result = work.filtered(picture, 0)
+        if result.frames == picture.frames:
+            result = replace(result, later=work.later())
         del picture  # encoding needs its memory
         if pipeline.look:
             pipeline.look(result)
@@ -197,7 +210,7 @@ class _Work:
         self.job, self.pipeline, self.begun = job, pipeline, begun
         self.clock = _Clock()
         self.predicted: dict[str, float] = {}
-        self.plans: list[Plan] = []
+        self.plans: list[Plan | BankPlan] = []
         self.pixels, self.frames = 0, 1
         self.following: Iterator[Picture] = iter(())
 
@@ -225,7 +238,8 @@ class _Work:
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
-            return frame.with_pixels(self.pipeline.verb(frame.samples, **options))
+            made = self.pipeline.verb(frame.samples, **options)
+        return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
 
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""
@@ -245,7 +259,7 @@ class _Work:
         format_name = self.job.format or result.format
         workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
-            format_name, self.frames * result.pixels.nbytes, workers
+            format_name, result.frames * result.pixels.nbytes, workers
         )
         output = "to standard output" if target is None else shown(target)
         with _located(f"cannot write {output}"):
@@ -271,6 +285,14 @@ class _Work:
             for name, seconds in self.clock.seconds.items()
             if name in self.predicted
         )
+
+
+def _divided(picture: Picture, several: Several) -> Picture:
+    """Return the images that were made of one as the frames of a picture."""
+    notes = (*picture.notes, *several.notes)
+    plain = replace(picture, encoding={}, notes=notes)  # other samples: compressed another way
+    first, *others = [plain.with_pixels(pixels) for pixels in several.images]
+    return replace(first, frames=1 + len(others), later=others)
 
 
 def fitted(options: Options, mode: str) -> Options:

@@ -31,11 +31,14 @@ class Job:
         Why the job cannot be done, known before reading; empty if it can be tried.
     skip : bool
         Whether the output exists and should be kept.
+    parts : tuple of str
+        Names of the images that the result is divided into, each in a file of its own: part "x" of
+        the target "a.png" is "a.x.png". Empty for a single image.
     source_name, target_name : str or None
         `source` and `target` as strings.
     """
 
-    __slots__ = ("_folder", "_into", "_name", "_result", "format", "problem", "skip")
+    __slots__ = ("_folder", "_into", "_name", "_result", "format", "parts", "problem", "skip")
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Job:
         format: str | None,  # noqa: A002 - the word of --format
         problem: str = "",
         skip: bool = False,
+        parts: tuple[str, ...] = (),
     ) -> None:
         self._folder, self._name = _split(source)
         self._into, self._result = _split(target)
@@ -52,6 +56,7 @@ class Job:
         self.format = format
         self.problem = problem
         self.skip = skip
+        self.parts = parts
 
     @property
     def source(self) -> Path | None:  # noqa: D102 - among the attributes
@@ -69,6 +74,24 @@ class Job:
     def target_name(self) -> str | None:  # noqa: D102
         return None if self._result is None else os.path.join(self._into, self._result)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all files that the result is written to."""
+        name = self.target_name
+        if name is None:
+            return ()
+        return tuple(part_of(name, part) for part in self.parts) or (name,)
+
+
+def part_of(target: str, part: str) -> str:
+    """Return the name of a file that holds a part of the result.
+
+    >>> part_of("maps/photo.png", "x")
+    'maps/photo.x.png'
+    """
+    root, suffix = os.path.splitext(target)
+    return f"{root}.{part}{suffix}"
+
 
 def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
     """Split a path into folder and name; equal folders share one string."""
@@ -83,7 +106,7 @@ class Request:
     """The part of the command line that concerns files.
 
     `inputs` and `output` are as typed, because a slash at the end and "-" have a meaning.
-    `shard` too: "I/N" is the I-th of N equal parts.
+    `shard` too: "I/N" is the I-th of N equal parts. `parts` are those of a `Job`.
     """
 
     command: str
@@ -95,3 +118,4 @@ class Request:
     recursive: bool = False
     existing: Existing = "refuse"
     shard: str | None = None
+    parts: tuple[str, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from convcli.planning.plan import Plan
 from convcli.running.regions import Region
@@ -15,6 +16,8 @@ _SHORT_SECONDS = 0.1
 
 Fill = Callable[[Region], None]
 """Compute one region of the result."""
+
+Piece = TypeVar("Piece")
 
 
 def run_in_threads(
@@ -29,7 +32,7 @@ def run_in_threads(
     is_short = plan.seconds < _SHORT_SECONDS
     on_main = threading.current_thread() is threading.main_thread()
     if workers > 1 and is_short and not in_order:
-        _share(fill, regions, workers, on_done)
+        share(fill, regions, workers, on_done)
     elif workers > 1 or (on_main and not is_short):
         with ThreadPoolExecutor(workers) as pool:
             try:
@@ -45,17 +48,22 @@ def _count(results: Iterable[None], total: int, on_done: OnProgress) -> None:
         on_done(done, total)
 
 
-def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress) -> None:
+def share(
+    fill: Callable[[Piece], None], pieces: Sequence[Piece], workers: int, on_done: OnProgress
+) -> None:
     """Let this thread work too: one megapixel is done before a second thread has well begun."""
-    todo, done = iter(regions), list[Region]()
+    todo, done = iter(pieces), list[Piece]()
 
     def work(is_here: bool) -> None:
-        for region in todo:  # threads may share a list's iterator
-            fill(region)
-            done.append(region)
+        for piece in todo:  # threads may share a list's iterator
+            fill(piece)
+            done.append(piece)
             if is_here:
-                on_done(len(done), len(regions))
+                on_done(len(done), len(pieces))
 
+    if workers == 1:
+        work(True)
+        return
     with ThreadPoolExecutor(workers - 1) as pool:
         others = [pool.submit(work, False) for _ in range(workers - 1)]
         try:
@@ -64,4 +72,4 @@ def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress)
                 other.result()
         finally:
             list(todo)  # an error leaves nothing for the others to do
-    on_done(len(regions), len(regions))
+    on_done(len(pieces), len(pieces))
