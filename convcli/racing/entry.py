@@ -74,7 +74,7 @@ class Entry:
             self.verdict = "not for this kernel"
         else:
             with self._failing():
-                self.contender.work(picture[:1, :1].copy(), kernel)
+                self.contender.work(self.contender.laid_out(picture[:1, :1].copy()), kernel)
 
     def foresee(self, picture: Pixels) -> None:
         """Estimate what it will take for the image of the case."""
@@ -94,7 +94,7 @@ class Entry:
             if self._memory_counts:
                 self.memory, output = memory_of(self.contender, given, self.case.kernel)
             else:
-                output = self.contender.work(given, self.case.kernel)
+                output = self.contender.work(self.contender.laid_out(given), self.case.kernel)
         if self.verdict:
             return None
         self.error, is_right = oracle.error(output)
