@@ -30,10 +30,7 @@ def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, wor
     height, width = layer.out_size
     taps = channels * kernel_height * kernel_width
     rows = weight.reshape(layer.groups, maps, taps)
-    size = min(_BLOCK, _MOST // workers)
-    # A block is some rows of results, or a part of one where that is already too long.
-    lines = max(1, size // (taps * width * layer.dtype.itemsize))
-    pixels = width if lines > 1 else max(16, size // (taps * layer.dtype.itemsize))
+    lines, pixels = block(layer, workers)
 
     def fill(piece: tuple[int, int, int]) -> None:
         image, group, top = piece
@@ -61,6 +58,15 @@ def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, wor
     return Work(fill, [
         *product(range(layer.images), range(layer.groups), range(0, height, lines))
     ])  # fmt: skip
+
+
+def block(layer: Layer, workers: int) -> tuple[int, int]:
+    """Return rows and columns of results in a block: some rows, or a part of a long one."""
+    size = min(_BLOCK, _MOST // workers)
+    taps = layer.channels // layer.groups * layer.kernel[0] * layer.kernel[1]
+    width = layer.out_size[1]
+    lines = max(1, size // (taps * width * layer.dtype.itemsize))
+    return lines, width if lines > 1 else max(16, size // (taps * layer.dtype.itemsize))
 
 
 def columns_factor(layer: Layer) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from convcli.banks import im2col
 from convcli.banks.contract import METHODS
 from convcli.banks.fft import block
-from convcli.banks.im2col import columns_factor
 from convcli.banks.layer import Layer
 from convcli.banks.winograd import serves
 from convcli.errors import ConvcliError
@@ -18,16 +18,23 @@ from convcli.planning.methods import is_installed, worker_count
 from convcli.words import BankMethod, duration, listed
 
 # Nanoseconds of one core, measured on an Intel Xeon (AVX-512) with float32; float64 takes twice as
-# long. Products: 104 GMAC/s in registers, 93 by BLAS; a kernel of one channel and map shares fewer
-# loads: 14 GMAC/s with 3 x 3 weights, 63 with 15 x 15.
-_PRODUCT = {"definition": 250.0, "direct": 1 / 90, "im2col": 1 / 75, "winograd": 1 / 60,
-            "winograd_4x4": 1 / 60, "fft": 1 / 12}  # fmt: skip
-_ALONE = 1 / 40
-# A sample that is laid out or transformed: a store and a load, and of Winograd's and Fourier's
-# transforms several.
-_MOVED = {"definition": 0.0, "direct": 0.3, "im2col": 0.8, "winograd": 1.2, "winograd_4x4": 1.6,
-          "fft": 0.4}  # fmt: skip
-_CALL = 60_000.0  # of a piece, and of starting a thread
+# long. `benchmarks/banks.py --costs` compares them with measurements.
+_PRODUCT = {"definition": 1000.0, "direct": 1 / 90, "im2col": 1 / 75, "winograd": 1 / 75,
+            "winograd_4x4": 1 / 75, "fft": 1 / 12}  # fmt: skip
+# Fewer maps share less of what is loaded.
+_ALONE, _FEW = 1 / 70, 1 / 45
+# To check the arguments and lay the weights out; a thread more; and numpy's calls for each piece.
+_SET_UP = {"definition": 0.0, "direct": 1.8e5, "im2col": 1.2e5, "winograd": 2.5e5,
+           "winograd_4x4": 3e5, "fft": 1.5e5}  # fmt: skip
+_THREAD = 1e5
+_PIECE = {"winograd": 1.25e5, "winograd_4x4": 6e5, "fft": 2.7e5}
+# A sample that is loaded or stored once; of im2col that of a column, a result and the input, and a
+# copy into a block; of Winograd's transforms all together; of Fourier's for each halving. A weight
+# that is transformed costs twice as much as a sample of an image, and is not shared by threads.
+_MOVED = 0.5
+_COLUMN, _RESULT, _PADDED, _COPY = 1.2, 1.5, 5.0, 2500.0
+_TILED, _TILED_WEIGHT = 16.0, 1.2
+_HALVED, _HALVED_WEIGHT = 0.6, 1.1
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,10 @@ class BankPlan:
             ("method", f"{self.method}: {self.reason}"),
             ("loop", METHODS[self.method]),
             ("products", ", ".join(f"{m} {n:,}" for m, n in products.items())),
-            ("columns", f"im2col's matrix would be {columns_factor(layer):.3g} times the input"),
+            (
+                "columns",
+                f"im2col's matrix would be {im2col.columns_factor(layer):.3g} times the input",
+            ),
             ("predicted", ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())),
         ]
 
@@ -96,9 +106,12 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
     serving: list[BankMethod] = [name for name in METHODS if _serves(layer, name)]
-    predicted = {name: _seconds(layer, name, cores) for name in serving}
+    times = {name: _seconds(layer, name, cores) for name in serving}
+    predicted = {name: min(both) for name, both in times.items()}
     if method == "auto":
-        chosen = min(predicted, key=predicted.__getitem__)
+        # The oracle is for comparison, although it has nothing to set up.
+        compared = [name for name in serving if name != "definition"] or serving
+        chosen = min(compared, key=predicted.__getitem__)
         reason = "predicted to be fastest"
     elif method not in predicted:
         raise ConvcliError(
@@ -107,15 +120,17 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
         )
     else:
         chosen, reason = method, "as asked for"
-    return BankPlan(layer, chosen, cores, predicted[chosen], predicted, reason)
+    alone, spread = times[chosen]
+    workers = 1 if alone <= spread else cores
+    return BankPlan(layer, chosen, workers, predicted[chosen], predicted, reason)
 
 
 def _serves(layer: Layer, method: str) -> bool:
+    if method == "direct":
+        return is_installed("numba")
     if layer.transposed:
-        return method in ("definition", "direct")
-    if method.startswith("winograd"):
-        return serves(layer)
-    return method != "direct" or is_installed("numba")
+        return method == "definition"
+    return serves(layer) if method.startswith("winograd") else True
 
 
 def multiplications(layer: Layer, method: str) -> int:
@@ -138,44 +153,62 @@ def multiplications(layer: Layer, method: str) -> int:
 
 def _blocks(layer: Layer) -> int:
     """Blocks that `convcli.banks.fft` cuts an image into."""
-    number = 1
-    for axis, length in enumerate(block(layer)):
-        results = ceil_div(length - layer.extent[axis] + 1, layer.stride[axis])
-        number *= ceil_div(layer.out_size[axis], results)
-    return number
+    return math.prod(ceil_div(layer.out_size[axis], _results(layer, axis)) for axis in (0, 1))
 
 
-def _seconds(layer: Layer, method: str, workers: int) -> float:
-    """Predict the time of a method."""
-    pairs = multiplications(layer, method)
-    product = _PRODUCT[method]
-    if method == "direct" and layer.channels == layer.groups == layer.maps:
-        product = _ALONE
-    samples = float(layer.images * layer.channels * math.prod(layer.size))
-    results = layer.images * layer.maps * math.prod(layer.out_size)
-    if method == "im2col":
-        samples = (
-            layer.images * layer.channels * math.prod(layer.kernel) * math.prod(layer.out_size)
-        )
-    elif method == "fft":
-        height, width = block(layer)
-        area = _blocks(layer) * height * width * math.log2(height * width)
-        kernels = layer.maps * layer.channels // layer.groups * height * width
-        samples = layer.images * (layer.channels + layer.maps) * area
-        samples += kernels * math.log2(height * width)
-    elif method.startswith("winograd"):
-        samples *= 2
-        results *= 2
-    work = pairs * product + (samples + results) * _MOVED[method]
+def _results(layer: Layer, axis: int) -> int:
+    """Rows or columns of results that a block gives."""
+    return ceil_div(block(layer)[axis] - layer.extent[axis] + 1, layer.stride[axis])
+
+
+def _seconds(layer: Layer, method: str, workers: int) -> tuple[float, float]:
+    """Predict the times of a method in one thread, and in several."""
+    alone, shared = (1e-9 * nanoseconds for nanoseconds in _work(layer, method, workers))
     if layer.dtype.itemsize == 8:
-        work *= 2
-    if method == "definition":
-        return work * 1e-9
-    spread = work / workers + _CALL * workers
-    seconds = min(spread, work + _CALL) * 1e-9
+        shared *= 2
+    alone += 1e-9 * _SET_UP[method]
     if method == "direct" and not _is_compiled(layer):
-        seconds += COMPILING_EACH_TIME
-    return seconds
+        alone += COMPILING_EACH_TIME
+    if method == "definition":
+        return alone + shared, alone + shared
+    return alone + shared, alone + shared / workers + 1e-9 * _THREAD * (workers - 1)
+
+
+def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
+    """Return nanoseconds of what one thread does first, and of what threads share."""
+    samples = layer.images * layer.channels * math.prod(layer.size)
+    results = layer.images * layer.maps * math.prod(layer.out_size)
+    kernels = layer.maps * layer.channels // layer.groups
+    pieces = layer.images * layer.groups
+    rate = _PRODUCT[method]
+    if method == "direct" and not layer.transposed:
+        maps = layer.maps // layer.groups
+        if layer.channels == layer.groups == layer.maps:
+            rate = _ALONE
+        elif maps < 4:
+            rate = _FEW
+    products = multiplications(layer, method) * rate
+    if method == "definition":
+        return 0.0, products
+    if method == "direct":
+        return 0.0, products + _MOVED * (samples + results)
+    if method == "im2col":
+        taps = math.prod(layer.kernel)
+        columns = layer.images * layer.channels * taps * math.prod(layer.out_size)
+        sizes = zip(layer.out_size, im2col.block(layer, workers), strict=True)
+        copies = pieces * taps * math.prod(ceil_div(length, part) for length, part in sizes)
+        moved = _COLUMN * columns + _RESULT * results + _PADDED * samples + _COPY * copies
+        return 0.0, products + moved
+    if method == "fft":
+        area = math.prod(block(layer))
+        halvings = math.log2(area)
+        blocks = layer.images * (layer.channels + layer.maps) * _blocks(layer)
+        strips = ceil_div(layer.out_size[0], _results(layer, 0))
+        moved = _HALVED * halvings * area * blocks + _PIECE[method] * pieces * strips
+        return _HALVED_WEIGHT * halvings * area * kernels, products + moved
+    places = 36 if method == "winograd_4x4" else 16
+    moved = _TILED * (samples + results) + _PIECE[method] * pieces
+    return _TILED_WEIGHT * places * kernels, products + moved
 
 
 def _is_compiled(layer: Layer) -> bool:

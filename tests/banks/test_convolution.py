@@ -12,13 +12,14 @@ X = np.zeros((2, 4, 9, 8), np.float32)
 W = np.zeros((6, 4, 3, 3), np.float32)
 
 
-def test_one_image_and_several():
+@pytest.mark.parametrize("method", ["direct", "im2col", "winograd", "fft"])
+def test_one_image_and_several(method):
     rng = np.random.default_rng(0)
     x, weight = rng.random((3, 4, 9, 8)), rng.random((6, 4, 3, 3))
-    several = convcli.conv2d(x, weight)
+    several = convcli.conv2d(x, weight, method=method)
     assert several.shape == (3, 6, 7, 6)
     for image, maps in zip(x, several, strict=True):
-        assert np.array_equal(convcli.conv2d(image, weight), maps)
+        assert np.array_equal(convcli.conv2d(image, weight, method=method), maps)
 
 
 def test_the_dtype_is_that_of_the_input():
@@ -154,3 +155,27 @@ def test_maps_that_do_not_fit_are_refused_before_they_are_allocated(monkeypatch)
     x = np.zeros((1, 1, 2000, 2000), np.float32)
     with pytest.raises((ConvcliError, MemoryError)):
         convcli.conv2d(x, np.zeros((64, 1, 1, 1), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "parameters", "wanted"),
+    [
+        ((1, 64, 112, 112), (64, 1, 9, 9), {"padding": 4, "groups": 64}, "direct"),
+        ((1, 256, 56, 56), (256, 256, 3, 3), {"padding": 1}, "direct"),
+        ((1, 512, 14, 14), (512, 512, 3, 3), {"padding": 1}, "direct"),
+        ((1, 1, 800, 1200), (4, 1, 101, 101), {"padding": 50}, "fft"),
+    ],
+)
+def test_auto_takes_what_is_fastest_here(x, weight, parameters, wanted):
+    assert convcli.plan_conv2d(x, weight, workers=2, **parameters).method == wanted
+
+
+def test_a_short_layer_is_not_spread():
+    """Starting a second thread takes longer than all of the work."""
+    assert convcli.plan_conv2d((3, 20, 20), (8, 3, 3, 3), workers=2).workers == 1
+    assert convcli.plan_conv2d((64, 112, 112), (64, 64, 3, 3), workers=2).workers == 2
+
+
+def test_the_oracle_is_never_chosen():
+    plan = convcli.plan_conv2d((1, 1, 1), (1, 1, 1, 1))
+    assert plan.predicted["definition"] < plan.predicted[plan.method]
