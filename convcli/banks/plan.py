@@ -30,8 +30,9 @@ _THREAD = 1e5
 _PIECE = {"winograd": 1.25e5, "winograd_4x4": 6e5, "fft": 2.7e5}
 # A sample that is loaded or stored once; of im2col that of a column, a result and the input, and a
 # copy into a block; of Winograd's transforms all together; of Fourier's for each halving. A weight
-# that is transformed costs twice as much as a sample of an image, and is not shared by threads.
-_MOVED = 0.5
+# that is transformed costs twice as much as a sample of an image, and is not shared by threads; nor
+# is one that `direct` lays out.
+_MOVED, _LAID_OUT = 0.5, 2.0
 _COLUMN, _RESULT, _PADDED, _COPY = 1.2, 1.5, 5.0, 2500.0
 _TILED, _TILED_WEIGHT = 16.0, 1.2
 _HALVED, _HALVED_WEIGHT = 0.6, 1.1
@@ -191,7 +192,8 @@ def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
     if method == "definition":
         return 0.0, products
     if method == "direct":
-        return 0.0, products + _MOVED * (samples + results)
+        laid_out = _LAID_OUT * kernels * math.prod(layer.kernel)
+        return laid_out, products + _MOVED * (samples + results)
     if method == "im2col":
         taps = math.prod(layer.kernel)
         columns = layer.images * layer.channels * taps * math.prod(layer.out_size)
