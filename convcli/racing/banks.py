@@ -22,7 +22,7 @@ from convcli.errors import ConvcliError
 from convcli.racing.contenders import Contender, Field
 from convcli.racing.oracle import Oracle
 from convcli.types import Floats, Pixels
-from convcli.words import BankMethod, ratio
+from convcli.words import BankMethod
 
 # The definition checks this many results of every map, within about this many products.
 _FEWEST_SPOTS, _MOST_SPOTS = 2, 12
@@ -225,7 +225,7 @@ def notes(weights: Weights, height: int, width: int) -> tuple[str, ...]:
     most = layer.multiplications
     listed = []
     for count, methods in sorted(counts.items(), reverse=True):
-        less = f" ({ratio(most / count)} times fewer)" if count < most else ""
+        less = f" ({most / count:.3g} times fewer)" if count < most else ""
         listed.append(f"{', '.join(methods)} {count:,}{less}")
     return (
         f"multiplications for {width} x {height} pixels: {'; '.join(listed)}",

@@ -14,6 +14,7 @@ import convcli
 from convcli import ConvcliError, memory
 from convcli.banks.maps import Wish, bank_from, maps_for
 from convcli.banks.named import named_bank
+from convcli.batch import maps as batch
 from convcli.image import read
 from convcli.image.mosaic import contact_sheet
 from convcli.words import BORDERS
@@ -406,6 +407,14 @@ def test_maps_that_do_not_fit_in_memory_are_known_before(monkeypatch):
         maps = maps_for(bank_from(text), Wish())
         with pytest.raises(ConvcliError, match=r"needs about .* of memory"):
             maps.of(x)
+
+
+def test_images_wait_until_there_is_room_for_their_maps(here):
+    taken = []
+    maps = maps_for(bank_from("laws"), Wish())
+    batch.read(here / "grey.png", maps=maps, on_decode=taken.append)
+    (size,) = taken
+    assert 48 * 64 * 25 * 5 <= size <= 2 * 48 * 64 * 25 * 5
 
 
 def test_help_lists_the_options_of_banks_and_not_those_of_colour(run):

@@ -74,7 +74,7 @@ def test_names_have_hyphens_as_in_the_other_race():
 def test_multiplications_are_those_of_the_papers():
     counted, columns = notes(weights_of("64,64,3"), 56, 56)
     assert "definition, direct, im2col 115,605,504; " in counted
-    assert "winograd 51,380,224 (2.2 times fewer)" in counted  # 9 / 4
+    assert "winograd 51,380,224 (2.25 times fewer)" in counted  # 9 / 4
     assert "winograd-4x4 28,901,376 (4 times fewer)" in counted  # 9 / 2.25
     assert columns.startswith("im2col's whole matrix would take 9 times the memory")
 

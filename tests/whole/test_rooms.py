@@ -46,6 +46,7 @@ def test_importing_convcli_loads_nothing_heavy():
         ["blur", "--help"],
         ["compare", "--help"],
         ["kernel", "--help"],
+        ["bank", "--help"],
         ["bench", "--help"],
     ],
 )
@@ -139,6 +140,8 @@ OWNERS = {
     "scipy": {"loops", "racing"},
     "cv2": {"racing"},
     "skimage": {"image", "racing"},
+    "safetensors": {"banks"},
+    "torch": {"racing"},
     "matplotlib": {"kernels", "plotting", "racing"},
 }
 
