@@ -96,6 +96,8 @@ def command(
 ) -> None:
     """Apply a bank of kernels. Each map of photo.jpg becomes photo.NAME.png in the folder -o.
 
+    Without -o it becomes photo.bank.NAME.png beside the image.
+
     The kernels are not flipped, as in the layers of a network. A bank of one channel is applied to
     the luminance, and one of 3 channels to red, green and blue.
 
