@@ -23,7 +23,9 @@ from convcli.words import BankMethod
 # Equal to this part of the largest result.
 TOLERANCE = 1e-5
 # Rounds end after this many seconds, and after the third at least.
-ENOUGH, LEAST_ROUNDS = 1.5, 3
+ENOUGH, LEAST_ROUNDS = 1.0, 3
+# Seconds until the threads of the work before are asleep.
+PAUSE = 0.3
 
 
 class Drawn(NamedTuple):
@@ -115,16 +117,19 @@ def layers() -> Iterator[Timed]:
                 {"stride": 2, "padding": 1}, 1.5, transposed=True)  # fmt: skip
 
 
-def best_of(*works: Callable[[], object]) -> list[float]:
-    """Return the best seconds of each work; they take turns, after a round that is not counted."""
-    for work in works:
-        work()
-    best, start, rounds = [float("inf")] * len(works), time.perf_counter(), 0
+def best_of(work: Callable[[], object]) -> float:
+    """Return the best seconds of some rounds, after one that is not counted.
+
+    Contenders do not take turns: the threads of OpenMP, which PyTorch uses, wait for more work in a
+    loop that takes a core from the next contender.
+    """
+    time.sleep(PAUSE)
+    work()
+    best, start, rounds = float("inf"), time.perf_counter(), 0
     while rounds < LEAST_ROUNDS or time.perf_counter() - start < ENOUGH:
-        for number, work in enumerate(works):
-            begun = time.perf_counter()
-            work()
-            best[number] = min(best[number], time.perf_counter() - begun)
+        begun = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - begun)
         rounds += 1
     return best
 
@@ -141,9 +146,9 @@ def compare() -> None:
         name = "conv_transpose2d" if layer.transposed else "conv2d"
         theirs = torch.from_numpy(x), torch.from_numpy(weight)
         with torch.no_grad():
-            mine, other = best_of(
-                partial(getattr(convcli, name), x, weight, **layer.parameters),
-                partial(getattr(torch.nn.functional, name), *theirs, **layer.parameters),
+            mine = best_of(partial(getattr(convcli, name), x, weight, **layer.parameters))
+            other = best_of(
+                partial(getattr(torch.nn.functional, name), *theirs, **layer.parameters)
             )
         ratio = mine / other
         missed = "  MISSED" if ratio > layer.most else ""
@@ -179,7 +184,7 @@ def costs(workers: int | None) -> None:
                 continue
             work = partial(convcli.conv2d, x, weight, method=method, workers=workers,
                            **layer.parameters)  # fmt: skip
-            (found[method],) = best_of(work)
+            found[method] = best_of(work)
             cells += f"{1e3 * found[method]:8.2f} /{1e3 * predicted:8.2f} ms"
         loss = found[plan.method] / min(found.values())
         print(f"{layer.name:38}{cells}  {plan.method} {loss:.2f}", flush=True)
