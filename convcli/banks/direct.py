@@ -114,18 +114,14 @@ class Direct:
             split = weight.reshape(layer.groups, self.maps, self.channels, *layer.kernel)
         laid = []
         for along_y, along_x in self._passes():
-            taps = split
-            if layer.transposed:
-                taps = taps[:, :, :, [i for i, *_ in along_y.taps]]
-                taps = taps[..., [j for j, *_ in along_x.taps]]
-            count = self.channels * len(along_y.taps) * len(along_x.taps)
-            taps = taps.reshape(layer.groups, self.maps, count)
+            taps = split[..., _every(along_y), _every(along_x)]
             done = 0
             for size in (8, 4, 2, 1):
                 blocks = (self.maps - done) // size
                 rows = taps[:, done : done + blocks * size]
-                rows = rows.reshape(layer.groups, blocks, size, count).swapaxes(2, 3)
-                laid.append(rows.reshape(layer.groups, blocks * size * count))
+                rows = rows.reshape(layer.groups, blocks, size, *taps.shape[2:])
+                count = math.prod(rows.shape[1:])
+                laid.append(np.moveaxis(rows, 2, -1).reshape(layer.groups, count))
                 done += blocks * size
         return np.concatenate(laid, axis=1)
 
@@ -224,6 +220,13 @@ class Direct:
             passes.append((done, taps.size, lines, pixels, place))
             done += taps.size
         return np.concatenate(offsets).astype(np.int64), np.array(passes)
+
+
+def _every(axis: _Axis) -> slice:
+    """Return the taps of an axis as a slice of the kernel: they are equally far apart."""
+    taps = [k for k, *_ in axis.taps]
+    step = taps[1] - taps[0] if len(taps) > 1 else 1
+    return slice(taps[0], taps[-1] + 1, step) if taps else slice(0, 0)
 
 
 def _axes(layer: Layer, axis: int) -> list[_Axis]:
