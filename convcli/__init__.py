@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
+    from convcli.banks.convolution import conv2d, conv_transpose2d, plan_conv2d, separable_conv2d
+    from convcli.banks.network import avg_pool2d, max_pool2d, relu
     from convcli.filtering.convolution import convolve, plan
     from convcli.filtering.filters import blur, edge, sharpen
     from convcli.kernels.named import gaussian_kernel, sobel_kernels
@@ -19,11 +21,18 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvcliError",
     "__version__",
+    "avg_pool2d",
     "blur",
+    "conv2d",
+    "conv_transpose2d",
     "convolve",
     "edge",
     "gaussian_kernel",
+    "max_pool2d",
     "plan",
+    "plan_conv2d",
+    "relu",
+    "separable_conv2d",
     "sharpen",
     "sobel_kernels",
 ]
@@ -34,6 +43,13 @@ _HOMES = {
     "sharpen": "filtering.filters",
     "convolve": "filtering.convolution",
     "plan": "filtering.convolution",
+    "conv2d": "banks.convolution",
+    "conv_transpose2d": "banks.convolution",
+    "separable_conv2d": "banks.convolution",
+    "plan_conv2d": "banks.convolution",
+    "relu": "banks.network",
+    "max_pool2d": "banks.network",
+    "avg_pool2d": "banks.network",
     "gaussian_kernel": "kernels.named",
     "sobel_kernels": "kernels.named",
 }

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 Method = Literal["auto", "numpy", "numba", "fft", "tiled"]
 Border = Literal["reflect", "mirror", "nearest", "wrap", "constant"]
+BankMethod = Literal["auto", "definition", "direct", "im2col", "winograd", "winograd_4x4", "fft"]
+Depth = Literal["8", "float32"]
 Alpha = Literal["weight", "straight", "keep"]
 Operator = Literal["sobel", "scharr", "prewitt"]
 Show = Literal["magnitude", "x", "y", "angle"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from convcli import image
 from convcli.batch.ahead import Begun
@@ -24,10 +24,20 @@ from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
 
+if TYPE_CHECKING:
+    from convcli.banks.plan import BankPlan
+
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
+
+
+class Several(NamedTuple):
+    """The result of a filter that makes several images of one, and notes on it."""
+
+    images: list[Pixels]
+    notes: tuple[str, ...] = ()
 
 
 class Stage(NamedTuple):
@@ -64,7 +74,7 @@ class Outcome:
         The mode of the result.
     frames : int
         Frames or pages that were filtered.
-    plan : Plan or None
+    plan : Plan, BankPlan or None
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
@@ -84,7 +94,7 @@ class Outcome:
     pixels: int = 0
     mode: str = ""
     frames: int = 1
-    plan: Plan | None = None
+    plan: Plan | BankPlan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""
@@ -103,7 +113,8 @@ class Pipeline:
     ----------
     verb : callable
         ``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own
-        arguments bound.
+        arguments bound, or one that returns `Several`. Those become the frames of the result, for
+        a `write` that knows where each belongs.
     options : Options
         Options of every image; its mode and its frames add to them.
     read, write : callable
@@ -115,7 +126,7 @@ class Pipeline:
         Whether an output that appears during the run is skipped, and not a failure.
     """
 
-    verb: Callable[..., Pixels]
+    verb: Callable[..., Pixels | Several]
     options: Options
     read: Callable[..., Picture] = image.read
     write: Callable[..., tuple[str, ...]] | None = image.write
@@ -153,7 +164,9 @@ def outcome_of(
         height, width = picture.pixels.shape[:2]
         if pipeline.look:
             pipeline.look(picture)
-        result = replace(work.filtered(picture, 0), later=work.later())
+        result = work.filtered(picture, 0)
+        if result.frames == picture.frames:
+            result = replace(result, later=work.later())
         del picture  # encoding needs its memory
         if pipeline.look:
             pipeline.look(result)
@@ -218,7 +231,7 @@ class _Work:
         self.job, self.pipeline, self.begun = job, pipeline, begun
         self.clock = _Clock()
         self.predicted: dict[str, float] = {}
-        self.plans: list[Plan] = []
+        self.plans: list[Plan | BankPlan] = []
         self.pixels, self.frames = 0, 1
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
@@ -251,7 +264,8 @@ class _Work:
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
-            return frame.with_pixels(self.pipeline.verb(frame.samples, **options))
+            made = self.pipeline.verb(frame.samples, **options)
+        return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
 
     def _decode(self, options: Options, frame: Picture, number: int) -> None:
         """Let the options decode light as the file states it: frames alike, each page by itself."""
@@ -296,7 +310,7 @@ class _Work:
         format_name = self.job.format or result.format
         workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
-            format_name, self.frames * result.pixels.nbytes, workers
+            format_name, result.frames * result.pixels.nbytes, workers
         )
         output = "to standard output" if target is None else shown(target)
         settings: dict[str, Any] = {"workers": workers}
@@ -321,6 +335,14 @@ class _Work:
             for name, seconds in self.clock.seconds.items()
             if name in self.predicted
         )
+
+
+def _divided(picture: Picture, several: Several) -> Picture:
+    """Return the images that were made of one as the frames of a picture."""
+    notes = (*picture.notes, *several.notes)
+    plain = replace(picture, encoding={}, notes=notes)  # other samples: compressed another way
+    first, *others = [plain.with_pixels(pixels) for pixels in several.images]
+    return replace(first, frames=1 + len(others), later=others)
 
 
 def fitted(options: Options, mode: str) -> Options:

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from convcli import __version__
-from convcli.cli.commands import bench, blur, compare, edge, filter, kernel, sharpen  # noqa: A004
+from convcli.cli.commands import (
+    bank,
+    bench,
+    blur,
+    compare,
+    edge,
+    filter,  # noqa: A004
+    kernel,
+    sharpen,
+)
 
 app = typer.Typer(
     name="convcli",
@@ -23,6 +32,7 @@ app.command("blur")(blur.command)
 app.command("edge")(edge.command)
 app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
+app.command("bank")(bank.command)
 app.command("compare")(compare.command)
 # A kernel such as "-1 0 1" begins with a minus sign.
 app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)

@@ -234,10 +234,17 @@ def _shared_parameters() -> list[inspect.Parameter]:
     ]
 
 
-def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
+def with_shared_options(
+    function: Callable[..., None],
+    *,
+    first: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+) -> Callable[..., None]:
     """Give a command the shared options: one for each field of its parameter `shared`.
 
-    Typer reads the options of a command from its signature, which is therefore replaced.
+    Typer reads the options of a command from its signature, which is therefore replaced. `first`
+    names arguments of the command that stand before the inputs, and `without` shared options that
+    it does not have.
     """
     signature = inspect.signature(function, eval_str=True)
     own = [
@@ -246,14 +253,19 @@ def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
         if parameter.name != "shared"
     ]
 
+    # First the inputs, then the options of the command, then the shared ones.
+    inputs, *others = [each for each in _shared_parameters() if each.name not in without]
+    names = {each.name for each in (inputs, *others)}
+    before = [each for each in own if each.name in first]
+    own = [each for each in own if each.name not in first]
+
     @wraps(function)
     def command(**arguments: Any) -> None:
-        shared = Shared(**{field.name: arguments.pop(field.name) for field in fields(Shared)})
+        given = {name: arguments.pop(name) for name in [*arguments] if name in names}
+        shared = Shared(**given)
         function(shared=shared, **arguments)
 
-    # First the inputs, then the options of the command, then the shared ones.
-    inputs, *others = _shared_parameters()
-    parameters = [inputs, *own, *others]
+    parameters = [*before, inputs, *own, *others]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     del command.__wrapped__

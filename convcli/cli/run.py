@@ -52,7 +52,35 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     grey : {"L", "LA"}, optional
         What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
     """
-    request = _request(shared, name)
+    # --preview shows the colours of the input as well, so that luma alone is not enough.
+    luma = grey is not None and not shared.linear and shared.writes
+    read = partial(image.read, grey=grey, luma=luma)
+    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, read))
+
+
+def carry_out(
+    shared: Shared,
+    name: str,
+    read: Callable[..., Picture],
+    pipeline_for: Callable[[Preview | None], Pipeline],
+    parts: tuple[str, ...] = (),
+) -> None:
+    """Find the jobs of a command, run them, and raise `typer.Exit` with the status.
+
+    Parameters
+    ----------
+    shared : Shared
+        The options.
+    name : str
+        The command.
+    read : callable
+        How images are read; the first one is begun at once.
+    pipeline_for : callable
+        Returns what is done to each image, or refuses options.
+    parts : tuple of str
+        Names of the images that are made of each; see `convcli.files.job.Job`.
+    """
+    request = _request(shared, name, parts)
     if request.files_from is None and request.inputs in ((), ("-",)) and sys.stdin.isatty():
         raise ConvcliError(
             f"there is no input; name an image (convcli {name} photo.jpg) or pipe one in "
@@ -68,9 +96,6 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    # --preview shows the colours of the input as well, so that luma alone is not enough.
-    luma = grey is not None and not shared.linear and shared.writes
-    read = partial(image.read, grey=grey, luma=luma)
     begun = {} if shared.dry_run else _begun(jobs, read)
 
     preview = None
@@ -78,7 +103,7 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         from convcli.cli.screen.preview import Preview
 
         preview = Preview()
-    pipeline = _pipeline(shared, verb_for, read, preview)
+    pipeline = pipeline_for(preview)
     for note in () if shared.quiet else notes:
         typer.echo(f"convcli: {note}", err=True)
     try:
@@ -106,7 +131,7 @@ def sigma_of(text: str) -> tuple[float, float]:
     return positive(values[0], "--sigma"), positive(values[-1], "--sigma")
 
 
-def _request(shared: Shared, name: str) -> Request:
+def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
     chosen: list[tuple[str, Existing]] = []
     if shared.overwrite:
         chosen.append(("--overwrite", "overwrite"))
@@ -139,6 +164,7 @@ def _request(shared: Shared, name: str) -> Request:
         recursive=shared.recursive,
         existing=chosen[0][1] if chosen else "refuse",
         shard=shared.shard,
+        parts=parts,
     )
 
 
@@ -222,13 +248,6 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
-    write = partial(
-        image.write,
-        quality=shared.quality,
-        png_level=shared.png_level,
-        strip=shared.strip,
-        overwrite=shared.overwrite or shared.in_place,
-    )
     return Pipeline(
         verb=verb_for(),
         options=Options(
@@ -239,9 +258,20 @@ def _pipeline(
             linear=shared.linear,
         ),
         read=read,
-        write=write if shared.writes else None,
+        write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
+    )
+
+
+def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
+    """Return `convcli.image.write` with the settings of the options."""
+    return partial(
+        image.write,
+        quality=shared.quality,
+        png_level=shared.png_level,
+        strip=shared.strip,
+        overwrite=shared.overwrite or shared.in_place,
     )
 
 

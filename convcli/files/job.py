@@ -34,6 +34,9 @@ class Job:
     found_in, within : str or None
         The folders that the source and the target have to be in, wherever links lead when they
         are read and written: paths without links. None is any folder.
+    parts : tuple of str
+        Names of the images that the result is divided into, each in a file of its own: part "x" of
+        the target "a.png" is "a.x.png". Empty for a single image.
     source_name, target_name : str or None
         `source` and `target` as strings.
     """
@@ -45,6 +48,7 @@ class Job:
         "_result",
         "format",
         "found_in",
+        "parts",
         "problem",
         "skip",
         "within",
@@ -58,6 +62,7 @@ class Job:
         problem: str = "",
         skip: bool = False,
         *,
+        parts: tuple[str, ...] = (),
         found_in: str | None = None,
         within: str | None = None,
     ) -> None:
@@ -68,6 +73,7 @@ class Job:
         self.format = format
         self.problem = problem
         self.skip = skip
+        self.parts = parts
         self.found_in = found_in
         self.within = within
 
@@ -87,6 +93,24 @@ class Job:
     def target_name(self) -> str | None:  # noqa: D102
         return None if self._result is None else os.path.join(self._into, self._result)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all files that the result is written to."""
+        name = self.target_name
+        if name is None:
+            return ()
+        return tuple(part_of(name, part) for part in self.parts) or (name,)
+
+
+def part_of(target: str, part: str) -> str:
+    """Return the name of a file that holds a part of the result.
+
+    >>> part_of("maps/photo.png", "x")
+    'maps/photo.x.png'
+    """
+    root, suffix = os.path.splitext(target)
+    return f"{root}.{part}{suffix}"
+
 
 def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
     """Split a path into folder and name; equal folders share one string."""
@@ -101,7 +125,7 @@ class Request:
     """The part of the command line that concerns files.
 
     `inputs` and `output` are as typed, because a slash at the end and "-" have a meaning.
-    `shard` too: "I/N" is the I-th of N equal parts.
+    `shard` too: "I/N" is the I-th of N equal parts. `parts` are those of a `Job`.
     """
 
     command: str
@@ -113,3 +137,4 @@ class Request:
     recursive: bool = False
     existing: Existing = "refuse"
     shard: str | None = None
+    parts: tuple[str, ...] = ()

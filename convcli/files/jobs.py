@@ -46,14 +46,17 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
         )
     if "-" in request.inputs and len(request.inputs) > 1:
         raise ConvcliError("standard input ('-') must be the only input; leave the others out")
+    if request.parts:
+        _check_parts(request)
     if request.files_from is None and request.inputs in ((), ("-",)):
         return [_piped(request, format_name)]
     several = request.files_from is not None or any(map(os.path.isdir, request.inputs))
     many = several or len(request.inputs) > 1 or _names_folder(request.output)
+    many = many or bool(request.parts)
     if request.output == "-" and many:
         raise ConvcliError("standard output takes one image; for several, name a folder with -o")
     if many and request.output is not None:
-        _check_folder(request.output)
+        _check_folder(request.output, "results" if request.parts else "inputs")
     real_folder.cache_clear()
     inputs: Iterable[Input] = inputs_of(request, note)
     if request.shard is not None:
@@ -62,9 +65,10 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
     jobs = [_file_job(request, found, format_name, many) for found in inputs]
     # Clashes are checked for all parts. Existing outputs only for this one, because those of
     # the other parts may be the work of another machine.
-    check_clashes(jobs)
+    outputs = _divided(jobs) if request.parts else jobs
+    check_clashes(outputs)
     if request.existing in ("refuse", "overwrite"):
-        check_inputs_stay(jobs)
+        check_inputs_stay(outputs)
     jobs = jobs[part - 1 :: parts]
     _check_existing(jobs, request.existing)
     return jobs
@@ -85,17 +89,41 @@ def _names_folder(output: str | None) -> bool:
     )  # fmt: skip
 
 
-def _check_folder(output: str) -> None:
+def _check_parts(request: Request) -> None:
+    """Raise `ConvcliError` where several images would have no names, or go to one output."""
+    number = len(request.parts)
+    if request.output == "-":
+        raise ConvcliError(
+            f"standard output takes one image, and here are {number}; name a folder with -o"
+        )
+    if request.files_from is None and request.inputs in ((), ("-",)):
+        raise ConvcliError(
+            f"standard input has no name to make {number} names of; name the image instead"
+        )
+
+
+def _divided(jobs: list[Job]) -> list[Job]:
+    """Return a job for each file that is written, and those that write none."""
+    return [
+        part
+        for job in jobs
+        for part in [Job(job.source_name, name, job.format) for name in job.outputs] or [job]
+    ]
+
+
+def _check_folder(output: str, several: str) -> None:
     """Raise `ConvcliError` for an output that should be a folder and is or looks like a file."""
     if os.path.isdir(output):
         return
     is_named_folder = _names_folder(output)
     if os.path.lexists(output.rstrip("/")):
-        needed = "the slash at its end means one" if is_named_folder else "several inputs need one"
+        needed = (
+            "the slash at its end means one" if is_named_folder else f"several {several} need one"
+        )
         raise ConvcliError(f"-o {shown(output)} is not a folder, but {needed}; choose another -o")
     if is_picture(Path(output)) and not is_named_folder:
         raise ConvcliError(
-            f"several inputs need a folder, but -o {shown(output)} looks like a file; "
+            f"several {several} need a folder, but -o {shown(output)} looks like a file; "
             f"for a folder of that name write {shown(output + '/')}"
         )
 
@@ -162,7 +190,10 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         if not is_below(place, into):
             problem = leads_outside(within, place)
     final_format = format_name or _known_format(target)
-    return Job(found.source, str(target), final_format, problem, found_in=found_in, within=into)
+    return Job(
+        found.source, str(target), final_format, problem, parts=request.parts, found_in=found_in,
+        within=into,
+    )  # fmt: skip
 
 
 def _real_parent(name: str) -> str:
@@ -210,21 +241,16 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
     """Raise `ConvcliError` for outputs that exist, or mark their jobs as skipped."""
     if existing in ("overwrite", "in place"):
         return
-    there = [
-        number
-        for number, job in enumerate(jobs)
-        if job.target_name is not None and _exists(job.target_name)
-    ]
-    if there and existing == "refuse":
-        exist = "exists" if len(there) == 1 else f"and {len(there) - 1} more exist"
+    found = [(job, there) for job in jobs if (there := [*filter(_exists, job.outputs)])]
+    if found and existing == "refuse":
+        names = [name for _, there in found for name in there]
+        exist = "exists" if len(names) == 1 else f"and {len(names) - 1} more exist"
         raise ConvcliError(
-            f"{shown(jobs[there[0]].target_name or '')} {exist}; "
-            "use --overwrite, --skip-existing, or another -o"
+            f"{shown(names[0])} {exist}; use --overwrite, --skip-existing, or another -o"
         )
-    for number in there:
-        job = jobs[number]
-        if os.path.isdir(job.target_name or ""):
-            there_is = shown(job.target_name or "")
-            job.problem = f"its output {there_is} is a folder; choose another -o"
+    for job, there in found:
+        folder = next(filter(os.path.isdir, there), None)
+        if folder:
+            job.problem = f"its output {shown(folder)} is a folder; choose another -o"
         else:
-            job.skip = True
+            job.skip = len(there) == len(job.outputs)

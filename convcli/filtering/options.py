@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
-from convcli.planning.plan import Plan
 from convcli.types import OnProgress
 from convcli.words import Alpha, Border, Method
 
@@ -49,7 +48,8 @@ class Options(TypedDict, total=False):
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` while the work goes on.
     on_plan : callable, optional
-        Called once with the `Plan` before any pixel is touched.
+        Called once with the `Plan` before any pixel is touched. (A bank of kernels calls it with a
+        `BankPlan` for each layer.)
     """
 
     border: Border
@@ -64,7 +64,7 @@ class Options(TypedDict, total=False):
     pictures: int
     scratch: bool
     on_progress: OnProgress | None
-    on_plan: Callable[[Plan], None] | None
+    on_plan: Callable[[Any], None] | None
 
 
 DEFAULTS: Options = {

@@ -15,6 +15,16 @@ LONG_ROW = 40
 """A row of at least so many weights is summed for four outputs at a time. On Zen 5 a blur with 25
 taps gains nothing from it, one with 65 a fifth."""
 
+BLOCK = 8
+"""Maps of a filter bank that are summed together: 8 by 3 vectors of AVX-512 are 24 of its 32
+registers. Weights lie in blocks of 8, then 4, 2 and 1."""
+
+SHARED_ROWS = 4
+"""Rows of results of one kernel that share the samples which they have in common."""
+
+SLACK = 512
+"""Bytes beyond the end of a window that a tile of a bank may load: 8 vectors of 64 bytes."""
+
 
 def ceil_div(a: int, b: int) -> int:
     """Divide and round up: how many pieces of length b cover a length a."""

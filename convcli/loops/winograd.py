@@ -103,15 +103,15 @@ def correlator(weights: Floats, divisor: float = 1.0, tile: Tile = F2) -> Correl
 
 def outputs(planes: Planes, transformed: Floats, tile: Tile) -> Planes:
     """Return m x m planes of results from (m + 2) x (m + 2) planes of samples."""
-    data = _on_both_axes(tile.data, planes)
+    data = on_both_axes(tile.data, planes)
     products = [
         [plane * weight for plane, weight in zip(line, weights, strict=True)]
         for line, weights in zip(data, transformed, strict=True)
     ]
-    return _on_both_axes(tile.sums, products)
+    return on_both_axes(tile.sums, products)
 
 
-def _on_both_axes(matrix: Sequence[Sequence[int]], planes: Planes) -> Planes:
+def on_both_axes(matrix: Sequence[Sequence[int]], planes: Planes) -> Planes:
     """Multiply planes by a matrix from the left, and by its transpose from the right."""
     for _ in range(2):
         columns = list(zip(*planes, strict=True))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
-
-from convcli.kernels.kernel import Kernel
+from typing import Any, NamedTuple
 
 
 class Case(NamedTuple):
-    """An image size and a kernel."""
+    """An image size and a kernel, or the weights of a bank: both have a name and a shape."""
 
     height: int
     width: int
-    kernel: Kernel
+    kernel: Any
 
     @property
     def pixels(self) -> int:
@@ -22,7 +20,7 @@ class Case(NamedTuple):
         return self.height * self.width
 
 
-def cases_of(sizes: Sequence[tuple[int, int]], kernels: Sequence[Kernel]) -> list[Case]:
+def cases_of(sizes: Sequence[tuple[int, int]], kernels: Sequence[Any]) -> list[Case]:
     """Pair each size (height, width) with the middle kernel, each kernel with the middle size.
 
     Two curves need no more. Every size with every kernel would take three times as long.

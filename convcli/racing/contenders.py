@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convcli.banks.plan import BankPlan
 from convcli.errors import ConvcliError
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import load
@@ -19,14 +20,17 @@ from convcli.pixels.source import ArraySource
 from convcli.planning.methods import PRESETS
 from convcli.planning.plan import Form, Plan, Task
 from convcli.racing import peers
+from convcli.racing.oracle import Oracle, oracle_for
 from convcli.running.execute import filter_source
 from convcli.running.packages import ready_plan
 from convcli.running.recipe import Recipe, halo_of
 from convcli.types import Pixels
 from convcli.words import Method
 
-Work = Callable[[Pixels, Kernel], Pixels]
-"""Convolve an image ``(H, W, C)`` with the border "reflect"; the output has its dtype."""
+Work = Callable[[Any, Any], Pixels]
+"""Convolve an image ``(H, W, C)`` with the border "reflect"; the output has its dtype.
+
+In a race of banks it is given what `Contender.laid_out` makes of the image, and weights."""
 
 
 class Contender(NamedTuple):
@@ -46,15 +50,18 @@ class Contender(NamedTuple):
         ``plan(shape, dtype, kernel)`` of a method, which predicts its time.
     memory_is_seen : bool
         Whether tracemalloc sees its memory without slowing it down, as it does numpy's.
+    laid_out : callable
+        Makes of an image what the work is given, which is not timed.
     """
 
     kind: str
     form: str
     work: Work
-    takes: Callable[[Kernel], bool] = lambda _kernel: True
+    takes: Callable[[Any], bool] = lambda _kernel: True
     packages: tuple[str, ...] = ()
-    plan: Callable[..., Plan] | None = None
+    plan: Callable[..., Plan | BankPlan] | None = None
     memory_is_seen: bool = True
+    laid_out: Callable[[Pixels], Any] = lambda picture: picture
 
     @property
     def is_installed(self) -> bool:
@@ -155,8 +162,35 @@ CONTENDERS: dict[str, Contender] = {
 """All contenders by name; `bench` runs them and the tests check them."""
 
 
-def chosen(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of contenders as `CONTENDERS` has them, all if none is given.
+class Field(NamedTuple):
+    """What a race is about: who takes part, and what is right.
+
+    Attributes
+    ----------
+    contenders : mapping
+        By their names.
+    oracle_for : callable
+        As `convcli.racing.oracle.oracle_for`.
+    always : str
+        A contender that is always installed and accepts anything.
+    has_images : bool
+        Whether outputs are images to look at.
+    """
+
+    contenders: Mapping[str, Contender]
+    oracle_for: Callable[..., Oracle]
+    always: str
+    has_images: bool
+
+
+FILTERS = Field(CONTENDERS, oracle_for, always="numpy-dense", has_images=True)
+"""What a race of filters is about."""
+
+
+def chosen(
+    words: Sequence[str], contenders: Mapping[str, Contender] = CONTENDERS
+) -> tuple[str, ...]:
+    """Return the names of contenders as `contenders` has them, all if none is given.
 
     "Numba-Dense" stands for "numba dense".
 
@@ -165,7 +199,7 @@ def chosen(words: Sequence[str]) -> tuple[str, ...]:
     ConvcliError
         For an unknown name; the message lists the known ones.
     """
-    known = {name.replace(" ", "-").lower(): name for name in CONTENDERS}
+    known = {name.replace(" ", "-").lower(): name for name in contenders}
     keys = [word.strip().replace(" ", "-").lower() for word in words] or list(known)
     for word, key in zip(words, keys, strict=False):
         if key not in known:

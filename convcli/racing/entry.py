@@ -85,7 +85,7 @@ class Entry:
             is_wide = self.contender.form == "dense" and math.prod(kernel.shape) > _WIDE
             with self._failing():
                 small = kernel_from(np.eye(3)) if is_wide else kernel
-                self.contender.work(picture[:1, :1].copy(), small)
+                self.contender.work(self.contender.laid_out(picture[:1, :1].copy()), small)
 
     def foresee(self, picture: Pixels) -> None:
         """Estimate what it will take for the image of the case."""
@@ -108,7 +108,7 @@ class Entry:
             if self._memory_counts:
                 self.memory, output = memory_of(self.contender, given, self.case.kernel)
             else:
-                output = self.contender.work(given, self.case.kernel)
+                output = self.contender.work(self.contender.laid_out(given), self.case.kernel)
         if self.verdict:
             return None
         self.error, is_right = oracle.error(output)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from convcli.kernels.kernel import Kernel
 from convcli.racing.contenders import Contender
 from convcli.racing.measure import memory_of, seconds_of
 from convcli.types import Pixels
@@ -48,7 +47,7 @@ class Estimate(NamedTuple):
         return pixels
 
 
-def planned(contender: Contender, picture: Pixels, kernel: Kernel) -> Estimate:
+def planned(contender: Contender, picture: Pixels, kernel: Any) -> Estimate:
     """Estimate from the plans for the image and for a single pixel."""
     assert contender.plan is not None
     whole = contender.plan(picture.shape, picture.dtype, kernel).seconds
@@ -57,7 +56,7 @@ def planned(contender: Contender, picture: Pixels, kernel: Kernel) -> Estimate:
     return Estimate(start_up, max(0.0, whole - start_up) / pixels)
 
 
-def probed(contender: Contender, picture: Pixels, kernel: Kernel) -> Estimate:
+def probed(contender: Contender, picture: Pixels, kernel: Any) -> Estimate:
     """Estimate from runs on 1, 4, 16... pixels, until one takes long and longer than the last."""
     pixels, seconds = [0], [0.0]
     side = 1

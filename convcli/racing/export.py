@@ -39,4 +39,6 @@ def as_csv(race: Race) -> bytes:
 def as_json(race: Race) -> bytes:
     """Return the machine, the kernel and every result; unknown values are null."""
     whole = {"machine": race.machine, "kernel": race.kernel, "results": rows(race)}
+    if race.notes:
+        whole["notes"] = list(race.notes)
     return json.dumps(whole, indent=1, allow_nan=False).encode() + b"\n"

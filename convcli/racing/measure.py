@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from typing import Any
 
-from convcli.kernels.kernel import Kernel
 from convcli.racing.contenders import Contender
 from convcli.types import Pixels
 
 
-def seconds_of(contender: Contender, picture: Pixels, kernel: Kernel) -> float:
+def seconds_of(contender: Contender, picture: Pixels, kernel: Any) -> float:
     """Run once and return the seconds that it took."""
+    given = contender.laid_out(picture)
     start = time.perf_counter()
-    contender.work(picture, kernel)
+    contender.work(given, kernel)
     return time.perf_counter() - start
 
 
-def memory_of(contender: Contender, picture: Pixels, kernel: Kernel) -> tuple[int, Pixels]:
+def memory_of(contender: Contender, picture: Pixels, kernel: Any) -> tuple[int, Pixels]:
     """Run once; return the most bytes held beyond the input and the output, and the output."""
+    given = contender.laid_out(picture)
     tracemalloc.start()
     try:
-        output = contender.work(picture, kernel)
+        output = contender.work(given, kernel)
         return max(0, tracemalloc.get_traced_memory()[1] - output.nbytes), output
     finally:
         tracemalloc.stop()

@@ -13,10 +13,10 @@ import numpy as np
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.racing.cases import Case, middle_of
-from convcli.racing.contenders import CONTENDERS
+from convcli.racing.contenders import FILTERS, Field
 from convcli.racing.entry import Entry
 from convcli.racing.machine import machine
-from convcli.racing.oracle import Oracle, oracle_for
+from convcli.racing.oracle import Oracle
 from convcli.racing.pictures import middle_part
 from convcli.racing.results import Race, Result
 from convcli.types import Pixels
@@ -44,6 +44,7 @@ def race(
     budget: float,
     on_change: OnChange | None = None,
     mode: str = "",
+    field: Field = FILTERS,
 ) -> Race:
     """Time contenders in every case.
 
@@ -60,7 +61,7 @@ def race(
     cases : sequence of Case
         Image sizes and kernels.
     names : sequence of str
-        The contenders, keys of `CONTENDERS`.
+        The contenders, keys of `Field.contenders`.
     rounds : int
         Timed rounds at most; slow contenders run in fewer.
     budget : float
@@ -70,6 +71,8 @@ def race(
         See `OnChange`.
     mode : str
         The image's, for `Race.mode`.
+    field : Field
+        Who takes part, and what is right: filters, or banks.
 
     Returns
     -------
@@ -90,11 +93,11 @@ def race(
         )
     for case in cases:
         _ = case.kernel.weights  # raises if there are too many for the oracle and most contenders
-    by_case = [[Entry(name, CONTENDERS[name], case) for name in names] for case in cases]
+    by_case = [[Entry(name, field.contenders[name], case) for name in names] for case in cases]
     entries = list(chain.from_iterable(by_case))
-    _prepare(entries, picture)
+    _prepare(entries, picture, field.always)
     for part in (picture, picture[:1, :1]):  # it compiles one loop for large images, one for small
-        oracle_for(part, middle_of(cases).kernel)
+        field.oracle_for(part, middle_of(cases).kernel)
     deadline = time.perf_counter() + budget
     shown = middle_of([case for case in cases if case[:2] == cases[0][:2]])
     images: dict[str, Pixels] = {}
@@ -114,8 +117,9 @@ def race(
                 on_change(number, tuple(entry.result() for entry in by_case[number]))
 
         whole = middle_part(picture, case.height, case.width)
-        outputs = _run_case(whole, by_case[number], _Limits(rounds, end, deadline), changed)
-        if case is shown:
+        limits = _Limits(rounds, end, deadline)
+        outputs = _run_case(whole, by_case[number], limits, changed, field.oracle_for)
+        if case is shown and field.has_images:
             images = {"picture": whole, **outputs}
     _check_times(entries, budget)
     return Race(
@@ -130,7 +134,7 @@ def race(
     )
 
 
-def _prepare(entries: Sequence[Entry], picture: Pixels) -> None:
+def _prepare(entries: Sequence[Entry], picture: Pixels, always: str) -> None:
     """Prepare each contender for each kernel; raise `ConvcliError` if none can run."""
     verdicts: dict[tuple[str, int], str] = {}
     for entry in entries:
@@ -144,7 +148,7 @@ def _prepare(entries: Sequence[Entry], picture: Pixels) -> None:
         reasons = {entry.name: f"{entry.name} is {entry.verdict}" for entry in entries}
         raise ConvcliError(
             f"no contender can run: {'; '.join(reasons.values())}; "
-            "numpy-dense is always installed and accepts any kernel"
+            f"{always} is always installed and accepts any kernel"
         )
 
 
@@ -158,7 +162,11 @@ def _check_times(entries: Sequence[Entry], budget: float) -> None:
 
 
 def _run_case(
-    picture: Pixels, entries: Sequence[Entry], limits: _Limits, changed: Callable[[], None]
+    picture: Pixels,
+    entries: Sequence[Entry],
+    limits: _Limits,
+    changed: Callable[[], None],
+    oracle_for: Callable[..., Oracle],
 ) -> dict[str, Pixels]:
     """Estimate, check and time the entries of one case; return the right outputs of full size."""
     changed()
@@ -172,7 +180,7 @@ def _run_case(
         else:
             entry.foresee(picture)
     _size_inputs(picture, entries, limits)
-    outputs = _first_round(picture, entries, limits, changed)
+    outputs = _first_round(picture, entries, limits, changed, oracle_for)
     _later_rounds(entries, limits, changed)
     for entry in _remaining(entries):
         if not entry.times:
@@ -203,7 +211,11 @@ def _size_inputs(picture: Pixels, entries: Sequence[Entry], limits: _Limits) -> 
 
 
 def _first_round(
-    picture: Pixels, entries: Sequence[Entry], limits: _Limits, changed: Callable[[], None]
+    picture: Pixels,
+    entries: Sequence[Entry],
+    limits: _Limits,
+    changed: Callable[[], None],
+    oracle_for: Callable[..., Oracle],
 ) -> dict[str, Pixels]:
     """Check every entry, and time it if it is right; return the right outputs of full size."""
     outputs: dict[str, Pixels] = {}

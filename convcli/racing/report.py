@@ -72,7 +72,8 @@ def page(race: Race) -> str:
     main = _main_group(race, groups)
     return template.substitute(
         title=f"Convolution benchmark: {_text(race.kernel)} kernel",
-        lead=_lead(groups[main]),
+        lead=_lead(groups[main])
+        + "".join(f'\n<p class="note">{_text(n)}.</p>' for n in race.notes),
         curves=_curves(race),
         table=_table(main, groups[main]),
         others="\n".join(_others({each: groups[each] for each in sorted(groups) if each != main})),

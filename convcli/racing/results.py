@@ -149,6 +149,8 @@ class Race:
     mode : str
         The image's, a key of `convcli.image.MODES`: the number of channels does not distinguish
         CMYK from RGBA. "" stands for grey or RGB, with or without alpha.
+    notes : tuple of str
+        What else there is to say about the work.
     """
 
     machine: dict[str, str]
@@ -157,3 +159,4 @@ class Race:
     images: dict[str, Pixels]
     images_kernel: tuple[int, int] | None = None
     mode: str = ""
+    notes: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from convcli.planning.plan import Plan
 from convcli.pools import Pool
@@ -15,6 +16,8 @@ _SHORT_SECONDS = 0.1
 
 Fill = Callable[[Region], None]
 """Compute one region of the result."""
+
+Piece = TypeVar("Piece")
 
 
 def run_in_threads(
@@ -29,7 +32,7 @@ def run_in_threads(
     is_short = plan.seconds < _SHORT_SECONDS
     on_main = threading.current_thread() is threading.main_thread()
     if workers > 1 and is_short and not in_order:
-        _share(fill, regions, workers, on_done)
+        share(fill, regions, workers, on_done)
     elif workers > 1 or (on_main and not is_short):
         with Pool(workers) as pool:
             try:
@@ -45,9 +48,11 @@ def _count(results: Iterable[None], total: int, on_done: OnProgress) -> None:
         on_done(done, total)
 
 
-def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress) -> None:
+def share(
+    fill: Callable[[Piece], None], pieces: Sequence[Piece], workers: int, on_done: OnProgress
+) -> None:
     """Let this thread work too: one megapixel is done before a second thread has well begun."""
-    todo, done = iter(regions), list[Region]()
+    todo, done = iter(pieces), list[Piece]()
     here = threading.get_ident()
 
     def help_here() -> None:
@@ -55,12 +60,15 @@ def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress)
             work(False)
 
     def work(is_here: bool) -> None:
-        for region in todo:  # threads may share a list's iterator
-            fill(region)
-            done.append(region)
+        for piece in todo:  # threads may share a list's iterator
+            fill(piece)
+            done.append(piece)
             if is_here:
-                on_done(len(done), len(regions))
+                on_done(len(done), len(pieces))
 
+    if workers == 1:
+        work(True)
+        return
     with Pool(workers - 1) as pool:
         others = [pool.submit(help_here) for _ in range(workers - 1)]
         try:
@@ -69,4 +77,4 @@ def _share(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress)
                 other.result()
         finally:
             list(todo)  # an error leaves nothing for the others to do
-    on_done(len(regions), len(regions))
+    on_done(len(pieces), len(pieces))

@@ -17,7 +17,7 @@ from convcli.kernels.named import gaussian_kernel
 from convcli.racing import contenders, measure, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.cases import Case, cases_of, middle_of
-from convcli.racing.contenders import CONTENDERS, Contender, chosen
+from convcli.racing.contenders import CONTENDERS, FILTERS, Contender, chosen
 from convcli.racing.export import as_csv, as_json
 from convcli.racing.oracle import Oracle, oracle_for
 from convcli.racing.race import race
@@ -188,17 +188,18 @@ def test_the_best_round_counts_and_the_warm_up_does_not(clock):
     assert whole == ["a", "a", "b", "b", "b", "a", "a", "b"]
 
 
-def test_compiling_the_oracle_does_not_count(clock, monkeypatch):
+def test_compiling_the_oracle_does_not_count(clock):
     costs = iter([1000.0])
 
     def compiling(*arguments):
         clock.now += next(costs, 0.0)
         return oracle_for(*arguments)
 
-    monkeypatch.setattr(racing, "oracle_for", compiling)
     for name in ("a", "b"):
         clock.enter(name, lambda pixels, n: pixels * 1e-4)
-    assert [result.verdict for result in run(["a", "b"], budget=100.0).results] == ["", ""]
+    field = FILTERS._replace(oracle_for=compiling)
+    found = run(["a", "b"], budget=100.0, field=field)
+    assert [result.verdict for result in found.results] == ["", ""]
 
 
 def test_slow_contenders_are_timed_on_a_smaller_image(clock):

@@ -245,7 +245,7 @@ def test_memory_of_an_array_is_kept(monkeypatch):
 @pytest.mark.parametrize("workers", [2, 5])
 def test_short_work_fills_every_region(workers):
     filled = []
-    threads._share(filled.append, list(range(100)), workers, lambda *_: None)
+    threads.share(filled.append, list(range(100)), workers, lambda *_: None)
     assert sorted(filled) == list(range(100))
 
 
@@ -260,7 +260,7 @@ def test_an_error_ends_short_work(where):
             raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        threads._share(fill, list(range(300)), 2, lambda *_: None)
+        threads.share(fill, list(range(300)), 2, lambda *_: None)
     assert len(seen) < 300 or where == "there"
 
 

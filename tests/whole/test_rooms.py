@@ -46,6 +46,7 @@ def test_importing_convcli_loads_nothing_heavy():
         ["blur", "--help"],
         ["compare", "--help"],
         ["kernel", "--help"],
+        ["bank", "--help"],
         ["bench", "--help"],
     ],
 )
@@ -139,6 +140,8 @@ OWNERS = {
     "scipy": {"loops", "racing"},
     "cv2": {"racing"},
     "skimage": {"image", "racing"},
+    "safetensors": {"banks"},
+    "torch": {"racing"},
     "matplotlib": {"kernels", "plotting", "racing"},
 }
 
@@ -156,8 +159,8 @@ def test_a_library_is_known_in_one_room(library):
 GROUND = ("words", "errors", "types", "checks", "memory", "ownership", "plotting", "pools")
 
 ROOMS = (
-    "cli", "racing", "batch", "filtering", "running", "planning", "kernels", "loops", "image",
-    "pixels", "files",
+    "cli", "racing", "batch", "filtering", "banks", "running", "planning", "kernels", "loops",
+    "image", "pixels", "files",
 )  # fmt: skip
 """From the top down: a room imports only rooms below it."""
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,14 @@ def command(
         list[str] | None,
         typer.Option("-k", "--kernel", metavar="K", help="A single kernel, as for 'filter'."),
     ] = None,
+    bank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="B",
+            help="Race the methods of 'bank' on a layer instead: a bank such as gabor:8,3, a file, "
+            "or MAPS,CHANNELS,SIDE such as 64,64,3.",
+        ),
+    ] = None,
     rounds: Annotated[
         int, typer.Option(metavar="N", min=1, help="Timed rounds; the best one counts.")
     ] = 5,
@@ -108,16 +117,23 @@ def command(
     kernel = only_one(only) if only else None
     outputs = {"--csv": csv, "--json": json, "--plot": plot, "--report": report}
     files = {option: name for option, name in outputs.items() if name is not None}
-    _check_outputs(files, (input, kernel), overwrite)
+    _check_outputs(files, (input, kernel, bank), overwrite)
 
     from convcli.errors import ConvcliError
-    from convcli.racing.contenders import chosen
+    from convcli.racing.contenders import FILTERS, chosen
 
-    names = chosen([] if methods is None else methods.split(","))
-    if kernel is not None and kernels is not None:
-        raise ConvcliError("--kernel and --kernels cannot be used together; leave one out")
-    given = _kernels(kernel, kernels)
-    picture, cases, mode = _cases(input, sizes, given)
+    words = {"--kernel": kernel, "--kernels": kernels, "--bank": bank}
+    both = [option for option, word in words.items() if word is not None]
+    if len(both) > 1:
+        raise ConvcliError(f"{both[0]} and {both[1]} cannot be used together; leave one out")
+    field, notes = FILTERS, tuple[str, ...]()
+    if bank is not None:
+        from convcli.racing.banks import BANKS as field  # noqa: N811
+    names = chosen([] if methods is None else methods.split(","), field.contenders)
+    if bank is not None:
+        picture, cases, mode, notes = _layers(input, sizes, bank)
+    else:
+        picture, cases, mode = _cases(input, sizes, _kernels(kernel, kernels))
 
     from convcli.cli.screen.notices import notices
     from convcli.racing.cases import middle_of
@@ -125,7 +141,8 @@ def command(
 
     # Notices say that loops are compiled, which takes a while in the first run.
     with notices(_say), _shown_live(cases) as on_change:
-        result = race(picture, cases, names, rounds, budget, on_change, mode)
+        result = race(picture, cases, names, rounds, budget, on_change, mode, field)
+    result = replace(result, notes=notes)
     if "-" not in files.values():
         _print(result, middle_of(cases))
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
@@ -219,6 +236,50 @@ def _cases(
     return whole, cases_of(wanted, kernels), mode
 
 
+def _layers(
+    source: str | None, sizes: str | None, bank: str
+) -> tuple[Pixels, list[Case], str, tuple[str, ...]]:
+    """Return the same for a bank, with notes on the work of the case in the middle."""
+    from convcli.racing.banks import generated, notes, usual_sizes, weights_of
+    from convcli.racing.cases import cases_of, middle_of
+    from convcli.racing.pictures import check_memory, size_of, sized
+
+    weights = weights_of(bank)
+    words = sizes.split(",") if sizes is not None else usual_sizes(weights)
+    picture = None if source is None else _channels(source, weights.channels)
+    shape = _PROPORTIONS if picture is None else (picture.shape[0], picture.shape[1])
+    wanted = [size_of(word.strip(), shape) for word in words]
+    height, width = (max(sides) for sides in zip(*wanted, strict=True))
+    check_memory(height, width, weights.channels + len(weights.array))
+    if picture is None:
+        whole = generated(height, width, weights.channels)
+    else:
+        whole = sized(picture, height, width)
+    cases = cases_of(wanted, [weights])
+    return whole, cases, "", notes(weights, middle_of(cases).height, middle_of(cases).width)
+
+
+def _channels(source: str, number: int) -> Pixels:
+    """Return an image as float32 from 0 to 1: its luminance, or as many channels as it has."""
+    import numpy as np
+
+    from convcli.cli.paths import named
+    from convcli.errors import ConvcliError
+    from convcli.pixels.colour import full_scale, luminance
+
+    pixels, mode = _read(source)
+    pixels = pixels[..., :-1] if "A" in mode.split(";")[0] and mode != "LAB" else pixels
+    floats = pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
+    if number == 1:
+        return luminance(floats)
+    if floats.shape[2] != number:
+        raise ConvcliError(
+            f"the bank needs {number} channels, and {named(source)} has {floats.shape[2]} (shape "
+            f"{floats.shape}); leave the image out to race on noise"
+        )
+    return floats
+
+
 def _read(source: str) -> tuple[Pixels, str]:
     """Return the first frame of an image as ``(H, W, C)``, and its mode; or report and exit."""
     from convcli import image
@@ -296,7 +357,7 @@ def _print(race: Race, middle: Case) -> None:
         console.print(title, table, sep="\n")
     results = [r for r in race.results if r.case == place]
     console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
-    for line in remarks(race.results):
+    for line in (*race.notes, *remarks(race.results)):
         console.print(line)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from convcli.planning.plan import Plan
 from convcli.words import duration
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from convcli.batch.attempt import Outcome, Stage
-    from convcli.planning.plan import Plan
     from convcli.words import Border
 
 # Widths of the columns: words, times, and the longest bar.
@@ -42,6 +42,8 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     tree = Tree(_plain(f"{name}, {width} x {height}:"), guide_style="dim")
     for word, text in plan.parts():
         branch = tree.add(_line(word, text))
+        if not isinstance(plan, Plan):
+            continue
         if word == "kernel":
             for each in plan.passes():
                 branch.add(_plain(each))

@@ -11,6 +11,7 @@ import typer
 
 from convcli.cli.screen.remarks import Remarks
 from convcli.errors import inert, shown
+from convcli.files.job import part_of
 
 if TYPE_CHECKING:
     from convcli.batch.attempt import Outcome
@@ -122,7 +123,7 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
 
     fields: dict[str, Any] = {
         "input": _json_name(job.source),
-        "output": None if job.problem else _json_name(job.target),
+        "output": None if job.problem else _json_outputs(job),
         "status": status,
         "reason": None,
         "width": None,
@@ -144,22 +145,29 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         return {"reason": outcome.reason}
     if outcome.status == "skipped":
         return {}
+    route = getattr(outcome.plan, "route", None)
     return {
         "width": outcome.result_size[0],
         "height": outcome.result_size[1],
         "mode": outcome.mode,
         "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,
-        "form": outcome.plan.route.form if outcome.plan else None,
-        "sums": outcome.plan.route.accumulator if outcome.plan else None,
+        "form": route.form if route else None,
+        "sums": route.accumulator if route else None,
         "seconds": round(outcome.seconds, 4),
         "notes": list(outcome.notes),
     }
 
 
-def _json_name(path: os.PathLike[str] | None) -> str:
+def _json_name(path: str | os.PathLike[str] | None) -> str:
     """Return a path as Python names it, with lone surrogates for bytes that are not UTF-8."""
     return "-" if path is None else os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def _json_outputs(job: Job) -> str | list[str]:
+    if job.parts:
+        return [_json_name(name) for name in job.outputs]
+    return _json_name(job.target)
 
 
 def _input(job: Job) -> str:
@@ -167,4 +175,6 @@ def _input(job: Job) -> str:
 
 
 def _output(job: Job) -> str:
+    if job.target_name is not None and job.parts:
+        return f"{shown(part_of(job.target_name, '*'))} ({len(job.parts)} images)"
     return "standard output" if job.target is None else shown(job.target)

@@ -52,9 +52,12 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
         "memory": [_memory(result) for result in rows],
         "error": ["" if r.error is None else digits(r.error) for r in rows],
     }
+    for base in BASES:
+        if not any(columns[f"x {base}"]):  # it took no part, or has no time
+            del columns[f"x {base}"]
     room = width - _width_of(columns) - _AROUND
     for name in _SPARED:
-        if room < _SHORTEST_BAR:
+        if room < _SHORTEST_BAR and name in columns:
             room += _width_of({name: columns.pop(name)}) - 1
     shown = list(columns.items())
     if room >= _SHORTEST_BAR:

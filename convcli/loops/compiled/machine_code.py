@@ -40,6 +40,8 @@ Signature = tuple[tuple[str, int], ...]
 """dtype and number of axes of each argument; scalars have none."""
 
 _LOOPS = "convcli.loops.compiled.inner_loops"
+_BANKS = "convcli.loops.compiled.bank_loops"
+_HOMES = {"bank": _BANKS}
 
 # The end of a file: length of the image and offset of the function in it, both 0 where there is no
 # image, and a checksum of everything before.
@@ -79,17 +81,19 @@ def function(name: str) -> Callable[..., None]:
     Its arguments are C-contiguous arrays, numpy scalars and Python integers. It lets go of the
     interpreter's lock while it runs.
     """
-    ready: dict[Signature, Callable[..., None]] = {}
+    ready: dict[tuple[Any, ...], Callable[..., None]] = {}
 
     def call(*arguments: Any) -> None:
-        signature = tuple(
-            ("int64", 0) if isinstance(a, int) else (a.dtype.name, a.ndim) for a in arguments
-        )
-        compiled = ready.get(signature)
+        # Names of dtypes take 6 microseconds each, so they are looked at for the first call alone.
+        kinds = tuple(int if isinstance(a, int) else (a.dtype, a.ndim) for a in arguments)
+        compiled = ready.get(kinds)
         if compiled is None:
+            signature = tuple(
+                ("int64", 0) if isinstance(a, int) else (a.dtype.name, a.ndim) for a in arguments
+            )
             with _lock:
-                compiled = ready.get(signature) or _prepared(name, signature)
-                ready[signature] = compiled
+                compiled = ready.get(kinds) or _prepared(name, signature)
+                ready[kinds] = compiled
                 _loaded.add((name, signature[0][0]))
         compiled(*arguments)
 
@@ -174,7 +178,7 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         # on. numba's dispatcher compiles in this process and gives the same results.
         _log.debug("numba runs %s itself: %s", name, error)
         try:
-            return getattr(import_module(_LOOPS), name)  # type: ignore[no-any-return]
+            return getattr(import_module(_HOMES.get(name, _LOOPS)), name)  # type: ignore[no-any-return]
         except Exception as broken:
             raise ConvcliError(
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "
@@ -232,6 +236,8 @@ def _versions() -> str | None:
     """Return a short hash of numba's and llvmlite's versions and of the sources of the code."""
     sources = (
         _LOOPS,
+        _BANKS,
+        "convcli.loops.compiled.registers",
         "convcli.loops.layout",
         "convcli.pixels.rounding",
         "convcli.loops.compiled.elf",
@@ -268,11 +274,11 @@ def _processor() -> str:
             lines = itertools.takewhile(str.strip, file)
             kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     except OSError:  # not Linux
-        kept = list(_target())
+        kept = list(target())
     return f"{platform.machine()} {told} {kept}"
 
 
-def _target() -> tuple[str, str]:
+def target() -> tuple[str, str]:
     """Return the processor's name and features in LLVM's words, or as set for numba."""
     import llvmlite.binding as llvm
 
@@ -333,7 +339,7 @@ def _compile(name: str, signature: Signature) -> bytes:
     from numba import from_dtype, njit, types
 
     _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
-    loops = import_module(_LOOPS)
+    loops = import_module(_HOMES.get(name, _LOOPS))
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [
         types.Array(from_dtype(np.dtype(dtype)), axes, "C") if axes else from_dtype(np.dtype(dtype))
@@ -364,7 +370,7 @@ def _target_machine() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    name, features = _target()
+    name, features = target()
     # Position-independent, so that a mapping far from the C library's still links.
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=name, features=features, opt=3, reloc="pic", codemodel="small"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.loops.compiled import inner_loops, machine_code
+from convcli.loops.compiled import bank_loops, inner_loops, machine_code
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -38,6 +38,9 @@ EVERY_LOOP = LOG + (
     "        convcli.blur(image, sigma, method='numba')\n"
     "    convcli.edge(image, method='numba')\n"
     "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+    "for dtype in ('float32', 'float64'):\n"
+    "    x = numpy.zeros((2, 9, 9), dtype)\n"
+    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
 )
 
 
@@ -88,7 +91,8 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    loops = [n for n in vars(inner_loops) if hasattr(vars(inner_loops)[n], "py_func")]
+    names_of = vars(inner_loops) | vars(bank_loops)
+    loops = [name for name, loop in names_of.items() if hasattr(loop, "py_func")]
     names = {path.name.split("-")[1] for path in kept(cache)}
     assert names == {name for name in loops if not name.startswith("_")}
 

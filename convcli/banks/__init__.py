@@ -1,0 +1,1 @@
+"""Filter banks: many kernels over many channels at once, as in the layers of a network."""

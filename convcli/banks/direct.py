@@ -1,0 +1,253 @@
+"""Direct sums, compiled: tiles of maps and pixels that stay in registers over all taps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.banks.contract import Work
+from convcli.banks.layer import Layer
+from convcli.loops.compiled.machine_code import function
+from convcli.loops.layout import BLOCK, SHARED_ROWS, SLACK, ceil_div
+from convcli.pixels.borders import Index
+from convcli.types import Floats
+
+_bank = function("bank")
+
+# Bytes of a window, which should stay in the second-level cache with the weights: it has 1 MB a
+# core on Zen 4 and Zen 5, and 2 MB on recent Xeons.
+_WINDOW = 1 << 20
+
+# Pixels of which all maps are summed before the next ones: their samples stay in the first-level
+# cache while the weights pass by.
+_CHUNK = 768
+
+# Products for which a worker gets one piece: a piece takes 50 microseconds to set up, as much as
+# 5 million products.
+_SHORT = 100_000_000
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+class _Axis(NamedTuple):
+    """One axis of a set of results: where its taps lie.
+
+    Attributes
+    ----------
+    first, step : int
+        The first result, and how far the next one is.
+    taps : list of (int, int, int)
+        For each tap: its index in the kernel, the phase of the window that it reads, and the
+        position there that the first result reads.
+    """
+
+    first: int
+    step: int
+    taps: list[tuple[int, int, int]]
+
+
+class Piece(NamedTuple):
+    """A strip of the results of some groups of one image."""
+
+    image: int
+    groups: tuple[int, int]
+    rows: tuple[int, int]
+
+
+def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int) -> Work:
+    """Lay the weights out; see `convcli.banks.contract` for the contract."""
+    direct = Direct(layer, weight, bias)
+    return Work(lambda piece: direct.fill(x, out, piece), direct.pieces(workers))
+
+
+class Direct:
+    """A layer with its weights laid out; `fill` computes a piece of the result."""
+
+    def __init__(self, layer: Layer, weight: Floats, bias: Floats) -> None:
+        self.layer = layer
+        self.bias = bias
+        self.channels = layer.channels // layer.groups
+        self.maps = layer.maps // layer.groups
+        self.axes = _axes(layer, 0), _axes(layer, 1)
+        # Where the window of the first result begins, and how much longer than the results it is.
+        self.starts = _start(layer, 0), _start(layer, 1)
+        # A transposed layer may have phases that no tap reaches, and then no others.
+        self.reaches = tuple(
+            max((at for each in sets for *_, at in each.taps), default=0) for sets in self.axes
+        )
+        self.phases = (1, 1) if layer.transposed else layer.stride
+        self.width = self._results(1) + self.reaches[1]
+        self.steps = self.axes[0][0].step, self.axes[1][0].step
+        self.slack = SLACK // layer.dtype.itemsize
+        self.weights = self._blocks(weight)
+        forward = not layer.transposed
+        self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
+        # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
+        alone = forward and self.channels == self.maps == 1
+        shared = alone and layer.stride[0] == layer.dilation[0] == 1
+        self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= SHARED_ROWS else 0
+        columns = self._index(1, 0, self.width)
+        self.columns = columns.reshape(-1, self.phases[1]).T.copy()
+        self.inside = self._inside()
+
+    def _results(self, axis: int) -> int:
+        """Rows or columns of the largest set of results."""
+        _, step, _ = self.axes[axis][0]
+        return ceil_div(self.layer.out_size[axis], step)
+
+    def _passes(self) -> Iterator[tuple[_Axis, _Axis]]:
+        for along_y in self.axes[0]:
+            for along_x in self.axes[1]:
+                yield along_y, along_x
+
+    def _blocks(self, weight: Floats) -> Floats:
+        """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
+        layer = self.layer
+        if layer.transposed:  # (C_in, maps, KH, KW)
+            split = weight.reshape(layer.groups, self.channels, self.maps, *layer.kernel)
+            split = split.swapaxes(1, 2)
+        else:
+            split = weight.reshape(layer.groups, self.maps, self.channels, *layer.kernel)
+        laid = []
+        for along_y, along_x in self._passes():
+            taps = split[..., _every(along_y), _every(along_x)]
+            done = 0
+            for size in (8, 4, 2, 1):
+                blocks = (self.maps - done) // size
+                rows = taps[:, done : done + blocks * size]
+                rows = rows.reshape(layer.groups, blocks, size, *taps.shape[2:])
+                count = math.prod(rows.shape[1:])
+                laid.append(np.moveaxis(rows, 2, -1).reshape(layer.groups, count))
+                done += blocks * size
+        return np.concatenate(laid, axis=1)
+
+    def pieces(self, workers: int) -> list[Piece]:
+        """Cut the work so that windows fit the cache and every worker has its share."""
+        layer = self.layer
+        height = self._results(0)
+        row = self.channels * math.prod(self.phases) * self.width * layer.dtype.itemsize
+        most = max(_WINDOW // row - self.reaches[0], 1)
+        is_short = layer.multiplications < _SHORT * workers
+        wanted = workers * (1 if is_short or workers == 1 else 4)
+        groups = max(1, ceil_div(layer.groups, max(1, wanted // layer.images)))
+        shares = layer.images * ceil_div(layer.groups, groups)
+        strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
+        rows = ceil_div(height, strips)
+        cuts = [*range(0, height, rows), height]
+        if self.is_plain:  # the last rows are windows of their own: see `fill`
+            last = height - ceil_div(self.slack, layer.size[1]) - 1
+            cuts = sorted({*cuts, max(last, 0)})
+        return [
+            Piece(image, (group, min(group + groups, layer.groups)), strip)
+            for image in range(layer.images)
+            for group in range(0, layer.groups, groups)
+            for strip in pairwise(cuts)
+        ]
+
+    def fill(self, x: Floats, out: Floats, piece: Piece) -> None:
+        """Compute a piece of the result."""
+        layer, dtype = self.layer, self.layer.dtype
+        (first, last), (top, bottom) = piece.groups, piece.rows
+        planes = x[piece.image, first * self.channels : last * self.channels].reshape(-1)
+        maps = slice(first * self.maps, last * self.maps)
+        _, _, out_height, out_width = layer.out_shape
+        plane = out_height * out_width
+        sums = np.empty(BLOCK * (_CHUNK + self.slack), dtype)
+        # Without padding and steps the input itself is the window, but for what lies so near its
+        # end that a tile would read beyond it.
+        in_place = self.is_plain and bottom < self._results(0)
+        if in_place:
+            height, rows, window = layer.size[0], _NO_ROWS, sums
+        else:
+            height = bottom - top + self.reaches[0]
+            rows = self._index(0, top, height)
+            laid = self.channels * math.prod(self.phases) * height * self.width
+            window = np.empty(laid + self.slack, dtype)
+            window[laid:] = 0
+        offsets, passes = self._places(height, top, bottom)
+        if in_place:
+            offsets += top * self.width
+        sizes = (
+            last - first, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
+            in_place,
+        )  # fmt: skip
+        strides = (self.maps * plane, plane, self.steps[0] * out_width, self.steps[1])
+        _bank(
+            planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
+            dtype.type(0), window, offsets, passes, self.weights[first:last].reshape(-1),
+            self.bias[maps], self.shared_rows, sums, _CHUNK,
+            out[piece.image, maps].reshape(-1), np.array(strides),
+        )  # fmt: skip
+
+    def _index(self, axis: int, first: int, count: int) -> Index:
+        """Return which line of the input stands at each position of a window, phase by phase."""
+        step = self.phases[axis]
+        return self.layer.index(axis, self.starts[axis] + first * step, count * step)
+
+    def _inside(self) -> Index:
+        """Return, for each phase of the columns, where they are plain steps through the input."""
+        step = self.phases[1]
+        found = []
+        start = self.starts[1]
+        for phase in range(step):
+            # Position q of the phase is column start + q * step + phase of the input.
+            first = min(max(ceil_div(-start - phase, step), 0), self.width)
+            last = ceil_div(self.layer.size[1] - start - phase, step)
+            last = min(max(last, first), self.width)
+            found.append((first, last - first, max(start + first * step + phase, 0)))
+        return np.array(found)
+
+    def _places(self, height: int, top: int, bottom: int) -> tuple[Index, Index]:
+        """Return the offsets of all taps in a window of so many rows, and the passes."""
+        phases_y, phases_x = self.phases
+        plane = phases_y * phases_x * height * self.width
+        channels = np.arange(self.channels)[:, None, None] * plane
+        offsets, passes, done = [], [], 0
+        out_height, out_width = self.layer.out_size
+        for along_y, along_x in self._passes():
+            rows = np.array([p * phases_x * height + at for _, p, at in along_y.taps], np.int64)
+            columns = np.array([p * height * self.width + at for _, p, at in along_x.taps])
+            taps = (channels + rows[:, None] * self.width + columns).ravel()
+            lines = min(ceil_div(out_height - along_y.first, along_y.step), bottom) - top
+            pixels = ceil_div(out_width - along_x.first, along_x.step)
+            row = along_y.first + top * along_y.step
+            place = row * out_width + along_x.first
+            offsets.append(taps)
+            passes.append((done, taps.size, lines, pixels, place))
+            done += taps.size
+        return np.concatenate(offsets).astype(np.int64), np.array(passes)
+
+
+def _every(axis: _Axis) -> slice:
+    """Return the taps of an axis as a slice of the kernel: they are equally far apart."""
+    taps = [k for k, *_ in axis.taps]
+    step = taps[1] - taps[0] if len(taps) > 1 else 1
+    return slice(taps[0], taps[-1] + 1, step) if taps else slice(0, 0)
+
+
+def _axes(layer: Layer, axis: int) -> list[_Axis]:
+    """Return the sets of results along an axis: a transposed layer has one for each phase."""
+    step, gap = layer.stride[axis], layer.dilation[axis]
+    taps = range(layer.kernel[axis])
+    if not layer.transposed:
+        return [_Axis(0, 1, [(k, k * gap % step, k * gap // step) for k in taps])]
+    # Result q * step + phase takes tap k of sample i where i * step + k * gap - before is its
+    # place.
+    start = _start(layer, axis)
+    sets = []
+    for phase in range(min(step, layer.out_size[axis])):
+        reached = [(k, phase + layer.before[axis] - k * gap) for k in taps]
+        here = [(k, 0, at // step - start) for k, at in reached if at % step == 0]
+        sets.append(_Axis(phase, step, here))
+    return sets
+
+
+def _start(layer: Layer, axis: int) -> int:
+    """Return the position in the input at which the window of the first result begins."""
+    if not layer.transposed:
+        return -layer.before[axis]
+    return (layer.before[axis] - layer.extent[axis] + 1) // layer.stride[axis]

@@ -1,0 +1,159 @@
+"""The built-in banks of kernels: Gabor filters, steerable filters, Laws' masks, Haar wavelets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from convcli.banks.bank import Bank
+from convcli.checks import count
+from convcli.errors import ConvcliError
+from convcli.loops.decimation import gaussian
+from convcli.types import Floats
+
+_MOST = 4096  # maps of a bank
+
+
+def gabor_bank(angles: float = 8, scales: float = 3) -> Bank:
+    r"""Return waves under Gaussians, even and odd, for angles in 180 degrees and scales by octaves.
+
+    .. math:: g(x, y) = \exp(-(x'^2 + y'^2) / 2 \sigma^2) \cos(2 \pi x' / \lambda), \quad \sin
+
+    with x' along the wave. The wavelength is 4 pixels and doubles with each scale, and sigma is
+    0.56 of it: a bandwidth of one octave (Daugman 1985, Uncertainty relation for resolution in
+    space, spatial frequency, and orientation optimized by two-dimensional visual cortical filters).
+    The even kernel has its sum taken off, so that a constant image gives 0. Each kernel is scaled
+    so that its own wave with an amplitude of 1 gives 1.
+    """
+    turns, octaves = count(angles, "ANGLES"), count(scales, "SCALES")
+    if octaves > 8:
+        raise ConvcliError(f"gabor has at most 8 scales, not {octaves}: kernels would be too large")
+    _check_number(2 * turns * octaves)
+    kernels, names = [], []
+    radius = math.ceil(3 * 0.56 * 4 * 2 ** (octaves - 1))
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
+    for octave in range(octaves):
+        length = 4.0 * 2**octave
+        envelope = np.exp(-(x**2 + y**2) / (2 * (0.56 * length) ** 2))
+        for turn in range(turns):
+            angle = math.pi * turn / turns
+            phase = 2 * math.pi * (x * math.cos(angle) - y * math.sin(angle)) / length
+            even, odd = envelope * np.cos(phase), envelope * np.sin(phase)
+            even -= envelope * (even.sum() / envelope.sum())
+            kernels += [even / (even * np.cos(phase)).sum(), odd / (odd * np.sin(phase)).sum()]
+            word = f"{length:g}px-{math.degrees(angle):g}deg"
+            names += [f"{word}-even", f"{word}-odd"]
+    pairs = tuple((i, i + 1) for i in range(0, len(kernels), 2))
+    return Bank(np.stack(kernels)[:, None], tuple(names), pairs, row=2 * turns)
+
+
+def steerable_bank(sigma: float = 2.0, *, angle: float | None = None) -> Bank:
+    """Return first and second derivatives of a Gaussian, or with an angle those along it.
+
+    Freeman and Adelson 1991, The design and use of steerable filters: a derivative in any direction
+    is a sum of these, ``cos(a) Gx + sin(a) Gy`` and ``cos(a)^2 Gxx + 2 cos(a) sin(a) Gxy + sin(a)^2
+    Gyy``. The angle is in degrees from x to the right towards up. A ramp of 1 a pixel gives 1 in
+    the first order.
+    """
+    if not 0.3 <= sigma <= 100:
+        raise ConvcliError(f"sigma of steerable must be from 0.3 to 100, not {sigma:g}")
+    radius = int(4 * sigma + 0.5)
+    x = np.arange(-radius, radius + 1.0)
+    g = gaussian(x, sigma)
+    first = x * g / (x * x * g).sum()
+    second = (x * x / sigma**2 - 1) * g
+    second -= second.sum() * g
+    second *= 2 / (second * x * x).sum()
+    # Rows grow downwards: y upwards has the other sign.
+    gx, gy = np.outer(g, first), np.outer(-first, g)
+    gxx, gyy, gxy = np.outer(g, second), np.outer(second, g), np.outer(-first, first)
+    if angle is None:
+        return Bank(np.stack([gx, gy, gxx, gxy, gyy])[:, None], ("x", "y", "xx", "xy", "yy"))
+    if not math.isfinite(angle):
+        raise ConvcliError(f"angle must be a finite number of degrees, not {angle:g}")
+    c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    along = [c * gx + s * gy, c * c * gxx + 2 * c * s * gxy + s * s * gyy]
+    return Bank(np.stack(along)[:, None], (f"first-{angle:g}deg", f"second-{angle:g}deg"))
+
+
+def laws_bank() -> Bank:
+    """Return Laws' 25 texture masks: products of level, edge, spot, wave and ripple.
+
+    Laws 1980, Textured image segmentation. Each vector is divided by the sum of its absolute
+    values, so that maps have the range of the image.
+    """
+    vectors = {
+        "L": (1, 4, 6, 4, 1), "E": (-1, -2, 0, 2, 1), "S": (-1, 0, 2, 0, -1),
+        "W": (-1, 2, 0, -2, 1), "R": (1, -4, 6, -4, 1),
+    }  # fmt: skip
+    scaled = {name: np.array(v) / np.abs(v).sum() for name, v in vectors.items()}
+    names = [(a, b) for a in scaled for b in scaled]
+    kernels = [np.outer(scaled[a], scaled[b]) for a, b in names]
+    return Bank(np.stack(kernels)[:, None], tuple(f"{a}5{b}5" for a, b in names), row=5)
+
+
+def haar_bank() -> Bank:
+    """Return the Haar wavelet's filters: mean, and differences across, down and both, of 2 x 2.
+
+    Haar 1910; orthonormal: with the bank's stride of 2 the maps' squares add up to the image's.
+    """
+    low, high = np.array([1.0, 1.0]) / math.sqrt(2), np.array([1.0, -1.0]) / math.sqrt(2)
+    kernels: list[Floats] = [np.outer(a, b) for a in (low, high) for b in (low, high)]
+    return Bank(np.stack(kernels)[:, None], ("LL", "LH", "HL", "HH"), stride=2, row=2)
+
+
+def _check_number(maps: int) -> None:
+    if maps > _MOST:
+        raise ConvcliError(f"a bank has at most {_MOST} maps, not {maps}")
+
+
+class _Named(NamedTuple):
+    """A word for a bank: how to make it, how it is typed, and what it is."""
+
+    make: Callable[..., Bank]
+    usage: str
+    most: int
+    about: str
+
+
+NAMED = {
+    "gabor": _Named(gabor_bank, "gabor:ANGLES,SCALES", 2, "waves under Gaussians, even and odd"),
+    "steerable": _Named(steerable_bank, "steerable:SIGMA", 1, "derivatives of a Gaussian"),
+    "laws": _Named(laws_bank, "laws", 0, "Laws' 25 texture masks"),
+    "haar": _Named(haar_bank, "haar", 0, "the Haar wavelet, with a stride of 2"),
+}
+"""The built-in banks. One that is listed is tested."""
+
+
+def named_bank(text: str, angle: float | None = None) -> Bank:
+    """Return a built-in bank, such as ``gabor:8,3``.
+
+    Raises
+    ------
+    ConvcliError
+        If its name or its numbers are not valid.
+
+    Examples
+    --------
+    >>> named_bank("gabor:4,2").weights.shape
+    (16, 1, 29, 29)
+    >>> named_bank("haar").names
+    ('LL', 'LH', 'HL', 'HH')
+    """
+    name, colon, rest = text.partition(":")
+    if name not in NAMED:
+        raise ConvcliError(f"unknown bank {name!r}; it must be {', '.join(NAMED)}")
+    given = rest.split(",") if colon else []
+    row = NAMED[name]
+    try:
+        values = [float(word) for word in given]
+    except ValueError:
+        raise ConvcliError(f"{text!r} must be typed as {row.usage}, with numbers") from None
+    if len(values) > row.most:
+        raise ConvcliError(f"{text!r} has too many numbers; it is typed as {row.usage}")
+    if angle is not None and name != "steerable":
+        raise ConvcliError(f"an angle is for steerable, not for {name}")
+    return row.make(*values) if angle is None else row.make(*values, angle=angle)

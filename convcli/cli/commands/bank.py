@@ -1,0 +1,154 @@
+"""``convcli bank``: many kernels at once, an image for each map."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convcli.cli.options import Shared, with_shared_options
+from convcli.errors import ConvcliError
+from convcli.words import BankMethod, Depth
+
+if TYPE_CHECKING:
+    from convcli.batch.attempt import Pipeline
+
+
+@partial(
+    with_shared_options,
+    first=("bank",),
+    without=("method", "border_value", "alpha", "linear", "in_place", "preview"),
+)
+def command(
+    shared: Shared,
+    bank: Annotated[
+        str,
+        typer.Argument(
+            metavar="BANK",
+            help="A built-in bank: gabor:ANGLES,SCALES, steerable:SIGMA, laws, haar, "
+            "starlet:LEVELS, unsharp:LEVELS. Or a .npy, .npz or .safetensors file of weights "
+            "(maps, channels, rows, columns).",
+            show_default=False,
+        ),
+    ],
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Take this array of a .npz or .safetensors file."),
+    ] = None,
+    angle: Annotated[
+        float | None,
+        typer.Option(metavar="A", help="Steer steerable to A degrees, from right towards up."),
+    ] = None,
+    mosaic: Annotated[
+        bool,
+        typer.Option("--mosaic", help="Write one contact sheet of all maps with their names."),
+    ] = False,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Keep every N-th result along each axis.  [default: 1, or 2 for haar]",
+        ),
+    ] = None,
+    dilation: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Space the kernels' weights N pixels apart.")
+    ] = 1,
+    groups: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Divide a file's maps and channels into N groups; 3 applies a built-in bank to "
+            "red, green and blue instead of the luminance.",
+        ),
+    ] = 1,
+    relu: Annotated[bool, typer.Option("--relu", help="Replace negative results by 0.")] = False,
+    pool: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, help="Keep the largest of each N x N results."),
+    ] = 1,
+    energy: Annotated[
+        bool,
+        typer.Option(
+            "--energy",
+            help="Give the root of the sum of the squares of each quadrature pair (gabor).",
+        ),
+    ] = False,
+    depth: Annotated[
+        Depth,
+        typer.Option(
+            help="8: one scale for all maps of an image, 0 is mid-grey (black with --relu or "
+            "--energy); float32: TIFF with signed values in the image's units."
+        ),
+    ] = "8",
+    method: Annotated[
+        BankMethod,
+        typer.Option(
+            "-m",
+            "--method",
+            help="How to compute it; every method gives the same maps. auto: the one predicted to "
+            "be fastest.",
+        ),
+    ] = "auto",
+) -> None:
+    """Apply a bank of kernels. Each map of photo.jpg becomes photo.NAME.png in the folder -o.
+
+    Without -o it becomes photo.bank.NAME.png beside the image.
+
+    The kernels are not flipped, as in the layers of a network. A bank of one channel is applied to
+    the luminance, and one of 3 channels to red, green and blue.
+
+    Example: convcli bank gabor:8,3 photo.jpg -o maps/
+    """
+    from convcli.banks.maps import Wish, bank_from, maps_for
+    from convcli.batch import maps as batch
+    from convcli.cli.run import carry_out, writer
+
+    shared = _with_output(shared, mosaic, depth)
+    wish = Wish(stride, dilation, groups, relu, pool, energy, shared.border, method)
+    maps = maps_for(bank_from(bank, layer, angle), wish)
+    read = partial(batch.read, maps=maps)
+
+    def pipeline(_preview: object) -> Pipeline:
+        from convcli.batch.attempt import Pipeline
+        from convcli.filtering.options import Options
+        from convcli.planning.methods import worker_count
+
+        worker_count(shared.workers)
+        write = writer(shared)
+        if not mosaic:
+            write = partial(batch.write, names=maps.names, keeps=shared.skip_existing, write=write)
+        return Pipeline(
+            verb=partial(batch.made, maps=maps, mosaic=mosaic, depth=depth),
+            options=Options(alpha="weight"),  # says which images have an alpha
+            read=read,
+            write=write,
+        )
+
+    carry_out(shared, "bank", read, pipeline, () if mosaic else maps.names)
+
+
+def _with_output(shared: Shared, mosaic: bool, depth: Depth) -> Shared:
+    """Complete -o and --format: any name without an image's suffix is a folder; PNG, or TIFF."""
+    from pathlib import Path
+
+    from convcli.files.formats import format_named, is_picture, mode_for
+
+    output, is_file = shared.output, False
+    if output and output != "-":
+        is_file = is_picture(Path(output)) and not output.endswith("/")
+        output = output if is_file else f"{output.rstrip('/')}/"
+    if depth == "float32":
+        if mosaic:
+            raise ConvcliError(
+                "--mosaic and --depth float32 cannot be used together: a contact sheet has 8 bits; "
+                "leave one out"
+            )
+        chosen = format_named(shared.format or "tiff")
+        mode_for(chosen, "F")
+        return replace(shared, output=output, format=chosen)
+    usual = None if mosaic and is_file else "png"
+    return replace(shared, output=output, format=shared.format or usual)

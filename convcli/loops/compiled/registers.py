@@ -1,0 +1,173 @@
+"""Sums of products that stay in vector registers over all taps: an intrinsic for numba's loops.
+
+numba vectorises the innermost loop only, and loads and stores the running sums of a row once for
+every eight taps. Here the innermost loop is the one over taps: a tile of sums, some maps by some
+vectors of pixels, is loaded never and stored once, and each vector of samples that is loaded serves
+every map of the tile. Goto and van de Geijn 2008, Anatomy of high-performance matrix
+multiplication, describe it for matrices. On an Intel Xeon with AVX-512, one core: 104 GMAC/s with a
+tile of 8 maps by 3 vectors, where OpenBLAS makes 93 and loops over pixels 50.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def register_tile(maps: int, vectors: int, vector_bytes: int) -> Any:
+    """Return an intrinsic that sums a tile of `maps` rows by `vectors` vectors.
+
+    ``tile(source, start, offsets, weights, first, step, out, at, pitch)`` stores::
+
+        out[at + m * pitch + x] =
+            sum_t weights[first + t * step + m] * source[start + offsets[t] + x]
+
+    for m below `maps` and x below vectors * vector_bytes / itemsize. All arrays are flat and
+    C-contiguous, of one kind of floats; offsets are int64.
+    """
+
+    @intrinsic
+    def tile(_context, source, start, offsets, weights, first, step, out, at, pitch):
+        signature = types.void(source, start, offsets, weights, first, step, out, at, pitch)
+
+        def codegen(context, builder, signature, arguments):
+            def data(position):
+                kind = signature.args[position]
+                return context.make_array(kind)(context, builder, arguments[position])
+
+            source, offsets, weights, out = data(0), data(2), data(3), data(6)
+            start, first, step, at, pitch = (arguments[i] for i in (1, 4, 5, 7, 8))
+            emit = _Emitter(builder, context, signature.args[0].dtype, vector_bytes)
+            taps = cgutils.unpack_tuple(builder, offsets.shape)[0]
+            samples = builder.gep(source.data, [start])
+            block = builder.gep(weights.data, [first])
+            sums = [[emit.zeroed() for _ in range(vectors)] for _ in range(maps)]
+            with cgutils.for_range(builder, taps) as tap:
+                offset = builder.load(builder.gep(offsets.data, [tap.index]))
+                here = builder.gep(samples, [offset])
+                loaded = [emit.load(here, each) for each in range(vectors)]
+                of_tap = builder.gep(block, [builder.mul(tap.index, step)])
+                for m, line in enumerate(sums):
+                    weight = builder.load(builder.gep(of_tap, [emit.index(m)]))
+                    spread = emit.spread(weight)
+                    for each, total in zip(loaded, line, strict=True):
+                        emit.add_product(total, spread, each)
+            for m, line in enumerate(sums):
+                place = builder.add(at, builder.mul(pitch, emit.index(m)))
+                for each, total in enumerate(line):
+                    emit.store(builder.load(total), builder.gep(out.data, [place]), each)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
+def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
+    """Return an intrinsic that sums `rows` rows of results, by `vectors` vectors, of one kernel.
+
+    ``tile(source, start, pitch, offsets, weights, first, height, out, at, out_pitch)`` stores::
+
+        out[at + o * out_pitch + x] = sum_ij weights[first + i * width + j]
+            * source[start + (o + i) * pitch + offsets[j] + x]
+
+    for o below `rows`, with i below `height`, which is at least `rows`, and j below
+    ``offsets.size``, the width. Results of neighbouring rows share the samples that they have in
+    common. A row is multiplied by no weight that it lacks, so a NaN stays where the kernel is.
+    """
+
+    @intrinsic
+    def tile(_context, source, start, pitch, offsets, weights, first, height, out, at, out_pitch):
+        signature = types.void(
+            source, start, pitch, offsets, weights, first, height, out, at, out_pitch
+        )
+
+        def codegen(context, builder, signature, arguments):
+            def data(position):
+                kind = signature.args[position]
+                return context.make_array(kind)(context, builder, arguments[position])
+
+            source, offsets, weights, out = data(0), data(3), data(4), data(7)
+            start, pitch, first, height, at, out_pitch = (arguments[i] for i in (1, 2, 5, 6, 8, 9))
+            emit = _Emitter(builder, context, signature.args[0].dtype, vector_bytes)
+            index = emit.index
+            width = cgutils.unpack_tuple(builder, offsets.shape)[0]
+            sums = [[emit.zeroed() for _ in range(vectors)] for _ in range(rows)]
+
+            def add_row(r, reached):
+                """Add row r of the source to the rows of results that it reaches."""
+                line = builder.gep(source.data, [builder.add(start, builder.mul(r, pitch))])
+                with cgutils.for_range(builder, width) as column:
+                    offset = builder.load(builder.gep(offsets.data, [column.index]))
+                    here = builder.gep(line, [offset])
+                    loaded = [emit.load(here, each) for each in range(vectors)]
+                    for o in reached:
+                        row = builder.mul(builder.sub(r, index(o)), width)
+                        place = builder.add(builder.add(first, row), column.index)
+                        spread = emit.spread(builder.load(builder.gep(weights.data, [place])))
+                        for each, total in zip(loaded, sums[o], strict=True):
+                            emit.add_product(total, spread, each)
+
+            for r in range(rows - 1):
+                add_row(index(r), range(r + 1))
+            with cgutils.for_range_slice(builder, index(rows - 1), height, index(1)) as (r, _):
+                add_row(r, range(rows))
+            for r in range(rows - 1):
+                add_row(builder.add(height, index(r)), range(r + 1, rows))
+            for o, line in enumerate(sums):
+                here = builder.gep(out.data, [builder.add(at, builder.mul(out_pitch, index(o)))])
+                for each, total in enumerate(line):
+                    emit.store(builder.load(total), here, each)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
+class _Emitter:
+    """Emits the vector instructions of a tile, for one dtype and vector length."""
+
+    def __init__(self, builder: Any, context: Any, dtype: Any, vector_bytes: int) -> None:
+        self.builder = builder
+        self.size = dtype.bitwidth // 8
+        self.lanes = vector_bytes // self.size
+        self.vector = ir.VectorType(context.get_value_type(dtype), self.lanes)
+        self.index = ir.IntType(64)
+
+    def zeroed(self) -> Any:
+        """Return a place for a vector of zeros, which LLVM keeps in a register."""
+        place = cgutils.alloca_once(self.builder, self.vector)
+        self.builder.store(ir.Constant(self.vector, None), place)
+        return place
+
+    def _at(self, pointer: Any, number: int) -> Any:
+        place = self.builder.gep(pointer, [self.index(number * self.lanes)])
+        return self.builder.bitcast(place, self.vector.as_pointer())
+
+    def load(self, pointer: Any, number: int) -> Any:
+        """Load a vector; samples begin anywhere."""
+        loaded = self.builder.load(self._at(pointer, number))
+        loaded.align = self.size
+        return loaded
+
+    def store(self, value: Any, pointer: Any, number: int) -> None:
+        """Store a vector."""
+        self.builder.store(value, self._at(pointer, number)).align = self.size
+
+    def spread(self, value: Any) -> Any:
+        """Repeat a number in all lanes of a vector."""
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        lane = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
+        first = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        return self.builder.shuffle_vector(lane, undefined, first)
+
+    def add_product(self, total: Any, a: Any, b: Any) -> None:
+        """Add a product to a sum: multiply and add may fuse, but nothing may be reordered."""
+        product = self.builder.fmul(a, b, flags=("contract",))
+        added = self.builder.fadd(self.builder.load(total), product, flags=("contract",))
+        self.builder.store(added, total)
