@@ -116,7 +116,7 @@ def read(
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         transparent_colour.check(image)
-        transparent_colour.widen(image)
+        transparent_colour.widen(image, source)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
         own_format = format_of_file(image)
