@@ -882,7 +882,7 @@ PYTHON_ERRORS = [
 @pytest.mark.parametrize("error", PYTHON_ERRORS, ids=str)
 def test_what_python_says_of_itself_is_not_shown(error):
     with (
-        pytest.raises(ConvcliError, match="cannot be read$"),
+        pytest.raises(ConvcliError, match=r"cannot be read$"),
         refusals.refusals(b"P6"),
     ):
         raise error
