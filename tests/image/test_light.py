@@ -86,6 +86,10 @@ SIMPLE = {
     "power": para(0, 2.2),
     "ROMM": para(3, 1.8, 1.0, 0.0, 1 / 16, 1 / 32),
     "type 4": para(4, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045, 0, 0),
+    "type 1": para(1, 2.2, 1.0, 0.0),
+    "type 2": para(2, 2.2, 1.0, 0.0, 0.0),
+    "type 1, a line": para(1, 1.0, 1.0, 0.0),
+    "type 4 with offsets": para(4, 2.0, 0.9, 0.1, 0.2464, 0.05, -0.01, -0.0012),
     "type 3, its own": para(3, 2.0, 0.9, 0.1, 0.2464, 0.05),
 }  # fmt: skip
 
@@ -120,6 +124,10 @@ REFUSED = {
     "dot gain": (profile(table(X**2 * 0.5 + 0.1), space=b"GRAY"), "no known transfer function"),
     "grey in Lab": (profile(gamma(2.2), space=b"GRAY", pcs=b"Lab "), "has no curves of light"),
     "flat": (profile(para(1, 2.2, 1.0, -0.5)), "cannot be inverted"),
+    "type 1, above 0": (profile(para(1, 2.2, 0.9, 0.1)), "cannot be inverted"),
+    "type 2": (profile(para(2, 2.2, 0.9, 0.0, 0.1)), "cannot be inverted"),
+    "type 3, flat": (profile(para(3, 2.2, 1.0, 0.0, 0.0, 0.05)), "cannot be inverted"),
+    "type 4 without a straight part": (profile(para(4, 2, 0.9, 0.1, 1, 0, 0, 0)), "be inverted"),
     "no curve": (profile(b"text" + bytes(9)), "has no curves of light"),
     "type 9": (profile(para(9, 2.2)), "is damaged"),
     "cut off": (profile(gamma(2.2))[:140], "is damaged"),
