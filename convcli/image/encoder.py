@@ -113,6 +113,8 @@ class Encoder:
         """Return the settings that decide how much is lost: the file's own, or a quality."""
         if self.format == frame.format and self.quality is None and frame.encoding:
             settings = dict(frame.encoding)
+            if settings.pop("subsampled", False) and frame.mode == "CMYK":
+                self.note("wrote its colours in full resolution; CMYK in JPEG is not subsampled")
             if frame.mode == "L":  # these concern colour
                 settings.pop("subsampling", None)
                 settings.pop("components", None)

@@ -38,9 +38,12 @@ class Component(NamedTuple):
 def sampling_of(file: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     """Return the settings with which colour is sampled as in an opened JPEG.
 
-    Either Pillow's ``subsampling``, or ``components`` for `write`.
+    Either Pillow's ``subsampling``, or ``components`` for `write`; of CMYK only ``subsampled``,
+    whether it is: `write` does not write it, and Pillow would subsample K as well.
     """
     layers = [(h, v, table) for _, h, v, table in file.layer]
+    if file.mode == "CMYK":
+        return {"subsampled": True} if len({layer[:2] for layer in layers}) > 1 else {}
     if file.mode != "RGB" or len(layers) != 3 or any(0 in layer[:2] for layer in layers):
         return {}
     widest = max(h for h, _, _ in layers)
