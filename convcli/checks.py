@@ -60,7 +60,7 @@ def at_least_0(**values: Any) -> None:
     """Raise `ConvcliError` for a value that is negative or not finite."""
     finite(**values)
     for name, value in values.items():
-        if value < 0:
+        if number(value, name) < 0:
             raise ConvcliError(f"{name} must be at least 0, not {number(value, name):g}")
 
 
@@ -79,7 +79,7 @@ def count(value: Any, name: str, least: int = 1) -> int:
         raise ConvcliError(f"{name} must be a whole number of at least {least}, not {given:g}")
     if given > _LARGEST_COUNT:
         raise ConvcliError(f"{name} must be at most {_LARGEST_COUNT}, not {given:g}")
-    return int(value)
+    return int(given)
 
 
 def word(value: Any, name: str, words: tuple[str, ...]) -> None:
@@ -109,7 +109,8 @@ def array(value: Any, name: str) -> Any:
 
     # numpy imports this module in 10 ms, when it is first used: without it nothing is masked.
     masked = sys.modules.get("numpy.ma")
-    if masked and isinstance(value, masked.MaskedArray):
+    parts = value if isinstance(value, (list, tuple)) else ()
+    if masked and any(isinstance(each, masked.MaskedArray) for each in (value, *parts)):
         raise ConvcliError(
             f"{name} is a masked array, and filters have no mask: pass {name}.filled(0), or "
             f"{name}.data to use the masked samples as well"

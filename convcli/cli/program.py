@@ -14,6 +14,9 @@ from convcli.cli import endings, signals, streams
 from convcli.cli.app import app
 from convcli.errors import ConvcliError, inert, reason_of
 
+# What shells report of a program that SIGPIPE ended: 128 + 13.
+_PIPE_CLOSED = 141
+
 # Errors of a full or closed stream; an error with a file name is not about a stream.
 _FULL = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 
@@ -50,8 +53,10 @@ def main() -> None:
     try:
         if sys.stdout:
             sys.stdout.flush()
-    except OSError:
-        # The error was reported before; flushing at exit must not fail again with a traceback.
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader closed the pipe, as `| head` does
+            status = status or _PIPE_CLOSED
+        # Any other error was reported before; flushing at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if status - 128 in signals.FATAL:
         signals.die(status - 128)
@@ -66,6 +71,8 @@ def _status() -> int:
     except ConvcliError as error:
         return _refused(str(error))
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # Click makes 1 of it
+            return _PIPE_CLOSED
         return leaving.code if isinstance(leaving.code, int) else 1
     except Exception as error:
         # Typer's usage errors share a public class, `typer.TyperException`, from 0.28 on only.

@@ -25,7 +25,7 @@ from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
-from convcli.pixels.transfer import Transfer
+from convcli.pixels.transfer import Transfer, has_inverse
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
@@ -181,7 +181,10 @@ def _checked(asked: Options) -> Options:
     word(asked["alpha"], "alpha", ALPHAS)
     worker_count(asked["workers"])
     count(asked["pictures"], "pictures")
-    if not isinstance(asked["linear"], Transfer):
+    if isinstance(asked["linear"], Transfer):
+        if not has_inverse(asked["linear"]):
+            raise ConvcliError("linear is a transfer function that has no inverse")
+    else:
         asked["linear"] = flag(asked["linear"], "linear")
     asked["exact"] = flag(asked["exact"], "exact")
     asked["channels"] = flag(asked["channels"], "channels")
@@ -281,14 +284,26 @@ def plan(
     return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 
 
+def _checked_source(source: Source) -> Source:
+    """Refuse a source that is not of the kind that `convcli.pixels.source` describes."""
+    shape, dtype = getattr(source, "shape", None), getattr(source, "dtype", None)
+    is_whole = isinstance(shape, tuple) and len(shape) == 3 and min(shape) > 0
+    if not is_whole or getattr(dtype, "name", None) not in _DTYPES:
+        raise ConvcliError(
+            "image answers windows, but is not of shape (H, W, C) with samples of "
+            f"{listed(_DTYPES)}; pass it as an array"
+        )
+    return source
+
+
 # Grey, colour, each with an alpha, and CMYK.
 _MOST_CHANNELS = 4
 
 
 def _source(image: ArrayLike | Source, any_channels: bool) -> Source:
     """Check an image, and let it answer windows."""
-    if hasattr(image, "window"):
-        return cast(Source, image)
+    if callable(getattr(image, "window", None)) and not isinstance(image, np.ndarray):
+        return _checked_source(cast(Source, image))
     array = array_of(image, "image")
     if array.dtype.name not in _DTYPES:
         raise ConvcliError(f"image has dtype {array.dtype}; it must be {listed(_DTYPES)}")
@@ -316,6 +331,8 @@ def out_dtype(wanted: Any, given: np.dtype[Any]) -> np.dtype[Any]:
 
 def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
     try:
+        if wanted is None:  # numpy takes float64 for it
+            raise TypeError
         dtype: np.dtype[Any] = np.dtype(wanted).newbyteorder("=")
     except Exception:  # numpy raises errors of several types, and warnings
         raise ConvcliError(f"{name} is {described(wanted)}; it must be {listed(_DTYPES)}") from None

@@ -41,8 +41,9 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
             settings["default_image"] = True
             del settings["duration"][0], settings["disposal"][0]
     if encoder.format == "AVIF":
-        # Its encoder takes integers; the others round, or store fractions.
-        settings["duration"] = [round(duration) for duration in durations]
+        # Its encoder takes integers; the others round the ends of frames, or store fractions.
+        ends = [round(end) for end in accumulate(durations)]
+        settings["duration"] = [end - start for start, end in pairwise([0, *ends])]
         if settings["loop"] != 0:
             encoder.note(
                 "dropped its loop count, which AVIF cannot store; the animation repeats forever"

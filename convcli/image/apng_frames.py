@@ -185,7 +185,7 @@ def _decoded(file: BinaryIO, chunks: Chunks, frame: Frame) -> Image.Image:
          _chunk(b"IEND", b""))
     )  # fmt: skip
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-        transparent_colour.widen(image)
+        transparent_colour.widen(image, content)
         is_deep = transparent_colour.is_deep(image)
         image.load()
     if is_deep:

@@ -425,7 +425,7 @@ def _avif(file: BinaryIO, held: Held) -> None:
         if size == 1:
             (size,) = _read(file, ">Q")
         if kind == b"meta":
-            _avif_properties(file.read(min(size, _MOST)), held)
+            _avif_properties(file.read(min(size, _MOST)), held, file)
         elif kind not in _BOXES:
             held.lose("C2PA signature" if kind in (b"uuid", b"jumb") else f"{_printable(kind)} box")
         if size < 8:  # 0: up to the end
@@ -433,12 +433,17 @@ def _avif(file: BinaryIO, held: Held) -> None:
         file.seek(start + size)
 
 
-def _avif_properties(content: bytes, held: Held) -> None:
+def _avif_properties(content: bytes, held: Held, file: BinaryIO) -> None:
     """Find the code points of the colour, and what has no place in a filtered image."""
     held.has_profile = b"colrprof" in content or b"colrrICC" in content
     at = content.find(b"colrnclx")
-    if at >= 0 and not held.has_profile:
-        primaries, transfer = struct.unpack_from(">HH", content, at + 8)
+    stated = struct.unpack_from(">HH", content, at + 8) if at >= 0 else None
+    if stated is None and not held.has_profile:  # as libavif does
+        from convcli.image import av1
+
+        stated = av1.colour_of(content, file)
+    if stated and not held.has_profile:
+        primaries, transfer = stated
         points = bytes([primaries & 255, transfer & 255, 0, 1])
         held.code_points = b"" if is_srgb(points) else points
     names = {b"clli": "light levels", b"mdcv": "mastering display", b"tmap": "gain map"}

@@ -23,6 +23,12 @@ _SCANNED = 2_000_000_000
 _MOST_FRAMES = 20_000
 _BYTES_A_FRAME = 1024
 
+# A frame of which little changes is filtered as a whole: 50 s for 300 frames of 4 megapixels, of
+# which a GIF stores a pixel each in 7 kB. Drawn animations have 10 to 500 pixels a byte. Those of
+# fewer pixels in all than this take less than 10 s.
+_MOST_DRAWN = 200_000_000
+_PIXELS_A_BYTE = 10_000
+
 # ITU-T T.81, table B.1: markers without a length (TEM, RST0 to RST7, SOI), EOI, and SOS. A byte of
 # 255 that is no marker is followed by 0, and any number of them may stand before a marker.
 _MARKER = re.compile(rb"\xff+([^\0\xff])")
@@ -36,6 +42,17 @@ def check(image: Image.Image, source: Path | bytes, frames: int) -> None:
     if image.format in ("JPEG", "MPO"):
         _check_scans(_content(source), image.width * image.height)
     _check_frames(source, frames, "frames")
+    pixels = frames * image.width * image.height
+    if frames > 1 and pixels > max(_MOST_DRAWN, _PIXELS_A_BYTE * _size_of(source)):
+        raise ConvcliError(
+            f"has {frames} frames of {image.width} x {image.height} pixels, far more than a file "
+            "of its size draws; split it first"
+        )
+
+
+def check_stream(source: Path | bytes, images: int) -> None:
+    """Raise `ConvcliError` for a file of too many images one after the other."""
+    _check_frames(source, images, "images")
 
 
 def check_tiff(source: Path | bytes, pages: int, jpegs: int) -> None:

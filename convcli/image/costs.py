@@ -40,19 +40,19 @@ class _Memory(NamedTuple):
 # The growth of the peak resident memory (VmHWM in /proc) while a photograph was read (6 megapixels
 # of RGB, the costliest kind that was tried: a progressive JPEG, a lossless WebP), and while one was
 # written (16 megapixels; RGB or RGBA, whichever took more). For animations 4, 6 and 8 frames of 1
-# to 4 megapixels. Whole runs took 0.9 to 1.3 times what the sums say. (Noise takes WebP 37 instead
-# of 14.5; flat colour takes AVIF 21 instead of 28.5.)
+# to 4 megapixels. Whole runs took 0.9 to 1.3 times what the sums say. WebP takes the most for
+# noise: its `grey` and `colour` are those of noise at quality 100 and lossless, which differ by
+# less than a tenth (a photograph took 11.1 and 14.5). Flat colour takes AVIF 21 instead of 28.5.
 _MEMORY: dict[str, _Memory] = {
     "PNG": _Memory(4.0, 20.0, 0.4, 0.5, 12.0, 8.5),
     "JPEG": _Memory(7.1, 0.0, 0.2, 4.2),
     "TIFF": _Memory(8.3, 24.0, 0.1, 4.1, 8.0, 0.0),
-    "WEBP": _Memory(23.4, 28.0, 11.1, 14.5, 24.0, 4.5),
+    "WEBP": _Memory(23.4, 28.0, 34.0, 40.0, 24.0, 4.5),
     "AVIF": _Memory(12.4, 27.0, 18.3, 28.5, 120.0, 7.0),
     "BMP": _Memory(8.3, 0.0, 0.1, 4.1),
     "PPM": _Memory(8.3, 0.0, 0.1, 4.1),
     "GIF": _Memory(8.3, 12.0, 2.3, 6.5, 20.0, 0.0),
 }
-_LOSSLESS_WEBP = 38.0
 
 
 def reading_cost(format_name: str, size_bytes: int) -> float:
@@ -66,9 +66,7 @@ def writing_cost(format_name: str, size_bytes: int, workers: int) -> float:
     return _SYNCING + seconds / (workers if format_name == "PNG" else 1)
 
 
-def memory_of(
-    formats: tuple[str, str], channels: int, pixels: int, frames: int, lossless: bool
-) -> int:
+def memory_of(formats: tuple[str, str], channels: int, pixels: int, frames: int) -> int:
     """Predict the bytes that reading, filtering and writing an image take at their peak.
 
     Parameters
@@ -79,16 +77,12 @@ def memory_of(
         Bytes per pixel in memory: 1 for grey, 4 for colours.
     pixels, frames : int
         Pixels of a frame, and number of frames or pages.
-    lossless : bool
-        The file is a lossless WebP, which stays one.
     """
     source, target = (_MEMORY[name] for name in formats)
     if frames > 1:  # it is read while it is written
         most = source.frames_decoded + target.once + target.each * frames
         return round(pixels * channels / 4 * most)
     encoder = target.grey if channels == 1 else target.colour
-    if lossless and formats[1] == "WEBP":
-        encoder = _LOSSLESS_WEBP
     # The image and its result are there while it is filtered; only the result when it is written.
     most = max(source.decoded * channels / 4, 2 * channels, channels + encoder)
     return round(pixels * most)

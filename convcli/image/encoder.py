@@ -28,6 +28,9 @@ _QUALITY = 90
 _LONGEST = {"GIF": 655_350, "WEBP": 2**24 - 1, "PNG": 65_535_000}
 _LARGEST_PART = 65_535
 
+# Formats that store whole milliseconds: WebP, and AVIF as Pillow writes it.
+_WHOLE = ("WEBP", "AVIF")
+
 # The most plays: GIF counts repeats in 16 bits, WebP plays in 16, APNG in 31.
 _MOST_PLAYS = {"GIF": 2**16, "WEBP": 2**16 - 1, "PNG": 2**31 - 1}
 
@@ -110,6 +113,8 @@ class Encoder:
         """Return the settings that decide how much is lost: the file's own, or a quality."""
         if self.format == frame.format and self.quality is None and frame.encoding:
             settings = dict(frame.encoding)
+            if settings.pop("subsampled", False) and frame.mode == "CMYK":
+                self.note("wrote its colours in full resolution; CMYK in JPEG is not subsampled")
             if frame.mode == "L":  # these concern colour
                 settings.pop("subsampling", None)
                 settings.pop("components", None)
@@ -126,6 +131,8 @@ class Encoder:
     def duration_of(self, frame: Picture) -> float:
         """Return the duration of a frame in milliseconds, up to the longest."""
         wanted: float = min(frame.frame.get("duration", 0), self.longest)
+        if self.format in _WHOLE and wanted != round(wanted):
+            self.note(f"rounded durations to milliseconds, the unit of {self.format}")
         if self.format != "PNG":
             return wanted
         # Seconds are stored as a fraction of two numbers of 16 bits, which Pillow finds.

@@ -147,10 +147,10 @@ def _write_jpeg(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     not have the descriptor of a file on a disk: it takes a short write for a complete one.
     """
     settings = encoder.settings_for(picture)
-    image = encoder.image_of(picture)
     if "components" in settings:
-        jpeg.write(image, file, settings)
+        jpeg.write(picture.pixels, file, settings)
         return
+    image = encoder.image_of(picture)
     with _memory_file() as memory:
         with suppress(OSError):
             image.save(memory, "JPEG", **settings)

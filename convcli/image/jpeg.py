@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from PIL import Image, JpegImagePlugin
+
+if TYPE_CHECKING:
+    from convcli.types import Pixels
 
 # Markers of ITU-T T.81, table B.1.
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
@@ -19,6 +22,9 @@ _SOF0, _SOF1, _DHT, _SOS, _DQT = 0xC0, 0xC1, 0xC4, 0xDA, 0xDB
 
 # Colour samples of Pillow's `subsampling`, by their step in pixels along rows and columns.
 _BY_PILLOW = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
+
+# Rows of a component that are converted at a time.
+_BAND_ROWS = 64
 
 
 class Component(NamedTuple):
@@ -32,9 +38,12 @@ class Component(NamedTuple):
 def sampling_of(file: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     """Return the settings with which colour is sampled as in an opened JPEG.
 
-    Either Pillow's ``subsampling``, or ``components`` for `write`.
+    Either Pillow's ``subsampling``, or ``components`` for `write`; of CMYK only ``subsampled``,
+    whether it is: `write` does not write it, and Pillow would subsample K as well.
     """
     layers = [(h, v, table) for _, h, v, table in file.layer]
+    if file.mode == "CMYK":
+        return {"subsampled": True} if len({layer[:2] for layer in layers}) > 1 else {}
     if file.mode != "RGB" or len(layers) != 3 or any(0 in layer[:2] for layer in layers):
         return {}
     widest = max(h for h, _, _ in layers)
@@ -47,25 +56,24 @@ def sampling_of(file: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     return {"components": (first, *others)}
 
 
-def write(image: Image.Image, file: BinaryIO, settings: dict[str, Any]) -> None:
+def write(pixels: Pixels, file: BinaryIO, settings: dict[str, Any]) -> None:
     """Write an image in RGB, its components sampled as ``settings["components"]`` has it."""
     settings = dict(settings)
     components: tuple[Component, ...] = settings.pop("components")
     tables = settings.pop("qtables")
     across = max(part.across for part in components)
     down = max(part.down for part in components)
-    header, scans = b"", b""
-    frame = b""
+    header, frame = b"", b""
+    scans: list[bytes | memoryview] = []
     marker = _SOF0
     quantisation: dict[int, bytes] = {}
     for number, part in enumerate(components, 1):
-        channel = image.convert("YCbCr").getchannel(number - 1)
-        if part[:2] != (1, 1):
-            channel = channel.reduce(part[:2])
         encoded = io.BytesIO()
-        channel.save(encoded, "JPEG", qtables=[tables[part.table]], optimize=True, **settings)
+        _channel(pixels, number - 1, part).save(
+            encoded, "JPEG", qtables=[tables[part.table]], optimize=True, **settings
+        )
         settings = {}  # metadata are written once
-        segments, data = _parts(encoded.getvalue())
+        segments, data = _parts(encoded.getbuffer())
         header = header or b"".join(
             _segment(mark, content) for mark, content in segments if mark not in _CODING
         )
@@ -76,19 +84,37 @@ def write(image: Image.Image, file: BinaryIO, settings: dict[str, Any]) -> None:
             elif mark == _SOF1:  # a table of 16 bits
                 marker = _SOF1
             elif mark == _DHT:
-                scans += _segment(_DHT, content)
+                scans.append(_segment(_DHT, content))
         factors = across // part.across << 4 | down // part.down
         frame += bytes([number, factors, part.table])
-        scans += _segment(_SOS, bytes([1, number, 0, 0, 63, 0])) + data
-    size = struct.pack(">BHHB", 8, image.height, image.width, len(components))
+        scans += [_segment(_SOS, bytes([1, number, 0, 0, 63, 0])), data]
+    size = struct.pack(">BHHB", 8, *pixels.shape[:2], len(components))
     file.write(_SOI + header + b"".join(quantisation.values()))
-    file.write(_segment(marker, size + frame) + scans + _EOI)
+    file.write(_segment(marker, size + frame))
+    for scan in (*scans, _EOI):
+        file.write(scan)
+
+
+def _channel(pixels: Pixels, index: int, part: Component) -> Image.Image:
+    """Return a component as it is sampled, made in bands: whole images take 8 bytes a pixel."""
+    import numpy as np
+
+    height, width = pixels.shape[:2]
+    channel = Image.new("L", (-(-width // part.across), -(-height // part.down)))
+    rows = _BAND_ROWS * part.down
+    for top in range(0, height, rows):
+        band = Image.fromarray(np.ascontiguousarray(pixels[top : top + rows]))
+        samples = band.convert("YCbCr").getchannel(index)
+        if part[:2] != (1, 1):
+            samples = samples.reduce(part[:2])
+        channel.paste(samples, (0, top // part.down))
+    return channel
 
 
 _CODING = (_DQT, _SOF0, _SOF1, _DHT, _SOS)
 
 
-def _parts(content: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+def _parts(content: memoryview) -> tuple[list[tuple[int, bytes]], memoryview]:
     """Take a JPEG of one scan apart: its segments, and its entropy-coded data."""
     segments = []
     at = len(_SOI)
@@ -96,7 +122,7 @@ def _parts(content: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     while mark != _SOS:
         mark = content[at + 1]
         (size,) = struct.unpack_from(">H", content, at + 2)
-        segments.append((mark, content[at + 4 : at + 2 + size]))
+        segments.append((mark, bytes(content[at + 4 : at + 2 + size])))
         at += 2 + size
     return segments, content[at : -len(_EOI)]
 

@@ -116,7 +116,7 @@ def read(
             else:
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         transparent_colour.check(image)
-        transparent_colour.widen(image)
+        transparent_colour.widen(image, source)
         if 0 in image.size:
             raise ConvcliError("is empty: it has no pixels")
         own_format = format_of_file(image)
@@ -139,7 +139,7 @@ def read(
             bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
             held=held_by(source, image.format or own_format),
         )
-        size = _bytes_of(image, frames, final_format, wanted.lossless)
+        size = _bytes_of(image, frames, final_format)
         if on_decode:
             on_decode(size)
         memory.check(size)
@@ -205,13 +205,13 @@ def _check_animation(image: Image.Image, frames: int) -> None:
         )
 
 
-def _bytes_of(image: Image.Image, frames: int, target_format: str, lossless: bool = False) -> int:
+def _bytes_of(image: Image.Image, frames: int, target_format: str) -> int:
     """Predict the memory that an image, its result and its codecs take, in bytes."""
     # In Pillow's memory colours, 32-bit integers and floats have four bytes per pixel.
     channels = 1 if image.mode in ("1", "L") else 4
     pixels = image.width * image.height
     formats = (format_of_file(image), target_format)
-    size = memory_of(formats, channels, pixels, frames, lossless)
+    size = memory_of(formats, channels, pixels, frames)
     if deep.is_deep(image):
         # Two bytes for each sample that comes in or goes out, and what Pillow decodes.
         return max(size, 5 * pixels * channels)

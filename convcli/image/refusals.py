@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,22 @@ _SCARCE = 50_000_000
 _BEGINNING = 512
 
 # Errors whose texts speak of Python and not of the file.
-_OF_PYTHON = (TypeError, AttributeError, LookupError, ArithmeticError, AssertionError)
+_OF_PYTHON = (
+    *(TypeError, AttributeError, LookupError, ArithmeticError, AssertionError, UnicodeError),
+    struct.error,
+)
+
+# The same of other errors, such as those of int() and float() for text that is no number: they
+# name a function, a type or a module.
+_PYTHON_WORDS = re.compile(
+    r"\w\(|\b(?:int|integer|float|complex|str|string|substring|byte must|bytes-like|bytearray|dict"
+    r"|dictionary|memoryview|buffer|tuple|list|slice|object|literal|NoneType|argument|attribute"
+    r"|iterable|unpack|reshape|broadcast|ndarray|numpy|embedded null|shift count|read length"
+    r"|negative (?:count|seek|size))\b"
+)
+
+# The start of bytes as Python prints them.
+_BYTES_PREFIX = re.compile(r"\bb(?=['\"])")
 
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
@@ -80,7 +96,9 @@ def refusals(source: Path | bytes) -> Iterator[None]:
             bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
-        if isinstance(error, _OF_PYTHON):  # damage that a decoder did not expect
+        reason = _BYTES_PREFIX.sub("", reason)
+        speaks_of_python = isinstance(error, ValueError) and _PYTHON_WORDS.search(reason)
+        if isinstance(error, _OF_PYTHON) or speaks_of_python:  # unexpected by a decoder
             reason = ""
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error
 

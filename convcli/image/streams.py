@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from convcli.files.formats import check_frames
-from convcli.image import reading
+from convcli.image import bombs, reading
 from convcli.image.picture import Picture
 
 # Samples of a pixel by magic number, as Pillow reads them (P0 and Py are extensions of Pillow's).
@@ -62,6 +62,7 @@ def read(
         images, end, is_rest = _counted(file)
         if images > 1:
             check_frames(target_format or "PPM", "PPM", images)
+            bombs.check_stream(source, images)
             file.seek(0)
         first = file.read(end) if images > 1 else source  # a decoder of text reads on
     picture = reading.read(first, target_format, **options)

@@ -9,7 +9,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.image import deep
 from convcli.image.encoder import Encoder
-from convcli.image.metadata import BLOCKS, exif_of
+from convcli.image.metadata import BLOCKS, exif_of, listed_all
 from convcli.image.picture import Picture
 
 
@@ -23,7 +23,10 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
             _write_page(encoder, page, pages, is_first=number == 0)
             pages.newFrame()
     if "duration" in picture.frame:
-        encoder.note("dropped its durations, which TIFF cannot store")
+        # Once is what viewers of pages do, and forever the default of animations.
+        counted = ["loop count"] if picture.frame.get("plays", 0) > 1 else []
+        names = listed_all(["durations", *counted])
+        encoder.note(f"dropped its {names}, which TIFF cannot store")
 
 
 def _write_page(

@@ -250,7 +250,7 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
 def _bytes_written(layout: Layout, mode: str, target_format: str) -> int:
     """Return the memory that reading, filtering and writing take by Pillow's codecs, in bytes."""
     pixels = layout.width * layout.height
-    return memory_of(("TIFF", target_format), 1 if mode == "L" else 4, pixels, 1, lossless=False)
+    return memory_of(("TIFF", target_format), 1 if mode == "L" else 4, pixels, 1)
 
 
 def _pages(

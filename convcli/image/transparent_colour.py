@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from convcli.errors import ConvcliError
 from convcli.image import deep
+from convcli.image.refusals import opened
 
 if TYPE_CHECKING:
     from convcli.types import Pixels
@@ -18,8 +21,8 @@ _BITS = {"L;2": 2, "L;4": 4}
 _MOST = 65535
 
 
-def widen(file: Image.Image) -> None:
-    """Widen the transparent colour of an opened file as Pillow widens its samples.
+def widen(file: Image.Image, source: Path | bytes) -> None:
+    """Widen the transparent colour of a file that Pillow opened as Pillow widens its samples.
 
     Bits above those of a sample are ignored, as libpng does. (In a palette "transparent" is an
     index or a table, and of 16-bit samples Pillow has the colour in full.)
@@ -27,13 +30,31 @@ def widen(file: Image.Image) -> None:
     colour = file.info.get("transparency")
     if colour is None or file.format != "PNG":
         return
-    if file.mode == "L":
+    if file.mode == "1":  # Pillow hands over whether any of the 16 bits is set
+        file.info["transparency"] = 255 * (_stored(source) & 1)
+    elif file.mode == "L":
         layouts = {given for tile in getattr(file, "tile", []) for given in [tile[3]]}
         bits = next((_BITS[name] for name in layouts if name in _BITS), 8)
         most = (1 << bits) - 1
         file.info["transparency"] = (colour & most) * 255 // most
     elif file.mode == "RGB" and not deep.is_deep(file):
         file.info["transparency"] = tuple(sample & 255 for sample in colour)
+
+
+def _stored(source: Path | bytes) -> int:
+    """Return the transparent colour of a grey PNG that has one, as it is stored."""
+    colour = 0
+    with opened(source) as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            size, kind = struct.unpack(">I4s", head)
+            if kind == b"IDAT":
+                break
+            if kind == b"tRNS":
+                (colour,) = struct.unpack(">H", file.read(2))
+                size -= 2
+            file.seek(size + 4, 1)  # with its checksum
+    return colour
 
 
 def check(file: Image.Image) -> None:

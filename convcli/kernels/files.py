@@ -26,6 +26,10 @@ _MOST_BYTES = 400_000_000
 MOST_WRITTEN = 2**22
 _MOST_TEXT = 110_000_000
 
+# Numbers are ASCII. A letter of another script, as in a comment, makes Python take up to four bytes
+# for each character of the text.
+_MOST_COMMENTS = 10_000_000
+
 # What separates numbers, as `str.split` and `str.splitlines` have it. Cells and lines end at some.
 _SPACE = b" \t\n\v\f\r\x1c\x1d\x1e\x1f,;"
 _ENDS = b"\n\v\f\r\x1c\x1d\x1e,;"
@@ -117,6 +121,8 @@ def _read_file(path: Path) -> Kernel:
                 f"kernel {shown(path)}: has more than {MOST_WRITTEN} numbers, the limit for text; "
                 "save it as .npy"
             )
+        if len(content) > _MOST_COMMENTS and not _is_plain(content):
+            raise ConvcliError(f"kernel {shown(path)}: is not a text file of numbers")
         text = content.decode("utf-8-sig")  # spreadsheets write a byte order mark
     except OSError as error:
         raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
@@ -128,10 +134,15 @@ def _read_file(path: Path) -> Kernel:
     return _parse_rows([line for line in lines if line], str(path))
 
 
+def _is_plain(content: bytes) -> bool:
+    """Say whether a text has nothing that takes far more memory than its numbers."""
+    return content.isascii() and not any(mark in content for mark in (b"{", b'"'))
+
+
 def _is_long(content: bytes, path: Path) -> bool:
     """Say whether a text has more numbers, cells or lines than the limit, before it is split."""
-    if path.suffix.lower() == ".json":
-        return content.count(b",") > MOST_WRITTEN
+    if path.suffix.lower() == ".json":  # a bracket becomes a list of 56 bytes
+        return max(content.count(b","), content.count(b"[")) > MOST_WRITTEN
     text = np.frombuffer(content, np.uint8)
     is_space = np.isin(np.arange(256), list(_SPACE))[text]
     words = np.count_nonzero(is_space[:-1] & ~is_space[1:])

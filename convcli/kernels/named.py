@@ -17,6 +17,7 @@ from convcli.words import OPERATORS, Operator
 
 def _radius(sigma: float, truncate: float, radius: int | None) -> int:
     """Return the radius of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
+    positive(truncate, "truncate")
     if radius is not None:
         half = count(radius, "radius", least=0)
         if 2 * half + 1 > LONGEST_SIDE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -132,6 +132,14 @@ _STEP = 1 / 65535
 _POINTS = 1025  # between few entries a table is straight
 
 
+def has_inverse(transfer: Transfer) -> bool:
+    """Return whether a transfer function has an inverse; its parameters may be of any type."""
+    try:
+        return bool(transfer.is_invertible)
+    except (TypeError, ValueError, ArithmeticError):
+        return False
+
+
 def of_table(table: Floats) -> Transfer | None:
     """Return the transfer function that a table of light, 0 to 1, holds, if it is a known one."""
     codes = np.linspace(0, 1, max(len(table), _POINTS))
@@ -159,7 +167,8 @@ def to_code(transfer: Transfer, light: Floats, full: float) -> Floats:
     return transfer.code(light / full) * full
 
 
-@cache
+# A table for 16 bits takes 512 kB, and every image of a batch may state another function.
+@lru_cache(maxsize=8)
 def _light_table(transfer: Transfer, dtype: Any) -> Floats:
     full = np.iinfo(dtype).max
     return transfer.light(np.arange(full + 1) / full) * full

@@ -111,9 +111,17 @@ def _reach(kernel: Kernel, form: Form) -> float:
     return sum(norm(column) * norm(row) for column, row in kernel.factors)
 
 
+# Of linear light, samples beyond this are 7e15 times brighter than white. The rounding of a float64
+# transform of that, 2.2e-16 of it, may come back in the straight part of the curve (12.92) as more
+# than 1e-5 of the sample: 2.2e-16 * 12.92 * top**2.4 = 1e-5 * top.
+_BRIGHTEST = 6e6
+
+
 def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: float) -> bool:
     """Say whether samples, `top` the largest, lie far enough from the ends, or are all 0."""
     size = top
+    if colour.linear and top > _BRIGHTEST:
+        return False
     if colour.linear and top > 1:
         size = top**_LIGHT if top < most ** (1 / _LIGHT) else math.inf
     if colour.weight:

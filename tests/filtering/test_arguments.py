@@ -14,6 +14,7 @@ import pytest
 import convcli
 from convcli import ConvcliError
 from convcli.filtering.options import DEFAULTS
+from convcli.pixels.transfer import Transfer
 
 IMAGE = np.random.default_rng(0).random((5, 6)).astype(np.float32)
 
@@ -189,3 +190,24 @@ def test_channels_are_filtered_alike():
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_up_to_four_channels_need_no_word(channels):
     assert convcli.blur(np.ones((5, 5, channels)), 1.0).shape == (5, 5, channels)
+
+
+def test_a_list_of_masked_rows_is_refused():
+    row = np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0])
+    with pytest.raises(ConvcliError, match="masked array"):
+        convcli.blur([row, row])
+
+
+def test_what_only_looks_like_a_source_is_refused():
+    class Dataset:
+        def window(self):
+            return None
+
+    with pytest.raises(ConvcliError, match="answers windows, but"):
+        convcli.blur(Dataset())
+
+
+def test_transfer_functions_without_an_inverse_are_refused():
+    for transfer in (Transfer("x", 0.0), Transfer("x", "y")):
+        with pytest.raises(ConvcliError, match="no inverse"):
+            convcli.blur(IMAGE, linear=transfer)

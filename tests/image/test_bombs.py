@@ -156,3 +156,18 @@ def test_other_small_files_are_read_in_time(kind):
     start = time.process_time()
     assert sum(1 for _ in read(LONG[kind]).all_frames())
     assert time.process_time() - start < 8
+
+
+def test_frames_of_which_little_is_stored_are_refused():
+    """300 frames of 4 megapixels took 50 s, and 7 kB of a GIF."""
+    screen = b"GIF89a" + struct.pack("<HHBBB", 2000, 2000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    with pytest.raises(ConvcliError, match="has 300 frames of 2000 x 2000 pixels, far more than"):
+        read(screen + 300 * frame + b";")
+    assert read(screen + 9 * frame + b";").frames == 9
+
+
+def test_a_file_of_very_many_ppm_images_is_refused(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(80_000 * b"P5 1 1 255\na")
+    with pytest.raises(ConvcliError, match="has 80000 images, more than the 20000"):
+        read(tmp_path / "a.ppm")

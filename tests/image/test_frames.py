@@ -196,7 +196,7 @@ def apng_of_16_bits(samples):
     return b"".join([*parts, chunk(b"IEND", b"")])
 
 
-@pytest.mark.parametrize("format_name", ["PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("format_name", ["PNG", "GIF", "WEBP", "AVIF"])
 def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name):
     given = [1000 / 60] * 4
     frames = [
@@ -208,8 +208,30 @@ def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name)
     assert sum(durations) == pytest.approx(sum(given), abs=10 if format_name == "GIF" else 1)
     if format_name == "PNG":
         assert durations == pytest.approx(given, abs=0.01)
-    noted = "rounded durations to hundredths of a second, the unit of GIF" in notes
-    assert noted is (format_name == "GIF")
+    unit = "hundredths of a second" if format_name == "GIF" else "milliseconds"
+    noted = f"rounded durations to {unit}, the unit of {format_name}" in notes
+    assert noted is (format_name != "PNG")
+
+
+@pytest.mark.parametrize("format_name", ["WEBP", "AVIF"])
+def test_whole_milliseconds_are_not_rounded(opaque, format_name):
+    frames = [
+        Picture(p, "RGB", "PNG", frame={"duration": d})
+        for p, d in zip(opaque, (33.0, 17), strict=False)
+    ]
+    _, notes = written(
+        Picture(**(vars(frames[0]) | {"frames": 2, "later": frames[1:]})), format_name
+    )
+    assert not any("rounded" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("plays", "lost"), [(0, "durations"), (1, "durations"), (5, "durations and loop count")]
+)
+def test_a_number_of_plays_has_no_place_in_a_tiff(opaque, plays, lost):
+    frames = [Picture(p, "RGB", "PNG", frame={"duration": 50, "plays": plays}) for p in opaque]
+    _, notes = written(Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]})), "TIFF")
+    assert notes == (f"dropped its {lost}, which TIFF cannot store",)
 
 
 def test_an_animation_has_the_metadata_of_its_first_frame(opaque):

@@ -6,9 +6,11 @@ import errno
 import io
 import itertools
 import os
+import re
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -29,6 +31,7 @@ from convcli.image import (
     limit_pixels,
     metadata,
     read,
+    refusals,
     write,
 )
 from convcli.image.blocks import Held
@@ -822,6 +825,82 @@ def test_whatever_a_decoder_raises_is_a_refusal(picture_file, monkeypatch, error
         read(path)
     assert not str(refused.value).endswith(": ")
     assert "b'" not in str(refused.value)
+
+
+DAMAGED = {
+    "P2 with a letter": b"P2\n2 1\n255\n1 x\n",
+    "P3 with a letter": b"P3\n2 1\n255\n1 2 3 4 x 6\n",
+    "P3 with a point": b"P3\n2 1\n255\n1 2 3 4 5. 6\n",
+    "P3 with bytes": b"P3\n2 1\n255\n1 2 3 4 \xff\xfe 6\n",
+    "P1 with a digit": b"P1\n2 1\n1 7\n",
+    "P2 with a long token": b"P2\n2 1\n255\n1 " + b"9" * 50 + b"\n",
+    "no size": b"P6\nx y\n255\nabc",
+    "a long size": b"P6\n" + b"1" * 5000 + b" 2\n255\nabc",
+    "PFM": b"Pf\n2 1\nx\n" + bytes(8),
+    "PFM of scale nan": b"Pf\n2 1\nnan\n" + bytes(8),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_is_not_reported_in_the_words_of_python(name):
+    with pytest.raises(ConvcliError, match="is truncated, damaged or of a kind") as refused:
+        read(DAMAGED[name])
+    assert not re.search(r"\w\(|\bb['\"]|\b(int|float|literal|string|codec)\b", str(refused.value))
+
+
+def text_of(call, *arguments):
+    try:
+        call(*arguments)
+    except Exception as error:
+        return error
+    raise AssertionError
+
+
+PYTHON_ERRORS = [
+    text_of(int, "1" * 5000),
+    text_of(int, b"x"),
+    text_of(float, "x"),
+    text_of(bytes, [256]),
+    text_of(bytes, -1),
+    text_of(bytes.decode, b"\xff"),
+    text_of("a".index, "b"),
+    text_of([].index, 1),
+    text_of(struct.unpack, ">H", b""),
+    text_of(np.frombuffer, b"abc", "u2"),
+    text_of(np.frombuffer, b"", "u2", 5),
+    text_of(np.reshape, np.zeros(5), (2, 3)),
+    text_of(np.add, np.zeros(2), np.zeros(3)),
+    text_of(memoryview(b"abc").cast, "H"),
+    text_of(Path("\0").read_bytes),
+    text_of(lambda: dict([(1,)])),
+    text_of(lambda: [a for a, b in [(1, 2, 3)]]),
+    text_of(lambda: 1 << -1),
+    text_of(io.BytesIO(b"").seek, -1),
+]
+
+
+@pytest.mark.parametrize("error", PYTHON_ERRORS, ids=str)
+def test_what_python_says_of_itself_is_not_shown(error):
+    with (
+        pytest.raises(ConvcliError, match=r"cannot be read$"),
+        refusals.refusals(b"P6"),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("Truncated tRNS chunk"), ValueError("Decompressed data too large for PngImage"),
+     OSError("image file is truncated (3 bytes not processed)"), SyntaxError("not a PPM file"),
+     ValueError("Channel value too large for this mode: 300")],
+    ids=str,
+)  # fmt: skip
+def test_what_a_decoder_says_of_the_file_is_shown(error):
+    with (
+        pytest.raises(ConvcliError, match=f"cannot be read: {re.escape(str(error))}"),
+        refusals.refusals(b"P6"),
+    ):
+        raise error
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])

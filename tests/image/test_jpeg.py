@@ -119,3 +119,36 @@ def test_edges_in_grey_have_no_sampling_to_keep(photo):
     picture = read(content)
     after, _ = written(picture.with_pixels(picture.pixels[..., 0].copy()))
     assert opened(after).mode == "L"
+
+
+def cmyk(photo, factors):
+    """A CMYK JPEG with the factors of its components."""
+    content = io.BytesIO()
+    Image.fromarray(photo[:64, :64]).convert("CMYK").save(content, "JPEG")
+    whole = bytearray(content.getvalue())
+    at = whole.index(b"\xff\xc0") + 11
+    whole[at : at + 12 : 3] = bytes(factors)
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("factors", "is_noted"),
+    [
+        ((0x22, 0x11, 0x11, 0x22), True),
+        ((0x21, 0x11, 0x11, 0x21), True),
+        ((0x12, 0x11, 0x11, 0x12), True),
+        ((0x22, 0x11, 0x11, 0x11), True),
+        ((0x11, 0x11, 0x11, 0x11), False),
+        ((0x12, 0x12, 0x12, 0x12), False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_cmyk_is_written_in_full_resolution_with_a_note(photo, factors, is_noted):
+    """Other samples than those of the factors: its pixels are nonsense."""
+    picture = read(cmyk(photo, factors))
+    after, notes = written(picture)
+    assert steps(opened(after)) == [(1, 1)] * 4
+    full = "wrote its colours in full resolution; CMYK in JPEG is not subsampled"
+    assert notes == ((full,) if is_noted else ())
+    assert written(picture.with_pixels(picture.pixels[..., 0].copy()))[1] == ()
+    assert write(picture, io.BytesIO(), "TIFF") == ()

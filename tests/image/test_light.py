@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 import convcli
 from convcli import ConvcliError
@@ -86,6 +86,10 @@ SIMPLE = {
     "power": para(0, 2.2),
     "ROMM": para(3, 1.8, 1.0, 0.0, 1 / 16, 1 / 32),
     "type 4": para(4, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045, 0, 0),
+    "type 1": para(1, 2.2, 1.0, 0.0),
+    "type 2": para(2, 2.2, 1.0, 0.0, 0.0),
+    "type 1, a line": para(1, 1.0, 1.0, 0.0),
+    "type 4 with offsets": para(4, 2.0, 0.9, 0.1, 0.2464, 0.05, -0.01, -0.0012),
     "type 3, its own": para(3, 2.0, 0.9, 0.1, 0.2464, 0.05),
 }  # fmt: skip
 
@@ -120,6 +124,10 @@ REFUSED = {
     "dot gain": (profile(table(X**2 * 0.5 + 0.1), space=b"GRAY"), "no known transfer function"),
     "grey in Lab": (profile(gamma(2.2), space=b"GRAY", pcs=b"Lab "), "has no curves of light"),
     "flat": (profile(para(1, 2.2, 1.0, -0.5)), "cannot be inverted"),
+    "type 1, above 0": (profile(para(1, 2.2, 0.9, 0.1)), "cannot be inverted"),
+    "type 2": (profile(para(2, 2.2, 0.9, 0.0, 0.1)), "cannot be inverted"),
+    "type 3, flat": (profile(para(3, 2.2, 1.0, 0.0, 0.0, 0.05)), "cannot be inverted"),
+    "type 4 without a straight part": (profile(para(4, 2, 0.9, 0.1, 1, 0, 0, 0)), "be inverted"),
     "no curve": (profile(b"text" + bytes(9)), "has no curves of light"),
     "type 9": (profile(para(9, 2.2)), "is damaged"),
     "cut off": (profile(gamma(2.2))[:140], "is damaged"),
@@ -162,6 +170,16 @@ def icc_jpeg(content):
     return file.getvalue()
 
 
+def exif_jpeg(gamma, space=None):
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.Gamma] = gamma
+    if space:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = space
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    return file.getvalue()
+
+
 LINEAR_POINTS = (b"cICP", bytes([1, 8, 0, 1]))
 STATED = {
     "nothing": (png(), transfer.SRGB),
@@ -175,6 +193,8 @@ STATED = {
     "unspecified": (png((b"cICP", bytes([9, 2, 0, 1])), gama(1.0)), transfer.LINEAR),
     "BT.709": (png((b"cICP", bytes([1, 1, 0, 1]))), transfer.BT709),
     "Display P3": (png((b"cICP", bytes([12, 13, 0, 1]))), transfer.SRGB),
+    "EXIF, Adobe RGB": (exif_jpeg(2.2, 65535), power(2.2)),
+    "EXIF, sRGB": (exif_jpeg(2.2, 1), transfer.SRGB),
     "JPEG with a profile": (icc_jpeg(profile(gamma(1.0))), transfer.LINEAR),
     "AVIF, linear": (avif(1, 8), transfer.LINEAR),
     "AVIF, BT.2020": (avif(9, 14), transfer.BT709),
@@ -193,6 +213,12 @@ NOT_READ = {
     "HLG": (avif(9, 18), "transfer characteristics 18 .HLG."),
     "reserved": (png((b"cICP", bytes([9, 99, 0, 1]))), "transfer characteristics 99 .unknown."),
     "gAMA 0": (png(gama(0)), "its gAMA chunk states 0"),
+    "narrow range": (png((b"cICP", bytes([1, 13, 0, 0]))), "state a narrow range"),
+    "narrow, linear": (png((b"cICP", bytes([1, 8, 0, 0]))), "state a narrow range"),
+    "narrow, unspecified": (png((b"cICP", bytes([1, 2, 0, 0])), gama(1.0)), "a narrow range"),
+    "EXIF, gamma 1": (exif_jpeg(1.0), "its EXIF data state a gamma of 1.0"),
+    "EXIF, gamma 1.8": (exif_jpeg(1.8, 65535), "its EXIF data state a gamma of 1.8"),
+    "EXIF, gamma 0": (exif_jpeg(0.0), "its EXIF data state a gamma of 0.0"),
     "TIFF with a table": (tiff({301: (3, (1,) * 768)}), "its transfer function cannot be read"),
     "BMP with gamma": (bmp(bytes(4), gamma=1 << 17), "its gamma cannot be read"),
     "BMP with a profile": (bmp(b"DEBM"), "its colour profile cannot be read"),
@@ -203,7 +229,7 @@ NOT_READ = {
 @pytest.mark.parametrize("name", NOT_READ)
 def test_light_that_cannot_be_decoded_is_refused(name):
     content, reason = NOT_READ[name]
-    with pytest.raises(ConvcliError, match=f"{reason}; leave --linear out"):
+    with pytest.raises(ConvcliError, match=f"{reason}.*; leave --linear out"):
         light.stated(read(content).metadata)
 
 

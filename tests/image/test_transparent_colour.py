@@ -87,14 +87,19 @@ def test_palettes_have_an_alpha_for_each_colour(depth, table, interlaced):
     np.testing.assert_array_equal(picture.pixels, colours[samples[..., 0]])
 
 
-@pytest.mark.parametrize(("colour_type", "depth"), [kind for kind in KINDS if 1 < kind[1] < 16])
+@pytest.mark.parametrize(("colour_type", "depth"), [kind for kind in KINDS if kind[1] < 16])
 def test_bits_above_those_of_a_sample_are_ignored(colour_type, depth):
-    """As by libpng, which reads only the low bits. (Of 1 bit Pillow does not keep the colour.)"""
+    """As by libpng, which reads only the low bits."""
     samples, values = sampled(colour_type, depth)
-    key = values[0] | 1 << depth | 1 << 15
-    content = png(samples, depth, colour_type, chunk(b"tRNS", key.astype(">u2").tobytes()))
-    alpha, _ = expected_of(samples, depth, values[0])
-    np.testing.assert_array_equal(read(content).pixels[..., -1], alpha * 255)
+    for value in values[:2]:
+        key = value | 1 << depth | 1 << 15
+        for high in (key, value | 1 << 15):
+            transparent = chunk(b"tRNS", high.astype(">u2").tobytes())
+            content = png(samples, depth, colour_type, transparent)
+            alpha, _ = expected_of(samples, depth, value)
+            np.testing.assert_array_equal(read(content).pixels[..., -1], alpha * 255)
+            for frame in read(animation(samples, depth, colour_type, transparent)).all_frames():
+                np.testing.assert_array_equal(frame.pixels[..., -1], alpha * 255)
 
 
 @pytest.mark.parametrize("target", ["PNG", "TIFF"])

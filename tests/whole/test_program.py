@@ -1181,3 +1181,14 @@ def test_a_part_that_makes_no_sense_is_refused(run, folder, argv, message):
     assert result.status == 2
     assert re.match(f"convcli: {message}", result.message)
     assert names_in(folder) == before
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["kernel", "gaussian:30"]])
+def test_a_reader_of_standard_output_that_has_gone_is_status_141(argv):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", "convcli", *argv], stdout=out, stderr=subprocess.PIPE
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
