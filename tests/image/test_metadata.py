@@ -102,6 +102,45 @@ def test_chunks_that_stay_true_are_kept_as_they_are(name):
     assert opened(content).size == (4, 4)
 
 
+# Keys under which Pillow keeps what it reads from chunks, or what it reads from other formats.
+PROPERTIES = (
+    *("gamma", "srgb", "transparency", "default_image", "interlace", "bbox", "exif", "xmp"),
+    *("icc_profile", "cropped", "comment", "loop", "duration", "dpi", "disposal", "blend"),
+    *("aspect", "chromaticity", "plays", "jfif", "adobe_transform", "background"),
+)
+
+
+def with_text(text, place):
+    """A PNG whose text stands before, or after, its pixels and other chunks."""
+    others = [(b"gAMA", struct.pack(">I", 50000)), (b"pHYs", struct.pack(">IIB", 3937, 3937, 1))]
+    if place == "before":
+        return png(text, *others)
+    if place == "between":
+        return png(*others, text)
+    content = png(*others)
+    return content[:-12] + chunk(*text) + content[-12:]
+
+
+@pytest.mark.parametrize("place", ["before", "between", "after"])
+@pytest.mark.parametrize("keyword", PROPERTIES)
+def test_a_text_is_not_taken_for_a_property_of_the_image(keyword, place):
+    key = keyword.encode()
+    packed = zlib.compress(b"text")
+    for text in ((b"tEXt", key + b"\0text"), (b"zTXt", key + b"\0\0" + packed),
+                 (b"iTXt", key + b"\0\0\0\0\0text")):  # fmt: skip
+        source = with_text(text, place)
+        content, notes = again(source, "PNG")
+        assert notes == ()
+        assert text in chunks_of(content)
+        assert (b"gAMA", struct.pack(">I", 50000)) in chunks_of(content)
+        assert (b"pHYs", struct.pack(">IIB", 3937, 3937, 1)) in chunks_of(content)
+        plain = written(read(with_text((b"tEXt", b"Title\0text"), place)), "BMP")[0]
+        for target in ("BMP", "GIF", "JPEG"):
+            got, notes = again(source, target)
+            assert "text" in notes[0]
+            assert got == plain or target != "BMP"
+
+
 @pytest.mark.parametrize("target", ["JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF"])
 @pytest.mark.parametrize("name", KEPT_CHUNKS)
 def test_chunks_are_named_where_there_is_no_place_for_them(name, target):
