@@ -681,6 +681,29 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
             assert now.pages[0].tags[code].dtype == before.pages[0].tags[code].dtype
 
 
+IPTC = b"\x1c\x02\x78\0\7caption"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("kind", "is_swapped"), [(1, False), (2, False), (3, False), (4, False), (7, False), (4, True)]
+)
+def test_iptc_data_of_any_type_keep_their_bytes(kind, is_swapped, order, dtype):
+    data = np.frombuffer(IPTC, "<u4").byteswap().tobytes() if is_swapped else IPTC
+    # tifffile writes integers in the order of the file, and bytes as they are
+    size = {3: 2, 4: 4}.get(kind)
+    value = tuple(np.frombuffer(data, f"{order}u{size}").tolist()) if size else data
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.zeros((5, 7, 3), dtype), photometric="rgb", metadata=None,
+                     byteorder=order, extratags=[(33723, kind, len(value), value, True)],
+                     software=False)  # fmt: skip
+    got, notes = again(content.getvalue(), "TIFF")
+    assert notes == ()
+    with tifffile.TiffFile(io.BytesIO(got)) as file:
+        assert file.pages[0].tags[33723].value == IPTC
+
+
 def test_a_turned_tiff_loses_what_places_its_pixels():
     got, notes = again(tiff(TAGS["no-data value"] | GEO | {274: (3, (6,))}), "TIFF")
     assert notes == ("dropped its GeoTIFF keys",)
