@@ -584,6 +584,43 @@ def test_xmp_without_anything_stale_is_kept_byte_for_byte():
     assert opened(again(jpeg(xmp=xmp), "JPEG")[0]).info["xmp"] == xmp
 
 
+TIFF_SCHEMA = "http://ns.adobe.com/tiff/1.0/"
+TURNED = {
+    "attribute": packet("", 'tiff:Orientation="6"', tiff=TIFF_SCHEMA),
+    "single quotes": packet("", "tiff:Orientation='6'", tiff=TIFF_SCHEMA),
+    "spaces around the sign": packet("", 'tiff:Orientation = "6"', tiff=TIFF_SCHEMA),
+    "other prefix": packet("", 't:Orientation="6"', t=TIFF_SCHEMA),
+    "element": packet("<t:Orientation>6</t:Orientation>", t=TIFF_SCHEMA),
+    "spaces": packet("<tiff:Orientation >\n 6 </tiff:Orientation>", tiff=TIFF_SCHEMA),
+    "own declaration": packet(f"<o:Orientation xmlns:o='{TIFF_SCHEMA}'>6</o:Orientation>"),
+    "rdf:value": packet("<t:Orientation><rdf:value>6</rdf:value></t:Orientation>", t=TIFF_SCHEMA),
+    "character reference": packet("", 'tiff:Orientation="&#54;"', tiff=TIFF_SCHEMA),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("name", TURNED)
+def test_an_image_that_was_turned_is_not_turned_by_its_xmp_again(name, target, encoding):
+    exif = exif_of()
+    exif[ExifTags.Base.Orientation] = 6
+    xmp = TURNED[name].decode().replace("\ufeff", "").encode(encoding)
+    content = io.BytesIO()
+    Image.new("RGB", (16, 8)).save(content, "JPEG", exif=exif, xmp=xmp)
+    got, notes = again(content.getvalue(), target)
+    assert notes == ()
+    image = opened(got)
+    assert image.size == (8, 16)
+    assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    assert b"6" not in image.info["xmp"].partition(b"Orientation")[2][:12]
+
+
+def test_an_orientation_that_is_right_or_not_applied_is_kept_byte_for_byte():
+    for value in "16":
+        xmp = packet("", f"t:Orientation='{value}'", t=TIFF_SCHEMA)
+        assert opened(again(jpeg(xmp=xmp), "JPEG")[0]).info["xmp"] == xmp
+
+
 def test_the_sizes_in_xmp_are_those_of_the_image():
     xmp = packet(
         "<exif:PixelXDimension>888</exif:PixelXDimension>",
