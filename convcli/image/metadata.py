@@ -138,18 +138,23 @@ def metadata_of(
     profile = image.info.get("icc_profile")
     if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
         lost.append("incomplete colour profile")
+    is_upright = turned or _states_orientation(file)
     try:
         found, stale = _exif_and_tags(image, file, invalid, turned, size)
         metadata |= found
         lost += stale
     except Exception:  # Pillow reads values that it cannot write; its exceptions vary
         notes.append("dropped its EXIF data, which are damaged")
-    if packet := image.info.get("xmp"):
-        packet = packet if isinstance(packet, bytes) else str(packet).encode()
+    packet = image.info.get("xmp")
+    if isinstance(packet, str):
+        packet = packet.encode()
+    if isinstance(packet, bytes) and packet:
         from convcli.image import xmp  # its patterns take half a millisecond to compile
 
-        metadata["xmp"], stale = xmp.current(packet, size or image.size)
+        metadata["xmp"], stale = xmp.current(packet, size or image.size, is_upright)
         lost += stale
+    elif packet:  # a tag of a TIFF may have any type
+        lost.append("XMP data")
     if lost:
         metadata["lost"] = list(dict.fromkeys(lost))
     return {key: value for key, value in metadata.items() if value}, notes
@@ -200,6 +205,14 @@ def _held(held: Held) -> dict[str, Any]:
         "chunks": held.chunks,
         "code_points": held.code_points,
     }
+
+
+def _states_orientation(file: Image.Image) -> bool:
+    """Return whether EXIF data, or XMP data that Pillow understands, state an orientation."""
+    try:
+        return Tag.Orientation in file.getexif()
+    except Exception:  # damaged
+        return False
 
 
 def _is_assumed(file: Image.Image) -> bool:

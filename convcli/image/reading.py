@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import bombs, deep, transparent_colour
+from convcli.image import bombs, deep, png_texts, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
@@ -91,7 +91,8 @@ def read(
         from convcli.image import tiff_reading
 
         return tiff_reading.read(source, start, target_format or "TIFF", grey, on_decode)
-    file: Path | BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+    content = png_texts.without_properties(source)
+    file: Path | BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     likely_first = sorted(FORMATS, key=lambda name: suffix not in FORMATS[name].suffixes)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from convcli.image.previews import shows_image
+
+if TYPE_CHECKING:
+    from PIL import TiffImagePlugin
 
 # Tags that a TIFF keeps: filtering does not change where the pixels lie, what marks missing data,
 # or what the primaries are. OGC GeoTIFF 1.1 (33550 to 34737), GDAL's GTiff driver (42112, 42113),
@@ -71,6 +75,15 @@ _SELF_CONTAINED = (
 # EXIF 2.3, not among Pillow's names.
 _SUBJECT_AREA = 37396
 
+# The byte with which each record of IPTC data begins (IIM 4.2, section 1.5).
+_IPTC_RECORD = 0x1C
+
+# Integers of a TIFF, as `struct` packs them.
+_INTEGERS = {TiffTags.SHORT: "H", TiffTags.LONG: "I", TiffTags.SIGNED_LONG: "i"}
+
+# In Pillow's table IPTC data are one value: of several integers it would keep the first alone.
+TiffTags.TAGS_V2[Tag.IPTCNAA] = TiffTags.TagInfo(Tag.IPTCNAA, "IptcNaaInfo", TiffTags.UNDEFINED)
+
 # Bit 0 of NewSubfileType: a smaller version of another image in the file. Bit 1: a page.
 _PAGE = 2
 
@@ -85,7 +98,7 @@ def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[
     tags = file.tag_v2  # type: ignore[attr-defined]
     found = {}
     for code in sorted((set(codes) & set(IN_TIFF)) - set(_PLACES if turned else ())):
-        value = tags.get(code)
+        value = _iptc(tags) if code == Tag.IPTCNAA else tags.get(code)
         if isinstance(value, str) and not value.isascii():
             value = value.encode("latin-1", "replace")  # as Pillow decoded it
         if value is not None and not shows_image(value) and _is_writable(code, value):
@@ -93,6 +106,24 @@ def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[
     if found.get(Tag.NewSubfileType) in (0, _PAGE):
         del found[Tag.NewSubfileType]
     return found
+
+
+def _iptc(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bytes | None:
+    """Return IPTC data as bytes: some programs state them as integers or text.
+
+    Pillow has read integers in the byte order of the file. Data that were swapped with the order
+    begin with a record in the other one.
+    """
+    value = tags.get(Tag.IPTCNAA)
+    if isinstance(value, str):
+        return value.encode("latin-1", "replace")
+    layout = _INTEGERS.get(tags.tagtype.get(Tag.IPTCNAA, 0))
+    if not value or not layout:
+        return value if isinstance(value, bytes) else None
+    numbers = value if isinstance(value, tuple) else (value,)
+    orders = "<>" if tags.prefix == b"II" else "><"
+    stored, swapped = (struct.pack(f"{order}{len(numbers)}{layout}", *numbers) for order in orders)
+    return swapped if swapped[0] == _IPTC_RECORD != stored[0] else stored
 
 
 def _is_writable(code: int, value: Any) -> bool:

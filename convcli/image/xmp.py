@@ -36,18 +36,22 @@ _THUMBNAIL_TYPE = "http://ns.adobe.com/xap/1.0/g/img/"
 _SIDES = {"ImageWidth": 0, "PixelXDimension": 0, "ImageLength": 1, "PixelYDimension": 1}
 _SIZES = ("http://ns.adobe.com/tiff/1.0/", "http://ns.adobe.com/exif/1.0/")
 
+# How the stored image is turned (TIFF schema), and its value once the pixels are upright.
+_ORIENTATION, _UPRIGHT = "Orientation", "1"
+_TIFF = _SIZES[0]
+
 # What XMP contains if there may be anything to change.
 _SUSPECT = re.compile(
     rb"Thumbnail|/g/img/|PageInfo|hdr-gain-map|photos/1\.0/|photos/dd/|ns\.apple\.com|xmp/note/"
     rb"|ImageWidth|ImageLength|PixelXDimension|PixelYDimension"
-    rb"|MicroVideo|MotionPhoto|HDRGainMap|hdrgm:"
+    rb"|MicroVideo|MotionPhoto|HDRGainMap|hdrgm:|Orientation"
 )
 # The start of a packet in UTF-16; those in UTF-8 have no zero bytes.
 _WIDE = re.compile(rb"<\0|\0<")
 _NAMES = re.compile(rb"[^\w](?:hdrgm|GContainer|Container|GDepth|GImage|xmpGImg|xapGImg):\w")
 
 
-def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
+def current(xmp: bytes, size: tuple[int, int], is_upright: bool = False) -> tuple[bytes, list[str]]:
     """Return XMP data that are true of the filtered image, and the names of what was removed.
 
     Parameters
@@ -56,6 +60,9 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
         The packet. It is not changed at all if nothing in it is stale.
     size : (int, int)
         Width and height of the upright image.
+    is_upright : bool
+        The image is upright whatever its XMP data say: it has been turned, or its EXIF data, which
+        come first, state its orientation.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def current(xmp: bytes, size: tuple[int, int]) -> tuple[bytes, list[str]]:
         # Without a document type there are no entities; names and depth are bounded by its size.
         document = minidom.parseString(xmp.strip(b"\0 \r\n\t"))  # noqa: S318
         before = _text_of(document)
-        lost = _removed(document, size)
+        lost = _removed(document, size, is_upright)
         clean = _text_of(document)
     except Exception:  # XML that is not well-formed, or nested too deeply
         return b"", ["XMP data"]
@@ -95,8 +102,11 @@ def _text_of(document: minidom.Document) -> bytes:
     return "".join(node.toxml() for node in document.childNodes).encode()
 
 
-def _removed(document: minidom.Document, size: tuple[int, int]) -> list[str]:
-    """Remove what is stale, and correct sizes; return the names of what was removed."""
+def _removed(document: minidom.Document, size: tuple[int, int], is_upright: bool) -> list[str]:
+    """Remove what is stale, and correct the rest; return the names of what was removed."""
+    right = {(uri, name): str(size[side]) for uri in _SIZES for name, side in _SIDES.items()}
+    if is_upright:
+        right[_TIFF, _ORIENTATION] = _UPRIGHT
     lost: list[str] = []
     left: list[minidom.Element] = [document.documentElement] if document.documentElement else []
     while left:
@@ -109,8 +119,8 @@ def _removed(document: minidom.Document, size: tuple[int, int]) -> list[str]:
             elif reason := _stale(uri, name):
                 element.removeAttribute(attribute.name)
                 lost.append(reason)
-            elif name in _SIDES and uri in _SIZES:
-                attribute.value = str(size[_SIDES[name]])
+            elif (uri, name) in right:
+                attribute.value = right[uri, name]
         for child in list(element.childNodes):
             if child.nodeType != child.ELEMENT_NODE:
                 continue
@@ -118,10 +128,10 @@ def _removed(document: minidom.Document, size: tuple[int, int]) -> list[str]:
             if reason := _stale(uri, name):
                 element.removeChild(child)
                 lost.append(reason)
-            elif name in _SIDES and uri in _SIZES:
+            elif (uri, name) in right:
                 for node in list(child.childNodes):
                     child.removeChild(node)
-                child.appendChild(document.createTextNode(str(size[_SIDES[name]])))
+                child.appendChild(document.createTextNode(right[uri, name]))
             else:
                 left.append(child)
     return list(dict.fromkeys(lost))

@@ -102,6 +102,45 @@ def test_chunks_that_stay_true_are_kept_as_they_are(name):
     assert opened(content).size == (4, 4)
 
 
+# Keys under which Pillow keeps what it reads from chunks, or what it reads from other formats.
+PROPERTIES = (
+    *("gamma", "srgb", "transparency", "default_image", "interlace", "bbox", "exif", "xmp"),
+    *("icc_profile", "cropped", "comment", "loop", "duration", "dpi", "disposal", "blend"),
+    *("aspect", "chromaticity", "plays", "jfif", "adobe_transform", "background"),
+)
+
+
+def with_text(text, place):
+    """A PNG whose text stands before, or after, its pixels and other chunks."""
+    others = [(b"gAMA", struct.pack(">I", 50000)), (b"pHYs", struct.pack(">IIB", 3937, 3937, 1))]
+    if place == "before":
+        return png(text, *others)
+    if place == "between":
+        return png(*others, text)
+    content = png(*others)
+    return content[:-12] + chunk(*text) + content[-12:]
+
+
+@pytest.mark.parametrize("place", ["before", "between", "after"])
+@pytest.mark.parametrize("keyword", PROPERTIES)
+def test_a_text_is_not_taken_for_a_property_of_the_image(keyword, place):
+    key = keyword.encode()
+    packed = zlib.compress(b"text")
+    for text in ((b"tEXt", key + b"\0text"), (b"zTXt", key + b"\0\0" + packed),
+                 (b"iTXt", key + b"\0\0\0\0\0text")):  # fmt: skip
+        source = with_text(text, place)
+        content, notes = again(source, "PNG")
+        assert notes == ()
+        assert text in chunks_of(content)
+        assert (b"gAMA", struct.pack(">I", 50000)) in chunks_of(content)
+        assert (b"pHYs", struct.pack(">IIB", 3937, 3937, 1)) in chunks_of(content)
+        plain = written(read(with_text((b"tEXt", b"Title\0text"), place)), "BMP")[0]
+        for target in ("BMP", "GIF", "JPEG"):
+            got, notes = again(source, target)
+            assert "text" in notes[0]
+            assert got == plain or target != "BMP"
+
+
 @pytest.mark.parametrize("target", ["JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF"])
 @pytest.mark.parametrize("name", KEPT_CHUNKS)
 def test_chunks_are_named_where_there_is_no_place_for_them(name, target):
@@ -545,6 +584,43 @@ def test_xmp_without_anything_stale_is_kept_byte_for_byte():
     assert opened(again(jpeg(xmp=xmp), "JPEG")[0]).info["xmp"] == xmp
 
 
+TIFF_SCHEMA = "http://ns.adobe.com/tiff/1.0/"
+TURNED = {
+    "attribute": packet("", 'tiff:Orientation="6"', tiff=TIFF_SCHEMA),
+    "single quotes": packet("", "tiff:Orientation='6'", tiff=TIFF_SCHEMA),
+    "spaces around the sign": packet("", 'tiff:Orientation = "6"', tiff=TIFF_SCHEMA),
+    "other prefix": packet("", 't:Orientation="6"', t=TIFF_SCHEMA),
+    "element": packet("<t:Orientation>6</t:Orientation>", t=TIFF_SCHEMA),
+    "spaces": packet("<tiff:Orientation >\n 6 </tiff:Orientation>", tiff=TIFF_SCHEMA),
+    "own declaration": packet(f"<o:Orientation xmlns:o='{TIFF_SCHEMA}'>6</o:Orientation>"),
+    "rdf:value": packet("<t:Orientation><rdf:value>6</rdf:value></t:Orientation>", t=TIFF_SCHEMA),
+    "character reference": packet("", 'tiff:Orientation="&#54;"', tiff=TIFF_SCHEMA),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("name", TURNED)
+def test_an_image_that_was_turned_is_not_turned_by_its_xmp_again(name, target, encoding):
+    exif = exif_of()
+    exif[ExifTags.Base.Orientation] = 6
+    xmp = TURNED[name].decode().replace("\ufeff", "").encode(encoding)
+    content = io.BytesIO()
+    Image.new("RGB", (16, 8)).save(content, "JPEG", exif=exif, xmp=xmp)
+    got, notes = again(content.getvalue(), target)
+    assert notes == ()
+    image = opened(got)
+    assert image.size == (8, 16)
+    assert image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    assert b"6" not in image.info["xmp"].partition(b"Orientation")[2][:12]
+
+
+def test_an_orientation_that_is_right_or_not_applied_is_kept_byte_for_byte():
+    for value in "16":
+        xmp = packet("", f"t:Orientation='{value}'", t=TIFF_SCHEMA)
+        assert opened(again(jpeg(xmp=xmp), "JPEG")[0]).info["xmp"] == xmp
+
+
 def test_the_sizes_in_xmp_are_those_of_the_image():
     xmp = packet(
         "<exif:PixelXDimension>888</exif:PixelXDimension>",
@@ -640,6 +716,29 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
             else:
                 assert values[0] == values[1]
             assert now.pages[0].tags[code].dtype == before.pages[0].tags[code].dtype
+
+
+IPTC = b"\x1c\x02\x78\0\7caption"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("kind", "is_swapped"), [(1, False), (2, False), (3, False), (4, False), (7, False), (4, True)]
+)
+def test_iptc_data_of_any_type_keep_their_bytes(kind, is_swapped, order, dtype):
+    data = np.frombuffer(IPTC, "<u4").byteswap().tobytes() if is_swapped else IPTC
+    # tifffile writes integers in the order of the file, and bytes as they are
+    size = {3: 2, 4: 4}.get(kind)
+    value = tuple(np.frombuffer(data, f"{order}u{size}").tolist()) if size else data
+    content = io.BytesIO()
+    tifffile.imwrite(content, np.zeros((5, 7, 3), dtype), photometric="rgb", metadata=None,
+                     byteorder=order, extratags=[(33723, kind, len(value), value, True)],
+                     software=False)  # fmt: skip
+    got, notes = again(content.getvalue(), "TIFF")
+    assert notes == ()
+    with tifffile.TiffFile(io.BytesIO(got)) as file:
+        assert file.pages[0].tags[33723].value == IPTC
 
 
 def test_a_turned_tiff_loses_what_places_its_pixels():
