@@ -36,7 +36,8 @@ class Held:
     texts : list of (bytes, bytes)
         The text chunks of a PNG, type and content, as they are stored.
     chunks : list of (bytes, bytes)
-        Other chunks of a PNG that are still true of a filtered image.
+        Other chunks of a PNG that are still true of a filtered image. The background colour
+        (bKGD) is in samples of 16 bits.
     comments : list of bytes
         The comments of a JPEG.
     code_points : bytes
@@ -101,14 +102,15 @@ def _printable(name: bytes) -> str:
 _PALETTE = 3
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
-# Chunks that Pillow hands over, or that say how samples and frames are stored.
+# Chunks that Pillow hands over, or that say how samples and frames are stored (iDOT: where half of
+# the rows begin, in every screenshot of macOS), or when the image was last changed (tIME).
 _STORED = {
     *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"eXIf"),
-    *(b"acTL", b"fcTL", b"fdAT", b"CgBI"),
+    *(b"acTL", b"fcTL", b"fdAT", b"CgBI", b"iDOT", b"tIME"),
 }
 
 # Chunks that are still true after filtering, though they are not marked as safe to copy.
-_STILL_TRUE = {b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"tIME", b"sCAL", b"sTER"}
+_STILL_TRUE = {b"cICP", b"mDCV", b"mDCv", b"cLLI", b"cLLi", b"sCAL", b"sTER"}
 
 _CHUNKS = {
     b"sBIT": "significant bits",
@@ -164,8 +166,8 @@ def _png(file: BinaryIO, held: Held) -> None:
         elif kind == b"pHYs":
             if content[8:] == _NO_UNIT and content[:8] != _SQUARE:
                 held.chunks.append((kind, content))
-        elif kind == b"sBIT" and not content.strip(bytes([min(depth, 8), depth])):
-            pass  # all bits are significant
+        elif kind == b"sBIT" and _all_significant(content, colour_type, depth):
+            continue
         elif kind == b"bKGD":
             if colour := _background(content, colour_type, depth, palette):
                 held.chunks.append((kind, colour))
@@ -176,15 +178,29 @@ def _png(file: BinaryIO, held: Held) -> None:
     _after(file, held)
 
 
+def _all_significant(content: bytes, colour_type: int, depth: int) -> bool:
+    """Return whether sBIT says that all bits are significant; colours of a palette have eight."""
+    return not content.strip(bytes([8 if colour_type == _PALETTE else depth]))
+
+
 def _background(content: bytes, colour_type: int, depth: int, palette: bytes) -> bytes:
-    """Return a background colour in the samples of the decoded image: no palette, 8 or 16 bits."""
+    """Return a background colour in samples of 16 bits, without a palette; empty if it has none."""
     if colour_type == _PALETTE:
-        colour = palette[3 * content[0] : 3 * content[0] + 3] if content else b""
-        return struct.pack(">3H", *colour) if len(colour) == 3 else b""
-    if depth < 8 and len(content) == 2:
-        (value,) = struct.unpack(">H", content)
-        return struct.pack(">H", value * 255 // (2**depth - 1) & 255)
-    return content
+        samples = tuple(palette[3 * content[0] : 3 * content[0] + 3]) if content else ()
+        if len(samples) != 3:
+            return b""
+        depth = 8
+    elif len(content) % 2:
+        return content  # which fits no samples
+    else:
+        samples = struct.unpack(f">{len(content) // 2}H", content)
+    most = (1 << depth) - 1
+    return struct.pack(f">{len(samples)}H", *((each & most) * 65535 // most for each in samples))
+
+
+def in_8_bits(background: bytes) -> bytes:
+    """Return a background colour of a PNG of 8 bits; it still takes two bytes per sample."""
+    return b"".join(bytes([0, high]) for high in background[::2])
 
 
 def _stays_true(kind: bytes, content: bytes) -> bool:
@@ -484,7 +500,6 @@ NAMES_OF_CHUNKS = {
     b"mDCV": "mastering display",
     b"cLLI": "light levels",
     b"bKGD": "background colour",
-    b"tIME": "modification time",
     b"oFFs": "position",
     b"sCAL": "scale",
     b"sTER": "stereo layout",

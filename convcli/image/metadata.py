@@ -12,7 +12,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.files.formats import FORMATS
 from convcli.image import tags
-from convcli.image.blocks import Held, is_srgb, name_of_chunk
+from convcli.image.blocks import Held, in_8_bits, is_srgb, name_of_chunk
 from convcli.image.previews import shows_image
 
 if TYPE_CHECKING:
@@ -64,13 +64,12 @@ _MEANING = {
     "code_points": "colour code points",
 }
 
-# Names of chunks whose content depends on the samples: grey has one value, colour three, each of
-# two bytes.
-_BACKGROUND = {"L": 2, "LA": 2, "RGB": 6, "RGBA": 6}
+# Bytes of a background colour by the number of channels: grey has one value, colour three.
+_BACKGROUND = {"L": 2, "LA": 2, "I": 2, "RGB": 6, "RGBA": 6}
 
 # Public chunks that Pillow writes if it gets them; it ignores others.
 _BY_PILLOW = {
-    *(b"tIME", b"bKGD", b"cICP", b"gAMA", b"cHRM", b"sRGB", b"tEXt", b"zTXt", b"iTXt"),
+    *(b"bKGD", b"cICP", b"gAMA", b"cHRM", b"sRGB", b"tEXt", b"zTXt", b"iTXt"),
 }
 
 # 1 / 2.2 in a gAMA chunk (PNG specification, section 11.3.2.2).
@@ -330,15 +329,18 @@ def _note_on(dropped: list[str], lost: list[str], format_name: str) -> list[str]
 
 
 def _unfit_chunks(found: dict[str, Any], mode: str) -> list[str]:
-    """Drop chunks of a PNG whose content does not fit the samples; return their names."""
-    chunks = found.get("chunks", [])
-    fit = [
-        (kind, content)
-        for kind, content in chunks
-        if kind != b"bKGD" or len(content) == _BACKGROUND.get(mode)
-    ]
+    """Fit the background of a PNG to the samples, or drop it; return the names of the dropped."""
+    fit, dropped = [], []
+    for kind, content in found.get("chunks", []):
+        if kind != b"bKGD":
+            fit.append((kind, content))
+        elif len(content) == _BACKGROUND.get(mode.removesuffix(";16")):
+            is_deep = mode.startswith("I") or mode.endswith(";16")
+            fit.append((kind, content if is_deep else in_8_bits(content)))
+        else:
+            dropped.append(name_of_chunk(kind))
     found["chunks"] = fit
-    return [] if len(fit) == len(chunks) else [name_of_chunk(b"bKGD")]
+    return dropped
 
 
 def _fit_jpeg(found: dict[str, Any]) -> list[str]:

@@ -76,7 +76,6 @@ KEPT_CHUNKS = {
     "mastering display": [(b"cICP", bytes([9, 16, 0, 1])), (b"mDCV", bytes(range(24)))],
     "light levels": [(b"cLLI", bytes(8))],
     "background": [(b"bKGD", bytes(6))],
-    "time": [(b"tIME", bytes([7, 208, 1, 1, 0, 0, 0]))],
     "offset": [(b"oFFs", bytes(9))],
     "scale": [(b"sCAL", b"\x011\x002")],
     "aspect": [(b"pHYs", struct.pack(">IIB", 2, 1, 0))],
@@ -87,7 +86,7 @@ CHUNK_NAMES = {
     "two comments": "text", "compressed": "text", "languages": "text",
     "code points": "colour code points", "mastering display": "mastering display",
     "light levels": "light levels", "background": "background colour",
-    "time": "modification time", "offset": "position", "scale": "scale",
+    "offset": "position", "scale": "scale",
     "aspect": "resolution without unit", "private, safe to copy": "vpAg chunk",
     "animation of a GIF": "gIFg chunk",
 }  # fmt: skip
@@ -206,9 +205,9 @@ def test_a_small_png_does_not_become_a_large_one(size, kept):
 
 
 def test_one_note_names_all():
-    _, notes = again(png((b"tIME", bytes(7)), (b"caBX", b"signed"), (b"tEXt", b"a\0b")), "JPEG")
+    _, notes = again(png((b"oFFs", bytes(9)), (b"caBX", b"signed"), (b"tEXt", b"a\0b")), "JPEG")
     assert notes == (
-        "dropped its text and modification time, which JPEG cannot store, and its C2PA signature",
+        "dropped its text and position, which JPEG cannot store, and its C2PA signature",
     )
 
 
@@ -229,6 +228,33 @@ def test_a_background_is_that_of_the_decoded_samples(depth, colour_type, stored,
     got, notes = again(content + chunk(b"IEND", b""), "PNG")
     assert not any("background" in note for note in notes)
     assert (b"bKGD", expected) in chunks_of(got)
+
+
+def png_of(depth, colour_type, *chunks):
+    """A PNG of 4 x 4 black pixels."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour_type]
+    header = (b"IHDR", struct.pack(">IIBBBBB", 4, 4, depth, colour_type, 0, 0, 0))
+    rows = (b"IDAT", zlib.compress(bytes(4 * (1 + -(-4 * channels * depth // 8)))))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*each) for each in (header, *chunks, rows, (b"IEND", b""))
+    )
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "has_deep"),
+    [(0, True), (2, True), (4, True), (6, True), (0, False), (2, False), (6, False)],
+)
+def test_a_background_of_16_bits_follows_the_samples(colour_type, has_deep, monkeypatch):
+    if not has_deep:
+        monkeypatch.setattr("convcli.image.deep.installed", lambda: False)
+    values = (65535, 256, 1000) if colour_type in (2, 6) else (65535,)
+    content = png_of(16, colour_type, (b"bKGD", struct.pack(f">{len(values)}H", *values)))
+    got, _ = again(content, "PNG")
+    chunks = dict(chunks_of(got))
+    depth = chunks[b"IHDR"][8]
+    expected = values if depth == 16 else [value >> 8 for value in values]
+    assert chunks[b"bKGD"] == struct.pack(f">{len(values)}H", *expected)
+    assert depth == (16 if has_deep or colour_type == 0 else 8)
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x09", b"\0"])
@@ -252,6 +278,21 @@ def test_a_background_in_other_samples_is_dropped(colour_type, size):
                                    (b"pHYs", struct.pack(">IIB", 1, 1, 0))])  # fmt: skip
 def test_what_says_nothing_has_no_note(found):
     assert again(png(found), "JPEG")[1] == ()
+
+
+@pytest.mark.parametrize("found", [(b"tIME", bytes([7, 209, 1, 1, 0, 0, 0])), (b"iDOT", bytes(28))])
+@pytest.mark.parametrize("target", ["PNG", "JPEG", "TIFF"])
+def test_what_is_only_true_of_the_old_file_goes_without_a_note(found, target):
+    got, notes = again(png(found), target)
+    assert notes == ()
+    assert found[0] not in got
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_all_bits_of_a_palette_are_eight(bits):
+    for significant, noted in ((b"\x08\x08\x08", False), (b"\5\6\5", True)):
+        content = png_of(bits, 3, (b"sBIT", significant), (b"PLTE", bytes(6)))
+        assert any("significant" in note for note in again(content, "PNG")[1]) is noted
 
 
 def test_strip_drops_without_a_note():
