@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from convcli.image import deep, transparent_colour
-from convcli.image.refusals import opened, refusals
+from convcli.image.content import opened
+from convcli.image.refusals import refusals
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from convcli.image.content import opened
 from convcli.image.previews import shows_image
 
 # Bytes of a trailing part that are searched at a time.
@@ -70,8 +71,7 @@ def held_by(source: Path | bytes, format_name: str) -> Held:
     """
     held = Held()
     if look := _LOOKS.get(format_name):
-        opened = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-        with opened as file, suppress(struct.error, IndexError):  # truncated
+        with opened(source) as file, suppress(struct.error, IndexError):  # truncated
             look(file, held)
     return held
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from convcli.errors import ConvcliError
+from convcli.image.content import size_of, whole
 
 # Every scan of a progressive JPEG goes over all of its coefficients, and may take 30 bytes of the
 # file: 3000 scans of 16 megapixels took half a minute. libjpeg-turbo's djpeg has -maxscans for
@@ -40,10 +41,10 @@ _SCAN = b"\xff\xda"
 def check(image: Image.Image, source: Path | bytes, frames: int) -> None:
     """Raise `ConvcliError` if an opened image would take far longer than its size says."""
     if image.format in ("JPEG", "MPO"):
-        _check_scans(_content(source), image.width * image.height)
+        _check_scans(whole(source), image.width * image.height)
     _check_frames(source, frames, "frames")
     pixels = frames * image.width * image.height
-    if frames > 1 and pixels > max(_MOST_DRAWN, _PIXELS_A_BYTE * _size_of(source)):
+    if frames > 1 and pixels > max(_MOST_DRAWN, _PIXELS_A_BYTE * size_of(source)):
         raise ConvcliError(
             f"has {frames} frames of {image.width} x {image.height} pixels, far more than a file "
             "of its size draws; split it first"
@@ -57,7 +58,7 @@ def check_stream(source: Path | bytes, images: int) -> None:
 
 def check_tiff(source: Path | bytes, pages: int, jpegs: int) -> None:
     """Raise `ConvcliError` for a TIFF of too many pages, or of too many scans in so many JPEGs."""
-    if jpegs and _content(source).count(_SCAN) > _LEAST_SCANS * jpegs:
+    if jpegs and whole(source).count(_SCAN) > _LEAST_SCANS * jpegs:
         raise ConvcliError(
             f"holds JPEGs of more than {_LEAST_SCANS} scans, each of which is decoded over the "
             "whole strip or tile; convert it to another compression first"
@@ -66,20 +67,12 @@ def check_tiff(source: Path | bytes, pages: int, jpegs: int) -> None:
 
 
 def _check_frames(source: Path | bytes, frames: int, what: str) -> None:
-    most = max(_MOST_FRAMES, _size_of(source) // _BYTES_A_FRAME)
+    most = max(_MOST_FRAMES, size_of(source) // _BYTES_A_FRAME)
     if frames > most:
         raise ConvcliError(
             f"has {frames} {what}, more than the {most} that are read from a file of its size; "
             "split it first"
         )
-
-
-def _content(source: Path | bytes) -> bytes:
-    return source if isinstance(source, bytes) else source.read_bytes()
-
-
-def _size_of(source: Path | bytes) -> int:
-    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _check_scans(content: bytes, pixels: int) -> None:

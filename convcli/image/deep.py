@@ -16,6 +16,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import FORMATS
+from convcli.image.content import whole
 from convcli.image.metadata import BLOCKS, RESOLUTION, exif_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: in
 
     with needs("imagecodecs"):
         import imagecodecs
-    content = source if isinstance(source, bytes) else source.read_bytes()
+    content = whole(source)
     pixels = np.asarray(imagecodecs.png_decode(content))
     channels = MODES[mode][0]
     right = pixels.ndim == 3 and pixels.dtype == np.uint16 and pixels.shape[2] == channels

@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from convcli.image import gif_blocks
+from convcli.image.content import opened
 from convcli.image.gif_blocks import CLEAR, GREYS, RESTORE, Blocks, Frame
-from convcli.image.refusals import opened, refusals
+from convcli.image.refusals import refusals
 
 # Rows that are coloured at a time: copies of the whole frame would need much memory.
 _BAND_ROWS = 256

@@ -6,7 +6,7 @@ import re
 import struct
 from pathlib import Path
 
-from convcli.image.refusals import opened
+from convcli.image.content import opened, whole
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
@@ -26,7 +26,7 @@ def without_properties(source: Path | bytes) -> Path | bytes:
     hidden = _hidden(source)
     if not hidden:
         return source
-    content = source if isinstance(source, bytes) else source.read_bytes()
+    content = whole(source)
     starts = [0, *(end for _, end in hidden)]
     ends = [*(start for start, _ in hidden), len(content)]
     return b"".join(content[start:end] for start, end in zip(starts, ends, strict=True))

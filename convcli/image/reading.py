@@ -17,11 +17,12 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import bombs, deep, png_texts, transparent_colour
 from convcli.image.blocks import Held, held_by
+from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.headers import format_of_file, is_lossless, is_tiff
 from convcli.image.picture import Grey, Picture
-from convcli.image.refusals import beginning, opened, refusals
+from convcli.image.refusals import refusals
 
 # What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def read(
             if image.format == "BMP":
                 from convcli.image import bmp
 
-                bmp.check_alpha(image, beginning(source))
+                bmp.check_alpha(image, start)
             blocks = _gif_blocks(source) if image.format == "GIF" else None
             if blocks:
                 frames = len(blocks.frames)
@@ -136,8 +137,8 @@ def read(
             luma,
             alone=frames <= 1,
             canvas=image.size if animated else None,
-            lossless=own_format == "WEBP" and is_lossless(_content(source)),
-            bits=deep.avif_bits(_content(source)) if own_format == "AVIF" else 8,
+            lossless=own_format == "WEBP" and is_lossless(whole(source)),
+            bits=deep.avif_bits(whole(source)) if own_format == "AVIF" else 8,
             held=held_by(source, image.format or own_format),
         )
         size = _bytes_of(image, frames, final_format)
@@ -159,10 +160,6 @@ def read(
             return decoded(next(shown), wanted)
         pictures = _frames(files.pop_all(), image, shown, wanted)
         return replace(next(pictures), frames=frames - first, later=pictures)
-
-
-def _content(source: Path | bytes) -> bytes:
-    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _gif_blocks(source: Path | bytes) -> Blocks:

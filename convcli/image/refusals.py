@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import errno
-import io
 import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS
+from convcli.image.content import beginning
 
 # Free bytes below which a decoder that fails is assumed to have run out of memory.
 _SCARCE = 50_000_000
-
-_BEGINNING = 512
 
 # Errors whose texts speak of Python and not of the file.
 _OF_PYTHON = (
@@ -107,14 +104,3 @@ def _begins_as(source: Path | bytes, format_name: str) -> bool:
     """Return whether a file begins as a format does."""
     accept = Image.OPEN[format_name][1] if format_name in Image.OPEN else None
     return accept is not None and accept(beginning(source)) is True
-
-
-def beginning(source: Path | bytes) -> bytes:
-    """Return the first bytes of a file: enough for a signature, and for the start of an SVG."""
-    with opened(source) as file:
-        return file.read(_BEGINNING)
-
-
-def opened(source: Path | bytes) -> BinaryIO:
-    """Open a file, or its content, to be read."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")

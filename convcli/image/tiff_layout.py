@@ -11,7 +11,6 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any, BinaryIO
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
+from convcli.image.content import opened
 
 # Tags that Pillow has no name for.
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
@@ -304,11 +304,6 @@ class Layout:
     def colour(self) -> str:
         """The name of the PhotometricInterpretation."""
         return _PHOTOMETRICS.get(self.photometric, f"photometric {self.photometric}")
-
-
-def opened(source: Path | bytes) -> AbstractContextManager[BinaryIO]:
-    """Open a file, or its content."""
-    return nullcontext(io.BytesIO(source)) if isinstance(source, bytes) else source.open("rb")
 
 
 def layouts(source: Path | bytes) -> list[Layout]:

@@ -19,6 +19,7 @@ from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
 from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, image_over
+from convcli.image.content import opened
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
@@ -257,7 +258,7 @@ def _pages(
     pages: list[tuple[Layout, str, int]], wanted: Wanted, by_pillow: bool
 ) -> Generator[Picture]:
     """Read pages as they are asked for; the file stays open until the last."""
-    with ExitStack() as opened:
+    with ExitStack() as files:
         source = wanted.source
         read_page: Callable[[Layout, str], Picture]
         with refusals(source):
@@ -267,12 +268,12 @@ def _pages(
                 if isinstance(source, Path) and all(page[0].orientation < 5 for page in pages):
                     file = source
                 else:
-                    file = opened.enter_context(layout_of.opened(source))
-                image = opened.enter_context(Image.open(file, formats=["TIFF"]))
+                    file = files.enter_context(opened(source))
+                image = files.enter_context(Image.open(file, formats=["TIFF"]))
                 read_page = partial(_by_pillow, image, wanted)
             else:
-                stream = opened.enter_context(layout_of.opened(source))
-                tiff = opened.enter_context(_tifffile(stream))
+                stream = files.enter_context(opened(source))
+                tiff = files.enter_context(_tifffile(stream))
                 read_page = partial(_by_tifffile, tiff, stream, wanted)
         for layout, mode, size in pages:
             mode_for(wanted.format, result_mode(mode, wanted.grey))

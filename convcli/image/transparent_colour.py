@@ -10,7 +10,7 @@ from PIL import Image
 
 from convcli.errors import ConvcliError
 from convcli.image import deep
-from convcli.image.refusals import opened
+from convcli.image.content import opened
 
 if TYPE_CHECKING:
     from convcli.types import Pixels
