@@ -14,9 +14,8 @@ from PIL import Image
 
 from convcli.image import deep, transparent_colour
 from convcli.image.content import opened
+from convcli.image.png_chunks import SIGNATURE, chunks
 from convcli.image.refusals import refusals
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # What happens to a frame before the next one is drawn, and how it is drawn.
 _BACKGROUND, _PREVIOUS = 1, 2
@@ -143,14 +142,11 @@ def _chunks_of(file: BinaryIO) -> Chunks:
     """Find the frames of a file, without decompressing any."""
     header, shared = b"", b""
     frames: list[Frame] = []
-    file.seek(len(_SIGNATURE))
-    while len(start := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", start)
-        at = file.tell()
+    for kind, start, end in chunks(file):
         if kind == b"IHDR":
-            header = file.read(length)
+            header = file.read(end - start)
         elif kind in (b"PLTE", b"tRNS"):
-            shared += _chunk(kind, file.read(length))
+            shared += _chunk(kind, file.read(end - start))
         elif kind == b"fcTL":
             _, width, height, left, top, delay, parts, disposal, blend = struct.unpack(
                 ">IIIIIHHBB", file.read(26)
@@ -164,12 +160,9 @@ def _chunks_of(file: BinaryIO) -> Chunks:
             if not frames:
                 width, height = struct.unpack_from(">II", header)
                 frames.append(Frame((0, 0, width, height), 0, 0, None, is_default=True))
-            frames[-1].data.append((at, at + length))
+            frames[-1].data.append((start, end))
         elif kind == b"fdAT" and frames:
-            frames[-1].data.append((at + 4, at + length))  # after a number
-        elif kind == b"IEND":
-            break
-        file.seek(at + length + 4)  # and a checksum
+            frames[-1].data.append((start + 4, end))  # after a number
     return Chunks(header, shared, [frame for frame in frames if frame.data])
 
 
@@ -182,7 +175,7 @@ def _decoded(file: BinaryIO, chunks: Chunks, frame: Frame) -> Image.Image:
         data += file.read(end - start)
     header = struct.pack(">II", right - left, bottom - top) + chunks.header[8:]
     content = b"".join(
-        (_SIGNATURE, _chunk(b"IHDR", header), chunks.shared, _chunk(b"IDAT", data),
+        (SIGNATURE, _chunk(b"IHDR", header), chunks.shared, _chunk(b"IDAT", data),
          _chunk(b"IEND", b""))
     )  # fmt: skip
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from convcli.image.content import opened
+from convcli.image.png_chunks import TEXTS, chunks
 from convcli.image.previews import shows_image
 
 # Bytes of a trailing part that are searched at a time.
@@ -100,7 +101,6 @@ def _printable(name: bytes) -> str:
 # --- PNG: W3C Portable Network Graphics, third edition
 
 _PALETTE = 3
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
 # Chunks that Pillow hands over, or that say how samples and frames are stored (iDOT: where half of
 # the rows begin, in every screenshot of macOS), or when the image was last changed (tIME).
@@ -135,31 +135,19 @@ def is_srgb(code_points: bytes) -> bool:
 
 
 def _png(file: BinaryIO, held: Held) -> None:
-    file.seek(8)
     depth, colour_type = 8, 2
-    palette = b""
-    while True:
-        size, kind = _read(file, ">I4s")
-        if kind == b"IEND":
-            file.seek(size + 4, 1)
-            break
-        content = b""
-        if kind not in _STORED and size <= _MOST:
-            content = file.read(size)
-            file.seek(4, 1)
-        elif kind == b"IHDR":
-            header = file.read(size)
+    palette = kind = b""
+    for kind, start, end in chunks(file):
+        content = file.read(end - start) if kind not in _STORED and end - start <= _MOST else b""
+        if kind == b"IHDR":
+            header = file.read(end - start)
             depth, colour_type = header[8], header[9]
-            file.seek(4, 1)
         elif kind == b"PLTE":
-            palette = file.read(min(size, 768))
-            file.seek(size - len(palette) + 4, 1)
-        else:
-            file.seek(size + 4, 1)
+            palette = file.read(min(end - start, 768))
         held.has_profile = held.has_profile or kind == b"iCCP"
         if kind in _STORED:
             continue
-        if kind in _TEXTS:
+        if kind in TEXTS:
             _png_text(kind, content, held)
         elif kind == b"cICP" and len(content) == 4:
             held.code_points = content
@@ -175,7 +163,8 @@ def _png(file: BinaryIO, held: Held) -> None:
             held.chunks.append((kind, content))
         else:
             held.lose(_CHUNKS.get(kind, f"{_printable(kind)} chunk"))
-    _after(file, held)
+    if kind == b"IEND":  # otherwise it is truncated
+        _after(file, held)
 
 
 def _all_significant(content: bytes, colour_type: int, depth: int) -> bool:

@@ -175,13 +175,14 @@ def _write_png(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     from PIL import PngImagePlugin
 
     from convcli.image import png
+    from convcli.image.png_chunks import SIGNATURE
 
     settings = encoder.settings_for(picture)
     height, width = picture.pixels.shape[:2]
     pixel = Image.new("L" if picture.pixels.ndim == 2 else picture.mode.removesuffix(";16"), (1, 1))
     depth = 8 * picture.pixels.itemsize
     own = not_by_pillow(settings.get("pnginfo"))
-    file.write(b"\x89PNG\r\n\x1a\n")
+    file.write(SIGNATURE)
     for kind, content, _ in PngImagePlugin.getchunks(pixel, **settings):
         if kind == b"IDAT":
             for chunk in own:

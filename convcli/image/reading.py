@@ -15,13 +15,14 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
-from convcli.image import bombs, deep, png_texts, transparent_colour
+from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import Held, held_by
 from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.headers import format_of_file, is_lossless, is_tiff
 from convcli.image.picture import Grey, Picture
+from convcli.image.png_chunks import SIGNATURE
 from convcli.image.refusals import refusals
 
 # What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
@@ -92,8 +93,12 @@ def read(
         from convcli.image import tiff_reading
 
         return tiff_reading.read(source, start, target_format or "TIFF", grey, on_decode)
-    content = png_texts.without_properties(source)
-    file: Path | BinaryIO = io.BytesIO(content) if isinstance(content, bytes) else content
+    given = source
+    if start.startswith(SIGNATURE):
+        from convcli.image import png_texts
+
+        given = png_texts.without_properties(source)
+    file: Path | BinaryIO = io.BytesIO(given) if isinstance(given, bytes) else given
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     likely_first = sorted(FORMATS, key=lambda name: suffix not in FORMATS[name].suffixes)

@@ -11,6 +11,7 @@ from PIL import Image
 from convcli.errors import ConvcliError
 from convcli.image import deep
 from convcli.image.content import opened
+from convcli.image.png_chunks import chunks
 
 if TYPE_CHECKING:
     from convcli.types import Pixels
@@ -45,15 +46,11 @@ def _stored(source: Path | bytes) -> int:
     """Return the transparent colour of a grey PNG that has one, as it is stored."""
     colour = 0
     with opened(source) as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            size, kind = struct.unpack(">I4s", head)
+        for kind, _, _ in chunks(file):
             if kind == b"IDAT":
                 break
             if kind == b"tRNS":
                 (colour,) = struct.unpack(">H", file.read(2))
-                size -= 2
-            file.seek(size + 4, 1)  # with its checksum
     return colour
 
 
