@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from convcli.image.blocks import name_of_chunk
 from convcli.image.encoder import Encoder
 from convcli.image.metadata import listed_all, not_by_pillow
 from convcli.image.picture import Picture
+from convcli.image.png_blocks import name_of_chunk
 
 # The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
 _LAST_TIME = 2**31 - 1

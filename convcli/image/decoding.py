@@ -12,7 +12,6 @@ from PIL.ExifTags import Base as Tag
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
 from convcli.image import deep, transparent_colour
-from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, share
 from convcli.image.headers import (
     encoding_of,
@@ -21,6 +20,7 @@ from convcli.image.headers import (
     has_luma,
     is_turned_when_loaded,
 )
+from convcli.image.held import Held
 from convcli.image.metadata import metadata_of
 from convcli.image.notes import conversion_notes, depth_notes
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture

@@ -16,9 +16,11 @@ becomes transparent, or what was there before it is restored."""
 # Browsers take 4 for "restore" (some old texts count from there) and 0 and 5 to 7 for "keep".
 _DISPOSALS = {CLEAR: CLEAR, RESTORE: RESTORE, 4: RESTORE}
 
-# The first byte of a block, and the second of an extension.
+# The first byte of a block.
 _EXTENSION, _FRAME, _END = b"!", b",", b";"
-_CONTROL, _APPLICATION = b"\xf9", b"\xff"
+
+CONTROL, COMMENT, PLAIN_TEXT, APPLICATION = b"\xf9", b"\xfe", b"\x01", b"\xff"
+"""Labels of extensions, their second bytes."""
 
 # Applications whose extension counts repeats; the second is an older name of the first.
 _LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
@@ -75,11 +77,17 @@ class Blocks:
         The frames in order.
     plays : int
         How often the frames are shown; 0 stands for ever.
+    aspect : int
+        Width of a pixel to its height, as the file states it.
+    extensions : list of (bytes, bytes, int)
+        The label of each extension, its first sub-block, and how many frames stand before it.
     """
 
     size: tuple[int, int]
     frames: list[Frame]
     plays: int
+    aspect: int
+    extensions: list[tuple[bytes, bytes, int]]
 
 
 def blocks_of(file: BinaryIO) -> Blocks:
@@ -93,17 +101,19 @@ def blocks_of(file: BinaryIO) -> Blocks:
     EOFError
         If the file ends in a header, or has no frame.
     """
-    width, height, flags = struct.unpack_from("<HHB", _read(file, 13), 6)
+    width, height, flags, aspect = struct.unpack_from("<HHBxB", _read(file, 13), 6)
     shared = _palette(file, flags)
     frames: list[Frame] = []
+    extensions: list[tuple[bytes, bytes, int]] = []
     plays = 1
     control = b""
     while (kind := file.read(1)) not in (b"", _END):
         if kind == _EXTENSION:
-            label = file.read(1)
-            if label == _CONTROL:
-                control = _sub_block(file)
-            elif label == _APPLICATION and _sub_block(file).startswith(_LOOPING):
+            label, first = file.read(1), _sub_block(file)
+            extensions.append((label, first, len(frames)))
+            if label == CONTROL:
+                control = first
+            elif label == APPLICATION and first.startswith(_LOOPING):
                 looping = _sub_block(file)
                 if len(looping) >= 3 and looping[0] == 1:
                     count = int.from_bytes(looping[1:3], "little")
@@ -115,7 +125,7 @@ def blocks_of(file: BinaryIO) -> Blocks:
     if not frames:
         raise EOFError("it has no frame")
     _, _, right, bottom = frames[0].box
-    return Blocks((max(width, right), max(height, bottom)), frames, plays)
+    return Blocks((max(width, right), max(height, bottom)), frames, plays, aspect, extensions)
 
 
 def indices_of(file: BinaryIO, frame: Frame) -> Image.Image:

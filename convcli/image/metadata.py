@@ -12,7 +12,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.files.formats import FORMATS
 from convcli.image import tags
-from convcli.image.blocks import Held, in_8_bits, is_srgb, name_of_chunk
+from convcli.image.held import Held, is_srgb
 from convcli.image.previews import shows_image
 
 if TYPE_CHECKING:
@@ -315,6 +315,8 @@ def _names(keys: list[str], found: dict[str, Any]) -> list[str]:
         elif key == "tags":
             names += [tags.IN_TIFF[code] for code in found[key]]
         elif key == "chunks":
+            from convcli.image.png_blocks import name_of_chunk
+
             names += [name_of_chunk(kind) for kind, _ in found[key]]
         elif key != "comments":
             names.append(_MEANING[key])
@@ -330,6 +332,8 @@ def _note_on(dropped: list[str], lost: list[str], format_name: str) -> list[str]
 
 def _unfit_chunks(found: dict[str, Any], mode: str) -> list[str]:
     """Fit the background of a PNG to the samples, or drop it; return the names of the dropped."""
+    from convcli.image.png_blocks import in_8_bits, name_of_chunk
+
     fit, dropped = [], []
     for kind, content in found.get("chunks", []):
         if kind != b"bKGD":

@@ -16,11 +16,12 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames
 from convcli.image import bombs, deep, transparent_colour
-from convcli.image.blocks import Held, held_by
+from convcli.image.blocks import held_by
 from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.headers import format_of_file, is_lossless, is_tiff
+from convcli.image.held import Held
 from convcli.image.picture import Grey, Picture
 from convcli.image.png_chunks import SIGNATURE
 from convcli.image.refusals import refusals

@@ -17,12 +17,12 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames, mode_for
 from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
-from convcli.image.blocks import Held
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
 from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
+from convcli.image.held import Held
 from convcli.image.metadata import metadata_of
 from convcli.image.picture import MODES, Grey, Picture
 from convcli.image.refusals import refusals

@@ -34,7 +34,7 @@ from convcli.image import (
     refusals,
     write,
 )
-from convcli.image.blocks import Held
+from convcli.image.held import Held
 from convcli.pixels.padded import Padded
 
 # The modes that Pillow can write, and the mode in which convcli reads each.

@@ -388,7 +388,7 @@ def test_bytes_after_the_end_are_counted(where, after, count):
 
 
 def test_the_end_of_a_jpeg_is_found_across_parts(monkeypatch):
-    monkeypatch.setattr("convcli.image.blocks._PART", 7)
+    monkeypatch.setattr("convcli.image.held._PART", 7)
     for extra in range(9):
         content = jpeg(segment(0xE7, b"A" * 2 + bytes(extra)), after=b"trailer")
         assert held_by(content, "JPEG").lost[-1] == "7 bytes after its end"
