@@ -47,14 +47,9 @@ def available() -> int | None:
     The smallest of three limits: memory and swap of the system, memory of the container, and
     address space under ``ulimit -v``.
     """
-    bounds = (_of_system(), _of_container(), _of_process())
+    bounds = (_of_system(), _of_container(), address_space())
     known = [bound for bound in bounds if bound is not None]
     return max(0, min(known)) if known else None
-
-
-def address_space() -> int | None:
-    """Return the address space that is left under ``ulimit -v``, or None without that limit."""
-    return _of_process()
 
 
 def _of_system() -> int | None:
@@ -139,8 +134,8 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _of_process() -> int | None:
-    """Return the address space that is left under the limit of the process."""
+def address_space() -> int | None:
+    """Return the address space that is left under ``ulimit -v``, or None without that limit."""
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return None

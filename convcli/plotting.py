@@ -38,7 +38,7 @@ def check(path: Path | None = None) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         with own_home():  # importing it makes folders for settings and a list of fonts
-            import matplotlib.figure  # noqa: F401
+            import matplotlib.figure  # noqa: F401 - its parts are imported meanwhile
     except Exception as error:  # a broken package may raise anything
         raise ConvcliError(
             f"drawing needs matplotlib, which cannot be imported ({reason_of(error)}); reinstall it"

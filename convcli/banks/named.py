@@ -111,19 +111,18 @@ def _check_number(maps: int) -> None:
 
 
 class _Named(NamedTuple):
-    """A word for a bank: how to make it, how it is typed, and what it is."""
+    """A word for a bank: how to make it, how it is typed, and how many numbers it takes."""
 
     make: Callable[..., Bank]
     usage: str
     most: int
-    about: str
 
 
 NAMED = {
-    "gabor": _Named(gabor_bank, "gabor:ANGLES,SCALES", 2, "waves under Gaussians, even and odd"),
-    "steerable": _Named(steerable_bank, "steerable:SIGMA", 1, "derivatives of a Gaussian"),
-    "laws": _Named(laws_bank, "laws", 0, "Laws' 25 texture masks"),
-    "haar": _Named(haar_bank, "haar", 0, "the Haar wavelet, with a stride of 2"),
+    "gabor": _Named(gabor_bank, "gabor:ANGLES,SCALES", 2),
+    "steerable": _Named(steerable_bank, "steerable:SIGMA", 1),
+    "laws": _Named(laws_bank, "laws", 0),
+    "haar": _Named(haar_bank, "haar", 0),
 }
 """The built-in banks. One that is listed is tested."""
 

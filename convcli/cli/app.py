@@ -13,7 +13,7 @@ from convcli.cli.commands import (
     blur,
     compare,
     edge,
-    filter,  # noqa: A004
+    filter,  # noqa: A004 - the name of the command
     kernel,
     sharpen,
 )

@@ -8,6 +8,7 @@ so its entropy-coded data are taken as they are.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -100,7 +101,7 @@ def _channel(pixels: Pixels, index: int, part: Component) -> Image.Image:
     import numpy as np
 
     height, width = pixels.shape[:2]
-    channel = Image.new("L", (-(-width // part.across), -(-height // part.down)))
+    channel = Image.new("L", (math.ceil(width / part.across), math.ceil(height / part.down)))
     rows = _BAND_ROWS * part.down
     for top in range(0, height, rows):
         band = Image.fromarray(np.ascontiguousarray(pixels[top : top + rows]))

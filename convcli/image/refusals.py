@@ -25,7 +25,7 @@ _OF_PYTHON = (
     struct.error,
 )
 
-# The same of other errors, such as those of int() and float() for text that is no number: they
+# The same of other errors, such as those of int() and float() for text that is not a number: they
 # name a function, a type or a module.
 _PYTHON_WORDS = re.compile(
     r"\w\(|\b(?:int|integer|float|complex|str|string|substring|byte must|bytes-like|bytearray|dict"

@@ -97,7 +97,7 @@ def _opened(source: Path | bytes, at: int = 0) -> io.BufferedReader:
 
 
 def _with_peek(file: BinaryIO) -> io.BufferedReader:
-    return file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore
+    return file if hasattr(file, "peek") else io.BufferedReader(file)  # type: ignore[arg-type,return-value]
 
 
 def _counted(file: io.BufferedReader) -> tuple[int, int, bool]:

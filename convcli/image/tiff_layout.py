@@ -218,7 +218,7 @@ class Layout:
     def segments(self) -> int:
         """How many tiles or strips there are, in all planes."""
         width, height = self.segment
-        count = -(-self.width // width) * -(-self.height // height)
+        count = math.ceil(self.width / width) * math.ceil(self.height / height)
         return count * (self.samples if self.in_planes else 1)
 
     @cached_property
@@ -400,7 +400,7 @@ def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]
     """
     names = (_TILE_OFFSETS, _TILE_COUNTS) if layout.tile else (273, 279)
     width, height = layout.segment
-    across, down = -(-layout.width // width), -(-layout.height // height)
+    across, down = math.ceil(layout.width / width), math.ceil(layout.height / height)
     wanted = layout.segments
     with opened(source) as file:
         end = file.seek(0, io.SEEK_END)
@@ -409,7 +409,7 @@ def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]
         raise ConvcliError("is truncated or damaged: it has too few strips or tiles")
     least = [1] * wanted
     if layout.compression == RAW and not layout.is_subsampled:
-        row = -(-width * layout.bits[0] * (1 if layout.in_planes else layout.samples) // 8)
+        row = math.ceil(width * layout.bits[0] * (1 if layout.in_planes else layout.samples) / 8)
         rows = [height] * down
         if not layout.tile:
             rows[-1] = layout.height - (down - 1) * height

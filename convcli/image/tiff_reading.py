@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -242,7 +243,7 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
     if by_pillow:  # colours, 32-bit integers and floats have four bytes per pixel
         return 2 * count * (1 if mode == "L" else 4)
     channels, dtype = MODES[mode]
-    sample = -(-layout.bits[0] // 8)
+    sample = math.ceil(layout.bits[0] / 8)
     width, height = layout.segment
     held = channels * int(dtype.lstrip("uintfloa")) // 8
     return count * (sample * layout.samples + 2 * held) + width * height * sample * layout.samples
@@ -336,7 +337,7 @@ def _samples(
     if layout.is_subsampled:  # which tifffile decodes in JPEG only
         across, down = layout.subsampling
         width, height = layout.segment
-        most = -(-width // across) * -(-height // down) * (across * down + 2)
+        most = math.ceil(width / across) * math.ceil(height / down) * (across * down + 2)
         units = []
         for offset, size in zip(offsets, sizes, strict=True):
             stream.seek(offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import ConvcliError
@@ -291,12 +292,12 @@ def joined(units: list[Any], layout: Layout) -> Pixels:
 
     across, down = layout.subsampling
     width, height = layout.segment
-    columns = -(-layout.width // width)
+    columns = math.ceil(layout.width / width)
     result = np.empty((layout.height, layout.width, 3), np.uint8)
     for number, data in enumerate(units):
         top, left = number // columns * height, number % columns * width
-        rows = -(-(height if layout.tile else min(height, layout.height - top)) // down)
-        per_row = -(-width // across)
+        rows = math.ceil((height if layout.tile else min(height, layout.height - top)) / down)
+        per_row = math.ceil(width / across)
         unit = np.frombuffer(data, np.uint8)
         needed = rows * per_row * (across * down + 2)
         if unit.size < needed:

@@ -69,7 +69,7 @@ _LARGEST_VALUE = 1e9
 
 
 def checked_value(value: float) -> float:
-    """Return a value, or raise `ConvcliError` if it is no number or too large to sum exactly."""
+    """Return a value, or raise `ConvcliError` if it is not a number or too large to sum exactly."""
     given = number(value, "border_value")
     if not abs(given) <= _LARGEST_VALUE:
         limit = f"{_LARGEST_VALUE:g}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,8 +35,27 @@ def wider(dtype: np.dtype[np.floating]) -> np.dtype[np.floating] | None:
     return wide if np.finfo(wide).maxexp > np.finfo(dtype).maxexp else None
 
 
+class Fills(NamedTuple):
+    """What fills tiles from windows of float samples.
+
+    Attributes
+    ----------
+    finite : callable
+        From finite samples that leave room for the sums.
+    of_any : callable
+        Returns what fills from windows with NaN or infinity; it is made when it is needed.
+    wide : callable
+        Returns what sums in a wider float, given its dtype. It is slower, and so gets pieces of a
+        window alone: fill values such as the largest float lie in parts of images.
+    """
+
+    finite: Correlate
+    of_any: Callable[[], Correlate]
+    wide: Callable[[np.dtype[Any]], Correlate]
+
+
 def kept(
-    fills: tuple[Correlate, Callable[[], Correlate], Callable[[np.dtype[Any]], Correlate]],
+    fills: Fills,
     recipe: Recipe,
     form: Form,
     dtypes: tuple[np.dtype[Any], np.dtype[np.floating]],
@@ -46,11 +65,8 @@ def kept(
 
     Parameters
     ----------
-    fills : (callable, callable, callable)
-        What fills tiles: from windows of finite samples that leave room for the sums; from windows
-        with NaN or infinity (it is made when it is needed); and in a wider float, which is made
-        of that dtype. It is slower, and so gets pieces of a window alone: fill values such as the
-        largest float lie in parts of images.
+    fills : Fills
+        What fills tiles.
     recipe, form
         What is done, and how kernels are summed.
     dtypes : (dtype, dtype)
@@ -59,17 +75,16 @@ def kept(
         Rows and columns of the pieces.
     """
     image, accumulator = dtypes
-    finite, any_samples, in_dtype = fills
     wide, least, most = _limits(recipe, form, image, accumulator)
     height, width = recipe.kernels[0].shape
 
     def by_range(window: Pixels, out: Pixels) -> None:
         top, are_finite = _largest(window)
         if wide is None or _has_room(window, top, recipe.colour, least, most):
-            (finite if are_finite else any_samples())(window, out)
+            (fills.finite if are_finite else fills.of_any())(window, out)
             return
         if out.shape[0] <= piece[0] and out.shape[1] <= piece[1]:
-            in_dtype(wide)(window, out)
+            fills.wide(wide)(window, out)
             return
         for y in range(0, out.shape[0], piece[0]):
             for x in range(0, out.shape[1], piece[1]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     if plan.task.dtype.kind == "f":
         piece = rows_at_a_time, columns_at_a_time
         of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
-        fills = fill, cache(of_any), cache(partial(_wide_fill, recipe, plan.task.dtype))
+        wide = cache(partial(_wide_fill, recipe, plan.task.dtype))
+        fills = ranges.Fills(fill, cache(of_any), wide)
         fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
     if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
         tile_rows = min(tile_rows, rows_at_a_time)
@@ -202,12 +203,11 @@ def _combined(
 
 def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
     """Return the largest magnitude of the finite samples that a kernel covers."""
+    height, width = shape
     largest = np.where(np.isfinite(values), np.abs(values), 0)
-    for axis, length in enumerate(shape):
-        count = largest.shape[axis] - length + 1
-        shifted = [largest.take(range(i, i + count), axis) for i in range(length)]
-        largest = np.maximum.reduce(shifted)
-    return largest
+    rows, columns = largest.shape[0] - height + 1, largest.shape[1] - width + 1
+    largest = reduce(np.maximum, [largest[i : i + rows] for i in range(height)])
+    return reduce(np.maximum, [largest[:, i : i + columns] for i in range(width)])
 
 
 def _convolver(

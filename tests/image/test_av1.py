@@ -15,7 +15,6 @@ from convcli.image.blocks import held_by
 from convcli.pixels import transfer
 from tests.image.test_metadata import again, chunks_of
 
-
 try:
     imagecodecs.avif_encode(np.zeros((8, 8, 3), np.uint8), primaries=1)
 except TypeError:

@@ -128,7 +128,9 @@ def command(
         raise ConvcliError(f"{both[0]} and {both[1]} cannot be used together; leave one out")
     field, notes = FILTERS, tuple[str, ...]()
     if bank is not None:
-        from convcli.racing.banks import BANKS as field  # noqa: N811
+        from convcli.racing import banks
+
+        field = banks.BANKS
     names = chosen([] if methods is None else methods.split(","), field.contenders)
     if bank is not None:
         picture, cases, mode, notes = _layers(input, sizes, bank)

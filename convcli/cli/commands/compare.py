@@ -81,7 +81,7 @@ def command(
     try:
         found, notes, lines = _compare((a, b), (named(one), named(other)), tolerance)
         if output is not None:
-            done = _write_differences(found, (a, b), output, overwrite)
+            done = _write_differences(found, output, overwrite)
             (lines if found.comparison else notes).append(done)
         result = _as_json(found) | {"a": one, "b": other, "tolerance": tolerance}
         for note in notes:
@@ -98,12 +98,14 @@ def command(
 class _Found:
     """How two images compare: `reason` says why they could not be, or `comparison` how much.
 
-    `factor` is what the differences that were written are amplified by.
+    `pair` are the images in one mode, and `factor` is what the differences that were written are
+    amplified by.
     """
 
     frames: tuple[int, int]
     equal: bool
     reason: str | None = None
+    pair: tuple[Picture, Picture] | None = None
     comparison: Comparison | None = None
     differing: list[int] | None = None
     factor: int | None = None
@@ -137,19 +139,16 @@ def _compare(
     differing = [number for number, (x, y) in later if differs(x, y, tolerance)]
     equal = found.beyond == 0 and same_count and not differing
     lines = _lines(found, names, frames, differing, tolerance)
-    return _Found(frames, equal, None, found, differing), notes, lines
+    return _Found(frames, equal, None, pair, found, differing), notes, lines
 
 
-def _write_differences(
-    found: _Found, pictures: tuple[Picture, Picture], output: Path, overwrite: bool
-) -> str:
+def _write_differences(found: _Found, output: Path, overwrite: bool) -> str:
     """Write an image of the differences if there is one, and say what was done."""
-    from convcli.image.comparison import alike, amplified
+    from convcli.image.comparison import amplified
 
-    pair = alike(*pictures)
-    if found.comparison is None or pair is None:
+    if found.comparison is None or found.pair is None:
         return f"note: {shown(output)} was not written, because {found.reason}"
-    picture, found.factor = amplified(*pair, found.comparison)
+    picture, found.factor = amplified(*found.pair, found.comparison)
     _write(picture, output, overwrite)
     return f"wrote {shown(output)}: differences, amplified {found.factor} times"
 
