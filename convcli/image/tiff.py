@@ -12,6 +12,9 @@ from convcli.image.encoder import Encoder
 from convcli.image.metadata import BLOCKS, exif_of, listed_all
 from convcli.image.picture import Picture
 
+# The page number that ImageMagick writes into every TIFF: page 0 of 1.
+_ONLY_PAGE = (0, 1)
+
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """Write a TIFF, each page as soon as it is there."""
@@ -37,7 +40,7 @@ def _write_page(
         encoder.note("dropped the EXIF blocks of pages after the first")
     if not deep.holds(page):
         if "compression" in settings and _drop_page_number(settings):
-            encoder.note("dropped its page number, which Pillow cannot write in a compressed TIFF")
+            encoder.note("dropped its page number, which cannot be written in a compressed TIFF")
         encoder.image_of(page).save(file, "TIFF", **settings)
         return
     content, is_complete = deep.tiff(page, settings)
@@ -47,13 +50,13 @@ def _write_page(
 
 
 def _drop_page_number(settings: dict[str, Any]) -> bool:
-    """Drop a page number: Pillow hands libtiff a pointer in place of its two numbers."""
+    """Drop a page number, which Pillow writes wrong; return whether it says anything."""
     tags = exif_of(settings.get("exif", b""))
     if Tag.PageNumber not in tags:
         return False
-    del tags[Tag.PageNumber]
+    number = tags.pop(Tag.PageNumber)
     settings["exif"] = tags
-    return True
+    return bool(number != _ONLY_PAGE)
 
 
 def _drop_blocks(settings: dict[str, Any]) -> bool:

@@ -743,7 +743,7 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
     source = tiff(TAGS[name], dtype, compression=compression)
     got, notes = again(source, "TIFF")
     if (name, dtype, compression) == ("page number", np.uint8, "lzw"):
-        assert notes == ("dropped its page number, which Pillow cannot write in a compressed TIFF",)
+        assert notes == ("dropped its page number, which cannot be written in a compressed TIFF",)
         return
     assert notes == ()
     with tifffile.TiffFile(io.BytesIO(source)) as before, tifffile.TiffFile(io.BytesIO(got)) as now:
@@ -780,6 +780,10 @@ def test_iptc_data_of_any_type_keep_their_bytes(kind, is_swapped, order, dtype):
     assert notes == ()
     with tifffile.TiffFile(io.BytesIO(got)) as file:
         assert file.pages[0].tags[33723].value == IPTC
+
+
+def test_page_0_of_1_goes_without_a_note():
+    assert again(tiff({297: (3, (0, 1))}, compression="lzw"), "TIFF")[1] == ()
 
 
 def test_a_turned_tiff_loses_what_places_its_pixels():
