@@ -17,10 +17,12 @@ def command(
     sigma: Annotated[
         str,
         typer.Option(
+            "-s",
+            "--sigma",
             metavar="S",
             help="Standard deviation in pixels; X,Y sets it along x and along y.",
         ),
-    ],
+    ] = "3",
     truncate: Annotated[
         float | None,
         typer.Option(

@@ -16,6 +16,8 @@ def command(
     sigma: Annotated[
         str,
         typer.Option(
+            "-s",
+            "--sigma",
             metavar="S",
             help="Standard deviation of the blur in pixels; X,Y sets it along x and along y.",
         ),
