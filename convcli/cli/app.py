@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
 from convcli import __version__
-from convcli.cli.commands import (
-    bank,
-    bench,
-    blur,
-    compare,
-    edge,
-    filter,  # noqa: A004 - the name of the command
-    kernel,
-    sharpen,
-)
 
-app = typer.Typer(
-    name="convcli",
-    help="Filter images by convolution, exactly and fast.",
-    no_args_is_help=True,
-    add_completion=False,
-    # Formatting help with rich would add 45 ms to every --help. convcli shows tracebacks itself.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-)
-app.command("blur")(blur.command)
-app.command("edge")(edge.command)
-app.command("sharpen")(sharpen.command)
-app.command("filter")(filter.command)
-app.command("bank")(bank.command)
-app.command("compare")(compare.command)
-# A kernel such as "-1 0 1" begins with a minus sign.
-app.command("kernel", context_settings={"ignore_unknown_options": True})(kernel.command)
-app.command("bench")(bench.command)
+COMMANDS: dict[str, dict[str, Any]] = {
+    "blur": {},
+    "edge": {},
+    "sharpen": {},
+    "filter": {},
+    "bank": {},
+    "compare": {},
+    # A kernel such as "-1 0 1" begins with a minus sign.
+    "kernel": {"context_settings": {"ignore_unknown_options": True}},
+    "bench": {},
+}
+"""The commands in the order of the help, each in its module of `commands/`, and their settings."""
+
+
+def app_for(words: Iterable[str]) -> typer.Typer:
+    """Return the app for a command line: with the command that it names, or with all for help.
+
+    Declaring the options of the other commands would add 10 ms to every start.
+    """
+    app = typer.Typer(
+        name="convcli",
+        help="Filter images by convolution, exactly and fast.",
+        no_args_is_help=True,
+        add_completion=False,
+        # rich would add 45 ms to every --help. convcli shows tracebacks itself.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    )
+    app.callback()(_options)
+    first = next(iter(words), "")
+    needed = {"--version": (), **{name: (name,) for name in COMMANDS}}
+    for name in needed.get(first, COMMANDS):
+        command = import_module(f"convcli.cli.commands.{name}").command
+        app.command(name, **COMMANDS[name])(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,7 +54,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,

@@ -11,7 +11,7 @@ import warnings
 import typer
 
 from convcli.cli import endings, signals, streams
-from convcli.cli.app import app
+from convcli.cli.app import app_for
 from convcli.errors import ConvcliError, inert, reason_of
 
 # What shells report of a program that SIGPIPE ended: 128 + 13.
@@ -67,6 +67,7 @@ def _status() -> int:
     """Carry out the command line and return the exit status."""
     given: dict[str, bool] = {}  # --debug is set in it, by the commands that have the option
     try:
+        app = app_for(sys.argv[1:])
         return app(prog_name="convcli", standalone_mode=False, obj=given) or 0
     except ConvcliError as error:
         return _refused(str(error))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
-from convcli.cli.app import app
+from convcli.cli.app import app_for
 from convcli.cli.commands.kernel import _number_format
 from convcli.kernels.files import SUFFIXES, read_kernel
 from convcli.kernels.named import NAMED, named_kernel
+
+app = app_for(["kernel"])
 
 
 @pytest.fixture
