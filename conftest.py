@@ -9,14 +9,17 @@ from pathlib import Path
 
 # Compiled loops are kept in the cache folder, and what is there changes what `auto` chooses. The
 # tests neither read nor write the developer's: this file sets another folder before any test, or
-# process that a test starts, imports convcli.
-CACHE = Path(tempfile.mkdtemp(prefix="convcli-tests-"))
-os.environ["XDG_CACHE_HOME"] = str(CACHE)
+# process that a test starts, imports convcli. The workers of pytest-xdist share that of the
+# process that started them.
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not IS_WORKER:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="convcli-tests-")
 
 
 def pytest_unconfigure() -> None:
     """Remove the cache folder."""
-    shutil.rmtree(CACHE, ignore_errors=True)
+    if not IS_WORKER:
+        shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,7 @@ def modules():
 MODULES = dict(modules())
 
 
+@cache
 def imports_of(path):
     """Full names of the modules that a file imports anywhere, for type checking too."""
     names = set()
