@@ -177,7 +177,7 @@ def test_workers_do_not_outlive_the_program(folder, number):
         assert said.splitlines()[-1] == "0 written, 0 failed, 0 skipped, then interrupted"
     until(lambda: not any(map(is_alive, workers)))
     assert not Path("out").exists() or names_in("out") == []
-    assert names_in("/dev/shm") == before
+    until(lambda: set(names_in("/dev/shm")) <= set(before))  # others' semaphores go at once
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="asks Linux for the workers")
@@ -199,7 +199,7 @@ def test_nothing_is_left_when_all_are_killed(folder):
     until(lambda: len(children_of(process.pid)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
     ended(process)
-    assert names_in("/dev/shm") == before
+    until(lambda: set(names_in("/dev/shm")) <= set(before))  # others' semaphores go at once
     assert not Path("out").exists() or names_in("out") == []
 
 
