@@ -155,8 +155,9 @@ def read(
             "is camera raw, of which convcli can read only the preview; develop it to TIFF first"
         )
     layouts, notes = _images_of(every)
-    jpegs = [page.segments for page in layouts if page.compression == layout_of.JPEG]
-    bombs.check_tiff(source, len(every), sum(jpegs))
+    jpegs = [page for page in layouts if page.compression == layout_of.JPEG]
+    spans = [span for page in jpegs for span in zip(*layout_of.segments(source, page), strict=True)]
+    bombs.check_tiff(source, len(every), spans)
     check_frames(target_format, "TIFF", len(layouts))
     modes = [_mode(layout, target_format) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
