@@ -209,6 +209,16 @@ class Layout:
         return size if all(size) else None
 
     @cached_property
+    def places_of_segments(self) -> tuple[int, int]:
+        """The tags that say where the tiles or strips are, and their sizes.
+
+        libtiff takes those of tiles and of strips for the same.
+        """
+        tiles, strips = (_TILE_OFFSETS, _TILE_COUNTS), (Tag.StripOffsets, Tag.StripByteCounts)
+        usual, other = (tiles, strips) if self.tile else (strips, tiles)
+        return usual if usual[0] in self.places else other
+
+    @cached_property
     def segment(self) -> tuple[int, int]:
         """Width and height of the tiles or strips."""
         rows = self.value(Tag.RowsPerStrip, self.height) or self.height
@@ -398,13 +408,12 @@ def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]
     ConvcliError
         If a strip or tile is missing, outside the file, or too short for its samples.
     """
-    names = (_TILE_OFFSETS, _TILE_COUNTS) if layout.tile else (273, 279)
     width, height = layout.segment
     across, down = math.ceil(layout.width / width), math.ceil(layout.height / height)
     wanted = layout.segments
     with opened(source) as file:
         end = file.seek(0, io.SEEK_END)
-        offsets, sizes = (_numbers(file, layout, name, wanted) for name in names)
+        offsets, sizes = (_numbers(file, layout, tag, wanted) for tag in layout.places_of_segments)
     if not wanted == len(offsets) == len(sizes):
         raise ConvcliError("is truncated or damaged: it has too few strips or tiles")
     least = [1] * wanted

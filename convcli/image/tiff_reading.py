@@ -124,6 +124,8 @@ def _is_usual(layout: Layout) -> bool:
         return False
     if layout.value(Tag.FillOrder, 1) != 1 and layout.bits[0] > 1:
         return False
+    if (Tag.StripOffsets in layout.places) == bool(layout.tile):  # Pillow looks for tiles there
+        return False
     if not layout.names_extra:
         return False
     if layout.photometric == layout_of.PALETTE:  # a colour map of 8 bits is taken for one of 16

@@ -332,6 +332,24 @@ def test_one_strip_or_tile_is_turned(
     np.testing.assert_array_equal(read(content).pixels, expected)
 
 
+@pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.DEFLATE, tiffs.JPEG])
+@pytest.mark.parametrize("names", [(273, 279), (324, 325)])
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("also", [{}, {273: (4, [8]), 279: (4, [1])}])
+def test_tags_of_strips_and_tiles_are_the_same(compression, names, tile, also, with_deep):
+    """As in libtiff; Pillow goes by the tag, and reads what comes after a tile in the file, too."""
+    samples = np.random.default_rng(14).integers(0, 256, (24, 40, 1))
+    page = tiffs.page_of(samples, 1, compression=compression, tile=tile, rows=8)
+    usual = read(tiffs.file_of(page)).pixels
+    also = also if names[0] == 324 and tile else {}
+    content = tiffs.file_of((page[0] | also, page[1]), page, names=names)
+    if with_deep or ((tile is None) == (names[0] == 273) and not also):
+        np.testing.assert_array_equal(read(content).pixels, usual)
+    else:
+        with pytest.raises(ConvcliError, match=NO_DEEP):
+            read(content)
+
+
 THUMBNAIL, MASK = (254, 1), (254, 4)
 
 
