@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial, reduce
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,8 @@ def _fill(
     passes, combine = None, recipe.combine
     if recipe.is_magnitude:
         combine = magnitude_of_any_size if is_float else magnitude
-        if form == "separable" and loop.magnitude_correlator and are_finite:
+        is_one_pass = recipe.is_one_pass and form == "separable" and are_finite
+        if is_one_pass and loop.magnitude_correlator:
             one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
             passes, combine = [one], None
     if passes is None:
@@ -106,7 +107,7 @@ def _fill(
 
 def _is_one_pass(loop: Loop, form: Form, recipe: Recipe) -> bool:
     """Whether a loop makes a magnitude of plain samples itself."""
-    makes = recipe.is_magnitude and form == "separable" and loop.magnitude_correlator is not None
+    makes = recipe.is_one_pass and form == "separable" and loop.magnitude_correlator is not None
     return makes and recipe.colour.is_plain
 
 
@@ -192,8 +193,11 @@ def _combined(
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
             results.append(colour.unweighted(how, result))
-        beside = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else centre
-        combined = combine(beside, *results) if combine else results[0]
+        combined = results[0]
+        if combine:
+            shape = recipe.kernels[0].shape
+            beside = _largest_under(seen, shape) if recipe.local else centre
+            combined = combine(beside, *results)
         if how.alpha and not how.grey:
             combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
         store(colour.finished(how, combined, centre), out)
@@ -203,11 +207,16 @@ def _combined(
 
 def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
     """Return the largest magnitude of the finite samples that a kernel covers."""
-    height, width = shape
     largest = np.where(np.isfinite(values), np.abs(values), 0)
-    rows, columns = largest.shape[0] - height + 1, largest.shape[1] - width + 1
-    largest = reduce(np.maximum, [largest[i : i + rows] for i in range(height)])
-    return reduce(np.maximum, [largest[:, i : i + columns] for i in range(width)])
+    for axis, length in enumerate(shape):
+        largest = np.moveaxis(largest, axis, 0)
+        reached = 1  # of this many neighbours it has the largest, and then of twice as many
+        while reached < length:
+            step = min(reached, length - reached)
+            largest = np.maximum(largest[:-step], largest[step:])
+            reached += step
+        largest = np.moveaxis(largest, 0, axis)
+    return largest
 
 
 def _convolver(
