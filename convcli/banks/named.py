@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from convcli.banks.bank import Bank
 from convcli.checks import count
 from convcli.errors import ConvcliError
 from convcli.kernels.derivatives import derivatives
-from convcli.kernels.gabor import SIGMA, gabor_pair
+from convcli.kernels.gabor import SIGMA, Phase, gabor_kernel
 from convcli.types import Floats
 
 _MOST = 4096  # maps of a bank
@@ -22,7 +22,7 @@ def gabor_bank(angles: float = 8, scales: float = 3) -> Bank:
     """Return Gabor kernels, even and odd, for angles in 180 degrees and scales by octaves.
 
     The wavelength is 4 pixels and doubles with each scale, and sigma is 0.56 of it; see
-    `convcli.kernels.gabor.gabor_pair`.
+    `convcli.kernels.gabor.gabor_kernel`.
     """
     turns, octaves = count(angles, "ANGLES"), count(scales, "SCALES")
     if octaves > 8:
@@ -34,9 +34,9 @@ def gabor_bank(angles: float = 8, scales: float = 3) -> Bank:
         length = 4.0 * 2**octave
         for turn in range(turns):
             angle = 180 * turn / turns
-            kernels += [kernel.weights for kernel in gabor_pair(length, angle, radius=radius)]
-            word = f"{length:g}px-{angle:g}deg"
-            names += [f"{word}-even", f"{word}-odd"]
+            for phase in get_args(Phase):
+                kernels.append(gabor_kernel(phase, length, angle, radius=radius).weights)
+                names.append(f"{length:g}px-{angle:g}deg-{phase}")
     pairs = tuple((i, i + 1) for i in range(0, len(kernels), 2))
     return Bank(np.stack(kernels)[:, None], tuple(names), pairs, row=2 * turns)
 

@@ -15,6 +15,7 @@ from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges, thresholds
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
+from convcli.kernels.derivatives import derivatives
 from convcli.kernels.edges import gradient_kernels, laplacian_of, smoothed_kernels
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import gaussian_kernel, sigmas
@@ -165,7 +166,7 @@ def edge(
     """
     word(show, "show", SHOWS)
     stretch = flag(stretch, "stretch")
-    _check_edges(operator, show, sigma, canny)
+    check_edges(operator, show, sigma, canny)
     pixels = array(image, "image")
     if canny is not None:
         thin = smoothed_kernels(operator or "sobel", sigma)
@@ -292,7 +293,7 @@ def convolve_every(
 _OF_TRANSFORMS = 1e-12
 
 
-def _check_edges(
+def check_edges(
     operator: Operator | None,
     show: Show,
     sigma: float | None,
@@ -308,6 +309,12 @@ def _check_edges(
         positive(sigma, "sigma")
     if canny is not None and show != "magnitude":
         raise ConvcliError(f"canny finds thin edges, which have no {show}; leave one out")
+    # Raise the errors of what is made of them.
+    if canny is not None:
+        thresholds(canny)
+        smoothed_kernels(operator or "sobel", sigma)
+    elif sigma is not None:
+        derivatives(sigma)
 
 
 def _roundings(kernel: Kernel) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -20,13 +21,17 @@ in space, spatial frequency, and orientation optimized by two-dimensional visual
 _LEAST_RESPONSE = 1e-6
 
 
-def gabor_pair(
-    wavelength: float = 8.0,
+Phase = Literal["even", "odd"]
+
+
+def gabor_kernel(
+    phase: Phase,
+    wavelength: float = 4.0,
     angle: float = 0.0,
     sigma: float | None = None,
     radius: int | None = None,
-) -> tuple[Kernel, Kernel]:
-    r"""Return the even and the odd Gabor kernel, a quadrature pair.
+) -> Kernel:
+    r"""Return a Gabor kernel; the even and the odd one of the same numbers are a quadrature pair.
 
     .. math:: g(x, y) = \exp(-(x^2 + y^2) / 2 \sigma^2) \cos(2 \pi x' / \lambda), \quad \sin
 
@@ -35,6 +40,8 @@ def gabor_pair(
 
     Parameters
     ----------
+    phase : {"even", "odd"}
+        Cosine or sine.
     wavelength : float
         In pixels, 2 or more.
     angle : float
@@ -42,42 +49,52 @@ def gabor_pair(
     sigma : float, optional
         Standard deviation of the Gaussian in pixels. Default: 0.56 of the wavelength.
     radius : int, optional
-        Where the kernels are cut. Default: ``ceil(3 * sigma)``.
+        Where the kernel is cut. Default: ``ceil(3 * sigma)``.
 
     Returns
     -------
-    (Kernel, Kernel)
-        Sums of at most three separable terms, and of one where the wave runs along an axis.
+    Kernel
+        A sum of at most three separable terms, and of one where the wave runs along an axis.
     """
-    wavelength = positive(wavelength, "gabor wavelength")
-    finite(**{"gabor angle": angle})
+    name = "gabor" if phase == "even" else "gabor-odd"
+    wavelength = positive(wavelength, f"{name} wavelength")
+    finite(**{f"{name} angle": angle})
     if wavelength < 2:
-        raise ConvcliError(f"gabor wavelength must be at least 2 pixels, not {wavelength:g}")
-    sigma = SIGMA * wavelength if sigma is None else positive(sigma, "gabor sigma")
+        raise ConvcliError(f"{name} wavelength must be at least 2 pixels, not {wavelength:g}")
+    sigma = SIGMA * wavelength if sigma is None else positive(sigma, f"{name} sigma")
     if 6 * sigma + 3 > LONGEST_SIDE:
-        raise ConvcliError(f"gabor sigma must be at most {LONGEST_SIDE // 6 - 1}, not {sigma:g}")
+        raise ConvcliError(f"{name} sigma must be at most {LONGEST_SIDE // 6 - 1}, not {sigma:g}")
     half = math.ceil(3 * sigma) if radius is None else radius
     steps = np.arange(-half, half + 1.0)
-    envelope = np.exp(-0.5 * (steps / sigma) ** 2)
+    with np.errstate(over="ignore"):  # exp(-infinity) is 0, which is right
+        envelope = np.exp(-0.5 * (steps / sigma) ** 2)
     # Sines of right angles are off by 1e-16, which would leave two terms where one is enough.
     turn = math.radians(angle % 360)
     along_x, along_y = round(math.cos(turn), 15), -round(math.sin(turn), 15)  # rows count downwards
     wave = 2 * math.pi / wavelength * steps
-    cos_x, sin_x = envelope * np.cos(along_x * wave), envelope * np.sin(along_x * wave)
-    cos_y, sin_y = envelope * np.cos(along_y * wave), envelope * np.sin(along_y * wave)
-    # Sums of the envelope times the cosine of 0, 1 and 2 times the phase; sines cancel.
+    cosines = envelope * np.cos(along_y * wave), envelope * np.cos(along_x * wave)
+    sines = envelope * np.sin(along_y * wave), envelope * np.sin(along_x * wave)
+    # Sums over the envelope, a product of two, of the cosines of 0, 1 and 2 times the phase.
     none, once, twice = (
         float((envelope * np.cos(n * along_x * wave)).sum())
         * float((envelope * np.cos(n * along_y * wave)).sum())
         for n in (0, 1, 2)
     )
-    mean = once / none
-    even = _even((cos_y, cos_x), (sin_y, sin_x), envelope, mean)
-    odd = tuple(term for term in ((cos_y, sin_x), (sin_y, cos_x)) if _is_any(term))
-    return (
-        _scaled("gabor", even, ((none + twice) / 2 - mean * once) / none, none),
-        _scaled("gabor-odd", odd, (none - twice) / 2 / none, none),
-    )
+    if phase == "odd":
+        terms = tuple(
+            term for term in ((cosines[0], sines[1]), (sines[0], cosines[1])) if _is_any(term)
+        )
+        response = (none - twice) / 2
+    else:
+        terms = _even(cosines, sines, envelope, once / none)
+        response = (none + twice) / 2 - once / none * once
+    if response < _LEAST_RESPONSE * none:
+        raise ConvcliError(
+            f"kernel {name!r}: almost nothing is left of a wave of {wavelength:g} pixels under a "
+            f"Gaussian of sigma {sigma:g}; change one of them"
+        )
+    scaled = tuple((column / response, row) for column, row in terms)
+    return Kernel(name, (steps.size, steps.size), given_factors=scaled)
 
 
 def _is_any(term: Factor) -> bool:
@@ -92,15 +109,3 @@ def _even(cosines: Factor, sines: Factor, envelope: Weights, mean: float) -> tup
     if (column == envelope).all():  # along x
         return ((column, row - mean * envelope),)
     return ((column - mean * envelope, row),)
-
-
-def _scaled(name: str, terms: tuple[Factor, ...], response: float, total: float) -> Kernel:
-    """Divide the terms by their response to their own wave, a share of the envelope's sum."""
-    if response < _LEAST_RESPONSE:
-        raise ConvcliError(
-            f"kernel {name!r}: almost nothing is left of a wave under this Gaussian; change the "
-            "wavelength or sigma"
-        )
-    size = terms[0][0].size
-    factors = tuple((column / (response * total), row) for column, row in terms)
-    return Kernel(name, (size, size), given_factors=factors)

@@ -12,7 +12,7 @@ import numpy as np
 from convcli.checks import array, count, described, number, positive, word
 from convcli.errors import ConvcliError
 from convcli.kernels.derivatives import derivative_kernel, dog_kernel, log_kernel, radius_of
-from convcli.kernels.gabor import gabor_pair
+from convcli.kernels.gabor import gabor_kernel
 from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
 from convcli.loops.decimation import gaussian
 from convcli.words import OPERATORS, Operator
@@ -210,8 +210,8 @@ NAMED: dict[str, Named] = {
     },
     "log": Named(log_kernel, 1, "log:SIGMA"),
     "dog": Named(dog_kernel, 2, "dog:SIGMA,SIGMA"),
-    "gabor": Named(lambda *of: gabor_pair(*of)[0], 3, "gabor:WAVELENGTH,ANGLE,SIGMA"),
-    "gabor-odd": Named(lambda *of: gabor_pair(*of)[1], 3, "gabor-odd:WAVELENGTH,ANGLE,SIGMA"),
+    "gabor": Named(partial(gabor_kernel, "even"), 3, "gabor:WAVELENGTH,ANGLE,SIGMA"),
+    "gabor-odd": Named(partial(gabor_kernel, "odd"), 3, "gabor-odd:WAVELENGTH,ANGLE,SIGMA"),
     "box": Named(box_kernel, 2, "box:SIZE or box:WIDTH,HEIGHT"),
     "disc": Named(disc_kernel, 1, "disc:RADIUS"),
     "motion": Named(motion_kernel, 2, "motion:LENGTH,ANGLE"),
