@@ -167,6 +167,7 @@ def edge(
     word(show, "show", SHOWS)
     stretch = flag(stretch, "stretch")
     check_edges(operator, show, sigma, canny)
+    sigma = None if sigma is None else float(sigma)
     pixels = array(image, "image")
     if canny is not None:
         thin = smoothed_kernels(operator or "sobel", sigma)
@@ -269,8 +270,9 @@ def convolve_every(
     0 to 1: from the smallest sample of any colour to the largest, or about mid-grey if the kernel
     sums to 0. An alpha is not.
     """
+    convolved = partial(convolve, image, kernel, correlate=correlate, bias=bias)
     if not stretch:
-        result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
+        result = convolved(**options)
         return result if stride == 1 else np.asarray(result)[::stride, ::stride]
     pixels = array(image, "image")
     dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
@@ -280,7 +282,7 @@ def convolve_every(
         options["out_dtype"], options["exact"], rounding = "float64", True, _OF_TRANSFORMS
         largest = float(np.abs(pixels).max(initial=0, where=np.isfinite(pixels)))
     flat = rounding * kernel.l1_norm * largest
-    floats = convolve(image, kernel, correlate=correlate, bias=bias, **options)[::stride, ::stride]
+    floats = np.asarray(convolved(**options))[::stride, ::stride]
     has_alpha = options.get("alpha", "straight") != "straight" and floats.shape[2:] in ((2,), (4,))
     colours = floats[..., :-1] if has_alpha else floats
     if not kernel.is_derivative:
