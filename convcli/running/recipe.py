@@ -63,13 +63,8 @@ class Recipe:
 
     @property
     def is_magnitude(self) -> bool:
-        """Whether it is the magnitude of two derivatives."""
+        """Whether it is the magnitude of two derivatives, which loops may make in one pass."""
         return self.combine is magnitude
-
-    @property
-    def is_one_pass(self) -> bool:
-        """Whether it is such a magnitude of 3 x 3 kernels, which loops may make in one pass."""
-        return self.is_magnitude and self.kernels[0].shape == (3, 3)
 
     @property
     def is_plain_sum(self) -> bool:
@@ -88,12 +83,12 @@ class Recipe:
             workers=workers,
             exact=self.exact or foreign,
             images=images,
-            form="separable" if self.is_one_pass else None,
+            form="separable" if self.is_magnitude else None,
             decimations=self.decimations,
-            is_magnitude=self.is_one_pass,
+            is_magnitude=self.is_magnitude,
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
-            other_work=colour_cost(self.colour, bool(self.combine) and not self.is_one_pass),
+            other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 
 

@@ -92,8 +92,7 @@ def _fill(
     passes, combine = None, recipe.combine
     if recipe.is_magnitude:
         combine = magnitude_of_any_size if is_float else magnitude
-        is_one_pass = recipe.is_one_pass and form == "separable" and are_finite
-        if is_one_pass and loop.magnitude_correlator:
+        if form == "separable" and loop.magnitude_correlator and are_finite:
             one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
             passes, combine = [one], None
     if passes is None:
@@ -107,7 +106,7 @@ def _fill(
 
 def _is_one_pass(loop: Loop, form: Form, recipe: Recipe) -> bool:
     """Whether a loop makes a magnitude of plain samples itself."""
-    makes = recipe.is_one_pass and form == "separable" and loop.magnitude_correlator is not None
+    makes = recipe.is_magnitude and form == "separable" and loop.magnitude_correlator is not None
     return makes and recipe.colour.is_plain
 
 
@@ -262,10 +261,12 @@ def _magnitude(
     accumulator: np.dtype[np.generic],
     any_size: bool,
 ) -> Correlate:
-    """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
-    (column_x, row_x, divisor), (column_y, row_y, _) = (
+    """Prepare two separable kernels for one pass, with one divisor."""
+    (column_x, row_x, divisor), (column_y, row_y, other) = (
         _term(kernel.factors[0], accumulator, kernel.exact) for kernel in kernels
     )
+    if other != divisor:  # kernels folded on an oblong image
+        row_y = row_y * row_y.dtype.type(divisor / other)
     return correlator((column_x, row_x), (column_y, row_y), divisor, any_size)
 
 
