@@ -54,7 +54,7 @@ def reference(image, sigma):
 
 
 @every_method
-@pytest.mark.parametrize(("dtype", "photo"), zip(DTYPES, [*PHOTOS, *PHOTOS], strict=True))
+@pytest.mark.parametrize(("dtype", "photo"), [*zip(DTYPES, [*PHOTOS, *PHOTOS], strict=True)])
 @pytest.mark.parametrize("show", SHOWS)
 def test_edges_of_a_width_are_scipys_derivatives(method, dtype, photo, show):
     image, sigma = photograph(photo, dtype), 1.7
