@@ -18,7 +18,7 @@ from convcli.checks import array, at_least_0, described
 from convcli.errors import ConvcliError
 from convcli.filtering.convolution import Filter, apply, out_dtype
 from convcli.filtering.options import Options
-from convcli.kernels.edges import Pair
+from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import magnitude_of_any_size
 from convcli.pixels.colour import ColourUse, full_scale
 from convcli.pixels.transfer import SRGB, Transfer, to_light
@@ -48,7 +48,7 @@ def thresholds(canny: Any) -> tuple[float, float]:
 
 
 def thin_edges(
-    image: Pixels, kernels: Pair, low: float, high: float, **options: Unpack[Options]
+    image: Pixels, kernels: tuple[Kernel, ...], low: float, high: float, **options: Unpack[Options]
 ) -> Pixels:
     """Return thin edges: full scale on them, 0 elsewhere, in `out_dtype` or the image's dtype.
 
@@ -134,7 +134,7 @@ def _mark(along_x: Floats, along_y: Floats, low: float, high: float, found: Pixe
 
 
 def linked(marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return the marked pixels that hang together with a strong one, by any of 8 neighbours."""
+    """Return the marked pixels that are connected to a strong one, by any of 8 neighbours."""
     width = marks.shape[1]
     at = np.flatnonzero(marks)
     if not at.size:
@@ -157,10 +157,10 @@ def linked(marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _parts(number: int, one: Places, other: Places) -> Places:
-    """Return for each node the least node that it hangs together with, by these connections.
+    """Return for each node the least node that it is connected to, by these pairs of nodes.
 
-    In each round every tree that touches one of a smaller root joins it, and then each node is
-    hung up on its root: the number of trees at least halves in two rounds (Shiloach and Vishkin
+    In each round every tree that touches one of a smaller root joins it, and then each node gets
+    its root as parent: the number of trees at least halves in two rounds (Shiloach and Vishkin
     1982, An O(log n) parallel connectivity algorithm).
     """
     parent = np.arange(number)

@@ -10,13 +10,11 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.checks import array, at_least_0, flag, positive, word
-from convcli.errors import ConvcliError
+from convcli.checks import array, at_least_0, flag
 from convcli.filtering.canny import thin_edges, thresholds
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
+from convcli.filtering.edges import kernels_for
 from convcli.filtering.options import Options
-from convcli.kernels.derivatives import derivatives
-from convcli.kernels.edges import gradient_kernels, laplacian_of, smoothed_kernels
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude, magnitude_of_any_size
@@ -24,7 +22,7 @@ from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
-from convcli.words import OPERATORS, SHOWS, Operator, Show
+from convcli.words import Operator, Show
 
 
 def blur(
@@ -125,7 +123,7 @@ def edge(
     canny : (float, float), optional
         Give thin edges by Canny's detector: full scale on them, 0 elsewhere. They are the maxima
         of the magnitude along the gradient that are at least the second threshold, HIGH, and
-        those of at least the first, LOW, that hang together with these. Thresholds are in the
+        those of at least the first, LOW, that are connected to these. Thresholds are in the
         image's units, as the magnitude: a step of height h has h. The derivatives are those of the
         operator; with a `sigma`, of Sobel's after a Gaussian of that width, scaled again for a
         step. The outermost pixels are never edges.
@@ -164,22 +162,15 @@ def edge(
     >>> convcli.edge(step, canny=(50, 100))[1]
     array([  0,   0, 255,   0,   0,   0], dtype=uint8)
     """
-    word(show, "show", SHOWS)
+    kernels = kernels_for(operator, show, sigma, canny is not None)
     stretch = flag(stretch, "stretch")
-    check_edges(operator, show, sigma, canny)
-    sigma = None if sigma is None else float(sigma)
     pixels = array(image, "image")
     if canny is not None:
-        thin = smoothed_kernels(operator or "sobel", sigma)
-        return thin_edges(pixels, thin, *thresholds(canny), **options)
+        return thin_edges(pixels, kernels, *thresholds(canny), **options)
     wanted = options.get("out_dtype")
     # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
     stretch = stretch and show != "angle"
-    kernels: tuple[Kernel, ...] = (laplacian_of(sigma),)
-    if show != "laplacian":
-        along_x, along_y = gradient_kernels(operator or "sobel", sigma)
-        kernels = {"x": (along_x,), "y": (along_y,)}.get(show, (along_x, along_y))
     use = ColourUse("luminance", gives_light=show != "angle")
     combine: Combine | None = magnitude if len(kernels) == 2 else None
     # Rounding, which each method has of its own, would show in an angle and in a stretch.
@@ -293,30 +284,6 @@ def convolve_every(
 
 # In float64, sums that differ by less may be equal: a share of the largest sample and the norm.
 _OF_TRANSFORMS = 1e-12
-
-
-def check_edges(
-    operator: Operator | None,
-    show: Show,
-    sigma: float | None,
-    canny: tuple[float, float] | None,
-) -> None:
-    """Refuse arguments of `edge` that are not valid, or have no effect beside each other."""
-    if operator is not None:
-        word(operator, "operator", OPERATORS)
-    if operator is not None and (sigma is not None or show == "laplacian"):
-        other = "sigma, which takes derivatives of a Gaussian" if sigma is not None else "laplacian"
-        raise ConvcliError(f"operator has no effect beside {other}; leave one out")
-    if sigma is not None:
-        positive(sigma, "sigma")
-    if canny is not None and show != "magnitude":
-        raise ConvcliError(f"canny finds thin edges, which have no {show}; leave one out")
-    # Raise the errors of what is made of them.
-    if canny is not None:
-        thresholds(canny)
-        smoothed_kernels(operator or "sobel", sigma)
-    elif sigma is not None:
-        derivatives(sigma)
 
 
 def _roundings(kernel: Kernel) -> float:

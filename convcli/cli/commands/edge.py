@@ -79,9 +79,14 @@ def command(
     def verb() -> Verb:
         import numpy as np
 
-        from convcli.filtering.filters import check_edges, edge
+        from convcli.filtering.canny import thresholds
+        from convcli.filtering.edges import kernels_for
+        from convcli.filtering.filters import edge
 
-        check_edges(operator, show, sigma, both)
+        # Raise the errors of the arguments before any work.
+        kernels_for(operator, show, sigma, both is not None)
+        if both is not None:
+            thresholds(both)
         spread = stretch or show == "angle" or both is not None
 
         def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
