@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from convcli.banks.network import avg_pool2d, max_pool2d, relu
     from convcli.filtering.convolution import convolve, plan
     from convcli.filtering.filters import blur, edge, sharpen
+    from convcli.kernels.files import kernel
     from convcli.kernels.named import gaussian_kernel, sobel_kernels
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "convolve",
     "edge",
     "gaussian_kernel",
+    "kernel",
     "max_pool2d",
     "plan",
     "plan_conv2d",
@@ -50,6 +52,7 @@ _HOMES = {
     "relu": "banks.network",
     "max_pool2d": "banks.network",
     "avg_pool2d": "banks.network",
+    "kernel": "kernels.files",
     "gaussian_kernel": "kernels.named",
     "sobel_kernels": "kernels.named",
 }

@@ -11,7 +11,7 @@ BankMethod = Literal["auto", "definition", "direct", "im2col", "winograd", "wino
 Depth = Literal["8", "float32"]
 Alpha = Literal["weight", "straight", "keep"]
 Operator = Literal["sobel", "scharr", "prewitt"]
-Show = Literal["magnitude", "x", "y", "angle"]
+Show = Literal["magnitude", "x", "y", "angle", "laplacian"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 BORDERS: tuple[Border, ...] = get_args(Border)

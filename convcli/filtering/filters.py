@@ -10,17 +10,19 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli.checks import array, at_least_0, flag, word
+from convcli.checks import array, at_least_0, flag
+from convcli.filtering.canny import thin_edges, thresholds
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
+from convcli.filtering.edges import kernels_for
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
+from convcli.kernels.named import gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
-from convcli.words import SHOWS, Operator, Show
+from convcli.words import Operator, Show
 
 
 def blur(
@@ -84,9 +86,11 @@ def blur(
 
 def edge(
     image: ArrayLike,
-    operator: Operator = "sobel",
+    operator: Operator | None = None,
     show: Show = "magnitude",
     *,
+    sigma: float | None = None,
+    canny: tuple[float, float] | None = None,
     stretch: bool = False,
     **options: Unpack[Options],
 ) -> Pixels:
@@ -94,7 +98,7 @@ def edge(
 
     Of colour the luminance is filtered (BT.601; the command line takes a JPEG's as it is stored,
     see `convcli.image.read`). Kernels are scaled so that a step of height h gives h on an axis,
-    and the magnitude is ``sqrt(x**2 + y**2)``.
+    where it is steepest, and the magnitude is ``sqrt(x**2 + y**2)``.
 
     Parameters
     ----------
@@ -102,16 +106,31 @@ def edge(
         uint8, uint16, float32 or float64. With 2 or 4 channels the last is an alpha:
         ``alpha="straight"`` leaves it out, "weight" weights the luminance by it, and "keep"
         returns it as a second channel.
-    operator : {"sobel", "scharr", "prewitt"}
-        Which smoothing is used across the derivative.
-    show : {"magnitude", "x", "y", "angle"}
+    operator : {"sobel", "scharr", "prewitt"}, optional
+        Which smoothing is used across the derivative. Default: "sobel".
+    show : {"magnitude", "x", "y", "angle", "laplacian"}
         x and y are positive where brightness rises to the right, or downwards; integers cannot
         hold the negative half, which is clipped (see `stretch`). The angle is ``atan2(y, x)``: in
         radians for float results, for integers the full turn from -pi to pi spread over their
-        range; 0 where the image is flat.
+        range; 0 where the image is flat. The Laplacian, the sum of the second derivatives along x
+        and y, has a sign as x and y have: h on the dark side of a step, and -h on the other.
+    sigma : float, optional
+        Take the derivatives of a Gaussian of this width, in pixels, instead of an operator's;
+        0.2 or more. They are ``g(y) g'(x)`` and ``g(x) g'(y)``, divided by the sum of ``|g'(x)|``
+        over x > 0, which is about ``g(0) = 1 / (sqrt(2 pi) sigma)``; the Laplacian is ``g''(x)
+        g(y) + g(x) g''(y)``, divided by the largest ``|g'(x)|`` (the largest sum of ``g''`` from
+        one end). Without a sigma the Laplacian is ``0 1 0; 1 -4 1; 0 1 0``.
+    canny : (float, float), optional
+        Give thin edges by Canny's detector: full scale on them, 0 elsewhere. They are the maxima
+        of the magnitude along the gradient that are at least the second threshold, HIGH, and
+        those of at least the first, LOW, that are connected to these. Thresholds are in the
+        image's units, as the magnitude: a step of height h has h. The derivatives are those of the
+        operator; with a `sigma`, of Sobel's after a Gaussian of that width, scaled again for a
+        step. The outermost pixels are never edges.
     stretch : bool
         Spread the result over the full range of an integer dtype, or 0 to 1: the largest
-        magnitude becomes white; x and y are spread about mid-grey. An angle stays as it is.
+        magnitude becomes white; x, y and the Laplacian are spread about mid-grey. Angles and thin
+        edges stay as they are.
     **options
         See `convcli.convolve`. Under `linear` the derivatives of light are encoded like the
         image; an angle is not.
@@ -120,6 +139,13 @@ def edge(
     -------
     ndarray, (H, W)
         dtype of the image.
+
+    Notes
+    -----
+    Thin edges are those of ``skimage.feature.canny(image, sigma, low, high, mode="reflect")``,
+    whose thresholds are ``4 (g(0) + g(1))`` times as large, with the sampled Gaussian g, and 4
+    times without smoothing. Of two equal neighbours, which both remain there, only the darker
+    remains here.
 
     Raises
     ------
@@ -133,36 +159,41 @@ def edge(
     >>> step = np.repeat(np.array([[0, 0, 0, 200, 200, 200]], np.uint8), 3, axis=0)
     >>> convcli.edge(step)[1]
     array([  0,   0, 200, 200,   0,   0], dtype=uint8)
+    >>> convcli.edge(step, canny=(50, 100))[1]
+    array([  0,   0, 255,   0,   0,   0], dtype=uint8)
     """
-    word(show, "show", SHOWS)
+    kernels = kernels_for(operator, show, sigma, canny is not None)
     stretch = flag(stretch, "stretch")
-    along_x, along_y = edge_kernels(operator)
     pixels = array(image, "image")
+    if canny is not None:
+        return thin_edges(pixels, kernels, *thresholds(canny), **options)
     wanted = options.get("out_dtype")
     # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
     stretch = stretch and show != "angle"
-    kernels = {"x": (along_x,), "y": (along_y,)}.get(show, (along_x, along_y))
     use = ColourUse("luminance", gives_light=show != "angle")
     combine: Combine | None = magnitude if len(kernels) == 2 else None
     # Rounding, which each method has of its own, would show in an angle and in a stretch.
     by_rounding = (stretch or show == "angle") and pixels.dtype.kind in "uf"
     flat = None
     if by_rounding and pixels.dtype == np.uint8:
-        flat = ROUNDING * full_scale(pixels.dtype)
+        flat = ROUNDING * full_scale(pixels.dtype) * max(1.0, kernels[0].l1_norm / 2)
     elif by_rounding:
         options["exact"] = True
     if show == "angle":
         full = full_scale(dtype) if dtype.kind == "u" else None
-        combine = partial(_angle, flat=flat, full=full)
+        combine = partial(_angle, flat=flat, full=full, roundings=_roundings(kernels[0]))
     elif by_rounding and flat is None:
-        combine = _without_rounding
+        combine = partial(_without_rounding, roundings=_roundings(kernels[0]))
     options["out_dtype"] = dtype
     if stretch:
         options["out_dtype"] = "float64" if flat is None else "float32"
     local = by_rounding and flat is None
     result = apply(pixels, Filter(kernels, combine=combine, use=use, local=local), **options)
-    return _stretched(result, show, dtype, flat or 0.0) if stretch else result
+    if not stretch:
+        return result
+    edges = result if result.ndim == 2 else result[..., 0]
+    return _stretched(result, edges, show, dtype, flat or 0.0)
 
 
 def sharpen(
@@ -221,28 +252,61 @@ def convolve_every(
     stride: int,
     correlate: bool,
     bias: float,
+    stretch: bool = False,
     **options: Unpack[Options],
 ) -> Pixels:
-    """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
-    result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
-    return result if stride == 1 else np.asarray(result)[::stride, ::stride]
+    """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first.
+
+    With `stretch` the pixels that are kept are spread over the full range of an integer dtype, or
+    0 to 1: from the smallest sample of any colour to the largest, or about mid-grey if the kernel
+    sums to 0. An alpha is not.
+    """
+    convolved = partial(convolve, image, kernel, correlate=correlate, bias=bias)
+    if not stretch:
+        result = convolved(**options)
+        return result if stride == 1 else np.asarray(result)[::stride, ::stride]
+    pixels = array(image, "image")
+    dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
+    if pixels.dtype == np.uint8:
+        options["out_dtype"], largest, rounding = "float32", full_scale(pixels.dtype), ROUNDING
+    else:
+        options["out_dtype"], options["exact"], rounding = "float64", True, _OF_TRANSFORMS
+        largest = float(np.abs(pixels).max(initial=0, where=np.isfinite(pixels)))
+    flat = rounding * kernel.l1_norm * largest
+    floats = np.asarray(convolved(**options))[::stride, ::stride]
+    has_alpha = options.get("alpha", "straight") != "straight" and floats.shape[2:] in ((2,), (4,))
+    colours = floats[..., :-1] if has_alpha else floats
+    if not kernel.is_derivative:
+        with np.errstate(all="ignore"):
+            colours -= colours.min(initial=math.inf, where=np.isfinite(colours))
+    return _stretched(floats, colours, "x" if kernel.is_derivative else "magnitude", dtype, flat)
 
 
-# A derivative of float64 sums is off by at most this share of the largest sample under its kernel:
-# 8 u by the sums (4 roundings, weights of norm 2), 14 u by luminance, light and alpha before them,
-# u = 2**-53; rounded up.
-_ROUNDINGS = 32 * 2.0**-53
+# In float64, sums that differ by less may be equal: a share of the largest sample and the norm.
+_OF_TRANSFORMS = 1e-12
 
 
-def _settle(derivatives: Sequence[Floats], largest: Floats, flat: float | None) -> None:
+def _roundings(kernel: Kernel) -> float:
+    """Return by which share of the largest sample under its kernel a derivative may be off.
+
+    These are sums of float64, u = 2**-53: 14 u by luminance, light and alpha before them, and as
+    many u times the norm of the weights as a column and a row have roundings. For 3 x 3 weights
+    they are rounded up.
+    """
+    return max(32.0, 14 + sum(kernel.shape) * kernel.l1_norm) * 2.0**-53
+
+
+def _settle(
+    derivatives: Sequence[Floats], largest: Floats, flat: float | None, roundings: float
+) -> None:
     """Set derivatives to 0 that may be nothing but rounding; `flat` is how large that may be."""
-    limit = _ROUNDINGS * largest if flat is None else flat
+    limit = roundings * largest if flat is None else flat
     for along in derivatives:
         along[np.abs(along) <= limit] = 0  # and not -0, whose angle is -pi
 
 
-def _without_rounding(largest: Floats, *derivatives: Floats) -> Floats:
-    _settle(derivatives, largest, None)
+def _without_rounding(largest: Floats, *derivatives: Floats, roundings: float) -> Floats:
+    _settle(derivatives, largest, None, roundings)
     if len(derivatives) == 1:
         return derivatives[0]
     return magnitude_of_any_size(largest, *derivatives)
@@ -254,8 +318,9 @@ def _angle(
     along_y: Floats,
     flat: float | None,
     full: float | None,
+    roundings: float,
 ) -> Floats:
-    _settle((along_x, along_y), largest, flat)
+    _settle((along_x, along_y), largest, flat, roundings)
     turn = np.arctan2(along_y, along_x)
     return turn if full is None else (turn + math.pi) * (full / (2 * math.pi))
 
@@ -267,10 +332,11 @@ def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -
     return centre + difference * difference.dtype.type(amount)
 
 
-def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) -> Pixels:
-    """Spread one channel over the whole range; a second one, the alpha, stays."""
+def _stretched(
+    result: Floats, edges: Floats, show: Show, dtype: np.dtype[Any], flat: float
+) -> Pixels:
+    """Spread `edges`, a view of the result, over the whole range; the rest, an alpha, stays."""
     full = full_scale(dtype)
-    edges = result if result.ndim == 2 else result[..., 0]
     largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
     with np.errstate(all="ignore"):
         if largest <= flat:

@@ -20,8 +20,8 @@ Three more functions are optional:
     out)``: `lines` are the rows of the image that make up the window, halo and border included,
     and ``widen(rows)`` adds the halo on the left and right to rows as long as the image's.
 ``magnitude_correlator(along_x, along_y, divisor, any_size)``
-    Edges in one pass: the root of the sum of squares of two separable kernels. With `any_size`
-    the squares may leave the range of the sums' dtype, as those of float images do.
+    Edges in one pass: the root of the sum of squares of two separable kernels of one shape. With
+    `any_size` the squares may leave the range of the sums' dtype, as those of float images do.
 ``separable_correlator(column, row, divisor)``
     Both passes of a separable kernel at once. Loops without it use `two_pass`.
 

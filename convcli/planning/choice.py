@@ -120,7 +120,8 @@ def _entry_of(form: Form, task: Task) -> str:
     if form == "dense":
         return "correlate"
     if task.is_magnitude:
-        return "magnitude_of_any_size" if task.dtype.kind == "f" else "magnitude"
+        wide = "" if task.kernels[0].shape == (3, 3) else "_wide"
+        return f"magnitude{wide}{'_of_any_size' if task.dtype.kind == 'f' else ''}"
     row = task.kernels[0].factors[0][1]
     return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial, reduce
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -192,8 +192,11 @@ def _combined(
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
             results.append(colour.unweighted(how, result))
-        beside = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else centre
-        combined = combine(beside, *results) if combine else results[0]
+        combined = results[0]
+        if combine:
+            shape = recipe.kernels[0].shape
+            beside = _largest_under(seen, shape) if recipe.local else centre
+            combined = combine(beside, *results)
         if how.alpha and not how.grey:
             combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
         store(colour.finished(how, combined, centre), out)
@@ -203,11 +206,16 @@ def _combined(
 
 def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
     """Return the largest magnitude of the finite samples that a kernel covers."""
-    height, width = shape
     largest = np.where(np.isfinite(values), np.abs(values), 0)
-    rows, columns = largest.shape[0] - height + 1, largest.shape[1] - width + 1
-    largest = reduce(np.maximum, [largest[i : i + rows] for i in range(height)])
-    return reduce(np.maximum, [largest[:, i : i + columns] for i in range(width)])
+    for axis, length in enumerate(shape):
+        largest = np.moveaxis(largest, axis, 0)
+        reached = 1  # of this many neighbours it has the largest, and then of twice as many
+        while reached < length:
+            step = min(reached, length - reached)
+            largest = np.maximum(largest[:-step], largest[step:])
+            reached += step
+        largest = np.moveaxis(largest, 0, axis)
+    return largest
 
 
 def _convolver(
@@ -253,10 +261,12 @@ def _magnitude(
     accumulator: np.dtype[np.generic],
     any_size: bool,
 ) -> Correlate:
-    """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
-    (column_x, row_x, divisor), (column_y, row_y, _) = (
+    """Prepare two separable kernels for one pass, with one divisor."""
+    (column_x, row_x, divisor), (column_y, row_y, other) = (
         _term(kernel.factors[0], accumulator, kernel.exact) for kernel in kernels
     )
+    if other != divisor:  # kernels folded on an oblong image
+        row_y = row_y * row_y.dtype.type(divisor / other)
     return correlator((column_x, row_x), (column_y, row_y), divisor, any_size)
 
 

@@ -372,7 +372,7 @@ class TestEveryVerb:
         (convcli.blur, {"truncate": -4}, "truncate must be .* not -4"),
         (convcli.blur, {"radius": 2.5}, "radius must be .* not 2.5"),
         (convcli.edge, {"operator": "canny"}, "'canny'; it must be sobel, scharr or prewitt"),
-        (convcli.edge, {"show": "z"}, "'z'; it must be magnitude, x, y or angle"),
+        (convcli.edge, {"show": "z"}, "'z'; it must be magnitude, x, y, angle or laplacian"),
         (convcli.sharpen, {"sigma": -1}, "sigma must be .* not -1"),
         (convcli.sharpen, {"sigma": 1, "amount": -0.5}, "amount must be at least 0, not -0.5"),
         (convcli.sharpen, {"sigma": 1, "amount": math.nan}, "amount must be .* not nan"),

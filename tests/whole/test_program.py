@@ -22,8 +22,10 @@ from PIL import Image
 import convcli
 from convcli import image
 from convcli.cli.screen.progress import Bar
+from convcli.filtering.filters import convolve_every
 from convcli.image import read
 from convcli.kernels.kernel import kernel_from
+from convcli.words import SHOWS
 from tests.signals import attended
 from tests.terminals import seen, visible
 
@@ -137,6 +139,23 @@ def pixels_of(path):
             "--radius and --truncate cannot be used together",
         ),
         (("edge", "a.png", "--show", "angle", "--stretch"), "--stretch .* --show angle"),
+        (("edge", "a.png", "--canny", "1,2", "--stretch"), "--stretch .* --canny"),
+        (("edge", "a.png", "--canny", "1,2", "--show", "x"), "canny .* no x; leave one out"),
+        *(
+            (("edge", "a.png", "--canny", text), f"--canny must be two numbers .*not '{text}'")
+            for text in ("", "1", "1,2,3", "a,b", "1;2")
+        ),
+        (("edge", "a.png", "--canny", "2,1"), "2 is more than 1"),
+        (("edge", "a.png", "--canny", "0,nan"), "high threshold of canny .*not nan"),
+        (("edge", "a.png", "--sigma", "0"), "sigma must be .*not 0"),
+        (("edge", "a.png", "--sigma", "0.1"), "sigma must be at least 0.2, not 0.1"),
+        (("edge", "a.png", "--sigma", "1e9", "--canny", "1,2"), r"sigma 1e\+09 .*shrink"),
+        (("edge", "a.png", "--sigma", "1,2"), "'--sigma': '1,2' is not a valid float"),
+        (("edge", "a.png", "--sigma", "2", "--operator", "sobel"), "operator .* beside sigma"),
+        (
+            ("edge", "a.png", "--show", "laplacian", "--operator", "sobel"),
+            "operator .* beside laplacian",
+        ),
         ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing cannot be"),
         ((*BLUR, "a.png", "-o", "b.jpg/c/x.png"), "-o 'b.jpg/c/x.png': 'b.jpg' is not a folder"),
         ((*BLUR, "-", "-o", "b.jpg/x.png"), "-o 'b.jpg/x.png': 'b.jpg' is not a folder"),
@@ -163,6 +182,10 @@ def pixels_of(path):
         (("filter", "a.png", "-k", "1 0 -1", "--normalize"), "'1 0 -1' sums to 0.*--normalize"),
         (("filter", "a.png", "-k", "1", "--scale", "nan"), "scale .*not nan"),
         (("filter", "a.png", "-k", "1", "--bias", "inf"), "bias .*not inf"),
+        (("filter", "a.png", "-k", "1", "--bias", "9", "--stretch"), "--stretch and --bias "),
+        (("filter", "a.png", "-k", "gaussian-x:0.1"), "gaussian-x must be at least 0.2"),
+        (("filter", "a.png", "-k", "gabor:1"), "wavelength must be at least 2"),
+        (("filter", "a.png", "-k", "dog:2,2"), "must differ, and both are 2"),
         (("filter", "a.png", "-k", "1", "--stride", "0"), "'--stride': 0 is not in the range"),
         (("filter", "a.png", "-k", "1", "--dilation", "0"), "'--dilation': 0 is not"),
     ],
@@ -292,6 +315,10 @@ def every(image, kernel, stride=1, **options):
     return convcli.convolve(image, kernel, **options)[::stride, ::stride]
 
 
+def stretched(image, kernel, stride=1, **options):
+    return convolve_every(image, kernel, stride, False, 0.0, stretch=True, **options)
+
+
 @pytest.mark.parametrize(
     ("argv", "function"),
     [
@@ -311,6 +338,25 @@ def every(image, kernel, stride=1, **options):
         (("edge", "--show", "x"), partial(convcli.edge, show="x")),
         (("edge", "--show", "angle"), partial(convcli.edge, show="angle")),
         (("edge", "--stretch"), partial(convcli.edge, stretch=True)),
+        *(
+            (
+                ("edge", *width, "--show", show, *(["--stretch"] if stretch else [])),
+                partial(convcli.edge, show=show, sigma=sigma, stretch=stretch),
+            )
+            for width, sigma in (((), None), (("--sigma", "1.5"), 1.5))
+            for show in SHOWS
+            for stretch in (False, True)
+            if not (stretch and show == "angle")
+        ),
+        (("edge", "--canny", "20,40"), partial(convcli.edge, canny=(20, 40))),
+        (
+            ("edge", "--canny", "9,40.5", "--sigma", "1.5", "--linear"),
+            partial(convcli.edge, canny=(9, 40.5), sigma=1.5, linear=True),
+        ),
+        (
+            ("edge", "--canny", "20,40", "--operator", "prewitt", "--border", "wrap"),
+            partial(convcli.edge, operator="prewitt", canny=(20, 40), border="wrap"),
+        ),
         (("sharpen",), convcli.sharpen),
         (
             ("sharpen", "-s", "2,1", "--amount", "0.5", "--threshold", "4"),
@@ -328,6 +374,19 @@ def every(image, kernel, stride=1, **options):
         (
             ("filter", "-k", "1 -1", "--stride", "3", "--dilation", "2", "--border", "wrap"),
             partial(every, kernel=[[1, 0, -1]], stride=3, border="wrap"),
+        ),
+        (
+            ("filter", "-k", "gaussian-xy:2", "--stretch", "--stride", "2"),
+            partial(stretched, kernel=convcli.kernel("gaussian-xy:2"), stride=2),
+        ),
+        (("filter", "-k", "dog:1,1.6"), partial(every, kernel=convcli.kernel("dog:1,1.6"))),
+        (
+            ("filter", "-k", "gabor:8,30,3", "--scale", "2", "--bias", "128"),
+            partial(every, kernel=convcli.kernel("gabor:8,30,3").scaled(2), bias=128),
+        ),
+        (
+            ("filter", "-k", "gabor-odd:8", "--stretch"),
+            partial(stretched, kernel=convcli.kernel("gabor-odd:8")),
         ),
     ],
 )
@@ -1046,7 +1105,9 @@ def test_the_kernel_in_the_reason_of_a_plan(run, folder):
         assert f"+-- {line}" in result.err.splitlines()
 
 
-@pytest.mark.parametrize("argv", [("--stretch",), ("--show", "angle")], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv", [("--stretch",), ("--show", "angle"), ("--canny", "9e3,2e4")], ids=" ".join
+)
 def test_edges_of_whole_numbers_of_32_bits_are_not_rounded_to_nothing(run, folder, grey, argv):
     samples = grey.astype(np.int32) * 1000
     Image.fromarray(samples).save(folder / "whole.tif")
@@ -1054,7 +1115,8 @@ def test_edges_of_whole_numbers_of_32_bits_are_not_rounded_to_nothing(run, folde
     got = read(folder / "e.tif")
     assert got.mode == "F"
     show, stretch = ("angle", False) if "angle" in argv else ("magnitude", True)
-    expected = convcli.edge(samples.astype(float), show=show, stretch=stretch)
+    canny = (9e3, 2e4) if "--canny" in argv else None
+    expected = convcli.edge(samples.astype(float), show=show, stretch=stretch, canny=canny)
     np.testing.assert_allclose(got.pixels, expected, atol=1e-5)
 
 

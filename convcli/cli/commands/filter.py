@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from convcli.cli.options import Shared, only_one, with_shared_options
+from convcli.errors import ConvcliError
+
+if TYPE_CHECKING:
+    from convcli.filtering.options import Options
+    from convcli.types import Pixels
 
 
 @with_shared_options
@@ -30,6 +35,14 @@ def command(
     bias: Annotated[
         float, typer.Option(metavar="B", help="Add B to the result, in the image's units.")
     ] = 0.0,
+    stretch: Annotated[
+        bool,
+        typer.Option(
+            "--stretch",
+            help="Stretch the result to black and white (about mid-grey if the kernel sums to 0), "
+            "each frame separately.",
+        ),
+    ] = False,
     correlate: Annotated[
         bool, typer.Option("--correlate", help="Correlate instead: do not flip the kernel.")
     ] = False,
@@ -49,8 +62,14 @@ def command(
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
+    if stretch and bias:
+        raise ConvcliError(
+            "--stretch and --bias cannot be used together; a stretch has its own black and white"
+        )
 
     def verb() -> Verb:
+        import numpy as np
+
         from convcli.filtering.filters import convolve_every
         from convcli.kernels.files import read_kernel
 
@@ -61,6 +80,17 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+        every = partial(
+            convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias,
+            stretch=stretch,
+        )  # fmt: skip
+
+        def filtered(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
+            # 32-bit integers are read as float64, where white is 1; in them it would be nothing.
+            if stretch and pixels.dtype == np.float64:
+                options["out_dtype"] = "float32"
+            return every(pixels, **options)
+
+        return filtered
 
     run(shared, "filter", verb)

@@ -37,6 +37,7 @@ EVERY_LOOP = LOG + (
     "    for sigma in (1, 12):\n"
     "        convcli.blur(image, sigma, method='numba')\n"
     "    convcli.edge(image, method='numba')\n"
+    "    convcli.edge(image, sigma=1, method='numba')\n"
     "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
     "for dtype in ('float32', 'float64'):\n"
     "    x = numpy.zeros((2, 9, 9), dtype)\n"
