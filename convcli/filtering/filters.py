@@ -18,6 +18,7 @@ from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
+from convcli.pixels.missing import sample_of
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 from convcli.words import SHOWS, Operator, Show
@@ -161,8 +162,12 @@ def edge(
     if stretch:
         options["out_dtype"] = "float64" if flat is None else "float32"
     local = by_rounding and flat is None
-    result = apply(pixels, Filter(kernels, combine=combine, use=use, local=local), **options)
-    return _stretched(result, show, dtype, flat or 0.0) if stretch else result
+    filter_ = Filter(kernels, combine=combine, use=use, local=local, marks=not stretch)
+    result = apply(pixels, filter_, **options)
+    if not stretch:
+        return result
+    mark = sample_of(options.get("nodata"), pixels.dtype)
+    return _stretched(result, show, dtype, flat or 0.0, mark)
 
 
 def sharpen(
@@ -267,8 +272,13 @@ def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -
     return centre + difference * difference.dtype.type(amount)
 
 
-def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) -> Pixels:
-    """Spread one channel over the whole range; a second one, the alpha, stays."""
+def _stretched(
+    result: Floats, show: Show, dtype: np.dtype[Any], flat: float, mark: float
+) -> Pixels:
+    """Spread one channel over the whole range; a second one, the alpha, stays, and so does NaN.
+
+    It becomes `mark` where there is one, and 0 in integers.
+    """
     full = full_scale(dtype)
     edges = result if result.ndim == 2 else result[..., 0]
     largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
@@ -283,6 +293,8 @@ def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) ->
         if show != "magnitude":
             edges /= 2
             edges += full / 2
+        if not math.isnan(mark):
+            edges[np.isnan(edges)] = mark
         if dtype.kind == "u":
             np.clip(result, 0, full, out=result)
             result[np.isnan(result)] = 0
