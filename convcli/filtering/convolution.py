@@ -35,7 +35,7 @@ from convcli.running.execute import can_stay_padded, filter_padded, filter_sourc
 from convcli.running.packages import broken, ready_plan
 from convcli.running.recipe import Combine, Missing, Recipe, halo_of
 from convcli.types import Floats, Pixels
-from convcli.words import ALPHAS, NANS, Method, Nan, listed
+from convcli.words import ALPHAS, NANS, Method, listed
 
 LARGE = 1e6
 """What is added to sums or multiplied by them may take float32 beyond its range or its digits from
@@ -194,23 +194,23 @@ def _checked(asked: Options) -> Options:
     asked["exact"] = flag(asked["exact"], "exact")
     asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
-    _check_missing(asked["nan"], asked["nodata"])
+    asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
     return asked
 
 
-def _check_missing(nan: Nan | None, nodata: float | None) -> None:
+def nodata_of(asked: Options) -> float | None:
+    """Return the no-data value that was asked for, if it goes with the option `nan`."""
+    nan, value = asked.get("nan"), asked.get("nodata")
     if nan is not None:
         word(nan, "nan", NANS)
-    if nodata is None:
-        return
-    number(nodata, "nodata")
-    if nan == "keep":
+    if value is not None and nan == "keep":
         raise ConvcliError(
             "nan='keep' and nodata cannot be used together: nodata says which samples are left "
-            "out, and 'keep' leaves none out; leave one of them away"
+            "out, and 'keep' leaves none out; pass one of them"
         )
+    return None if value is None else number(value, "nodata")
 
 
 def _missing_sample(source: Source, asked: Options) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import array, at_least_0, flag, word
-from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
+from convcli.filtering.convolution import LARGE, Filter, apply, convolve, nodata_of, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
@@ -166,7 +166,7 @@ def edge(
     result = apply(pixels, filter_, **options)
     if not stretch:
         return result
-    mark = sample_of(options.get("nodata"), pixels.dtype)
+    mark = sample_of(nodata_of(options), pixels.dtype)
     return _stretched(result, show, dtype, flat or 0.0, mark)
 
 

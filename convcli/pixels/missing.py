@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from convcli.pixels.borders import Index
 from convcli.types import Pixels
 
 
@@ -35,7 +35,7 @@ def marked(
     window: Pixels,
     sample: float,
     has_alpha: bool,
-    beyond: tuple[Index, Index] | None,
+    beyond: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None,
     dtype: np.dtype[np.floating],
 ) -> Pixels:
     """Return a window in which a no-data value is NaN; the window itself if it has none.

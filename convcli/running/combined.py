@@ -56,7 +56,7 @@ def combined_without(
         seen = colour.weighted(how, values)
         if how.weight and how.grey:
             seen = np.concatenate([seen, values[..., -1:]], axis=2)
-        results, gone = [], np.False_
+        results, gone = [], np.zeros((1, 1, 1), bool)
         for kernel in kernels:
             result, nothing = kernel.of(seen, _centre(recipe, seen), full)
             if how.weight and how.grey:
@@ -65,13 +65,14 @@ def combined_without(
             gone = gone | nothing
         if recipe.local:
             beside = largest_under(seen[..., : results[0].shape[2]], recipe.kernels[0].shape)
-        elif centre.shape == results[0].shape:  # what is missing takes the value of the sums
+        elif combine and centre.shape == results[0].shape:  # what is missing takes the value of the sums
             beside = np.where(np.isnan(centre), results[0], centre)
         else:
             beside = centre
         result = _finished(combine, recipe, beside, results, centre)
-        marked = result[..., : gone.shape[2]]
-        marked[gone & np.isnan(marked)] = missing.mark
+        if gone.any():
+            marked = result[..., : gone.shape[2]]
+            marked[gone & np.isnan(marked)] = missing.mark
         store(result, out)
 
     return fill

@@ -81,10 +81,13 @@ class Normalised(NamedTuple):
         total, present = sums[..., :channels], sums[..., channels:]
         remains = sizes[..., channels:]
         nothing = remains == 0
-        # A pixel of which the kernel takes nothing, as the middle of a ring, may be all that is
-        # left. Under an alpha of 0 there is no colour.
-        mean = np.where(nothing, centre if full is None else centre * 0, sizes[..., :channels])
-        mean /= np.where(nothing, 1, remains)
+        if nothing.any():
+            # A pixel of which the kernel takes nothing, as the middle of a ring, may be all that
+            # is left. Under an alpha of 0 there is no colour.
+            own = centre if full is None else centre * 0
+            mean = np.where(nothing, own, sizes[..., :channels]) / np.where(nothing, 1, remains)
+        else:
+            mean = sizes[..., :channels] / remains
         whole: Floats | float = self.kernel.sum()
         if full is not None:  # sums of colours are as large as those of what they are weighted by
             alpha = self._completed(total, present, mean, whole)[..., -1:]
