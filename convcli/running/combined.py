@@ -65,7 +65,8 @@ def combined_without(
             gone = gone | nothing
         if recipe.local:
             beside = largest_under(seen[..., : results[0].shape[2]], recipe.kernels[0].shape)
-        elif combine and centre.shape == results[0].shape:  # what is missing takes the value of the sums
+        elif combine and centre.shape == results[0].shape:
+            # What is missing takes the value of the sums: sharpened, it does not differ from them.
             beside = np.where(np.isnan(centre), results[0], centre)
         else:
             beside = centre

@@ -111,6 +111,7 @@ class Recipe:
             is_magnitude=self.is_magnitude,
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
+            leaves_out=self.missing is not None,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 
