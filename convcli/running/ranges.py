@@ -44,8 +44,9 @@ class Fills(NamedTuple):
     finite : callable
         From finite samples that leave room for the sums.
     of_any : callable
-        Returns what fills from windows with NaN or infinity; it is made when it is needed. Where
-        NaN is left out it is slower, and gets pieces of a window.
+        Returns what fills from windows with NaN or infinity; it is made when it is needed.
+    by_pieces : bool
+        It is so much slower than `finite` that it gets those pieces of a window that need it.
     wide : callable
         Returns what sums in a wider float, given its dtype. It is slower, and so gets pieces of a
         window alone: fill values such as the largest float lie in parts of images.
@@ -53,6 +54,7 @@ class Fills(NamedTuple):
 
     finite: Correlate
     of_any: Callable[[], Correlate]
+    by_pieces: bool
     wide: Callable[[np.dtype[Any]], Correlate]
 
 
@@ -82,7 +84,7 @@ def kept(
     def by_range(window: Pixels, out: Pixels) -> None:
         top, are_finite = _largest(window)
         has_room = wide is None or _has_room(window, top, recipe.colour, least, most)
-        if has_room and (are_finite or not recipe.missing):
+        if has_room and (are_finite or not fills.by_pieces):
             (fills.finite if are_finite else fills.of_any())(window, out)
         elif out.shape[0] > piece[0] or out.shape[1] > piece[1]:
             _in_pieces(by_range, window, out, piece)

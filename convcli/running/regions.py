@@ -65,11 +65,13 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     if dtype.kind == "f":
         of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
         wide = cache(partial(_wide_fill, recipe, dtype))
-        fills = ranges.Fills(fill, cache(of_any), wide)
+        by_pieces = recipe.missing is not None and not loop.mixing
+        fills = ranges.Fills(fill, cache(of_any), by_pieces, wide)
         fill = ranges.kept(fills, recipe, form, (dtype, accumulator), piece)
     elif recipe.missing:
         without = partial(_fill, loop, form, accumulator, recipe, (accumulator, False))
-        fill = ranges.by_missing(fill, cache(without), piece)
+        # Transforms of pieces would be halo for the most part.
+        fill = ranges.by_missing(fill, cache(without), plan.route.tile if loop.mixing else piece)
     if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
         tile_rows = min(tile_rows, rows_at_a_time)
         tile_columns = min(tile_columns, columns_at_a_time)

@@ -42,7 +42,8 @@ def test_the_value_of_a_tiff_is_left_out_and_kept(run, here, stated):
     np.testing.assert_array_equal(
         read(Path("b.tif")).pixels, convcli.blur(PIXELS, 2.0, nodata=-9999)
     )
-    assert Image.open("b.tif").tag_v2[NODATA].strip() == stated.strip("\0 ")
+    with Image.open("b.tif") as file:
+        assert file.tag_v2[NODATA].strip("\0 ") == stated.strip("\0 ")
 
 
 @pytest.mark.parametrize(
