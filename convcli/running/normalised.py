@@ -71,29 +71,30 @@ class Normalised(NamedTuple):
         sums, gone : ndarray (h', w', C)
             The sums, and where nothing remains: they are NaN there.
         """
-        channels = seen.shape[2]
         missing = np.isnan(seen)
-        both = np.concatenate([np.where(missing, 0, seen), _weights(seen, missing, full)], axis=2)
-        sums = self.sum_of(self.kernel, both)
-        sizes = sums if self.sizes is self.kernel else self.sum_of(self.sizes, both)
+        known, weights = np.where(missing, 0, seen), _weights(seen, missing, full)
+        total, present = self.sum_of(self.kernel, known), self.sum_of(self.kernel, weights)
+        mean, remains = total, present
+        if self.sizes is not self.kernel:
+            mean, remains = self.sum_of(self.sizes, known), self.sum_of(self.sizes, weights)
         if self.mixing:
-            self._make_again(both, channels, sums, sizes)
-        total, present = sums[..., :channels], sums[..., channels:]
-        remains = sizes[..., channels:]
-        nothing = remains == 0
-        if nothing.any():
+            self._make_again(known, weights, (total, present, mean, remains))
+        gone = np.zeros((1, 1, seen.shape[2]), bool)
+        if float(remains.min()) == 0:
+            nothing = remains == 0
+            gone = nothing & np.isnan(centre)
             # A pixel of which the kernel takes nothing, as the middle of a ring, may be all that
             # is left. Under an alpha of 0 there is no colour.
             own = centre if full is None else centre * 0
-            mean = np.where(nothing, own, sizes[..., :channels]) / np.where(nothing, 1, remains)
+            mean = np.where(nothing, own, mean) / np.where(nothing, 1, remains)
         else:
-            mean = sizes[..., :channels] / remains
+            mean = np.divide(mean, remains, out=mean)
         whole: Floats | float = self.kernel.sum()
         if full is not None:  # sums of colours are as large as those of what they are weighted by
             alpha = self._completed(total, present, mean, whole)[..., -1:]
-            whole = np.repeat(alpha / full, channels, axis=2)
+            whole = np.repeat(alpha / full, seen.shape[2], axis=2)
             whole[..., -1] = self.kernel.sum()
-        return self._completed(total, present, mean, whole), nothing & np.isnan(centre)
+        return self._completed(total, present, mean, whole), gone
 
     def _completed(
         self, total: Floats, present: Floats, mean: Floats, whole: Floats | float
@@ -103,25 +104,28 @@ class Normalised(NamedTuple):
             return mean * whole
         return total + (whole - present) * mean
 
-    def _make_again(self, both: Floats, channels: int, sums: Floats, sizes: Floats) -> None:
+    def _make_again(self, known: Floats, weights: Floats, sums: tuple[Floats, ...]) -> None:
         """Make the sums again, in place, in which rounding is a large share of what remains."""
+        total, present, mean, remains = sums
         least = _ROUNDINGS * self.mixing * self.kernel.l1_norm
-        doubtful = (sizes[..., channels:] < least).any(axis=2)
+        doubtful = (remains < least).any(axis=2)
         if not doubtful.any():
             return
         # Counts are whole numbers, so that rounding leaves no error.
         taps = self.sizes.weights != 0
         support = Kernel("support", self.kernel.shape, taps.astype(float))
-        counts = self.sum_of(support, (both[..., channels:] != 0).astype(both.dtype))
-        sums[doubtful] = sizes[doubtful] = 0
+        counts = self.sum_of(support, (weights != 0).astype(weights.dtype))
+        for each in sums:
+            each[doubtful] = 0
         rows, columns = np.nonzero(doubtful & (np.rint(counts) > 0).any(axis=2))
-        patches = sliding_window_view(both, self.kernel.shape, axis=(0, 1))
-        at_a_time = max(1, _GATHERED // (both.shape[2] * self.kernel.weights.size))
-        for first in range(0, rows.size, at_a_time):
-            here = rows[first : first + at_a_time], columns[first : first + at_a_time]
-            reached = patches[here][..., taps]  # infinity times 0 would be NaN
-            sums[here] = reached @ self.kernel.weights[taps]
-            sizes[here] = reached @ self.sizes.weights[taps]
+        at_a_time = max(1, _GATHERED // (known.shape[2] * self.kernel.weights.size))
+        for values, signed, size in ((known, total, mean), (weights, present, remains)):
+            patches = sliding_window_view(values, self.kernel.shape, axis=(0, 1))
+            for first in range(0, rows.size, at_a_time):
+                here = rows[first : first + at_a_time], columns[first : first + at_a_time]
+                reached = patches[here][..., taps]  # infinity times 0 would be NaN
+                signed[here] = reached @ self.kernel.weights[taps]
+                size[here] = reached @ self.sizes.weights[taps]
 
 
 def _weights(seen: Floats, missing: Mask, full: float | None) -> Floats:

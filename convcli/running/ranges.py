@@ -82,11 +82,15 @@ def kept(
     wide, least, most = _limits(recipe, form, image, accumulator)
 
     def by_range(window: Pixels, out: Pixels) -> None:
+        is_large = out.shape[0] > piece[0] or out.shape[1] > piece[1]
+        if fills.by_pieces and is_large and has_missing(window):
+            _in_pieces(by_range, window, out, piece)
+            return
         top, are_finite = _largest(window)
         has_room = wide is None or _has_room(window, top, recipe.colour, least, most)
         if has_room and (are_finite or not fills.by_pieces):
             (fills.finite if are_finite else fills.of_any())(window, out)
-        elif out.shape[0] > piece[0] or out.shape[1] > piece[1]:
+        elif is_large:
             _in_pieces(by_range, window, out, piece)
         else:
             (fills.of_any() if wide is None or has_room else fills.wide(wide))(window, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -222,7 +223,8 @@ def _normalised(
         height, width = kernel.shape
         shape = values.shape[0] - height + 1, values.shape[1] - width + 1, values.shape[2]
         result = np.empty(shape, dtype)
-        prepared(kernel, bool(np.isfinite(values).all()), dtype)(values, result)
+        are_finite = math.isfinite(values.max()) and math.isfinite(values.min())
+        prepared(kernel, are_finite, dtype)(values, result)
         return result
 
     pairs = zip(recipe.kernels, recipe.missing.sizes, strict=True)
