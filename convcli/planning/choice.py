@@ -63,7 +63,7 @@ def plan_for(task: Task) -> Plan:
         reason = "chosen by auto, predicted to be the fastest"
         saved = predicted[chosen] - loaded.get("numba", math.inf)
         if route.loop != "direct_numba" and saved > 0:
-            entry = _compiled(routes["numba"], task)
+            entry = _slowest(routes["numba"], task)
             is_cold = must_compile("direct_numba", *entry)
             reason += (
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
@@ -105,8 +105,13 @@ def _can_use(package: str, task: Task) -> bool:
 
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until the loop of a route is loaded."""
+    return loading(route.loop, route.accumulator, *_slowest(route, task))
+
+
+def _slowest(route: Route, task: Task) -> tuple[str, str]:
+    """Name the compiled loop of a route that it takes longest to load."""
     every = _every_compiled(route, task)
-    return max(loading(route.loop, route.accumulator, *each) for each in every)
+    return max(every, key=lambda each: loading(route.loop, route.accumulator, *each))
 
 
 def _compiled(route: Route, task: Task) -> tuple[str, str]:
