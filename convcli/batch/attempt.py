@@ -20,6 +20,7 @@ from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
 from convcli.image.picture import WITH_ALPHA
+from convcli.pixels.missing import count_missing
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
@@ -82,6 +83,9 @@ class Outcome:
         The time of each stage.
     light : str
         The transfer function of linear light and what states it; empty without `linear`.
+    left_out : int or None
+        How many samples were missing, and so left out of every sum; None if that was not asked
+        for.
     """
 
     job: Job
@@ -98,6 +102,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""
+    left_out: int | None = None
 
     @property
     def megapixels(self) -> float:
@@ -195,6 +200,7 @@ def outcome_of(
         notes=(*notes, *work.notes) if work.notes else notes,
         stages=work.stages(),
         light=work.light,
+        left_out=work.left_out,
     )
 
 
@@ -236,6 +242,7 @@ class _Work:
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
         self.notes: tuple[str, ...] = ()
+        self.left_out: int | None = None
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
@@ -258,6 +265,7 @@ class _Work:
         options = fitted(self.pipeline.options, frame.mode)
         if options.get("linear"):
             self._decode(options, frame, number)
+        self._leave_out(options, frame)
         options["on_plan"] = self.plans.append
         options["pictures"] *= self.frames
         if on_progress := options.get("on_progress"):
@@ -277,6 +285,22 @@ class _Work:
         options["linear"] = self.transfer
         # Rounding in float32 shows where the inverse of a power is steep: up to a level near black.
         options["exact"] = options.get("exact", False) or not self.transfer.has_toe
+
+    def _leave_out(self, options: Options, frame: Picture) -> None:
+        """Let the options leave out missing samples, those that the file states as well."""
+        if options.get("nan") == "keep":
+            return
+        by_file = options.get("nodata") is None and frame.nodata is not None
+        if by_file:
+            options["nodata"] = frame.nodata
+        elif options.get("nodata") is None and options.get("nan") is None:
+            return
+        has_alpha = frame.mode in WITH_ALPHA and options["alpha"] != "straight"
+        found = count_missing(frame.pixels, options.get("nodata"), has_alpha)
+        self.left_out = (self.left_out or 0) + found
+        if by_file and found:
+            note = f"left out its no-data value, {frame.nodata:.10g}"
+            self.notes = tuple(dict.fromkeys((*self.notes, note)))
 
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""
@@ -298,7 +322,7 @@ class _Work:
                     assert self.following
                     frame = next(self.following)
                 except StopIteration as end:
-                    self.notes = end.value or ()
+                    self.notes += end.value or ()
                     return None
             self.frames = max(self.frames, number + 1)
             return self.filtered(frame, number)

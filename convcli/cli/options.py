@@ -12,7 +12,7 @@ import typer
 
 from convcli.cli import streams
 from convcli.errors import ConvcliError
-from convcli.words import Alpha, Border, Method
+from convcli.words import Alpha, Border, Method, Nan
 
 MaxPixels = Annotated[
     int | None,
@@ -120,6 +120,21 @@ class Shared:
     linear: Annotated[
         bool, typer.Option("--linear", help="Filter linear light instead of sRGB code values.")
     ] = False
+    nan: Annotated[
+        Nan | None,
+        typer.Option(
+            help="What NaN does in images of floats. keep: it spreads as far as the kernel "
+            "reaches; skip: it is left out of every sum, which is divided by the weights that "
+            "remain.  [default: keep, or skip with a no-data value]",
+        ),
+    ] = None
+    nodata: Annotated[
+        float | None,
+        typer.Option(
+            metavar="V",
+            help="Leave out samples of the value V as well.  [default: a TIFF's own no-data value]",
+        ),
+    ] = None
     recursive: Annotated[
         bool,
         typer.Option(

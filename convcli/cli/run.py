@@ -172,6 +172,11 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
+    if shared.nan == "keep" and shared.nodata is not None:
+        raise ConvcliError(
+            "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
+            "leave one out"
+        )
     if shared.workers is not None:
         count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:
@@ -256,6 +261,8 @@ def _pipeline(
             border_value=shared.border_value,
             alpha=shared.alpha,
             linear=shared.linear,
+            nan=shared.nan,
+            nodata=shared.nodata,
         ),
         read=read,
         write=writer(shared) if shared.writes else None,

@@ -75,7 +75,7 @@ def thin_edges(
         if on_progress:
             options["on_progress"] = partial(_half, on_progress, number)
         use = ColourUse("luminance", gives_light=False)
-        found.append(apply(image, Filter((kernel,), use=use, local=True), **options))
+        found.append(apply(image, Filter((kernel,), use=use, local=True, marks=False), **options))
     if linear:  # the derivatives are of light, and thresholds are code values
         transfer, full = linear if isinstance(linear, Transfer) else SRGB, full_scale(image.dtype)
         low, high = to_light(transfer, np.array([low, high]), full).tolist()

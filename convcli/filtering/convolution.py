@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.checks import array as array_of
-from convcli.checks import callback, count, described, finite, flag, word
+from convcli.checks import callback, count, described, finite, flag, number, word
 from convcli.errors import ConvcliError
 from convcli.filtering.options import DEFAULTS, Options
 from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
+from convcli.kernels.sizes import sizes_of
 from convcli.loops.decimation import Decimations
 from convcli.pixels import borders
 from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
+from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
 from convcli.pixels.transfer import Transfer, has_inverse
@@ -31,9 +33,9 @@ from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
-from convcli.running.recipe import Combine, Recipe, halo_of
+from convcli.running.recipe import Combine, Missing, Recipe, halo_of
 from convcli.types import Floats, Pixels
-from convcli.words import ALPHAS, Method, listed
+from convcli.words import ALPHAS, NANS, Method, listed
 
 LARGE = 1e6
 """What is added to sums or multiplied by them may take float32 beyond its range or its digits from
@@ -70,7 +72,7 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan.
 
     Returns
     -------
@@ -129,6 +131,8 @@ class Filter:
     local : bool
         `combine` gets, in place of the image's own samples, the largest magnitude of those under
         the kernels, of which the rounding of the filtered arrays is a share.
+    marks : bool
+        What stays missing gets the no-data value, and not NaN.
     """
 
     kernels: tuple[Kernel, ...]
@@ -137,6 +141,7 @@ class Filter:
     use: ColourUse = EVERY_CHANNEL
     decimations: Decimations | None = None
     local: bool = False
+    marks: bool = True
 
 
 def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixels:
@@ -189,9 +194,32 @@ def _checked(asked: Options) -> Options:
     asked["exact"] = flag(asked["exact"], "exact")
     asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
+    asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
     return asked
+
+
+def nodata_of(asked: Options) -> float | None:
+    """Return the no-data value that was asked for, if it goes with the option `nan`."""
+    nan, value = asked.get("nan"), asked.get("nodata")
+    if nan is not None:
+        word(nan, "nan", NANS)
+    if value is not None and nan == "keep":
+        raise ConvcliError(
+            "nan='keep' and nodata cannot be used together: nodata says which samples are left "
+            "out, and 'keep' leaves none out; pass one of them"
+        )
+    return None if value is None else number(value, "nodata")
+
+
+def _missing_sample(source: Source, asked: Options) -> float | None:
+    """Return the no-data value of a filter that leaves samples out (NaN: none), if it does."""
+    if asked["nodata"] is None and asked["nan"] != "skip":
+        return None
+    sample = sample_of(asked["nodata"], source.dtype)
+    # Integers have no NaN.
+    return None if source.dtype.kind == "u" and math.isnan(sample) else sample
 
 
 def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
@@ -204,7 +232,17 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
     halo = halo_of(kernels[0].shape, filter_.correlate)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
     plain = colour.is_plain and not asked["exact"] and not is_foreign(source.dtype, border, value)
+    sample = _missing_sample(source, asked)
+    plain = plain and sample is None
     decimations = filter_.decimations if bytes_alone and plain else None
+    missing = None
+    if sample is not None:
+        sizes = [sizes_of(kernel) for kernel in kernels]
+        for at, each in enumerate(sizes):
+            if each:
+                (each,), _ = folded((each,), halo, source.shape[:2], border)
+                sizes[at] = each.exactly if asked["exact"] else each
+        missing = Missing(tuple(sizes), sample, sample if filter_.marks else math.nan)
     if decimations is None:
         kernels, halo = folded(kernels, halo, source.shape[:2], border)
     if asked["exact"]:
@@ -220,6 +258,7 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         exact=asked["exact"],
         decimations=decimations,
         local=filter_.local,
+        missing=missing,
     )
 
 

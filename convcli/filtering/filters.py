@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from convcli.checks import array, at_least_0, flag
 from convcli.filtering.canny import thin_edges, thresholds
-from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
+from convcli.filtering.convolution import LARGE, Filter, apply, convolve, nodata_of, out_dtype
 from convcli.filtering.edges import kernels_for
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
@@ -20,6 +20,7 @@ from convcli.kernels.named import gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
+from convcli.pixels.missing import sample_of
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 from convcli.words import Operator, Show
@@ -189,11 +190,13 @@ def edge(
     if stretch:
         options["out_dtype"] = "float64" if flat is None else "float32"
     local = by_rounding and flat is None
-    result = apply(pixels, Filter(kernels, combine=combine, use=use, local=local), **options)
+    filter_ = Filter(kernels, combine=combine, use=use, local=local, marks=not stretch)
+    result = apply(pixels, filter_, **options)
     if not stretch:
         return result
     edges = result if result.ndim == 2 else result[..., 0]
-    return _stretched(result, edges, show, dtype, flat or 0.0)
+    mark = sample_of(nodata_of(options), pixels.dtype)
+    return _stretched(result, edges, show, dtype, flat or 0.0, mark)
 
 
 def sharpen(
@@ -261,25 +264,28 @@ def convolve_every(
     0 to 1: from the smallest sample of any colour to the largest, or about mid-grey if the kernel
     sums to 0. An alpha is not.
     """
-    convolved = partial(convolve, image, kernel, correlate=correlate, bias=bias)
     if not stretch:
-        result = convolved(**options)
+        result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
         return result if stride == 1 else np.asarray(result)[::stride, ::stride]
     pixels = array(image, "image")
     dtype = out_dtype(options.get("out_dtype"), pixels.dtype)
+    mark = sample_of(nodata_of(options), pixels.dtype)
     if pixels.dtype == np.uint8:
         options["out_dtype"], largest, rounding = "float32", full_scale(pixels.dtype), ROUNDING
     else:
         options["out_dtype"], options["exact"], rounding = "float64", True, _OF_TRANSFORMS
-        largest = float(np.abs(pixels).max(initial=0, where=np.isfinite(pixels)))
+        is_there = np.isfinite(pixels) & (pixels != mark)
+        largest = float(np.abs(pixels).max(initial=0, where=is_there))
     flat = rounding * kernel.l1_norm * largest
-    floats = np.asarray(convolved(**options))[::stride, ::stride]
+    filter_ = Filter((kernel,), correlate, marks=False)
+    floats = np.asarray(apply(image, filter_, **options))[::stride, ::stride]
     has_alpha = options.get("alpha", "straight") != "straight" and floats.shape[2:] in ((2,), (4,))
     colours = floats[..., :-1] if has_alpha else floats
     if not kernel.is_derivative:
         with np.errstate(all="ignore"):
             colours -= colours.min(initial=math.inf, where=np.isfinite(colours))
-    return _stretched(floats, colours, "x" if kernel.is_derivative else "magnitude", dtype, flat)
+    show: Show = "x" if kernel.is_derivative else "magnitude"
+    return _stretched(floats, colours, show, dtype, flat, mark)
 
 
 # In float64, sums that differ by less may be equal: a share of the largest sample and the norm.
@@ -333,9 +339,12 @@ def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -
 
 
 def _stretched(
-    result: Floats, edges: Floats, show: Show, dtype: np.dtype[Any], flat: float
+    result: Floats, edges: Floats, show: Show, dtype: np.dtype[Any], flat: float, mark: float
 ) -> Pixels:
-    """Spread `edges`, a view of the result, over the whole range; the rest, an alpha, stays."""
+    """Spread `edges`, a view of the result, over the whole range; the rest, an alpha, stays.
+
+    So does NaN. It becomes `mark` where there is one, and 0 in integers.
+    """
     full = full_scale(dtype)
     largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
     with np.errstate(all="ignore"):
@@ -349,6 +358,8 @@ def _stretched(
         if show != "magnitude":
             edges /= 2
             edges += full / 2
+        if not math.isnan(mark):
+            edges[np.isnan(edges)] = mark
         if dtype.kind == "u":
             np.clip(result, 0, full, out=result)
             result[np.isnan(result)] = 0

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
 from convcli.types import OnProgress
-from convcli.words import Alpha, Border, Method
+from convcli.words import Alpha, Border, Method, Nan
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +40,13 @@ class Options(TypedDict, total=False):
     channels : bool
         The last of three axes holds channels, also if there are more than 4. Default False: such
         an array is refused, because it may be a volume.
+    nan : {"keep", "skip"}, optional
+        What NaN does: "keep" lets it spread to every result whose kernel takes it in, as IEEE 754
+        says; "skip" leaves it out of every sum, which is divided by the weights that remain
+        (`convcli.running.normalised`). Default: "skip" with `nodata`, else "keep".
+    nodata : float, optional
+        A value that stands for missing samples, such as -9999: it is left out as NaN is, but not
+        of an alpha. What stays missing has it in the result.
     pictures : int
         How many images will share the start-up of a method; "auto" spreads its cost over them.
     scratch : bool
@@ -61,6 +68,8 @@ class Options(TypedDict, total=False):
     exact: bool
     out_dtype: Any
     channels: bool
+    nan: Nan | None
+    nodata: float | None
     pictures: int
     scratch: bool
     on_progress: OnProgress | None
@@ -77,6 +86,8 @@ DEFAULTS: Options = {
     "exact": False,
     "out_dtype": None,
     "channels": False,
+    "nan": None,
+    "nodata": None,
     "pictures": 1,
     "scratch": False,
     "on_progress": None,

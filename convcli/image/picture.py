@@ -62,6 +62,8 @@ class Picture:
         has the number of plays (0: for ever).
     frames : int
         Number of frames or pages in the file.
+    nodata : float, optional
+        The value that stands for missing samples, if the file states one.
     later : iterable of Picture
         The frames or pages after this one, each read when it is asked for.
     """
@@ -74,6 +76,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     frame: dict[str, Any] = field(default_factory=dict)
     frames: int = 1
+    nodata: float | None = None
     later: Iterable[Picture] = ()
 
     @property

@@ -25,6 +25,7 @@ from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import metadata_of
+from convcli.image.nodata import with_nodata
 from convcli.image.picture import MODES, Grey, Picture
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
@@ -282,7 +283,7 @@ def _pages(
         for layout, mode, size in pages:
             mode_for(wanted.format, result_mode(mode, wanted.grey))
             memory.check(size)
-            yield read_page(layout, mode)
+            yield with_nodata(read_page(layout, mode), layout)
 
 
 def _by_pillow(file: Image.Image, wanted: Wanted, layout: Layout, mode: str) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -56,13 +57,13 @@ def plan_for(task: Task) -> Plan:
     is_auto = task.method == "auto"
     chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
     route = routes[chosen]
-    compiles = must_compile(route.loop, *_compiled(route, task))
+    compiles = any(must_compile(route.loop, *each) for each in _every_compiled(route, task))
     reason, missed = "as requested", None
     if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
         saved = predicted[chosen] - loaded.get("numba", math.inf)
         if route.loop != "direct_numba" and saved > 0:
-            entry = _compiled(routes["numba"], task)
+            entry = _slowest(routes["numba"], task)
             is_cold = must_compile("direct_numba", *entry)
             reason += (
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
@@ -104,13 +105,31 @@ def _can_use(package: str, task: Task) -> bool:
 
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until the loop of a route is loaded."""
-    return loading(route.loop, route.accumulator, *_compiled(route, task))
+    return loading(route.loop, route.accumulator, *_slowest(route, task))
+
+
+def _slowest(route: Route, task: Task) -> tuple[str, str]:
+    """Name the compiled loop of a route that it takes longest to load."""
+    every = _every_compiled(route, task)
+    return max(every, key=lambda each: loading(route.loop, route.accumulator, *each))
 
 
 def _compiled(route: Route, task: Task) -> tuple[str, str]:
     """Name the compiled loop of a route, and the dtype of its samples."""
     dtype = route.accumulator if task.as_floats else task.samples.name
     return _entry_of(route.form, task), dtype
+
+
+def _every_compiled(route: Route, task: Task) -> list[tuple[str, str]]:
+    """Name that loop, and the one for windows with missing samples."""
+    every = [_compiled(route, task)]
+    if task.leaves_out:
+        is_plain = task.dtype.kind == "f" and not task.as_floats
+        one_term = route.form == "separable" and route.rank == 1
+        alone = replace(task, is_magnitude=False)
+        entry = _entry_of("separable" if one_term else "dense", alone)
+        every.append((entry, task.dtype.name if is_plain else route.accumulator))
+    return every
 
 
 def _entry_of(form: Form, task: Task) -> str:

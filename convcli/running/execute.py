@@ -47,7 +47,8 @@ def can_stay_padded(plan: Plan, recipe: Recipe) -> bool:
     """Say whether `filter_padded` serves: the loop sums every sample alike, the unused one too."""
     route = plan.route
     in_threads = route.executor == "threads"
-    return in_threads and route.loop == "direct_numba" and recipe.is_plain_sum
+    serves = route.loop == "direct_numba" and recipe.is_plain_sum and not recipe.missing
+    return in_threads and serves
 
 
 def filter_padded(

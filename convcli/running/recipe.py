@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,25 @@ from convcli.words import Border, Method
 
 Combine = Callable[..., Floats]
 """``combine(centre, *filtered)``: the image's own samples, and one array a kernel."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Which samples are left out of every sum: NaN, and those of one value.
+
+    Attributes
+    ----------
+    sizes : tuple of Kernel or None
+        The absolute weights of each kernel of the recipe; None if it has no negative weights.
+    sample : float
+        The value, as a sample of the image; NaN if there is none.
+    mark : float
+        What a result is for which no sample remains.
+    """
+
+    sizes: tuple[Kernel | None, ...]
+    sample: float = math.nan
+    mark: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,8 @@ class Recipe:
     local : bool
         `combine` gets the largest magnitude of the samples under the kernels in place of the
         image's own, and the rounding of sums depends on these samples alone.
+    missing : Missing, optional
+        Which samples are left out; without it NaN is a value like others.
     """
 
     kernels: tuple[Kernel, ...]
@@ -60,6 +82,7 @@ class Recipe:
     exact: bool = False
     decimations: Decimations | None = None
     local: bool = False
+    missing: Missing | None = None
 
     @property
     def is_magnitude(self) -> bool:
@@ -88,6 +111,7 @@ class Recipe:
             is_magnitude=self.is_magnitude,
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
+            leaves_out=self.missing is not None,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -19,12 +20,15 @@ from convcli.loops.contract import (
     magnitude_of_any_size,
 )
 from convcli.loops.decimation import Decimations
-from convcli.pixels import borders, colour
+from convcli.pixels import borders
+from convcli.pixels.missing import marked
 from convcli.pixels.rounding import store
 from convcli.pixels.source import ArraySource, Source, Span
 from convcli.planning.plan import Form, Plan
 from convcli.running import ranges
-from convcli.running.recipe import Combine, Recipe
+from convcli.running.combined import combined, combined_without
+from convcli.running.normalised import Normalised
+from convcli.running.recipe import Recipe
 from convcli.types import Floats, Pixels
 
 Region = tuple[Span, Span]
@@ -57,12 +61,18 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     height, width = recipe.kernels[0].shape
     rows_at_a_time = max(_COMBINED_ROWS, height)
     columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
-    if plan.task.dtype.kind == "f":
-        piece = rows_at_a_time, columns_at_a_time
-        of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
-        wide = cache(partial(_wide_fill, recipe, plan.task.dtype))
-        fills = ranges.Fills(fill, cache(of_any), wide)
-        fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
+    piece = rows_at_a_time, columns_at_a_time
+    dtype = plan.task.dtype
+    if dtype.kind == "f":
+        of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
+        wide = cache(partial(_wide_fill, recipe, dtype))
+        by_pieces = recipe.missing is not None and not loop.mixing
+        fills = ranges.Fills(fill, cache(of_any), by_pieces, wide)
+        fill = ranges.kept(fills, recipe, form, (dtype, accumulator), piece)
+    elif recipe.missing:
+        without = partial(_fill, loop, form, accumulator, recipe, (accumulator, False))
+        # Transforms of pieces would be halo for the most part.
+        fill = ranges.by_missing(fill, cache(without), plan.route.tile if loop.mixing else piece)
     if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
         tile_rows = min(tile_rows, rows_at_a_time)
         tile_columns = min(tile_columns, columns_at_a_time)
@@ -74,9 +84,30 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
                 window = borders.window(
                     source, rows, columns, recipe.halo, recipe.border, recipe.border_value
                 )
+                if recipe.missing:
+                    window = _marked(window, recipe, source, (rows, columns), accumulator)
                 _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def _marked(
+    window: Pixels,
+    recipe: Recipe,
+    source: Source,
+    region: Region,
+    accumulator: np.dtype[np.floating],
+) -> Pixels:
+    """Make the no-data value NaN, but not the constant of a border."""
+    assert recipe.missing, "there is no such value"
+    beyond = None
+    if recipe.border == "constant":
+        above, below, left, right = recipe.halo
+        (rows, columns), (height, width, _) = region, source.shape
+        lines = borders.lines(rows, above, below, "constant", height)
+        across = borders.lines(columns, left, right, "constant", width)
+        beyond = lines < 0, across < 0
+    return marked(window, recipe.missing.sample, recipe.colour.alpha, beyond, accumulator)
 
 
 def _fill(
@@ -98,10 +129,13 @@ def _fill(
     if passes is None:
         one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
         passes = [one_kernel(kernel) for kernel in recipe.kernels]
+    if not are_finite and recipe.missing:
+        kernels = _normalised(loop, form, accumulator, recipe)
+        return combined_without(kernels, combine, recipe, accumulator)
     # The usual case: the loop reads the image's samples and rounds into the result.
     if combine is None and recipe.colour.is_plain:
         return passes[0]
-    return _combined(passes, combine, recipe, accumulator)
+    return combined(passes, combine, recipe, accumulator)
 
 
 def _is_one_pass(loop: Loop, form: Form, recipe: Recipe) -> bool:
@@ -172,50 +206,29 @@ def _whole_rows(
     return image, np.arange(len(image))
 
 
-def _combined(
-    passes: list[Correlate],
-    combine: Combine | None,
-    recipe: Recipe,
-    accumulator: np.dtype[np.floating],
-) -> Correlate:
-    """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
-    above, below, left, right = recipe.halo
-    how = recipe.colour
+def _normalised(
+    loop: Loop, form: Form, accumulator: np.dtype[np.floating], recipe: Recipe
+) -> list[Normalised]:
+    """Prepare the kernels for windows in which samples are missing."""
+    assert recipe.missing, "others need no such sums"
 
-    def fill(window: Pixels, out: Pixels) -> None:
-        # Loops take samples of any dtype, so plain ones need no float copy.
-        values = window if how.is_plain else colour.samples(how, window, accumulator)
-        centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
-        seen = np.ascontiguousarray(colour.weighted(how, values))
-        results = []
-        for convolve in passes:
-            result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
-            convolve(seen, result)
-            results.append(colour.unweighted(how, result))
-        combined = results[0]
-        if combine:
-            shape = recipe.kernels[0].shape
-            beside = _largest_under(seen, shape) if recipe.local else centre
-            combined = combine(beside, *results)
-        if how.alpha and not how.grey:
-            combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
-        store(colour.finished(how, combined, centre), out)
+    @cache
+    def prepared(kernel: Kernel, are_finite: bool, dtype: np.dtype[np.floating]) -> Correlate:
+        # Where several terms cancel to a weight of 0, they leave rounding.
+        one_term = form == "separable" and kernel.is_separable
+        return _convolver(loop, "separable" if one_term else "dense", dtype, are_finite, kernel)
 
-    return fill
+    def sum_of(kernel: Kernel, values: Floats) -> Floats:
+        dtype = np.promote_types(accumulator, values.dtype)
+        height, width = kernel.shape
+        shape = values.shape[0] - height + 1, values.shape[1] - width + 1, values.shape[2]
+        result = np.empty(shape, dtype)
+        are_finite = math.isfinite(values.max()) and math.isfinite(values.min())
+        prepared(kernel, are_finite, dtype)(values, result)
+        return result
 
-
-def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
-    """Return the largest magnitude of the finite samples that a kernel covers."""
-    largest = np.where(np.isfinite(values), np.abs(values), 0)
-    for axis, length in enumerate(shape):
-        largest = np.moveaxis(largest, axis, 0)
-        reached = 1  # of this many neighbours it has the largest, and then of twice as many
-        while reached < length:
-            step = min(reached, length - reached)
-            largest = np.maximum(largest[:-step], largest[step:])
-            reached += step
-        largest = np.moveaxis(largest, 0, axis)
-    return largest
+    pairs = zip(recipe.kernels, recipe.missing.sizes, strict=True)
+    return [Normalised(kernel, sizes or kernel, sum_of, loop.mixing) for kernel, sizes in pairs]
 
 
 def _convolver(

@@ -400,6 +400,23 @@ def test_what_is_kept_is_not_compiled(cold):
     assert "compil" not in plan.reason
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kernel", "holes"),
+    [
+        ("uint8", gaussian_kernel(3), ("separable", "float32")),
+        ("uint16", gaussian_kernel(3), ("separable", "float64")),
+        ("float32", gaussian_kernel(3), ("separable", "float32")),
+        ("uint8", kernel_from(np.eye(9)), ("correlate", "float32")),
+    ],
+)
+def test_the_loop_for_missing_samples_is_compiled_before(monkeypatch, dtype, kernel, holes):
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: what != holes)
+    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: False)
+    assert "numba" in planned((900, 900), dtype, kernel, "numba", leaves_out=True).needs
+    plan = planned((900, 900), dtype, kernel, "numba")
+    assert ("numba" in plan.needs) == (dtype == "float32")
+
+
 def test_auto_compiles_when_a_process_has_lost_as_much_as_that_takes(cold, monkeypatch):
     """A stream or a loop of unknown length: at most twice the time of the better choice.
 

@@ -41,6 +41,9 @@ def place(folder):  # noqa: F811
     alpha[:, :50] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
+    height = photo[..., 0].astype(np.float32)
+    height[20:40, 20:40] = np.nan
+    Image.fromarray(height).save(folder / "height.tif")
     (folder / "examples").symlink_to(ROOT / "examples")
     python = folder / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

@@ -611,7 +611,7 @@ def test_explain_does_not_disturb_the_picture(run, folder):
 
 JSON_KEYS = (
     "input", "output", "status", "reason", "width", "height", "mode", "frames", "method", "form",
-    "sums", "seconds", "notes",
+    "sums", "seconds", "left_out", "notes",
 )  # fmt: skip
 
 
@@ -683,6 +683,7 @@ def test_json_is_one_object_a_line(run, folder):
         "height": 48,
         "mode": "RGB",
         "frames": 1,
+        "left_out": None,
         "notes": [],
     }
 

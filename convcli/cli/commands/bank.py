@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @partial(
     with_shared_options,
     first=("bank",),
-    without=("method", "border_value", "alpha", "linear", "in_place", "preview"),
+    without=("method", "border_value", "alpha", "linear", "nan", "nodata", "in_place", "preview"),
 )
 def command(
     shared: Shared,
@@ -123,7 +123,8 @@ def command(
             write = partial(batch.write, names=maps.names, keeps=shared.skip_existing, write=write)
         return Pipeline(
             verb=partial(batch.made, maps=maps, mosaic=mosaic, depth=depth),
-            options=Options(alpha="weight"),  # says which images have an alpha
+            # "weight" says which images have an alpha; a bank leaves out no samples.
+            options=Options(alpha="weight", nan="keep"),
             read=read,
             write=write,
         )

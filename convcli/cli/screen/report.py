@@ -134,6 +134,7 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
         "form": None,
         "sums": None,
         "seconds": None,
+        "left_out": None,
         "notes": [],
     }
     typer.echo(json.dumps(fields | more))
@@ -155,6 +156,7 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "form": route.form if route else None,
         "sums": route.accumulator if route else None,
         "seconds": round(outcome.seconds, 4),
+        "left_out": outcome.left_out,
         "notes": list(outcome.notes),
     }
 
