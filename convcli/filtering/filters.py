@@ -18,6 +18,7 @@ from convcli.kernels.named import edge_kernels, gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
+from convcli.running.ranges import largest_finite
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 from convcli.words import SHOWS, Operator, Show
@@ -156,7 +157,12 @@ def edge(
         full = full_scale(dtype) if dtype.kind == "u" else None
         combine = partial(_angle, flat=flat, full=full)
     elif by_rounding and flat is None:
-        combine = _without_rounding
+        combine = partial(
+            _without_rounding,
+            scale=_scale_for(pixels),
+            # Sums of all others lie far inside the range of float64, and so do their squares.
+            join=magnitude_of_any_size if pixels.dtype == np.float64 else magnitude,
+        )
     options["out_dtype"] = dtype
     if stretch:
         options["out_dtype"] = "float64" if flat is None else "float32"
@@ -241,11 +247,23 @@ def _settle(derivatives: Sequence[Floats], largest: Floats, flat: float | None) 
         along[np.abs(along) <= limit] = 0  # and not -0, whose angle is -pi
 
 
-def _without_rounding(largest: Floats, *derivatives: Floats) -> Floats:
+# Derivatives of larger samples may pass the largest float64, though their sums, in a wider float,
+# do not. A stretch takes out any factor, so that they are divided by a power of two.
+_LARGEST_KEPT = float(np.finfo(np.float64).max) / 16
+_DIVIDED = 2.0**-4
+
+
+def _scale_for(pixels: Pixels) -> float:
+    """Return the factor with which derivatives that are stretched fit into float64."""
+    if pixels.dtype != np.float64 or pixels.size == 0:
+        return 1.0
+    return _DIVIDED if largest_finite(pixels)[0] > _LARGEST_KEPT else 1.0
+
+
+def _without_rounding(largest: Floats, *derivatives: Floats, scale: float, join: Combine) -> Floats:
     _settle(derivatives, largest, None)
-    if len(derivatives) == 1:
-        return derivatives[0]
-    return magnitude_of_any_size(largest, *derivatives)
+    result = derivatives[0] if len(derivatives) == 1 else join(largest, *derivatives)
+    return result if scale == 1 else result * result.dtype.type(scale)
 
 
 def _angle(
@@ -271,7 +289,7 @@ def _stretched(result: Floats, show: Show, dtype: np.dtype[Any], flat: float) ->
     """Spread one channel over the whole range; a second one, the alpha, stays."""
     full = full_scale(dtype)
     edges = result if result.ndim == 2 else result[..., 0]
-    largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
+    largest = largest_finite(edges)[0]
     with np.errstate(all="ignore"):
         if largest <= flat:
             edges *= 0.0

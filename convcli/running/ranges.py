@@ -79,7 +79,7 @@ def kept(
     height, width = recipe.kernels[0].shape
 
     def by_range(window: Pixels, out: Pixels) -> None:
-        top, are_finite = _largest(window)
+        top, are_finite = largest_finite(window)
         if wide is None or _has_room(window, top, recipe.colour, least, most):
             (fills.finite if are_finite else fills.of_any())(window, out)
             return
@@ -140,12 +140,12 @@ def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: fl
     if colour.linear and top > 1:
         size = top**_LIGHT if top < most ** (1 / _LIGHT) else math.inf
     if colour.weight:
-        size *= max(_largest(window[..., -1])[0], 1.0)
+        size *= max(largest_finite(window[..., -1])[0], 1.0)
     return top == 0 or (top >= least and size <= most)
 
 
-def _largest(window: Pixels) -> tuple[float, bool]:
-    """Return the largest magnitude of the finite samples, and whether all are finite."""
+def largest_finite(window: Pixels) -> tuple[float, bool]:
+    """Return the largest magnitude of the finite samples, 0 without any; and if all are finite."""
     top = max(float(window.max()), -float(window.min()))
     if math.isfinite(top):
         return top, True

@@ -204,7 +204,9 @@ def _combined(
 def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
     """Return the largest magnitude of the finite samples that a kernel covers."""
     height, width = shape
-    largest = np.where(np.isfinite(values), np.abs(values), 0)
+    largest = np.abs(values)
+    if not np.isfinite(largest.max(initial=0)):
+        largest[~np.isfinite(largest)] = 0
     rows, columns = largest.shape[0] - height + 1, largest.shape[1] - width + 1
     largest = reduce(np.maximum, [largest[i : i + rows] for i in range(height)])
     return reduce(np.maximum, [largest[:, i : i + columns] for i in range(width)])
