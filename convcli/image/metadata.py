@@ -173,13 +173,8 @@ def _exif_and_tags(
     """
     turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
     ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
-    exif = file.getexif()
-    # These blocks are read by their position in the file, so before the layout is changed to
-    # the one that all formats know.
-    for block in BLOCKS & set(exif):
-        if IFD.Interop in exif.get_ifd(block):
-            exif.get_ifd(IFD.Interop)
-    exif.bigtiff = False
+    exif = read_blocks(file)
+    exif.bigtiff = False  # the layout that all formats know
     if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
         invalid = RESOLUTION | {Tag.ResolutionUnit}
     others = set(exif) - (_EXIF_KEPT - invalid)
@@ -194,6 +189,18 @@ def _exif_and_tags(
         encoded = b""
         lost.append("EXIF data in text")
     return {"exif": encoded, "tags": in_tiff}, lost
+
+
+def read_blocks(file: Image.Image) -> Image.Exif:
+    """Read EXIF data with their blocks, which Pillow looks up in the file when they are asked for.
+
+    Their positions depend on the layout, and Pillow closes some files once pixels are decoded.
+    """
+    exif = file.getexif()
+    for block in BLOCKS & set(exif):
+        if IFD.Interop in exif.get_ifd(block):
+            exif.get_ifd(IFD.Interop)
+    return exif
 
 
 def _held(held: Held) -> dict[str, Any]:
@@ -395,6 +402,9 @@ def exif_of(exif: bytes | Image.Exif) -> Image.Exif:
     tags = Image.Exif()
     tags.load(exif)
     _keep_bytes(tags)
+    block = tags.get_ifd(IFD.Exif) if IFD.Exif in tags else {}
+    if IFD.Interop in block:  # in a TIFF Pillow writes an offset as it was
+        block[IFD.Interop] = tags.get_ifd(IFD.Interop)
     return tags
 
 
