@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,14 @@ _FINEST_JPEG = 65535
 # (XMP, 29 bytes): in ITU-T T.81 the length has two bytes and includes itself.
 _JPEG_SEGMENT = 65535 - 2 - 29
 
-# EXIF data in a compressed text of a PNG come from the segment of a JPEG. Longer ones would be
-# written as they are: megabytes from a file of some kilobytes.
-_EXIF_TEXT = "Raw profile type exif"
+# Metadata of so many bytes that compress to such a share of it hold hardly anything, but would
+# become megabytes from a file of some kilobytes that has them compressed, as a PNG has. (XMP data
+# have some kB of padding; profiles, the largest of metadata, compress to a fifth or more.)
+_SUSPECT_BYTES = 1 << 16
+_HARDLY_ANYTHING = 1 / 50
+
+# What a PNG holds compressed.
+_COMPRESSED_IN_PNG = ("icc_profile", "xmp")
 
 # Bytes from which XMP data in a PNG are compressed: readers expect short ones as they are.
 _LONG = 1 << 16
@@ -185,9 +191,6 @@ def _exif_and_tags(
     lost += tags.drop_stale(exif, size or image.size, turned)
     _keep_bytes(exif)
     encoded = exif.tobytes() if exif else b""
-    if _EXIF_TEXT in file.info and len(encoded) > _JPEG_SEGMENT:
-        encoded = b""
-        lost.append("EXIF data in text")
     return {"exif": encoded, "tags": in_tiff}, lost
 
 
@@ -287,7 +290,7 @@ def metadata_settings(
         kept.add("gamma")  # nothing is lost: sRGB is assumed without it
     if is_srgb(found.get("code_points", b"")):
         kept.add("code_points")
-    lost = found.pop("lost", [])
+    lost = [*found.pop("lost", []), *_drop_inflated(found, format_name)]
     if format_name == "AVIF" and "code_points" not in kept and found.pop("code_points", b""):
         lost = [*lost, _MEANING["code_points"]]  # AVIF can store them; Pillow does not write them
     dropped = _names([key for key in found if key not in kept], found)
@@ -310,6 +313,20 @@ def metadata_settings(
     if format_name == "TIFF":
         found = _in_tags(found)
     return found, notes
+
+
+def _drop_inflated(found: dict[str, Any], format_name: str) -> list[str]:
+    """Drop data that would take far more than they hold; return their names."""
+    kept = _COMPRESSED_IN_PNG if format_name == "PNG" else ()
+    names = []
+    for key in ("icc_profile", "exif", "xmp"):
+        size = len(found.get(key, b""))
+        if key in kept or size <= _SUSPECT_BYTES:
+            continue
+        if len(zlib.compress(found[key])) < size * _HARDLY_ANYTHING:
+            del found[key]
+            names.append(f"{_MEANING[key]} ({size} bytes, nearly all repetition)")
+    return names
 
 
 def _names(keys: list[str], found: dict[str, Any]) -> list[str]:

@@ -193,15 +193,32 @@ def test_previews_in_chunks_are_dropped(name):
     assert {kind for kind, _ in chunks_of(content)} == {b"IHDR", b"IDAT", b"IEND"}
 
 
-@pytest.mark.parametrize(("size", "kept"), [(1000, True), (2_000_000, False)])
-def test_a_small_png_does_not_become_a_large_one(size, kept):
-    data = exif_of(UserComment=b"x" * size).tobytes()
-    text = b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n"
-    source = png((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9)))
-    content, notes = again(source, "PNG")
-    assert notes == (() if kept else ("dropped its EXIF data in text",))
-    assert len(content) < 10_000
-    assert (b"eXIf" in dict(chunks_of(content))) is kept
+def inflated(kind, size):
+    """A chunk of metadata that hold many bytes, nearly all alike."""
+    if kind == "EXIF data":
+        data = exif_of(UserComment=b"x" * size).tobytes()
+        text = b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n"
+        return b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9)
+    if kind == "XMP data":
+        packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + b" " * size + b"</x:xmpmeta>"
+        return b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet, 9)
+    profile = struct.pack(">I", len(PROFILE) + size) + PROFILE[4:] + bytes(size)
+    return b"iCCP", b"name\0\0" + zlib.compress(profile, 9)
+
+
+@pytest.mark.parametrize("target", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["EXIF data", "XMP data", "colour profile"])
+def test_a_small_png_does_not_become_a_large_file(kind, target):
+    few, notes = again(png(inflated(kind, 1000)), target)
+    assert notes == ()
+    content, notes = again(png(inflated(kind, 3_000_000)), target)
+    assert len(content) < len(few) + 15_000
+    if target != "PNG" or kind == "EXIF data":  # it holds the others compressed
+        (note,) = notes
+        assert note.startswith(f"dropped its {kind} (300")
+        assert note.endswith(" bytes, nearly all repetition)")
+    else:
+        assert notes == ()
 
 
 def test_one_note_names_all():
