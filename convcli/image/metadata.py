@@ -50,7 +50,7 @@ _JPEG_SEGMENT = 65535 - 2 - 29
 # Metadata of so many bytes that compress to such a share of it hold hardly anything, but would
 # become megabytes from a file of some kilobytes that has them compressed, as a PNG has. (XMP data
 # have some kB of padding; profiles, the largest of metadata, compress to a fifth or more.)
-_SUSPECT_BYTES = 1 << 16
+_SUSPECT_BYTES = 100_000
 _HARDLY_ANYTHING = 1 / 50
 
 # What a PNG holds compressed.
@@ -183,10 +183,11 @@ def _exif_and_tags(
     exif.bigtiff = False  # the layout that all formats know
     if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
         invalid = RESOLUTION | {Tag.ResolutionUnit}
-    others = set(exif) - (_EXIF_KEPT - invalid)
+    unfit = set(exif) - (_EXIF_KEPT - invalid)
+    others = {code for code in unfit if not tags.says_nothing(code, exif[code])}
     in_tiff = tags.tags_of_tiff(file, others, turned)
     lost = tags.lost_names(others - set(in_tiff))
-    for tag in others:
+    for tag in unfit:
         del exif[tag]
     lost += tags.drop_stale(exif, size or image.size, turned)
     _keep_bytes(exif)

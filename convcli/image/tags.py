@@ -84,8 +84,17 @@ _INTEGERS = {TiffTags.SHORT: "H", TiffTags.LONG: "I", TiffTags.SIGNED_LONG: "i"}
 # In Pillow's table IPTC data are one value: of several integers it would keep the first alone.
 TiffTags.TAGS_V2[Tag.IPTCNAA] = TiffTags.TagInfo(Tag.IPTCNAA, "IptcNaaInfo", TiffTags.UNDEFINED)
 
-# Bit 0 of NewSubfileType: a smaller version of another image in the file. Bit 1: a page.
-_PAGE = 2
+# Values that say nothing: an image of full size, and page 0 of 1, which ImageMagick writes.
+_EMPTY = {Tag.NewSubfileType: 0, Tag.PageNumber: (0, 1)}
+
+# TIFF 6.0 replaced the values of SubfileType, a number, by bits of NewSubfileType: full size, a
+# smaller version of another image in the file, a page of several.
+_SUBFILE_TYPES = {1: 0, 2: 1, 3: 2}
+
+
+def says_nothing(code: int, value: Any) -> bool:
+    """Return whether a tag need not be kept, nor noted."""
+    return code in _EMPTY and bool(value == _EMPTY[code])
 
 
 def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[int, Any]:
@@ -103,9 +112,8 @@ def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[
             value = value.encode("latin-1", "replace")  # as Pillow decoded it
         if value is not None and not shows_image(value) and _is_writable(code, value):
             found[code] = value
-    if found.get(Tag.NewSubfileType) in (0, _PAGE):
-        del found[Tag.NewSubfileType]
-    return found
+    kind = found.pop(Tag.NewSubfileType, 0) or _SUBFILE_TYPES.get(tags.get(Tag.SubfileType), 0)
+    return found | ({Tag.NewSubfileType: kind} if kind else {})
 
 
 def _iptc(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bytes | None:
@@ -142,7 +150,7 @@ def _is_writable(code: int, value: Any) -> bool:
 def lost_names(codes: Iterable[int]) -> list[str]:
     """Name tags that are not kept; those that say how samples are stored have no name."""
     names = []
-    for code in sorted(set(codes) - _STORED - {Tag.NewSubfileType}):
+    for code in sorted(set(codes) - _STORED):
         known = TiffTags.lookup(code).name
         names.append(
             IN_TIFF.get(code)

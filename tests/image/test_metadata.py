@@ -799,8 +799,27 @@ def test_iptc_data_of_any_type_keep_their_bytes(kind, is_swapped, order, dtype):
         assert file.pages[0].tags[33723].value == IPTC
 
 
-def test_page_0_of_1_goes_without_a_note():
-    assert again(tiff({297: (3, (0, 1))}, compression="lzw"), "TIFF")[1] == ()
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("code", "stated", "expected"),
+    [(254, 0, None), (254, 2, 2), (255, 1, None), (255, 2, 1), (255, 3, 2)],
+)
+def test_what_kind_of_page_a_tiff_is_stays_or_is_noted(code, stated, expected, dtype):
+    source = tiff({code: (4 if code == 254 else 3, (stated,))}, dtype)
+    content, notes = again(source, "TIFF")
+    assert notes == ()
+    assert opened(content).tag_v2.get(254, 0) == (expected or 0)
+    _, notes = again(source, "PNG")
+    assert notes == (("dropped its subfile type, which PNG cannot store",) if expected else ())
+
+
+@pytest.mark.parametrize("target", ["TIFF", "PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("number", "is_noted"), [((0, 1), False), ((0, 2), True), ((3, 0), True), ((0, 0), True)]
+)
+def test_page_0_of_1_goes_without_a_note(number, is_noted, target):
+    _, notes = again(tiff({297: (3, number)}, compression="lzw"), target)
+    assert any("page number" in note for note in notes) is is_noted
 
 
 def test_a_turned_tiff_loses_what_places_its_pixels():
