@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,7 @@ def _exif_and_tags(
     if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
         invalid = RESOLUTION | {Tag.ResolutionUnit}
     unfit = set(exif) - (_EXIF_KEPT - invalid)
-    others = {code for code in unfit if not tags.says_nothing(code, exif[code])}
+    others = {code for code in unfit if not tags.says_nothing(code, exif)}
     in_tiff = tags.tags_of_tiff(file, others, turned)
     lost = tags.lost_names(others - set(in_tiff))
     for tag in unfit:
@@ -205,6 +206,14 @@ def read_blocks(file: Image.Image) -> Image.Exif:
         if IFD.Interop in exif.get_ifd(block):
             exif.get_ifd(IFD.Interop)
     return exif
+
+
+def read_tiff_tags(file: Image.Image) -> None:
+    """Read what has to be read from an opened TIFF before it is decoded."""
+    with suppress(Exception):  # `metadata_of` reads damaged data again, and notes them
+        read_blocks(file)
+    with suppress(Exception):
+        tags.restore_iptc(file.tag_v2, file.fp)  # type: ignore[attr-defined]
 
 
 def _held(held: Held) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames, mode_for
 from convcli.image import bombs, deep, tiff_samples
+from convcli.image import tags as tags_of_file
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
@@ -364,6 +365,8 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
     image = Image.new("L", (1, 1))
     image.format = "TIFF"
     tags = _directory(stream, layout, layout.offset)
+    with suppress(Exception):  # damaged
+        tags_of_file.restore_iptc(tags, stream)
     names = TiffImagePlugin.COMPRESSION_INFO
     image.info["compression"] = names.get(layout.compression, "raw")
     if isinstance(profile := tags.get(Tag.InterColorProfile), bytes):
@@ -391,13 +394,8 @@ def _directory(
     stream: BinaryIO, layout: Layout, offset: int, group: int | None = None
 ) -> TiffImagePlugin.ImageFileDirectory_v2:
     """Read the tags at an offset; `group` is the tag that points there, for a block."""
-    # Pillow knows a BigTIFF by the third byte, which in its big-endian header is the fourth.
-    header = b"II\x2b\0" + bytes(12) if layout.is_big else b"II\x2a\0" + bytes(4)
-    prefix = b"MM" if layout.order == ">" else b"II"
-    tags = TiffImagePlugin.ImageFileDirectory_v2(header, prefix, group)
-    stream.seek(offset)
-    tags.load(stream)
-    return tags
+    order = b"MM" if layout.order == ">" else b"II"
+    return tags_of_file.directory(stream, (layout.is_big, order), offset, group)
 
 
 def _fill(exif: Image.Exif, tags: Mapping[int, Any], stream: BinaryIO, layout: Layout) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -777,6 +779,15 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
 
 
 IPTC = b"\x1c\x02\x78\0\7caption"
+
+
+def test_tables_of_pillow_stay_as_they_are():
+    code = (
+        "from PIL import TiffTags; before = dict(TiffTags.TAGS_V2); "
+        "import convcli.image.tags, convcli.image.tiff, convcli.image.tiff_reading; "
+        "assert TiffTags.TAGS_V2 == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
