@@ -172,6 +172,10 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
+    if shared.border_value != 0:
+        from convcli.pixels.borders import checked_value  # imports numpy
+
+        checked_value(shared.border_value, "--border-value")
     if shared.workers is not None:
         count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:

@@ -95,7 +95,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border", "zero"), "'zero' is not one of 'reflect'"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "nan"),
-            "border_value .*not nan",
+            "--border-value .*not nan",
         ),
         ((*BLUR, "a.png", "--alpha", "no"), "'no' is not one of 'weight'"),
         ((*BLUR, "a.png", "--workers", "0"), "workers .*not 0"),
@@ -127,7 +127,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border-value", "9"), "--border-value .* --border constant"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "1e10"),
-            "border_value .*1e.10",
+            "--border-value .*1e.10",
         ),
         ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
@@ -559,6 +559,10 @@ JSON_KEYS = (
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        (
+            ("blur", "--sigma", "1", "--border", "constant", "--border-value", "1e300"),
+            "--border-value must be a number between -1e+09 and 1e+09, not 1e+300",
+        ),
         (("blur", "--sigma", "-1"), "--sigma must be a finite number above 0, not -1"),
         (("sharpen", "--sigma", "2,0"), "--sigma must be a finite number above 0, not 0"),
         ((*BLUR, "--radius", "-2"), "--radius must be a whole number of at least 0, not -2"),
