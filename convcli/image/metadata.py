@@ -127,23 +127,22 @@ def metadata_of(
     invalid = set() if _is_resolution(stated) else RESOLUTION
     if stated == (1, 1) or invalid or _is_assumed(file):
         metadata.pop("dpi", None)
-    if not isinstance(metadata.get("icc_profile", b""), bytes):
-        del metadata["icc_profile"]  # a tag of a TIFF may have any type
-    if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
+    lost = list(held.lost)
+    profile = metadata.get("icc_profile")  # a tag of a TIFF may have any type
+    if (held.has_profile or profile) and not _is_complete(profile):
+        metadata.pop("icc_profile", None)
+        lost.append("incomplete colour profile")
+    elif mode and profile and not describes(profile, mode):
         del metadata["icc_profile"]
         notes.append("dropped its colour profile, which does not describe its pixels")
     if gamma := _gamma(file):
         metadata["gamma"] = gamma
     if file.format in ("JPEG", "MPO"):  # Pillow hands over the last
-        metadata["comment"] = held.comments[-1] if held.comments else b""
+        metadata["comment"] = _comments(held)[-1] if _comments(held) else b""
     metadata |= _held(held)
-    lost = list(held.lost)
     if shows_image(metadata.get("comment")):
         del metadata["comment"]
         lost.append("preview in a comment")
-    profile = image.info.get("icc_profile")
-    if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
-        lost.append("incomplete colour profile")
     is_upright = turned or _states_orientation(file)
     try:
         found, stale = _exif_and_tags(image, file, invalid, turned, size)
@@ -219,11 +218,16 @@ def read_tiff_tags(file: Image.Image) -> None:
 def _held(held: Held) -> dict[str, Any]:
     """Return what a file holds besides what Pillow reads, as metadata."""
     return {
-        "comments": held.comments[:-1],
+        "comments": _comments(held)[:-1],
         "text": held.texts,
         "chunks": held.chunks,
         "code_points": held.code_points,
     }
+
+
+def _comments(held: Held) -> list[bytes]:
+    """Return the comments that say anything."""
+    return [comment for comment in held.comments if comment]
 
 
 def _states_orientation(file: Image.Image) -> bool:
@@ -273,6 +277,11 @@ def _gamma(file: Image.Image) -> dict[bytes, bytes]:
     if "srgb" in file.info:
         chunks[b"sRGB"] = bytes([file.info["srgb"]])
     return chunks
+
+
+def _is_complete(profile: Any) -> bool:
+    """Return whether a profile has as many bytes as it begins by saying (ICC.1:2022, 7.2.2)."""
+    return isinstance(profile, bytes) and 0 < len(profile) >= int.from_bytes(profile[:4], "big")
 
 
 def describes(profile: bytes, mode: str) -> bool:

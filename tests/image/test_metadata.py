@@ -1002,3 +1002,22 @@ def test_edges_of_colour_drop_a_colour_profile_with_a_note(tmp_path, program):
     assert "note: dropped its colour profile, as the result is grey" in result.err
     with Image.open(tmp_path / "b.png") as edges:
         assert "icc_profile" not in edges.info
+
+
+@pytest.mark.parametrize("target", ["JPEG", "PNG"])
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_a_profile_that_is_cut_off_is_dropped_with_a_note(source, target):
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(content, source, icc_profile=PROFILE[:-40])
+    got, notes = again(content.getvalue(), target)
+    assert notes == ("dropped its incomplete colour profile",)
+    assert "icc_profile" not in opened(got).info
+
+
+def test_an_empty_comment_does_not_hide_the_others():
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(content, "JPEG")
+    comments = b"".join(b"\xff\xfe" + struct.pack(">H", 2 + len(c)) + c for c in (b"a", b"b", b""))
+    source = content.getvalue()[:2] + comments + content.getvalue()[2:]
+    assert again(source, "PNG")[1] == ("dropped its 2 comments, which PNG cannot store",)
+    assert again(source, "JPEG")[1] == ()

@@ -386,6 +386,24 @@ def test_alpha_is_weighted_unless_asked_otherwise(run, folder, alpha):
     np.testing.assert_array_equal(pixels_of("alpha.blur.png"), expected)
 
 
+@pytest.mark.parametrize("target", ["png", "webp"])
+@pytest.mark.parametrize("alpha", ["weight", "straight", "keep"])
+def test_colours_that_an_animation_cannot_hide_are_noted(run, here, target, alpha):
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(1, 256, (12, 16, 4), np.uint8) for _ in range(3)]
+    for frame in frames:
+        frame[..., 3] = 255
+        frame[2:10, 3:12, 3] = 0
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save("a.png", save_all=True, append_images=others, duration=50)
+    result = run("filter", "-k", "identity", "a.png", "-o", f"b.{target}", "--alpha", alpha)
+    lost = "note: dropped the colours of its transparent pixels"
+    assert (lost in result.err) is (target == "webp" and alpha != "weight")
+    with Image.open(f"b.{target}") as image:
+        is_kept = np.array_equal(np.asarray(image.convert("RGBA")), frames[0])
+    assert is_kept is (target == "png" and alpha != "weight")
+
+
 def test_the_fourth_colour_of_cmyk_is_no_alpha(run, here, picture_file, photo):
     pixels = np.dstack([photo[:40, :50], photo[:40, :50, 0]])
     picture_file("a.tif", Image.fromarray(pixels, "RGBA").convert("RGB").convert("CMYK"))
