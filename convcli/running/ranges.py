@@ -11,9 +11,10 @@ import numpy as np
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.contract import Correlate
 from convcli.pixels.colour import Colour
+from convcli.pixels.rounding import store
 from convcli.planning.plan import Form
 from convcli.running.recipe import Recipe
-from convcli.types import Pixels
+from convcli.types import Floats, Pixels
 
 # How much larger than a sum what stands between may be, beside the weights. Direct sums pass the
 # range of float32 where their result does; adding, subtracting and multiplying results takes more.
@@ -84,7 +85,10 @@ def kept(
             (fills.finite if are_finite else fills.of_any())(window, out)
             return
         if out.shape[0] <= piece[0] and out.shape[1] <= piece[1]:
-            fills.wide(wide)(window, out)
+            filled = np.empty(out.shape, wide)
+            fills.wide(wide)(window, filled)
+            _keep_in_range(filled, image)
+            store(filled, out)
             return
         for y in range(0, out.shape[0], piece[0]):
             for x in range(0, out.shape[1], piece[1]):
@@ -95,6 +99,18 @@ def kept(
                 target[...] = filled
 
     return by_range
+
+
+# Weights of a mean sum to 1 but for the rounding of each: by no more than this share of a sum may
+# the mean of the largest floats be larger than they are.
+_OF_A_MEAN = 2.0**-40
+
+
+def _keep_in_range(sums: Floats, dtype: np.dtype[Any]) -> None:
+    """Set sums to the largest number of a dtype where rounding may have made them larger."""
+    largest = sums.dtype.type(np.finfo(dtype).max)
+    near = np.abs(sums) <= largest * (1 + sums.dtype.type(_OF_A_MEAN))
+    np.clip(sums, -largest, largest, out=sums, where=near)
 
 
 def _limits(
