@@ -14,6 +14,7 @@ from convcli.banks.layer import Layer, Padding, Pair, convolution_layer, transpo
 from convcli.banks.plan import BankPlan, plan_layer
 from convcli.banks.windows import strip_of
 from convcli.errors import ConvcliError
+from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ceil_div
 from convcli.running.threads import share
 from convcli.types import Floats, OnProgress
@@ -290,6 +291,8 @@ def run_plan(
 ) -> Floats:
     """Carry a plan out; the arrays are C-contiguous and have the shapes and dtype of its layer."""
     layer = plan.layer
+    if plan.missed:
+        machine_code.miss("bank", layer.dtype.name, plan.missed)
     out = _new(layer.out_shape, samples.dtype)
     images = samples.reshape(-1, *samples.shape[-3:])
     biases = np.zeros(layer.maps, layer.dtype) if bias is None else bias

@@ -13,7 +13,7 @@ from convcli.banks.winograd import serves
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ceil_div
-from convcli.planning.costs import COMPILING
+from convcli.planning.costs import COMPILING, RUNS
 from convcli.planning.methods import is_installed, worker_count
 from convcli.words import BankMethod, duration, listed
 
@@ -56,6 +56,8 @@ class BankPlan:
         The same for every method that serves the layer.
     reason : str
         Why this method.
+    missed : float
+        Seconds that compiled loops would save, if they have to be compiled first.
     """
 
     layer: Layer
@@ -64,6 +66,7 @@ class BankPlan:
     seconds: float
     predicted: dict[BankMethod, float]
     reason: str
+    missed: float = 0.0
 
     def __str__(self) -> str:
         return "\n".join(f"{word:11}{text}" for word, text in self.parts())
@@ -123,7 +126,10 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
         chosen, reason = method, "as asked for"
     alone, spread = times[chosen]
     workers = 1 if alone <= spread else cores
-    return BankPlan(layer, chosen, workers, predicted[chosen], predicted, reason)
+    missed = 0.0
+    if method == "auto" and chosen != "direct" and (wait := _compiling(layer)):
+        missed = max(0.0, predicted[chosen] + wait - predicted.get("direct", math.inf))
+    return BankPlan(layer, chosen, workers, predicted[chosen], predicted, reason, missed)
 
 
 def _serves(layer: Layer, method: str) -> bool:
@@ -168,8 +174,8 @@ def _seconds(layer: Layer, method: str, workers: int) -> tuple[float, float]:
     if layer.dtype.itemsize == 8:
         shared *= 2
     alone += 1e-9 * _SET_UP[method]
-    if method == "direct" and not _is_compiled(layer):
-        alone += COMPILING
+    if method == "direct":
+        alone += _compiling(layer)
     if method == "definition":
         return alone + shared, alone + shared
     return alone + shared, alone + shared / workers + 1e-9 * _THREAD * (workers - 1)
@@ -213,11 +219,10 @@ def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
     return _TILED_WEIGHT * places * kernels, products + moved
 
 
-def _is_compiled(layer: Layer) -> bool:
-    """Say whether the loop is compiled, or will be once for all: layers are called often."""
+def _compiling(layer: Layer) -> float:
+    """Predict the seconds that compiling costs a layer: a share, as `costs.loading` says."""
     name = layer.dtype.name
-    return (
-        machine_code.is_loaded("bank", name)
-        or machine_code.is_kept("bank", name)
-        or machine_code.can_be_kept()
-    )
+    if machine_code.is_loaded("bank", name) or machine_code.is_kept("bank", name):
+        return 0.0
+    share = COMPILING / RUNS if machine_code.can_be_kept() else COMPILING
+    return max(0.0, share - machine_code.missed("bank", name))

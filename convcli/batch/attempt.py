@@ -273,7 +273,15 @@ class _Work:
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
         with self.clock.at("filter"):
             made = self.pipeline.verb(frame.samples, **options)
-        return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
+        if isinstance(made, Several):
+            return _divided(frame, made)
+        result = frame.with_pixels(made)
+        if self.frames > 1 and options["alpha"] != "weight":  # which gives them none that matter
+            from convcli.image.animation import lost_colours
+
+            lost = lost_colours(result, self.job.format or result.format)
+            result = replace(result, notes=(*result.notes, *lost))
+        return result
 
     def _decode(self, options: Options, frame: Picture, number: int) -> None:
         """Let the options decode light as the file states it: frames alike, each page by itself."""

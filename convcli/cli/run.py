@@ -177,6 +177,10 @@ def _check_options(shared: Shared) -> None:
             "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
             "leave one out"
         )
+    if shared.border_value != 0:
+        from convcli.pixels.borders import checked_value  # imports numpy
+
+        checked_value(shared.border_value, "--border-value")
     if shared.workers is not None:
         count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:

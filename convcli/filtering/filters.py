@@ -21,6 +21,7 @@ from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ROUNDING, ColourUse, full_scale
 from convcli.pixels.missing import sample_of
+from convcli.running.ranges import largest_finite
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 from convcli.words import Operator, Show
@@ -185,7 +186,13 @@ def edge(
         full = full_scale(dtype) if dtype.kind == "u" else None
         combine = partial(_angle, flat=flat, full=full, roundings=_roundings(kernels[0]))
     elif by_rounding and flat is None:
-        combine = partial(_without_rounding, roundings=_roundings(kernels[0]))
+        combine = partial(
+            _without_rounding,
+            roundings=_roundings(kernels[0]),
+            scale=_scale_for(pixels),
+            # Sums of all others lie far inside the range of float64, and so do their squares.
+            join=magnitude_of_any_size if pixels.dtype == np.float64 else magnitude,
+        )
     options["out_dtype"] = dtype
     if stretch:
         options["out_dtype"] = "float64" if flat is None else "float32"
@@ -311,11 +318,25 @@ def _settle(
         along[np.abs(along) <= limit] = 0  # and not -0, whose angle is -pi
 
 
-def _without_rounding(largest: Floats, *derivatives: Floats, roundings: float) -> Floats:
+# Derivatives of larger samples may pass the largest float64, though their sums, in a wider float,
+# do not. A stretch takes out any factor, so that they are divided by a power of two.
+_LARGEST_KEPT = float(np.finfo(np.float64).max) / 16
+_DIVIDED = 2.0**-4
+
+
+def _scale_for(pixels: Pixels) -> float:
+    """Return the factor with which derivatives that are stretched fit into float64."""
+    if pixels.dtype != np.float64 or pixels.size == 0:
+        return 1.0
+    return _DIVIDED if largest_finite(pixels)[0] > _LARGEST_KEPT else 1.0
+
+
+def _without_rounding(
+    largest: Floats, *derivatives: Floats, roundings: float, scale: float, join: Combine
+) -> Floats:
     _settle(derivatives, largest, None, roundings)
-    if len(derivatives) == 1:
-        return derivatives[0]
-    return magnitude_of_any_size(largest, *derivatives)
+    result = derivatives[0] if len(derivatives) == 1 else join(largest, *derivatives)
+    return result if scale == 1 else result * result.dtype.type(scale)
 
 
 def _angle(
@@ -346,7 +367,7 @@ def _stretched(
     So does NaN. It becomes `mark` where there is one, and 0 in integers.
     """
     full = full_scale(dtype)
-    largest = float(np.abs(edges).max(initial=0.0, where=np.isfinite(edges)))
+    largest = largest_finite(edges)[0]
     with np.errstate(all="ignore"):
         if largest <= flat:
             edges *= 0.0

@@ -21,7 +21,7 @@ from convcli.image.headers import (
     is_turned_when_loaded,
 )
 from convcli.image.held import Held
-from convcli.image.metadata import metadata_of
+from convcli.image.metadata import metadata_of, read_tiff_tags
 from convcli.image.notes import conversion_notes, depth_notes
 from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture
 from convcli.image.refusals import refusals
@@ -98,6 +98,8 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
     reading = _chosen(file, wanted)
     notes = depth_notes(file, reading.keeps_16_bits, wanted.bits)
     turned = is_turned_when_loaded(file)
+    if file.format == "TIFF":
+        read_tiff_tags(file)
     shared = share(file) if reading.in_place else None
     deep_pixels = _loaded(file, reading, wanted.source)
 

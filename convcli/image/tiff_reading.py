@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from PIL import Image, TiffImagePlugin
+from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, check_frames, mode_for
 from convcli.image import bombs, deep, tiff_samples
+from convcli.image import tags as tags_of_file
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
@@ -24,7 +26,7 @@ from convcli.image.costs import memory_of
 from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
-from convcli.image.metadata import metadata_of
+from convcli.image.metadata import BLOCKS, metadata_of
 from convcli.image.nodata import with_nodata
 from convcli.image.picture import MODES, Grey, Picture
 from convcli.image.refusals import refusals
@@ -114,14 +116,14 @@ def pillow_reads(layout: Layout) -> bool:
     )
 
 
-def _has_known_tags(layout: Layout) -> bool:
-    """Return whether Pillow reads the tags; it takes a big-endian BigTIFF for a small TIFF."""
-    return not (layout.is_big and layout.order == ">")
+def _is_taken_for_small(layout: Layout) -> bool:
+    """Return whether Pillow takes the file for a small TIFF: it is a big-endian BigTIFF."""
+    return layout.is_big and layout.order == ">"
 
 
 def _is_usual(layout: Layout) -> bool:
     """Return whether a page has none of the properties that Pillow ignores."""
-    if not _has_known_tags(layout):
+    if _is_taken_for_small(layout):
         return False
     if layout.value(Tag.FillOrder, 1) != 1 and layout.bits[0] > 1:
         return False
@@ -324,8 +326,6 @@ def _by_tifffile(
         described, described, None if wanted.grey else mode, Held(), orientation != 1,
         (pixels.shape[1], pixels.shape[0]),
     )  # fmt: skip
-    if not _has_known_tags(layout):
-        dropped = ["dropped its metadata, which cannot be read in a big-endian BigTIFF"]
     notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
     return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
 
@@ -368,13 +368,9 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
     """Make an image of one pixel with a page's metadata, for `metadata_of`."""
     image = Image.new("L", (1, 1))
     image.format = "TIFF"
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    if _has_known_tags(layout):
-        stream.seek(0)
-        header = stream.read(16 if layout.is_big else 8)
-        tags = TiffImagePlugin.ImageFileDirectory_v2(header)
-        stream.seek(layout.offset)
-        tags.load(stream)
+    tags = _directory(stream, layout, layout.offset)
+    with suppress(Exception):  # damaged
+        tags_of_file.restore_iptc(tags, stream)
     names = TiffImagePlugin.COMPRESSION_INFO
     image.info["compression"] = names.get(layout.compression, "raw")
     if isinstance(profile := tags.get(Tag.InterColorProfile), bytes):
@@ -387,10 +383,33 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
         image.info["dpi"] = tuple(value * unit for value in resolution)
     exif = image.getexif()  # of the XMP
     orientation = exif.get(Tag.Orientation)
-    if _has_known_tags(layout):
-        exif.endian, exif.bigtiff = layout.order, layout.is_big
+    exif.endian, exif.bigtiff = layout.order, layout.is_big
+    if _is_taken_for_small(layout):
+        _fill(exif, tags, stream, layout)
+    else:
         exif.load_from_fp(stream, layout.offset)
     if orientation and Tag.Orientation not in exif:
         exif[Tag.Orientation] = orientation
     image.tag_v2 = tags  # type: ignore[attr-defined]
     return image
+
+
+def _directory(
+    stream: BinaryIO, layout: Layout, offset: int, group: int | None = None
+) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Read the tags at an offset; `group` is the tag that points there, for a block."""
+    order = b"MM" if layout.order == ">" else b"II"
+    return tags_of_file.directory(stream, (layout.is_big, order), offset, group)
+
+
+def _fill(exif: Image.Exif, tags: Mapping[int, Any], stream: BinaryIO, layout: Layout) -> None:
+    """Fill EXIF data with the tags of a page and with the blocks that these point to."""
+    for pointer in BLOCKS & set(tags):
+        # A block that cannot be read is missing, so that `metadata_of` notes damaged EXIF data.
+        with suppress(Exception):
+            block = dict(_directory(stream, layout, tags[pointer], pointer))
+            if IFD.Interop in block:
+                inner = _directory(stream, layout, block[IFD.Interop], IFD.Interop)
+                exif.get_ifd(IFD.Interop).update(inner)
+            exif.get_ifd(pointer).update(block)
+    exif.update(tags)

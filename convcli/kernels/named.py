@@ -263,4 +263,7 @@ def named_kernel(text: str) -> Kernel:
         raise ConvcliError(f"kernel {text!r}: write it as {usage}") from None
     if len(values) > most:
         raise ConvcliError(f"kernel {text!r}: write it as {usage}")
-    return make(*values)
+    try:
+        return make(*values)
+    except ConvcliError as error:
+        raise ConvcliError(f"kernel {text!r}: {error}") from None

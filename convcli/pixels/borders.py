@@ -68,14 +68,12 @@ def check(border: Border) -> None:
 _LARGEST_VALUE = 1e9
 
 
-def checked_value(value: float) -> float:
+def checked_value(value: float, name: str = "border_value") -> float:
     """Return a value, or raise `ConvcliError` if it is not a number or too large to sum exactly."""
-    given = number(value, "border_value")
+    given = number(value, name)
     if not abs(given) <= _LARGEST_VALUE:
         limit = f"{_LARGEST_VALUE:g}"
-        raise ConvcliError(
-            f"border_value must be a number between -{limit} and {limit}, not {given:g}"
-        )
+        raise ConvcliError(f"{name} must be a number between -{limit} and {limit}, not {given:g}")
     return given
 
 

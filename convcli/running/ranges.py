@@ -12,9 +12,10 @@ from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.contract import Correlate
 from convcli.pixels.colour import Colour
 from convcli.pixels.missing import has_missing
+from convcli.pixels.rounding import store
 from convcli.planning.plan import Form
 from convcli.running.recipe import Recipe
-from convcli.types import Pixels
+from convcli.types import Floats, Pixels
 
 # How much larger than a sum what stands between may be, beside the weights. Direct sums pass the
 # range of float32 where their result does; adding, subtracting and multiplying results takes more.
@@ -86,14 +87,19 @@ def kept(
         if fills.by_pieces and is_large and has_missing(window):
             _in_pieces(by_range, window, out, piece)
             return
-        top, are_finite = _largest(window)
+        top, are_finite = largest_finite(window)
         has_room = wide is None or _has_room(window, top, recipe.colour, least, most)
         if has_room and (are_finite or not fills.by_pieces):
             (fills.finite if are_finite else fills.of_any())(window, out)
         elif is_large:
             _in_pieces(by_range, window, out, piece)
+        elif wide is None or has_room:
+            fills.of_any()(window, out)
         else:
-            (fills.of_any() if wide is None or has_room else fills.wide(wide))(window, out)
+            filled = np.empty(out.shape, wide)
+            fills.wide(wide)(window, filled)
+            _keep_in_range(filled, image)
+            store(filled, out)
 
     return by_range
 
@@ -127,6 +133,18 @@ def _in_pieces(fill: Correlate, window: Pixels, out: Pixels, piece: tuple[int, i
             filled = np.empty(target.shape, target.dtype)
             fill(np.ascontiguousarray(window[y : y + rows, x : x + columns]), filled)
             target[...] = filled
+
+
+# Weights of a mean sum to 1 but for the rounding of each: by no more than this share of a sum may
+# the mean of the largest floats be larger than they are.
+_OF_A_MEAN = 2.0**-40
+
+
+def _keep_in_range(sums: Floats, dtype: np.dtype[Any]) -> None:
+    """Set sums to the largest number of a dtype where rounding may have made them larger."""
+    largest = sums.dtype.type(np.finfo(dtype).max)
+    near = np.abs(sums) <= largest * (1 + sums.dtype.type(_OF_A_MEAN))
+    np.clip(sums, -largest, largest, out=sums, where=near)
 
 
 def _limits(
@@ -172,12 +190,12 @@ def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: fl
     if colour.linear and top > 1:
         size = top**_LIGHT if top < most ** (1 / _LIGHT) else math.inf
     if colour.weight:
-        size *= max(_largest(window[..., -1])[0], 1.0)
+        size *= max(largest_finite(window[..., -1])[0], 1.0)
     return top == 0 or (top >= least and size <= most)
 
 
-def _largest(window: Pixels) -> tuple[float, bool]:
-    """Return the largest magnitude of the finite samples, and whether all are finite."""
+def largest_finite(window: Pixels) -> tuple[float, bool]:
+    """Return the largest magnitude of the finite samples, 0 without any; and if all are finite."""
     top = max(float(window.max()), -float(window.min()))
     if math.isfinite(top):
         return top, True

@@ -10,7 +10,10 @@ from scipy import signal
 
 import convcli
 from convcli.banks import contract, plan
+from convcli.banks.convolution import run_plan
 from convcli.banks.layer import convolution_layer, transposed_layer
+from convcli.banks.plan import plan_layer
+from convcli.loops.compiled import machine_code
 
 # Promise: 1e-5 of the range. F(4x4, 3x3) in float32 errs most: 1.3e-5 with 256 channels, and it is
 # not chosen there; with a few channels 4e-6.
@@ -174,3 +177,19 @@ def test_nan_reaches_what_the_kernel_reaches():
 def test_a_table_lists_every_method():
     layer = convolution_layer((1, 4, 20, 20), (4, 4, 3, 3), np.dtype("float32"))
     assert list(plan.plan_layer(layer).predicted) == list(contract.METHODS)
+
+
+def test_a_small_layer_waits_for_no_compiler_until_enough_is_lost(monkeypatch):
+    monkeypatch.setattr(machine_code, "is_loaded", lambda *_: False)
+    monkeypatch.setattr(machine_code, "is_kept", lambda *_: False)
+    monkeypatch.setattr(machine_code, "can_be_kept", lambda: True)
+    monkeypatch.setattr(machine_code, "_missed", {})
+    x, weight = np.zeros((3, 60, 80), np.float32), np.zeros((24, 3, 5, 5), np.float32)
+    layer = convolution_layer(x.shape, weight.shape, np.dtype(np.float32))
+    chosen = plan_layer(layer)
+    assert chosen.method != "direct"
+    assert 0 < chosen.missed < 0.1
+    run_plan(chosen, x, weight)
+    assert machine_code.missed("bank", "float32") == chosen.missed
+    machine_code.miss("bank", "float32", 10)
+    assert plan_layer(layer).method == "direct"

@@ -176,7 +176,7 @@ def test_it_does_not_overwrite_unasked(tmp_path):
     ("arguments", "message"),
     [
         (["robinson"], "'robinson' is not a kernel; use a name .gaussian.*:SIGMA, log:SIGMA, "),
-        (["gaussian:-1"], "sigma must be a finite number above 0, not -1"),
+        (["gaussian:-1"], "kernel 'gaussian:-1': sigma must be a finite number above 0, not -1"),
         (
             ["sobel", "-o", "sobel.png"],
             "'sobel.png': a kernel can be saved as .npy, .csv, .txt or .json",

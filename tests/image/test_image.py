@@ -1089,7 +1089,7 @@ def test_what_the_levels_of_a_png_mean_is_kept_or_noted(pixels, names, target):
 
 
 def test_a_profile_that_describes_something_else_is_left_out_and_noted(picture_file, pixels):
-    path = picture_file("a.jpg", pixels, icc_profile=b"garbage" * 20)
+    path = picture_file("a.jpg", pixels, icc_profile=bytes(4) + b"garbage" * 20)
     got = read(path)
     assert "icc_profile" not in got.metadata
     assert got.notes == ("dropped its colour profile, which does not describe its pixels",)

@@ -96,7 +96,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border", "zero"), "'zero' is not one of 'reflect'"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "nan"),
-            "border_value .*not nan",
+            "--border-value .*not nan",
         ),
         ((*BLUR, "a.png", "--alpha", "no"), "'no' is not one of 'weight'"),
         ((*BLUR, "a.png", "--workers", "0"), "workers .*not 0"),
@@ -128,7 +128,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border-value", "9"), "--border-value .* --border constant"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "1e10"),
-            "border_value .*1e.10",
+            "--border-value .*1e.10",
         ),
         ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
@@ -445,6 +445,24 @@ def test_alpha_is_weighted_unless_asked_otherwise(run, folder, alpha):
     np.testing.assert_array_equal(pixels_of("alpha.blur.png"), expected)
 
 
+@pytest.mark.parametrize("target", ["png", "webp"])
+@pytest.mark.parametrize("alpha", ["weight", "straight", "keep"])
+def test_colours_that_an_animation_cannot_hide_are_noted(run, here, target, alpha):
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(1, 256, (12, 16, 4), np.uint8) for _ in range(3)]
+    for frame in frames:
+        frame[..., 3] = 255
+        frame[2:10, 3:12, 3] = 0
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save("a.png", save_all=True, append_images=others, duration=50)
+    result = run("filter", "-k", "identity", "a.png", "-o", f"b.{target}", "--alpha", alpha)
+    lost = "note: dropped the colours of its transparent pixels"
+    assert (lost in result.err) is (target == "webp" and alpha != "weight")
+    with Image.open(f"b.{target}") as image:
+        is_kept = np.array_equal(np.asarray(image.convert("RGBA")), frames[0])
+    assert is_kept is (target == "png" and alpha != "weight")
+
+
 def test_the_fourth_colour_of_cmyk_is_no_alpha(run, here, picture_file, photo):
     pixels = np.dstack([photo[:40, :50], photo[:40, :50, 0]])
     picture_file("a.tif", Image.fromarray(pixels, "RGBA").convert("RGB").convert("CMYK"))
@@ -618,6 +636,10 @@ JSON_KEYS = (
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        (
+            ("blur", "--sigma", "1", "--border", "constant", "--border-value", "1e300"),
+            "--border-value must be a number between -1e+09 and 1e+09, not 1e+300",
+        ),
         (("blur", "--sigma", "-1"), "--sigma must be a finite number above 0, not -1"),
         (("sharpen", "--sigma", "2,0"), "--sigma must be a finite number above 0, not 0"),
         ((*BLUR, "--radius", "-2"), "--radius must be a whole number of at least 0, not -2"),
