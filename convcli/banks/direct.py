@@ -11,12 +11,13 @@ import numpy as np
 
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
+from convcli.banks.windows import columns_of
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.layout import BLOCK, SHARED_ROWS, SLACK, ceil_div
+from convcli.loops.layout import APART, BLOCK, SHARED_ROWS, SLACK, ceil_div
 from convcli.pixels.borders import Index
 from convcli.types import Floats
 
-_bank = function("bank")
+_bank, _lay_out = function("bank"), function("lay_out")
 
 # Bytes of a window, which should stay in the second-level cache with the weights: it has 1 MB a
 # core on Zen 4 and Zen 5, and 2 MB on recent Xeons.
@@ -25,6 +26,13 @@ _WINDOW = 1 << 20
 # Pixels of which all maps are summed before the next ones: their samples stay in the first-level
 # cache while the weights pass by.
 _CHUNK = 768
+
+# From so many maps on the samples of a chunk are copied into the order in which they are read, which
+# costs as much as the products of two maps. Chunks are multiples of the 12, 24 or 48 samples of a
+# tile, and their copy should stay in the second-level cache.
+_PACKED_MAPS = 16
+_NARROWEST, _TILE = 12, 48
+_PACKED = 1 << 19
 
 # Products for which a worker gets one piece: a piece takes 50 microseconds to set up, as much as
 # 5 million products.
@@ -83,16 +91,20 @@ class Direct:
         self.width = self._results(1) + self.reaches[1]
         self.steps = self.axes[0][0].step, self.axes[1][0].step
         self.slack = SLACK // layer.dtype.itemsize
-        self.weights = self._blocks(weight)
+        self.weights = self._laid_out(weight)
         forward = not layer.transposed
         self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
         # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
         alone = forward and self.channels == self.maps == 1
         shared = alone and layer.stride[0] == layer.dilation[0] == 1
         self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= SHARED_ROWS else 0
-        columns = self._index(1, 0, self.width)
-        self.columns = columns.reshape(-1, self.phases[1]).T.copy()
-        self.inside = self._inside()
+        taps = self.channels * max(len(y.taps) * len(x.taps) for y, x in self._passes())
+        self.taps = taps if self.maps >= _PACKED_MAPS else 0
+        self.chunk = _CHUNK
+        if self.taps:
+            tiles = _PACKED // (taps * layer.dtype.itemsize * _TILE)
+            self.chunk = min(max(tiles, 1) * _TILE, _CHUNK)
+        self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
 
     def _results(self, axis: int) -> int:
         """Rows or columns of the largest set of results."""
@@ -104,26 +116,27 @@ class Direct:
             for along_x in self.axes[1]:
                 yield along_y, along_x
 
-    def _blocks(self, weight: Floats) -> Floats:
+    def _laid_out(self, weight: Floats) -> Floats:
         """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
         layer = self.layer
+        area = math.prod(layer.kernel)
         if layer.transposed:  # (C_in, maps, KH, KW)
-            split = weight.reshape(layer.groups, self.channels, self.maps, *layer.kernel)
-            split = split.swapaxes(1, 2)
+            strides = self.channels * self.maps * area, area, self.maps * area
         else:
-            split = weight.reshape(layer.groups, self.maps, self.channels, *layer.kernel)
-        laid = []
+            strides = self.maps * self.channels * area, self.channels * area, area
+        taps, passes, done = list[int](), [], 0
         for along_y, along_x in self._passes():
-            taps = split[..., _every(along_y), _every(along_x)]
-            done = 0
-            for size in (8, 4, 2, 1):
-                blocks = (self.maps - done) // size
-                rows = taps[:, done : done + blocks * size]
-                rows = rows.reshape(layer.groups, blocks, size, *taps.shape[2:])
-                count = math.prod(rows.shape[1:])
-                laid.append(np.moveaxis(rows, 2, -1).reshape(layer.groups, count))
-                done += blocks * size
-        return np.concatenate(laid, axis=1)
+            here = [i * layer.kernel[1] + j for i, *_ in along_y.taps for j, *_ in along_x.taps]
+            taps += here
+            passes.append((done, len(here)))
+            done += len(here)
+        sizes = layer.groups, self.maps, self.channels
+        out = np.empty(layer.groups * self.maps * self.channels * done, layer.dtype)
+        _lay_out(
+            weight.reshape(-1), np.array(sizes), np.array(strides), np.array(taps, np.int64),
+            np.array(passes), out,
+        )  # fmt: skip
+        return out.reshape(layer.groups, -1)
 
     def pieces(self, workers: int) -> list[Piece]:
         """Cut the work so that windows fit the cache and every worker has its share."""
@@ -131,6 +144,8 @@ class Direct:
         height = self._results(0)
         row = self.channels * math.prod(self.phases) * self.width * layer.dtype.itemsize
         most = max(_WINDOW // row - self.reaches[0], 1)
+        if self.is_plain and self._is_all_packed():  # there are no windows
+            most = height
         is_short = layer.multiplications < _SHORT * workers
         wanted = workers * (1 if is_short or workers == 1 else 4)
         groups = max(1, ceil_div(layer.groups, max(1, wanted // layer.images)))
@@ -138,7 +153,7 @@ class Direct:
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
         cuts = [*range(0, height, rows), height]
-        if self.is_plain:  # the last rows are windows of their own: see `fill`
+        if self.is_plain and not self._is_all_packed():  # the last rows are windows: see `fill`
             last = height - ceil_div(self.slack, layer.size[1]) - 1
             cuts = sorted({*cuts, max(last, 0)})
         return [
@@ -148,6 +163,10 @@ class Direct:
             for strip in pairwise(cuts)
         ]
 
+    def _is_all_packed(self) -> bool:
+        """Say whether no tile reads the window itself, and so nothing beyond its end."""
+        return self.taps > 0 and self.maps % BLOCK == 0
+
     def fill(self, x: Floats, out: Floats, piece: Piece) -> None:
         """Compute a piece of the result."""
         layer, dtype = self.layer, self.layer.dtype
@@ -156,15 +175,20 @@ class Direct:
         maps = slice(first * self.maps, last * self.maps)
         _, _, out_height, out_width = layer.out_shape
         plane = out_height * out_width
-        sums = np.empty(BLOCK * (_CHUNK + self.slack), dtype)
+        sums = np.empty(BLOCK * (self.chunk + self.slack), dtype)
+        tiles = self.chunk // _NARROWEST if self.taps else 0
+        packed = np.empty(self.taps * self.chunk + tiles * APART, dtype)
+        panel = np.empty(self.taps, np.int64)
         # Without padding and steps the input itself is the window, but for what lies so near its
         # end that a tile would read beyond it.
-        in_place = self.is_plain and bottom < self._results(0)
+        is_last = bottom == self._results(0)
+        in_place = self.is_plain and (self._is_all_packed() or not is_last)
         if in_place:
             height, rows, window = layer.size[0], _NO_ROWS, sums
         else:
             height = bottom - top + self.reaches[0]
-            rows = self._index(0, top, height)
+            step = self.phases[0]
+            rows = layer.index(0, self.starts[0] + top * step, height * step)
             laid = self.channels * math.prod(self.phases) * height * self.width
             window = np.empty(laid + self.slack, dtype)
             window[laid:] = 0
@@ -179,27 +203,10 @@ class Direct:
         _bank(
             planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
             dtype.type(0), window, offsets, passes, self.weights[first:last].reshape(-1),
-            self.bias[maps], self.shared_rows, sums, _CHUNK,
+            self.bias[maps], self.shared_rows, sums, self.chunk,
+            packed, panel,
             out[piece.image, maps].reshape(-1), np.array(strides),
         )  # fmt: skip
-
-    def _index(self, axis: int, first: int, count: int) -> Index:
-        """Return which line of the input stands at each position of a window, phase by phase."""
-        step = self.phases[axis]
-        return self.layer.index(axis, self.starts[axis] + first * step, count * step)
-
-    def _inside(self) -> Index:
-        """Return, for each phase of the columns, where they are plain steps through the input."""
-        step = self.phases[1]
-        found = []
-        start = self.starts[1]
-        for phase in range(step):
-            # Position q of the phase is column start + q * step + phase of the input.
-            first = min(max(ceil_div(-start - phase, step), 0), self.width)
-            last = ceil_div(self.layer.size[1] - start - phase, step)
-            last = min(max(last, first), self.width)
-            found.append((first, last - first, max(start + first * step + phase, 0)))
-        return np.array(found)
 
     def _places(self, height: int, top: int, bottom: int) -> tuple[Index, Index]:
         """Return the offsets of all taps in a window of so many rows, and the passes."""
@@ -220,13 +227,6 @@ class Direct:
             passes.append((done, taps.size, lines, pixels, place))
             done += taps.size
         return np.concatenate(offsets).astype(np.int64), np.array(passes)
-
-
-def _every(axis: _Axis) -> slice:
-    """Return the taps of an axis as a slice of the kernel: they are equally far apart."""
-    taps = [k for k, *_ in axis.taps]
-    step = taps[1] - taps[0] if len(taps) > 1 else 1
-    return slice(taps[0], taps[-1] + 1, step) if taps else slice(0, 0)
 
 
 def _axes(layer: Layer, axis: int) -> list[_Axis]:

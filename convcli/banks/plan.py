@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from convcli.banks import im2col
 from convcli.banks.contract import METHODS
@@ -106,8 +107,13 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
     if method not in ("auto", *METHODS):
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
+    return _planned(layer, method, cores, _is_compiled(layer))
+
+
+@lru_cache(maxsize=256)  # a network has the same layers for every image
+def _planned(layer: Layer, method: BankMethod, cores: int, is_compiled: bool) -> BankPlan:
     serving: list[BankMethod] = [name for name in METHODS if _serves(layer, name)]
-    times = {name: _seconds(layer, name, cores) for name in serving}
+    times = {name: _seconds(layer, name, cores, is_compiled) for name in serving}
     predicted = {name: min(both) for name, both in times.items()}
     if method == "auto":
         # The oracle is for comparison, although it has nothing to set up.
@@ -127,11 +133,15 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
 
 
 def _serves(layer: Layer, method: str) -> bool:
-    if method == "direct":
-        return is_installed("numba")
+    if _needs_numba(method) and not is_installed("numba"):
+        return False
     if layer.transposed:
-        return method == "definition"
-    return serves(layer) if method.startswith("winograd") else True
+        return method in ("definition", "direct")
+    return serves(layer) or not method.startswith("winograd")
+
+
+def _needs_numba(method: str) -> bool:
+    return method == "direct" or method.startswith("winograd")
 
 
 def multiplications(layer: Layer, method: str) -> int:
@@ -162,13 +172,15 @@ def _results(layer: Layer, axis: int) -> int:
     return ceil_div(block(layer)[axis] - layer.extent[axis] + 1, layer.stride[axis])
 
 
-def _seconds(layer: Layer, method: str, workers: int) -> tuple[float, float]:
+def _seconds(
+    layer: Layer, method: str, workers: int, is_compiled: bool
+) -> tuple[float, float]:
     """Predict the times of a method in one thread, and in several."""
     alone, shared = (1e-9 * nanoseconds for nanoseconds in _work(layer, method, workers))
     if layer.dtype.itemsize == 8:
         shared *= 2
     alone += 1e-9 * _SET_UP[method]
-    if method == "direct" and not _is_compiled(layer):
+    if _needs_numba(method) and not is_compiled:
         alone += COMPILING
     if method == "definition":
         return alone + shared, alone + shared

@@ -1,10 +1,12 @@
-"""Rows of an input with their padding, for the methods that work on whole arrays."""
+"""Rows and columns of an input with their padding, as the methods need them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from convcli.banks.layer import Layer
+from convcli.loops.layout import ceil_div
+from convcli.pixels.borders import Index
 from convcli.types import Floats
 
 
@@ -27,3 +29,20 @@ def strip_of(layer: Layer, planes: Floats, top: int, bottom: int) -> Floats:
     height = (bottom - 1 - top) * step + extent
     width = layer.size[1] + layer.before[1] + layer.after[1]
     return padded(layer, planes, top * step - layer.before[0], height, -layer.before[1], width)
+
+
+def columns_of(layer: Layer, start: int, step: int, width: int) -> tuple[Index, Index]:
+    """Return which column of the input stands at each position of a window, phase by phase.
+
+    A window begins at column `start` of the input, and has `step` phases of `width` columns each.
+    The second array tells from which position of a phase on, for how many, and from which column on
+    its columns are plain steps through the input.
+    """
+    columns = layer.index(1, start, width * step).reshape(-1, step).T.copy()
+    inside = []
+    for phase in range(step):
+        # Position q of the phase is column start + q * step + phase of the input.
+        first = min(max(ceil_div(-start - phase, step), 0), width)
+        last = min(max(ceil_div(layer.size[1] - start - phase, step), first), width)
+        inside.append((first, last - first, max(start + first * step + phase, 0)))
+    return columns, np.array(inside)
