@@ -12,7 +12,7 @@ from convcli import memory
 from convcli.banks.contract import load
 from convcli.banks.layer import Layer, Padding, Pair, convolution_layer, transposed_layer
 from convcli.banks.plan import BankPlan, plan_layer
-from convcli.banks.windows import strip_of
+from convcli.banks.windows import aligned, strip_of
 from convcli.errors import ConvcliError
 from convcli.loops.layout import ceil_div
 from convcli.running.threads import share
@@ -274,7 +274,7 @@ def _new(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
     size = math.prod(shape) * dtype.itemsize
     if size > _SMALL:
         memory.check(size)
-    return np.empty(shape, dtype)
+    return aligned(shape, dtype)
 
 
 def _ignore(_done: int, _total: int) -> None:

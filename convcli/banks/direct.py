@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
-from convcli.banks.windows import columns_of
+from convcli.banks.windows import aligned, columns_of
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.layout import APART, BLOCK, SHARED_ROWS, SLACK, ceil_div
 from convcli.pixels.borders import Index
@@ -27,7 +30,7 @@ _WINDOW = 1 << 20
 # cache while the weights pass by.
 _CHUNK = 768
 
-# From so many maps on the samples of a chunk are copied into the order in which they are read, which
+# From so many maps on the samples of a chunk are copied into the order in which they are read: that
 # costs as much as the products of two maps. Chunks are multiples of the 12, 24 or 48 samples of a
 # tile, and their copy should stay in the second-level cache.
 _PACKED_MAPS = 16
@@ -68,16 +71,39 @@ class Piece(NamedTuple):
 
 def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int) -> Work:
     """Lay the weights out; see `convcli.banks.contract` for the contract."""
-    direct = Direct(layer, weight, bias)
-    return Work(lambda piece: direct.fill(x, out, piece), direct.pieces(workers))
+    if workers > 1 and layer.groups == 1 and weight.size > x.size + out.size:
+        return _shared_by_maps(layer, x, weight, bias, out, workers)
+    layout = _layout(layer)
+    weights = layout.laid_out(weight)
+    return Work(lambda piece: layout.fill(x, weights, bias, out, piece), layout.pieces(workers))
 
 
-class Direct:
-    """A layer with its weights laid out; `fill` computes a piece of the result."""
+def _shared_by_maps(
+    layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int
+) -> Work:
+    """Give each worker some of the maps, whose weights it lays out: there are more than samples."""
 
-    def __init__(self, layer: Layer, weight: Floats, bias: Floats) -> None:
+    def fill(maps: slice) -> None:
+        layout = _layout(replace(layer, maps=maps.stop - maps.start))
+        weights = layout.laid_out(weight[:, maps] if layer.transposed else weight[maps])
+        for piece in layout.pieces(1):
+            layout.fill(x, weights, bias[maps], out[:, maps], piece)
+
+    share = ceil_div(ceil_div(layer.maps, workers), BLOCK) * BLOCK
+    firsts = range(0, layer.maps, share)
+    return Work(fill, [slice(first, min(first + share, layer.maps)) for first in firsts])
+
+
+@lru_cache(maxsize=64)  # a network has the same layers for every image
+def _layout(layer: Layer) -> _Layout:
+    return _Layout(layer)
+
+
+class _Layout:
+    """Where the samples and weights of a layer lie; `fill` computes a piece of the result."""
+
+    def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.bias = bias
         self.channels = layer.channels // layer.groups
         self.maps = layer.maps // layer.groups
         self.axes = _axes(layer, 0), _axes(layer, 1)
@@ -91,7 +117,6 @@ class Direct:
         self.width = self._results(1) + self.reaches[1]
         self.steps = self.axes[0][0].step, self.axes[1][0].step
         self.slack = SLACK // layer.dtype.itemsize
-        self.weights = self._laid_out(weight)
         forward = not layer.transposed
         self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
         # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
@@ -105,6 +130,7 @@ class Direct:
             tiles = _PACKED // (taps * layer.dtype.itemsize * _TILE)
             self.chunk = min(max(tiles, 1) * _TILE, _CHUNK)
         self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
+        self.places = lru_cache(maxsize=64)(self._places)
 
     def _results(self, axis: int) -> int:
         """Rows or columns of the largest set of results."""
@@ -116,14 +142,19 @@ class Direct:
             for along_x in self.axes[1]:
                 yield along_y, along_x
 
-    def _laid_out(self, weight: Floats) -> Floats:
+    def laid_out(self, weight: Floats) -> Floats:
         """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
         layer = self.layer
-        area = math.prod(layer.kernel)
-        if layer.transposed:  # (C_in, maps, KH, KW)
-            strides = self.channels * self.maps * area, area, self.maps * area
-        else:
-            strides = self.maps * self.channels * area, self.channels * area, area
+        step, channel, map_ = weight.itemsize, *(weight.strides[:2])
+        if not layer.transposed:
+            channel, map_ = map_, channel
+        # A group's maps follow those of the one before; of a transposed layer its channels do.
+        group = channel * self.channels if layer.transposed else map_ * self.maps
+        strides = group // step, map_ // step, channel // step
+        flat = as_strided(weight, (1 + sum(
+            (length - 1) * (each // step)
+            for length, each in zip(weight.shape, weight.strides, strict=True)
+        ),), (step,))  # fmt: skip
         taps, passes, done = list[int](), [], 0
         for along_y, along_x in self._passes():
             here = [i * layer.kernel[1] + j for i, *_ in along_y.taps for j, *_ in along_x.taps]
@@ -133,7 +164,7 @@ class Direct:
         sizes = layer.groups, self.maps, self.channels
         out = np.empty(layer.groups * self.maps * self.channels * done, layer.dtype)
         _lay_out(
-            weight.reshape(-1), np.array(sizes), np.array(strides), np.array(taps, np.int64),
+            flat, np.array(sizes), np.array(strides), np.array(taps, np.int64),
             np.array(passes), out,
         )  # fmt: skip
         return out.reshape(layer.groups, -1)
@@ -167,7 +198,7 @@ class Direct:
         """Say whether no tile reads the window itself, and so nothing beyond its end."""
         return self.taps > 0 and self.maps % BLOCK == 0
 
-    def fill(self, x: Floats, out: Floats, piece: Piece) -> None:
+    def fill(self, x: Floats, weights: Floats, bias: Floats, out: Floats, piece: Piece) -> None:
         """Compute a piece of the result."""
         layer, dtype = self.layer, self.layer.dtype
         (first, last), (top, bottom) = piece.groups, piece.rows
@@ -175,9 +206,9 @@ class Direct:
         maps = slice(first * self.maps, last * self.maps)
         _, _, out_height, out_width = layer.out_shape
         plane = out_height * out_width
-        sums = np.empty(BLOCK * (self.chunk + self.slack), dtype)
+        sums = aligned(BLOCK * (self.chunk + self.slack), dtype)
         tiles = self.chunk // _NARROWEST if self.taps else 0
-        packed = np.empty(self.taps * self.chunk + tiles * APART, dtype)
+        packed = aligned(self.taps * self.chunk + tiles * APART, dtype)
         panel = np.empty(self.taps, np.int64)
         # Without padding and steps the input itself is the window, but for what lies so near its
         # end that a tile would read beyond it.
@@ -192,9 +223,9 @@ class Direct:
             laid = self.channels * math.prod(self.phases) * height * self.width
             window = np.empty(laid + self.slack, dtype)
             window[laid:] = 0
-        offsets, passes = self._places(height, top, bottom)
+        offsets, passes = self.places(height, top, bottom)
         if in_place:
-            offsets += top * self.width
+            offsets = offsets + top * self.width
         sizes = (
             last - first, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
             in_place,
@@ -202,8 +233,8 @@ class Direct:
         strides = (self.maps * plane, plane, self.steps[0] * out_width, self.steps[1])
         _bank(
             planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
-            dtype.type(0), window, offsets, passes, self.weights[first:last].reshape(-1),
-            self.bias[maps], self.shared_rows, sums, self.chunk,
+            dtype.type(0), window, offsets, passes, weights[first:last].reshape(-1),
+            bias[maps], self.shared_rows, sums, self.chunk,
             packed, panel,
             out[piece.image, maps].reshape(-1), np.array(strides),
         )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from convcli.banks import direct
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
-from convcli.banks.windows import columns_of
+from convcli.banks.windows import aligned, columns_of
 from convcli.errors import ConvcliError
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.layout import APART, BLOCK, SLACK, ceil_div
@@ -23,6 +23,16 @@ _kernels, _winograd = function("winograd_kernels"), function("winograd")
 _CHUNK = 1 << 20
 _WINDOW = 1 << 22
 _TILE = 48
+
+
+RESULTS = {"winograd": 2, "winograd_4x4": 4}
+"""Rows and columns of results of a tile, by method."""
+
+
+def fits_cache(layer: Layer, m: int) -> bool:
+    """Say whether the transformed samples of the smallest chunk stay in the cache."""
+    channels = layer.channels // layer.groups
+    return (m + 2) ** 2 * channels * _TILE * layer.dtype.itemsize <= _CHUNK
 
 
 def serves(layer: Layer) -> bool:
@@ -86,9 +96,9 @@ def work(
         _winograd(
             x[image, group * channels : (group + 1) * channels].reshape(-1), np.array(sizes), rows,
             columns, inside, m, dtype.type(0), window, at.reshape(-1), kernels[group], bias[here],
-            np.empty(places * (channels * chunk + APART), dtype), np.arange(channels) * chunk,
-            np.zeros(BLOCK, dtype), np.empty(places * (BLOCK * chunk + APART) + slack, dtype),
-            np.arange(places) * (BLOCK * chunk + APART), np.empty(m * (m * chunk + APART), dtype),
+            aligned(places * (channels * chunk + APART), dtype), np.arange(channels) * chunk,
+            np.zeros(BLOCK, dtype), aligned(places * (BLOCK * chunk + APART) + slack, dtype),
+            np.arange(places) * (BLOCK * chunk + APART), aligned(m * (m * chunk + APART), dtype),
             chunk, out[image, here].reshape(-1)[top * width :], np.array(strides),
         )  # fmt: skip
 

@@ -10,4 +10,4 @@ from convcli.types import Floats
 
 def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int) -> Work:
     """Take 36 products for 16 results; see `convcli.banks.contract` for the contract."""
-    return winograd.work(layer, x, weight, bias, out, workers, 4)
+    return winograd.work(layer, x, weight, bias, out, workers, winograd.RESULTS["winograd_4x4"])

@@ -161,7 +161,9 @@ def test_maps_that_do_not_fit_are_refused_before_they_are_allocated(monkeypatch)
     ("x", "weight", "parameters", "wanted"),
     [
         ((1, 64, 112, 112), (64, 1, 9, 9), {"padding": 4, "groups": 64}, "direct"),
-        ((1, 256, 56, 56), (256, 256, 3, 3), {"padding": 1}, "direct"),
+        ((1, 64, 112, 112), (64, 64, 3, 3), {"padding": 1}, "winograd_4x4"),
+        ((1, 256, 56, 56), (256, 256, 3, 3), {"padding": 1}, "winograd"),
+        ((1, 256, 56, 56), (256, 256, 1, 1), {}, "direct"),
         ((1, 512, 14, 14), (512, 512, 3, 3), {"padding": 1}, "im2col"),
         ((1, 1, 800, 1200), (4, 1, 101, 101), {"padding": 50}, "fft"),
     ],

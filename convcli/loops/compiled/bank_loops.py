@@ -188,17 +188,10 @@ def _correlate(
     wide = V8 * (BYTES // window.itemsize)
     for left in range(0, run, chunk):
         length = min(chunk, run - left)
-        stored = 0
         if blocks:
             _pack(window, left, length, offsets, packed)
-            if is_run:  # whole tiles are stored where they belong
-                stored = length // wide * wide
-                for x in range(0, stored, wide):
-                    for done in range(0, blocks * BLOCK, BLOCK):
-                        _sum_packed(
-                            packed, x, x + wide, panel[:taps], weights, done * taps, bias[done:],
-                            out[done * strides[1] + left :], strides[1],
-                        )  # fmt: skip
+        # Whole tiles of rows that are one run are stored where they belong.
+        stored = length // wide * wide if blocks and is_run else 0
         done = 0
         while done < maps:
             rest = maps - done
@@ -206,6 +199,10 @@ def _correlate(
             first = 0
             if done < blocks * BLOCK:
                 first = stored
+                _sum_packed(
+                    packed, 0, first, panel[:taps], weights, done * taps, bias[done:],
+                    out[done * strides[1] + left :], strides[1],
+                )  # fmt: skip
                 _sum_packed(
                     packed, first, length, panel[:taps], weights, done * taps, bias[done:], sums,
                     capacity,

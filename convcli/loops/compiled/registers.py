@@ -208,7 +208,8 @@ class Emitter:
         flags = ("contract",)
         total: Any = None
         for factor, vector in sorted(
-            ((f, v) for f, v in zip(factors, vectors, strict=True) if f), key=lambda each: each[0] < 0
+            ((f, v) for f, v in zip(factors, vectors, strict=True) if f),
+            key=lambda each: each[0] < 0,
         ):
             part = vector
             if abs(factor) != 1:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.loops.compiled import bank_loops, inner_loops, machine_code
+from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -41,6 +41,7 @@ EVERY_LOOP = LOG + (
     "for dtype in ('float32', 'float64'):\n"
     "    x = numpy.zeros((2, 9, 9), dtype)\n"
     "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
+    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='winograd')\n"
 )
 
 
@@ -91,10 +92,13 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    names_of = vars(inner_loops) | vars(bank_loops)
-    loops = [name for name, loop in names_of.items() if hasattr(loop, "py_func")]
+    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops)
+    loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
-    assert names == {name for name in loops if not name.startswith("_")}
+    # The others are parts of these.
+    assert names == {
+        name for name, loop in loops.items() if not loop.targetoptions.get("no_cpython_wrapper")
+    }
 
 
 def test_the_second_run_does_without_numba(first, cache):
