@@ -77,8 +77,10 @@ def bank(
     pitch, in_place = sizes[8], sizes[9] == 1
     plane, laid = height * width, sizes[5] * sizes[6] * sizes[7] * sizes[8]
     taps = offsets.size
+    # Never 0, or LLVM would fill with 0 if an item had no size, and call the C library for it.
+    wide = V8 * max(BYTES // window.itemsize, 1)
     for tap in range(panel.size):
-        panel[tap] = tap * V8 * (BYTES // window.itemsize)
+        panel[tap] = tap * wide
     for group in range(groups):
         source = planes[group * channels * plane :]
         flat = source if in_place else window
@@ -232,10 +234,10 @@ def _pack(window, left, length, offsets, packed):
             if start + x + wide <= window.size:
                 _copy(window, start + x, packed, at)
             else:
-                # What is not there is 0: numbers of any kind might be slow ones (subnormal).
+                # Where there is nothing, the last sample: numbers of any kind might be slow ones
+                # (subnormal).
                 for i in range(wide):
-                    is_there = start + x + i < window.size
-                    packed[at + i] = window[start + x + i] if is_there else window.dtype.type(0)
+                    packed[at + i] = window[min(start + x + i, window.size - 1)]
 
 
 @_part
