@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -76,18 +77,37 @@ class BankPlan:
         """Return the plan as pairs of a word and what there is to say about it."""
         layer = self.layer
         words = "transposed convolution" if layer.transposed else f"{layer.kind} convolution"
-        products = {m: multiplications(layer, m) for m in self.predicted}
         return [
             ("layer", f"{words}, {_shape(layer)}"),
             ("method", f"{self.method}: {self.reason}"),
             ("loop", METHODS[self.method]),
-            ("products", ", ".join(f"{m} {n:,}" for m, n in products.items())),
+            ("products", "; ".join(counted(layer, self.predicted))),
             (
                 "columns",
                 f"im2col's matrix would be {im2col.columns_factor(layer):.3g} times the input",
             ),
             ("predicted", ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())),
         ]
+
+
+def counted(layer: Layer, methods: Iterable[str]) -> list[str]:
+    """Say how many products the methods make, the most first, and how many times fewer others do.
+
+    Of a dense layer also what a depthwise and a pointwise one in its place would make.
+    """
+    counts: dict[int, list[str]] = {}
+    for method in methods:
+        counts.setdefault(multiplications(layer, method), []).append(method)
+    if layer.kind == "dense" and not layer.transposed:
+        area = math.prod(layer.kernel)
+        pixels = layer.images * math.prod(layer.out_size)
+        separable = layer.channels * (area + layer.maps) * pixels
+        counts.setdefault(separable, []).append("a separable layer instead")
+    most = layer.multiplications
+    return [
+        f"{', '.join(names)} {count:,}" + (f" ({most / count:.3g} times fewer)" * (count < most))
+        for count, names in sorted(counts.items(), reverse=True)
+    ]
 
 
 def _shape(layer: Layer) -> str:

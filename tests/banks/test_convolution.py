@@ -93,12 +93,14 @@ def test_a_transposed_layer_doubles_the_size():
     assert np.all(maps[:, 1:-1, 1:-1] == 1024)  # each pixel sees 2 x 2 samples of 256 channels
 
 
-def test_winograd_saves_products():
+def test_winograd_and_separable_layers_save_products():
     plan = convcli.plan_conv2d((64, 56, 56), (64, 64, 3, 3), padding=1)
-    lines = str(plan).splitlines()
-    assert "definition 115,605,504" in lines[3]
-    assert "winograd 51,380,224" in lines[3]  # 2.25 times fewer
-    assert "winograd_4x4 28,901,376" in lines[3]  # 4 times fewer
+    products = str(plan).splitlines()[3]
+    assert "definition, direct, im2col 115,605,504;" in products
+    assert "winograd 51,380,224 (2.25 times fewer)" in products
+    assert "winograd_4x4 28,901,376 (4 times fewer)" in products
+    assert "a separable layer instead 14,651,392 (7.89 times fewer)" in products
+    assert pytest.approx(7.89, abs=0.005) == 9 * 64 / (9 + 64)  # K^2 C_out / (K^2 + C_out)
 
 
 REFUSED = {
