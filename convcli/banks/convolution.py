@@ -273,8 +273,9 @@ def plan_conv2d(
 def _dtype(dtype: Any) -> np.dtype[Any]:
     """Return a dtype that layers have, or raise `ConvcliError`."""
     with suppress(TypeError):
-        if np.dtype(dtype) in (np.float32, np.float64):
-            return np.dtype(dtype)
+        found: np.dtype[Any] = np.dtype(dtype)
+        if found in (np.float32, np.float64):
+            return found
     raise ConvcliError(f"dtype must be float32 or float64, not {dtype!r}")
 
 

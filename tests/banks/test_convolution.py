@@ -131,7 +131,9 @@ REFUSED = {
     "integers": (lambda: convcli.conv2d(X.astype(np.uint8), W), "float32 or float64"),
     "a ragged list": (lambda: convcli.conv2d([[1.0], [1.0, 2.0]], W), "array of numbers"),
     "nothing": (lambda: convcli.conv2d(X[:0], W), "must not be empty"),
-    "weights beyond float32": (lambda: convcli.conv2d(X, W.astype(float) + 1e300), "infinity as float32"),
+    "weights beyond float32": (
+        lambda: convcli.conv2d(X, W.astype(float) + 1e300), "infinity as float32",
+    ),
     "a list for a border": (lambda: convcli.conv2d(X, W, border=["wrap"]), "unknown border"),
     "a word for relu": (lambda: convcli.relu("a"), "real numbers"),
     "half a shape": (lambda: convcli.plan_conv2d((3.5, 9, 9), W.shape), "whole numbers"),
