@@ -41,7 +41,13 @@ Signature = tuple[tuple[str, int], ...]
 
 _LOOPS = "convcli.loops.compiled.inner_loops"
 _BANKS = "convcli.loops.compiled.bank_loops"
-_HOMES = {"bank": _BANKS}
+_WINOGRAD = "convcli.loops.compiled.winograd_loops"
+_HOMES = {
+    "bank": _BANKS,
+    "lay_out": _BANKS,
+    "winograd": _WINOGRAD,
+    "winograd_kernels": _WINOGRAD,
+}
 
 # The end of a file: length of the image and offset of the function in it, both 0 where there is no
 # image, and a checksum of everything before.
@@ -237,7 +243,9 @@ def _versions() -> str | None:
     sources = (
         _LOOPS,
         _BANKS,
+        _WINOGRAD,
         "convcli.loops.compiled.registers",
+        "convcli.loops.compiled.transforms",
         "convcli.loops.layout",
         "convcli.pixels.rounding",
         "convcli.loops.compiled.elf",
