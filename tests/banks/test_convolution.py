@@ -7,6 +7,7 @@ import pytest
 
 import convcli
 from convcli import ConvcliError
+from convcli.loops.compiled import machine_code
 
 X = np.zeros((2, 4, 9, 8), np.float32)
 W = np.zeros((6, 4, 3, 3), np.float32)
@@ -192,7 +193,8 @@ def test_maps_that_do_not_fit_are_refused_before_they_are_allocated(monkeypatch)
         ((1, 1, 800, 1200), (4, 1, 101, 101), {"padding": 50}, "fft"),
     ],
 )
-def test_auto_takes_what_is_fastest_here(x, weight, parameters, wanted):
+def test_auto_takes_what_is_fastest_here(x, weight, parameters, wanted, monkeypatch):
+    monkeypatch.setattr(machine_code, "is_kept", lambda *_names: True)
     assert convcli.plan_conv2d(x, weight, workers=2, **parameters).method == wanted
 
 
