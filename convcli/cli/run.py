@@ -36,7 +36,13 @@ Verb = Callable[..., "Pixels"]
 bound."""
 
 
-def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
+def run(
+    shared: Shared,
+    name: str,
+    verb_for: Callable[[], Verb],
+    grey: Grey | None = None,
+    fills_range: bool = False,
+) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
     Whatever is wrong with the request as a whole is found before anything is written.
@@ -51,11 +57,13 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         Imports the filter and returns it, or refuses its arguments.
     grey : {"L", "LA"}, optional
         What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+    fills_range : bool
+        Whether the filter spreads its result over the range of any depth.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
-    read = partial(image.read, grey=grey, luma=luma)
-    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, read))
+    read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
+    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, fills_range, read))
 
 
 def carry_out(
@@ -234,6 +242,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
 def _pipeline(
     shared: Shared,
     verb_for: Callable[[], Verb],
+    fills_range: bool,
     read: Callable[..., Picture],
     preview: Preview | None,
 ) -> Pipeline:
@@ -248,8 +257,13 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
+    verb = verb_for()
+    if shared.depth:
+        from convcli.filtering.depth import at_depth
+
+        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=fills_range)
     return Pipeline(
-        verb=verb_for(),
+        verb=verb,
         options=Options(
             method=shared.method,
             border=shared.border,

@@ -123,6 +123,10 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         from convcli.image import gif
 
         gif.write(encoder, picture, file)
+    elif encoder.format == "NPY":
+        from convcli.image import npy
+
+        npy.write(encoder, picture, file)
     elif encoder.format == "PPM":
         for image in picture.all_frames():
             settings = encoder.settings_for(image)

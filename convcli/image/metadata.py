@@ -257,7 +257,7 @@ def _gamma(file: Image.Image) -> dict[bytes, bytes]:
 
 def describes(profile: bytes, mode: str) -> bool:
     """Return whether an ICC profile is one for images of this mode."""
-    return profile[16:20] == _ICC_SPACES[mode.removesuffix(";16")]
+    return profile[16:20] == _ICC_SPACES.get(mode.partition(";")[0])
 
 
 def metadata_settings(

@@ -15,13 +15,13 @@ from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS, check_frames, mode_for
+from convcli.files.formats import check_frames, holds
 from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
-from convcli.image.costs import memory_of
-from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
+from convcli.image.costs import DEEPER, memory_of
+from convcli.image.decoding import Wanted, check_mode, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import metadata_of
@@ -29,6 +29,7 @@ from convcli.image.picture import MODES, Grey, Picture
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_notes import conversion_notes, sample_notes
+from convcli.words import Depth
 
 if TYPE_CHECKING:
     import tifffile
@@ -140,14 +141,15 @@ def read(
     source: Path | bytes,
     beginning: bytes,
     target_format: str,
-    grey: Grey | None,
+    results: tuple[Grey | None, Depth | None],
     on_decode: Callable[[int], None] | None,
 ) -> Picture:
     """Read the first page of a TIFF, and the others when they are asked for.
 
     The parameters are those of `convcli.image.read`; `beginning` holds the first bytes of the file,
-    and the target format is known.
+    and the target format is known. `results` are its grey and its depth.
     """
+    grey, depth = results
     every = layout_of.layouts(source)
     first = every[0]
     if beginning.startswith(_CANON) or (first.is_reduced and first.has_pages_below):
@@ -158,7 +160,7 @@ def read(
     jpegs = [page.segments for page in layouts if page.compression == layout_of.JPEG]
     bombs.check_tiff(source, len(every), sum(jpegs))
     check_frames(target_format, "TIFF", len(layouts))
-    modes = [_mode(layout, target_format) for layout in layouts]
+    modes = [_mode(layout, target_format, results) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
     by_pillow = not wrong and not any(mode in _DEEP for mode in modes)
     if wrong and not deep.installed():
@@ -169,13 +171,14 @@ def read(
     notes += _storage_notes(layouts, target_format)
     sizes = [
         max(_bytes_of(layout, mode, by_pillow), _bytes_written(layout, mode, target_format))
+        * (DEEPER if depth else 1)
         for layout, mode in zip(layouts, modes, strict=True)
     ]
     if on_decode:
         on_decode(sizes[0])
     wanted = Wanted(
         source, target_format, grey, luma=False, alone=len(layouts) == 1, canvas=None,
-        lossless=False, bits=8, held=Held(),
+        lossless=False, bits=8, held=Held(), depth=depth,
     )  # fmt: skip
     pages = _pages(list(zip(layouts, modes, sizes, strict=True)), wanted, by_pillow)
     picture = next(pages)
@@ -216,14 +219,11 @@ def _storage_notes(layouts: list[Layout], target_format: str) -> list[str]:
     return tiles + big
 
 
-def _mode(layout: Layout, target_format: str) -> str:
+def _mode(layout: Layout, target_format: str, results: tuple[Grey | None, Depth | None]) -> str:
     """Return the mode in which a page is decoded."""
     mode = tiff_samples.mode_of(layout)
-    if mode in _DEEP:
-        row = FORMATS[target_format]
-        if mode not in (*row.modes, *row.widened) or not deep.installed():
-            return mode.removesuffix(";16")
-    return mode
+    fits = deep.installed() and holds(target_format, result_mode(mode, *results))
+    return mode if fits or mode not in _DEEP else mode.removesuffix(";16")
 
 
 def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
@@ -277,7 +277,7 @@ def _pages(
                 tiff = files.enter_context(_tifffile(stream))
                 read_page = partial(_by_tifffile, tiff, stream, wanted)
         for layout, mode, size in pages:
-            mode_for(wanted.format, result_mode(mode, wanted.grey))
+            check_mode(mode, wanted)
             memory.check(size)
             yield read_page(layout, mode)
 

@@ -48,20 +48,20 @@ def command(
             "--stretch and --show angle cannot be used together; an angle has its own scale"
         )
 
+    spread = stretch or show == "angle"
+
     def verb() -> Verb:
         import numpy as np
 
         from convcli.filtering.filters import edge
 
-        spread = stretch or show == "angle"
-
         def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
             # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such
             # results would be rounded to 0 in the integers.
-            if spread and pixels.dtype == np.float64:
+            if spread and pixels.dtype == np.float64 and "out_dtype" not in options:
                 options["out_dtype"] = "float32"
             return edge(pixels, operator, show, stretch=stretch, **options)
 
         return edged
 
-    run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")
+    run(shared, "edge", verb, "LA" if shared.alpha == "keep" else "L", spread)
