@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
 from convcli import image
 from convcli.batch.ahead import Begun
 from convcli.errors import ConvcliError, reason_of, shown
@@ -19,7 +21,7 @@ from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
-from convcli.image.picture import WITH_ALPHA
+from convcli.image.picture import WITH_ALPHA, form_of, kind_of
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+# What may have sRGB code values, if it is integers.
+_CODED = ("L", "LA", "RGB", "RGBA")
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
@@ -263,8 +268,11 @@ class _Work:
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
+        verb = self.pipeline.verb
+        if kind_of(frame.mode).isdigit():
+            verb = partial(_band_by_band, verb)
         with self.clock.at("filter"):
-            made = self.pipeline.verb(frame.samples, **options)
+            made = verb(frame.samples, **options)
         return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
 
     def _decode(self, options: Options, frame: Picture, number: int) -> None:
@@ -337,6 +345,17 @@ class _Work:
         )
 
 
+def _band_by_band(verb: Callable[..., Any], samples: Any, **options: Any) -> Pixels:
+    """Filter each band of an image by itself, as an image of one channel."""
+    first, *others = np.moveaxis(np.asarray(samples), -1, 0)
+    result = verb(np.ascontiguousarray(first), **options)
+    results = np.empty((*result.shape, 1 + len(others)), result.dtype)
+    results[..., 0] = result
+    for number, band in enumerate(others, 1):
+        results[..., number] = verb(np.ascontiguousarray(band), **options)
+    return results
+
+
 def _divided(picture: Picture, several: Several) -> Picture:
     """Return the images that were made of one as the frames of a picture."""
     notes = (*picture.notes, *several.notes)
@@ -347,7 +366,9 @@ def _divided(picture: Picture, several: Several) -> Picture:
 
 def fitted(options: Options, mode: str) -> Options:
     """Return the options for an image of this mode: `alpha` only matters where there is one."""
-    if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
+    if options.get("linear") and not (
+        kind_of(mode) in _CODED and form_of(mode)[1] in ("uint8", "uint16")
+    ):
         raise ConvcliError(
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"

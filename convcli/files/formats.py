@@ -15,8 +15,8 @@ class Format(NamedTuple):
     `modes` are the modes that are written unchanged, by Pillow's names; `widened` maps other
     modes to one that loses nothing. `metadata` names what the format keeps. `frames` is the
     kind of its frames: those of an animation, pages, or "" for a single image. `longest` is
-    the limit on the pixels of a side, where that is less than 2**31. `bands` tells whether any
-    number of channels can be stored, of which no colours are known.
+    the limit on the pixels of a side, where that is less than 2**31. `bands` has the
+    samples of which any number of channels is held, of which no colours are known.
     """
 
     suffixes: tuple[str, ...]
@@ -25,7 +25,7 @@ class Format(NamedTuple):
     metadata: tuple[str, ...]
     frames: Literal["animation", "pages", ""] = ""
     longest: int = 2**31 - 1
-    bands: bool = False
+    bands: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, Format] = {
@@ -54,7 +54,7 @@ FORMATS: dict[str, Format] = {
         {"LA;16": "RGBA;16"},  # Pillow cannot read LA;16 in TIFF
         ("icc_profile", "dpi", "exif", "xmp", "tags"),
         "pages",
-        bands=True,
+        bands=(";8", ";16", ";16S", ";32F", ";64F"),
     ),
     "WEBP": Format(
         (".webp",),
@@ -82,7 +82,7 @@ FORMATS: dict[str, Format] = {
         ),
         {},
         (),
-        bands=True,
+        bands=(";8", ";16", ";32F", ";64F"),
     ),
     # Its transparency is on or off.
     "GIF": Format(
@@ -158,7 +158,9 @@ def mode_for(format_name: str, mode: str) -> str:
 def holds(format_name: str, mode: str) -> bool:
     """Return whether a format holds an image of this mode without loss."""
     row = FORMATS[format_name]
-    return mode in (*row.modes, *row.widened) or (row.bands and mode[0].isdigit())
+    if mode[0].isdigit():
+        return mode.endswith(row.bands)
+    return mode in (*row.modes, *row.widened)
 
 
 def check_size(format_name: str, width: int, height: int) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from convcli.image.picture import Picture
     from convcli.types import Pixels
 
-# Modes of TIFFs that Pillow writes.
-_BY_PILLOW = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "I", "F")
+BY_PILLOW = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "I", "F")
+"""Modes of TIFFs that Pillow reads and writes."""
 
 _PACKAGES = ("imagecodecs", "tifffile")
 
@@ -38,7 +38,8 @@ _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _DOUBLE = 1, 2, 3, 4, 5, 7,
 
 # tifffile's names of libtiff's compressions.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
-                 "tiff_deflate": "adobe_deflate"}  # fmt: skip
+                 "tiff_deflate": "adobe_deflate", "packbits": "packbits", "zstd": "zstd",
+                 "lzma": "lzma"}  # fmt: skip
 
 # From stored to upright pixels, by EXIF orientation: whether to swap the axes, then the steps
 # along rows and columns.
@@ -105,7 +106,7 @@ def mode_of(image: Image.Image, holds: Callable[[str], bool], mode: str) -> str 
 
 def holds(picture: Picture) -> bool:
     """Return whether an image has samples or bands that Pillow does not write in a TIFF."""
-    return picture.mode not in _BY_PILLOW
+    return picture.mode not in BY_PILLOW
 
 
 def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: int) -> Pixels:
@@ -156,18 +157,21 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
         pixels = np.nan_to_num(np.rint(pixels)).clip(limits.min, limits.max).astype(np.int16)
     is_colour = kind.startswith("RGB")
     others = 0 if pixels.ndim == 2 else pixels.shape[2] - (3 if is_colour else 1)
+    usual = "rgb" if is_colour else "minisblack"
+    extra = ("unassalpha",) if kind.endswith("A") else ("unspecified",) * others
+    photometric, extra = settings.get("bands", (usual, extra))
     tifffile.imwrite(
         content,
         pixels,
         byteorder="<",
-        photometric="rgb" if is_colour else "minisblack",
+        photometric=photometric,
         planarconfig="contig" if pixels.ndim == 3 else None,
-        extrasamples=("unassalpha",) if kind.endswith("A") else ("unspecified",) * others,
+        extrasamples=extra,
         resolution=resolution if len(resolution) == 2 else None,
         resolutionunit=tags.get(Tag.ResolutionUnit, 2) if len(resolution) == 2 else None,
         iccprofile=settings.get("icc_profile"),
         compression=compression,
-        predictor=compression is not None,
+        predictor=compression not in (None, "packbits"),
         subfiletype=tags.get(Tag.NewSubfileType, 0),
         metadata=None,
         software=False,

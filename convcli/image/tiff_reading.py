@@ -15,7 +15,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import check_frames, holds
+from convcli.files.formats import FORMATS, check_frames, holds
 from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
@@ -25,7 +25,7 @@ from convcli.image.decoding import Wanted, check_mode, decoded, grey_of, result_
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import metadata_of
-from convcli.image.picture import MODES, Grey, Picture
+from convcli.image.picture import Grey, Picture, form_of
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_notes import conversion_notes, sample_notes
@@ -162,7 +162,7 @@ def read(
     check_frames(target_format, "TIFF", len(layouts))
     modes = [_mode(layout, target_format, results) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
-    by_pillow = not wrong and not any(mode in _DEEP for mode in modes)
+    by_pillow = not wrong and all(mode in deep.BY_PILLOW for mode in modes)
     if wrong and not deep.installed():
         raise ConvcliError(
             f"is a TIFF of {wrong[0]} ({wrong[0].coding}), which Pillow does not decode right; "
@@ -221,7 +221,9 @@ def _storage_notes(layouts: list[Layout], target_format: str) -> list[str]:
 
 def _mode(layout: Layout, target_format: str, results: tuple[Grey | None, Depth | None]) -> str:
     """Return the mode in which a page is decoded."""
-    mode = tiff_samples.mode_of(layout)
+    # Bands beyond the colours are for filters that keep colours, and for formats that hold bands.
+    takes = results[0] is None and bool(FORMATS[target_format].bands) and deep.installed()
+    mode = tiff_samples.mode_of(layout, takes)
     fits = deep.installed() and holds(target_format, result_mode(mode, *results))
     return mode if fits or mode not in _DEEP else mode.removesuffix(";16")
 
@@ -242,7 +244,7 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
         raise ConvcliError(f"has more than {limit} pixels; --max-pixels raises the limit")
     if by_pillow:  # colours, 32-bit integers and floats have four bytes per pixel
         return 2 * count * (1 if mode == "L" else 4)
-    channels, dtype = MODES[mode]
+    channels, dtype = form_of(mode)
     sample = math.ceil(layout.bits[0] / 8)
     width, height = layout.segment
     held = channels * int(dtype.lstrip("uintfloa")) // 8
@@ -323,7 +325,10 @@ def _by_tifffile(
     if not _has_known_tags(layout):
         dropped = ["dropped its metadata, which cannot be read in a big-endian BigTIFF"]
     notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
-    return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
+    encoding = encoding_of(described, False)
+    if mode[0].isdigit() and layout.photometric == layout_of.RGB:
+        encoding["bands"] = ("rgb", layout.extra)
+    return Picture(pixels, mode, "TIFF", metadata, encoding, notes)
 
 
 def _samples(

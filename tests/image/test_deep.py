@@ -127,9 +127,8 @@ def test_raw_planes_of_16_bits_are_read_or_refused(samples, byteorder, there, mo
 @pytest.mark.parametrize(
     ("dtype", "channels", "said"),
     [
-        ("float64", 1, "64-bit floats, 1 per pixel"),
-        ("float32", 3, "32-bit floats, 3 per pixel"),
-        ("int16", 3, "16-bit signed integers, 3 per pixel"),
+        ("uint32", 3, "32-bit integers, 3 per pixel"),
+        ("int32", 3, "32-bit signed integers, 3 per pixel"),
         ("complex64", 1, "64-bit complex floats, 1 per pixel"),
     ],
 )
