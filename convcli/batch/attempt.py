@@ -15,7 +15,9 @@ import numpy as np
 
 from convcli import image
 from convcli.batch.ahead import Begun
+from convcli.batch.frames import in_order
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.formats import STREAMED
 from convcli.files.job import Job
 from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
@@ -240,6 +242,7 @@ class _Work:
         self.pixels, self.frames = 0, 1
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
+        self.is_stream = False
         self.notes: tuple[str, ...] = ()
 
     def read(self, take: Callable[[int], None]) -> Picture:
@@ -253,6 +256,7 @@ class _Work:
             with self.clock.at("read"):
                 picture = self.pipeline.read(source, self.job.format, on_decode=take)
         self.following = iter(picture.later) if picture.later else None
+        self.is_stream = picture.format in STREAMED
         if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
@@ -260,7 +264,13 @@ class _Work:
 
     def filtered(self, frame: Picture, number: int) -> Picture:
         """Filter a frame; the first has number 0."""
+        with self.clock.at("filter"):
+            return self._filtered(frame, number, self.pipeline.options.get("workers"))
+
+    def _filtered(self, frame: Picture, number: int, workers: int | None) -> Picture:
+        """Filter a frame; frames after the first may be filtered in several threads at a time."""
         options = fitted(self.pipeline.options, frame.mode)
+        options["workers"] = workers
         if options.get("linear"):
             self._decode(options, frame, number)
         options["on_plan"] = self.plans.append
@@ -271,8 +281,7 @@ class _Work:
         verb = self.pipeline.verb
         if kind_of(frame.mode).isdigit():
             verb = partial(_band_by_band, verb)
-        with self.clock.at("filter"):
-            made = verb(frame.samples, **options)
+        made = verb(frame.samples, **options)
         return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
 
     def _decode(self, options: Options, frame: Picture, number: int) -> None:
@@ -290,6 +299,9 @@ class _Work:
         """Read and filter the frames after the first, each when the encoder asks for it."""
         # How many images a pipe will give is not known.
         is_known = self.frames > 1 or not self.following
+        if self.following and self._is_spread():
+            yield from self._spread(is_known)
+            return
         number = 1
         while not is_known or number < self.frames:
             where = f"in frame {number + 1} of {self.frames}"
@@ -298,6 +310,39 @@ class _Work:
                 return
             number += 1
             yield frame
+
+    def _is_spread(self) -> bool:
+        """Whether the frames are filtered several at a time: as many as there are workers."""
+        options = self.pipeline.options
+        return (
+            self.is_stream
+            and (options.get("workers") or 1) > 1
+            and options.get("method") != "tiled"
+        )
+
+    def _spread(self, is_known: bool) -> Iterator[Picture]:
+        """Filter several frames at a time, each in one thread."""
+        assert self.following
+        where = f"in frame {{}} of {self.frames}" if is_known else "in image {}"
+
+        def work(frame: Picture, number: int) -> Picture:
+            with _located(where.format(number + 1)):
+                return self._filtered(frame, number, 1)
+
+        workers = self.pipeline.options["workers"] or 1
+        following, self.following = self.following, None
+        results = in_order(following, work, 1, workers)
+        number = 1
+        while True:
+            with self.clock.at("filter"), _located(where.format(number + 1)):
+                try:
+                    result = next(results)
+                except StopIteration as end:
+                    self.notes = end.value or ()
+                    return
+            number += 1
+            self.frames = max(self.frames, number)
+            yield result
 
     def _next(self, number: int, where: str) -> Picture | None:
         with _located(where):

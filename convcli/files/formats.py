@@ -73,7 +73,10 @@ FORMATS: dict[str, Format] = {
         32_768,
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
-    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
+    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16", "RGB;16"), {}, ()),
+    "PAM": Format(
+        (".pam",), ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"), {}, ()
+    ),
     "NPY": Format(
         (".npy",),
         (
@@ -100,10 +103,10 @@ of a file chooses its decoder, and some decoders (EPS) start other programs."""
 LOSSY = ("JPEG", "WEBP", "AVIF")
 """The formats that have a quality setting."""
 
-BY_PILLOW = tuple(name for name in FORMATS if name not in ("NPY",))
+BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "NPY"))
 """The formats that Pillow reads."""
 
-STREAMED = ("PPM",)
+STREAMED = ("PPM", "PAM")
 """Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
 _BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}

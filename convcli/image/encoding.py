@@ -91,7 +91,7 @@ def write(
         raise
     except Exception as error:  # encoders fail on metadata that decoders accept
         # Later frames are read and filtered meanwhile: the error may be theirs.
-        if strip or not picture.metadata or picture.frames > 1 or picture.format == "PPM":
+        if strip or not picture.metadata or picture.frames > 1 or picture.format in STREAMED:
             raise
         reason = (
             reason_of(ConvcliError(error)) or "the encoder failed"
@@ -127,10 +127,11 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         from convcli.image import npy
 
         npy.write(encoder, picture, file)
-    elif encoder.format == "PPM":
+    elif encoder.format in STREAMED:
+        from convcli.image import pnm
+
         for image in picture.all_frames():
-            settings = encoder.settings_for(image)
-            encoder.image_of(image).save(file, "PPM", **settings)
+            pnm.write(encoder, image, file)
     elif picture.frames > 1:
         from convcli.image import animation
 

@@ -15,7 +15,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import BY_PILLOW, FORMATS, check_frames
-from convcli.image import bombs, deep, npy, transparent_colour
+from convcli.image import bombs, deep, npy, pnm, transparent_colour
 from convcli.image.blocks import held_by
 from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import DEEPER, memory_of
@@ -100,6 +100,8 @@ def read(
         return tiff_reading.read(source, start, target_format or "TIFF", (grey, depth), on_decode)
     if start.startswith(npy.SIGNATURE):
         return npy.read(source, target_format or "NPY", (grey, depth), on_decode)
+    if pnm.begins(start):
+        return pnm.read(source, target_format, (grey, depth), on_decode)
     given = source
     if start.startswith(SIGNATURE):
         from convcli.image import png_texts

@@ -77,9 +77,17 @@ def test_a_wider_mode_loses_nothing(format_name, mode):
 @pytest.mark.parametrize(
     ("format_name", "mode", "message"),
     [
-        ("JPEG", "RGBA", "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, NPY or GIF"),
-        ("JPEG", "LA", "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, NPY or GIF"),
-        ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG, TIFF, PPM or NPY"),
+        (
+            "JPEG",
+            "RGBA",
+            "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, PAM, NPY or GIF",
+        ),
+        (
+            "JPEG",
+            "LA",
+            "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, PAM, NPY or GIF",
+        ),
+        ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG, TIFF, PPM, PAM or NPY"),
         ("PNG", "CMYK", "PNG cannot hold CMYK colour; write JPEG or TIFF"),
         ("PNG", "F", r"PNG cannot hold float samples; write TIFF or NPY instead \(-o NAME.tif or"),
         ("WEBP", "I;16", "WEBP cannot hold 16-bit samples"),
