@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from convcli import image
+from convcli.batch import planes
 from convcli.batch.ahead import Begun
 from convcli.batch.frames import in_order
+from convcli.batch.planes import Planes
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import STREAMED
 from convcli.files.job import Job
@@ -131,6 +133,8 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     skip_existing : bool
         Whether an output that appears during the run is skipped, and not a failure.
+    planes : Planes, optional
+        How the filter goes over the planes of a video.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -139,6 +143,7 @@ class Pipeline:
     write: Callable[..., tuple[str, ...]] | None = image.write
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
+    planes: Planes | None = None
 
 
 def outcome_of(
@@ -278,6 +283,10 @@ class _Work:
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
+        if frame.format == "Y4M":
+            if not self.pipeline.planes:
+                raise ConvcliError("is a video, which this command cannot filter")
+            return planes.filtered(frame, self.pipeline.planes, options)
         verb = self.pipeline.verb
         if kind_of(frame.mode).isdigit():
             verb = partial(_band_by_band, verb)

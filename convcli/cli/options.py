@@ -159,8 +159,8 @@ class Shared:
         str | None,
         typer.Option(
             metavar="F",
-            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, gif or npy.  [default: by the "
-            "suffix of the output, or the format of the input]",
+            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, npy or gif.  [default: by "
+            "the suffix of the output, or the format of the input]",
         ),
     ] = None
     depth: Annotated[

@@ -77,6 +77,7 @@ FORMATS: dict[str, Format] = {
     "PAM": Format(
         (".pam",), ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"), {}, ()
     ),
+    "Y4M": Format((".y4m",), ("Y;8", "Y;16"), {}, ()),
     "NPY": Format(
         (".npy",),
         (
@@ -103,10 +104,10 @@ of a file chooses its decoder, and some decoders (EPS) start other programs."""
 LOSSY = ("JPEG", "WEBP", "AVIF")
 """The formats that have a quality setting."""
 
-BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "NPY"))
+BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "Y4M", "NPY"))
 """The formats that Pillow reads."""
 
-STREAMED = ("PPM", "PAM")
+STREAMED = ("PPM", "PAM", "Y4M")
 """Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
 _BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
@@ -186,7 +187,7 @@ def check_frames(format_name: str, own_format: str, frames: int) -> None:
     able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
     what = "pages" if kind == "pages" else "frames"
     if own_format in STREAMED:
-        able, what = ["TIFF", *STREAMED], "images"
+        able, what = ["TIFF", "PPM", "PAM"], "images"
     if format_name not in able:
         raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
 
@@ -207,7 +208,7 @@ def _meaning(mode: str) -> str:
 
 _KINDS = {"L": "grey", "LA": "grey with transparency",
           "RGB": "colour", "RGBA": "colour with transparency",
-          "CMYK": "CMYK colour", "LAB": "LAB colour"}  # fmt: skip
+          "CMYK": "CMYK colour", "LAB": "LAB colour", "Y": "YCbCr video"}  # fmt: skip
 _SAMPLES = {"": "", "8": "8-bit", "16": "16-bit", "16S": "signed 16-bit", "32F": "float",
             "64F": "64-bit float"}  # fmt: skip
 

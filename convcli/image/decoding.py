@@ -217,7 +217,7 @@ def result_mode(mode: str, grey: Grey | None, depth: Depth | None = None) -> str
         return mode
     if kind in ("CMYK", "LAB") and grey is None:
         return kind + suffix.removesuffix(";8")
-    if grey and not kind.isdigit():
+    if grey and not kind.isdigit() and kind != "Y":
         kind = "LA" if grey == "LA" and mode in WITH_ALPHA else "L"
     return named(kind, suffix)
 

@@ -128,10 +128,11 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
 
         npy.write(encoder, picture, file)
     elif encoder.format in STREAMED:
-        from convcli.image import pnm
+        from convcli.image import pnm, y4m
 
+        write_frame = y4m.write if encoder.format == "Y4M" else pnm.write
         for image in picture.all_frames():
-            pnm.write(encoder, image, file)
+            write_frame(encoder, image, file)
     elif picture.frames > 1:
         from convcli.image import animation
 

@@ -37,12 +37,12 @@ are converted to. (Palettes depend on the image: see `convcli.image.decoding`.)"
 
 SAMPLES = {";8": "uint8", ";16": "uint16", ";16S": "float32", ";32F": "float32", ";64F": "float64"}
 """Other modes end in one of these, for the dtype of their samples; ";16S" is for signed integers of
-16 bits. Before it stands L, LA, RGB or RGBA, or a number of channels of which no colours are known:
-"RGB;32F", "5;16"."""
+16 bits. Before it stands L, LA, RGB, RGBA, Y (of video in planes), or a number of channels of which
+no colours are known: "RGB;32F", "5;16"."""
 
 _SUFFIXES = {dtype: suffix for suffix, dtype in SAMPLES.items() if suffix != ";16S"}
 
-_LETTERS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_LETTERS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "Y": 1}
 
 # Modes that have names of their own.
 _NAMED = {"L;8": "L", "LA;8": "LA", "RGB;8": "RGB", "RGBA;8": "RGBA", "L;16": "I;16", "L;32F": "F"}

@@ -15,7 +15,8 @@ from PIL import Image
 
 from convcli.errors import ConvcliError
 from convcli.files.formats import STREAMED, check_frames
-from convcli.image import bombs, pnm, reading
+from convcli.image import bombs, pnm, reading, y4m
+from convcli.image.content import beginning
 from convcli.image.picture import Picture
 
 # Samples of a pixel by magic number, of extensions of Pillow's. P4 has a bit for each pixel, Pf a
@@ -49,8 +50,11 @@ def read(
     **options
         As for `convcli.image.reading.read`, whose exceptions are raised.
     """
+    results = options.get("grey"), options.get("depth")
     if not isinstance(source, (Path, bytes)):
         file = _with_peek(source)
+        if y4m.is_y4m(file):
+            return y4m.read(nullcontext(file), target_format, results, options.get("on_decode"))
         begin, is_ppm = _image(file)
         if is_ppm and target_format in (None, *STREAMED):
             picture = reading.read(begin, target_format, **options)
@@ -59,6 +63,8 @@ def read(
                 later=_later(lambda: nullcontext(file), target_format or picture.format, options),
             )
         source = begin + file.read()
+    if beginning(source).startswith(y4m.SIGNATURE):
+        return y4m.read(_opened(source), target_format, results, options.get("on_decode"))
     with _opened(source) as file:
         images, end, is_rest = _counted(file)
         if images > 1:

@@ -41,7 +41,7 @@ def command(
 
     Example: convcli edge photo.jpg -o edges.png
     """
-    from convcli.cli.run import Verb, run
+    from convcli.cli.run import Shares, Verb, run
 
     if stretch and show == "angle":
         raise ConvcliError(
@@ -50,7 +50,7 @@ def command(
 
     spread = stretch or show == "angle"
 
-    def verb() -> Verb:
+    def verb(_shared_by: Shares) -> Verb:
         import numpy as np
 
         from convcli.filtering.filters import edge

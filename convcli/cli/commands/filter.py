@@ -45,12 +45,12 @@ def command(
     Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
     from convcli.checks import finite
-    from convcli.cli.run import Verb, run
+    from convcli.cli.run import Shares, Verb, run
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
 
-    def verb() -> Verb:
+    def verb(shared_by: Shares) -> Verb | None:
         from convcli.filtering.filters import convolve_every
         from convcli.kernels.files import read_kernel
 
@@ -61,6 +61,12 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+        if shared_by and shared_by != (1, 1):
+            return None
+        # What is added to red, green and blue is added to the luma, and to no chroma.
+        added = 0.0 if shared_by else bias
+        return partial(
+            convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=added
+        )
 
     run(shared, "filter", verb)
