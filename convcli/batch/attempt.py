@@ -29,11 +29,14 @@ from convcli.image.picture import WITH_ALPHA, form_of, kind_of
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
+from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+_LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
 
 # What may have sRGB code values, if it is integers.
 _CODED = ("L", "LA", "RGB", "RGBA")
@@ -274,7 +277,13 @@ class _Work:
 
     def _filtered(self, frame: Picture, number: int, workers: int | None) -> Picture:
         """Filter a frame; frames after the first may be filtered in several threads at a time."""
-        options = fitted(self.pipeline.options, frame.mode)
+        wanted = self.pipeline.options
+        if frame.format == "EXR":  # linear light, multiplied by its alpha
+            if wanted.get("linear"):
+                frame = replace(frame, notes=(*frame.notes, _LINEAR_ALREADY))
+            straight: Alpha = "keep" if wanted.get("alpha") == "keep" else "straight"
+            wanted = Options(**{**wanted, "linear": False, "alpha": straight})
+        options = fitted(wanted, frame.mode)
         options["workers"] = workers
         if options.get("linear"):
             self._decode(options, frame, number)

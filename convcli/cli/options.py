@@ -159,8 +159,8 @@ class Shared:
         str | None,
         typer.Option(
             metavar="F",
-            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, npy or gif.  [default: by "
-            "the suffix of the output, or the format of the input]",
+            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, exr, npy or gif.  "
+            "[default: by the suffix of the output, or the format of the input]",
         ),
     ] = None
     depth: Annotated[
@@ -168,7 +168,7 @@ class Shared:
         typer.Option(
             help="Samples of the result. 8 or 16: scaled so that white stays white (257 times from "
             "8 to 16 bits), rounded once; float32: in the image's units, with sign and range, in "
-            "TIFF or npy.  [default: the input's]",
+            "TIFF, npy or exr.  [default: the input's]",
         ),
     ] = None
     quality: Annotated[

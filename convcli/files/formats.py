@@ -78,6 +78,7 @@ FORMATS: dict[str, Format] = {
         (".pam",), ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"), {}, ()
     ),
     "Y4M": Format((".y4m",), ("Y;8", "Y;16"), {}, ()),
+    "EXR": Format((".exr",), ("F", "RGB;32F", "RGBA;32F"), {}, (), bands=(";32F",)),
     "NPY": Format(
         (".npy",),
         (
@@ -104,7 +105,7 @@ of a file chooses its decoder, and some decoders (EPS) start other programs."""
 LOSSY = ("JPEG", "WEBP", "AVIF")
 """The formats that have a quality setting."""
 
-BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "Y4M", "NPY"))
+BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "Y4M", "EXR", "NPY"))
 """The formats that Pillow reads."""
 
 STREAMED = ("PPM", "PAM", "Y4M")

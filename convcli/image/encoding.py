@@ -127,6 +127,10 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         from convcli.image import npy
 
         npy.write(encoder, picture, file)
+    elif encoder.format == "EXR":
+        from convcli.image import exr
+
+        exr.write(encoder, picture, file)
     elif encoder.format in STREAMED:
         from convcli.image import pnm, y4m
 

@@ -31,6 +31,9 @@ from convcli.words import Depth
 if TYPE_CHECKING:
     from convcli.image.gif_blocks import Blocks
 
+# The first bytes of an OpenEXR file.
+_EXR = b"\x76\x2f\x31\x01"
+
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
 # 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
 _MOST_TEXT = 16 << 20
@@ -100,6 +103,10 @@ def read(
         return tiff_reading.read(source, start, target_format or "TIFF", (grey, depth), on_decode)
     if start.startswith(npy.SIGNATURE):
         return npy.read(source, target_format or "NPY", (grey, depth), on_decode)
+    if start.startswith(_EXR):
+        from convcli.image import exr
+
+        return exr.read(source, target_format or "EXR", (grey, depth), on_decode)
     if pnm.begins(start):
         return pnm.read(source, target_format, (grey, depth), on_decode)
     given = source

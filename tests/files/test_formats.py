@@ -89,7 +89,11 @@ def test_a_wider_mode_loses_nothing(format_name, mode):
         ),
         ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG, TIFF, PPM, PAM or NPY"),
         ("PNG", "CMYK", "PNG cannot hold CMYK colour; write JPEG or TIFF"),
-        ("PNG", "F", r"PNG cannot hold float samples; write TIFF or NPY instead \(-o NAME.tif or"),
+        (
+            "PNG",
+            "F",
+            "PNG cannot hold float samples; write TIFF, EXR or NPY instead",
+        ),
         ("WEBP", "I;16", "WEBP cannot hold 16-bit samples"),
         ("BMP", "RGBA", "BMP cannot hold transparency"),
         ("PPM", "LA", "PPM cannot hold transparency"),

@@ -101,7 +101,7 @@ def test_what_arrays_do_not_hold_is_noted_or_refused():
 @pytest.mark.parametrize(
     ("target", "depth", "reason"),
     [
-        ("PNG", "float32", "PNG cannot hold float colour; write TIFF or NPY"),
+        ("PNG", "float32", "PNG cannot hold float colour; write TIFF, EXR or NPY"),
         ("JPEG", "16", "JPEG cannot hold 16-bit colour; write PNG, TIFF"),
     ],
 )
