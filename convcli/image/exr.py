@@ -48,7 +48,7 @@ def read(
     import numpy as np
 
     exr = _package("read")
-    with _named(source) as name:
+    with _named(source) as name, _damage():
         with _quiet():
             header = _opened(exr, name, header_only=True).header()
         width, height = _checked(exr, header)
@@ -172,18 +172,24 @@ def _package(verb: str) -> Any:
 
 def _opened(exr: Any, name: str, **how: bool) -> Any:
     """Open the only part of a file."""
-    try:
-        found = exr.File(name, **how)
-        parts = len(found.parts)
-    except MemoryError:
-        raise
-    except Exception as error:  # its errors are of the type RuntimeError, among others
-        raise ConvcliError(_DAMAGED) from error
+    found = exr.File(name, **how)
+    parts = len(found.parts)
     if parts > 1:
         raise ConvcliError(f"has {parts} parts; save the one to use as a file of its own")
     if parts < 1:
         raise ConvcliError(_DAMAGED)
     return found
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Report what the package raises, of many types, as damage."""
+    try:
+        yield
+    except (ConvcliError, MemoryError):
+        raise
+    except Exception as error:
+        raise ConvcliError(_DAMAGED) from error
 
 
 @contextmanager
