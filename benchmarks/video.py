@@ -7,6 +7,7 @@ gblur is an approximation by recursive filters, of 6 steps here; convcli's kerne
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from run import machine
 
-FRAMES, ROUNDS = 60, 3
+FRAMES, ROUNDS = 100, 3
 SIZE = "1920x1080"
 LAPLACIAN = "0 -1 0 -1 5 -1 0 -1 0"
 
@@ -32,14 +33,21 @@ WORK = {
 """What convcli and ffmpeg do. (convcli leaves subsampled chroma to itself under any kernel.)"""
 
 
-def seconds(line: str, folder: Path) -> float:
-    """Return the time of the fastest of a few runs."""
-    best = float("inf")
+def cost(line: str, folder: Path) -> tuple[float, float]:
+    """Return the time of the fastest of a few runs, and the least processor time, in seconds."""
+    elapsed, used = [], []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        before, start = os.times(), time.perf_counter()
         subprocess.run(["bash", "-c", line], cwd=folder, check=True)
-        best = min(best, time.perf_counter() - start)
-    return best
+        elapsed.append(time.perf_counter() - start)
+        after = os.times()
+        used.append(
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
+    return min(elapsed), min(used)
 
 
 def main() -> None:
@@ -47,22 +55,21 @@ def main() -> None:
     if not shutil.which("ffmpeg"):
         sys.exit("video.py: needs ffmpeg")
     print(*(f"- {line}" for line in machine()), sep="\n")
-    print("\n| work | convcli | ffmpeg | ratio |\n|---|--:|--:|--:|")
+    print("\n| work | convcli | ffmpeg | convcli, processor time | ffmpeg, processor time |")
+    print("|---|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         source = f"ffmpeg -v error -f lavfi -i testsrc2=size={SIZE}:rate=25 -frames:v {FRAMES}"
         subprocess.run(["bash", "-c", f"{source} clip.y4m"], cwd=folder, check=True)
         for work, (ours, theirs) in WORK.items():
-            convcli = seconds(
-                f"{sys.executable} -m convcli {ours} -q < clip.y4m > /dev/null", folder
+            lines = (
+                f"{sys.executable} -m convcli {ours} -q < clip.y4m > /dev/null",
+                f'ffmpeg -v error -i clip.y4m -vf "{theirs}" -f yuv4mpegpipe -y /dev/null',
             )
-            ffmpeg = seconds(
-                f'ffmpeg -v error -i clip.y4m -vf "{theirs}" -f yuv4mpegpipe -y /dev/null', folder
-            )
-            print(
-                f"| {work} | {FRAMES / convcli:.1f} frames/s | {FRAMES / ffmpeg:.1f} frames/s "
-                f"| {ffmpeg / convcli:.2f} |"
-            )
+            costs = [cost(line, folder) for line in lines]
+            rates = [f"{FRAMES / elapsed:.1f} frames/s" for elapsed, _ in costs]
+            each = [f"{1000 * used / FRAMES:.1f} ms a frame" for _, used in costs]
+            print("|", " | ".join([work, *rates, *each]), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
+# How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
+_MANY = 100
+
 _LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
 
 # What may have sRGB code values, if it is integers.
@@ -288,7 +291,8 @@ class _Work:
         if options.get("linear"):
             self._decode(options, frame, number)
         options["on_plan"] = self.plans.append
-        options["pictures"] *= self.frames
+        goes_on = frame.format == "Y4M" or (self.is_stream and number > 0)
+        options["pictures"] *= max(self.frames, _MANY if goes_on else 1)
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]

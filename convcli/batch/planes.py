@@ -72,6 +72,10 @@ def _plane(
     if how.fills_range:
         whole = verb(plane, **given)
         return np.asarray(whole >> (8 * whole.itemsize - most.bit_length()))
+    if how.is_grey:  # of derivatives, which no level changes; they begin at black
+        given["border_value"] = given.get("border_value", 0.0) + level
+        room = plane.dtype.type(most - level)
+        return np.asarray(np.minimum(verb(plane, **given), room) + plane.dtype.type(level))
     if level == 0 or (how.keeps_level and given.get("border") != "constant"):
         return np.asarray(np.minimum(verb(plane, **given), plane.dtype.type(most)))
     floats = verb(plane.astype(np.float32) - np.float32(level), **given)
