@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
 from convcli import image
 from convcli.batch import planes
 from convcli.batch.ahead import Begun
@@ -302,7 +300,7 @@ class _Work:
             return planes.filtered(frame, self.pipeline.planes, options)
         verb = self.pipeline.verb
         if kind_of(frame.mode).isdigit():
-            verb = partial(_band_by_band, verb)
+            verb = partial(planes.band_by_band, verb)
         made = verb(frame.samples, **options)
         return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
 
@@ -410,17 +408,6 @@ class _Work:
             for name, seconds in self.clock.seconds.items()
             if name in self.predicted
         )
-
-
-def _band_by_band(verb: Callable[..., Any], samples: Any, **options: Any) -> Pixels:
-    """Filter each band of an image by itself, as an image of one channel."""
-    first, *others = np.moveaxis(np.asarray(samples), -1, 0)
-    result = verb(np.ascontiguousarray(first), **options)
-    results = np.empty((*result.shape, 1 + len(others)), result.dtype)
-    results[..., 0] = result
-    for number, band in enumerate(others, 1):
-        results[..., number] = verb(np.ascontiguousarray(band), **options)
-    return results
 
 
 def _divided(picture: Picture, several: Several) -> Picture:

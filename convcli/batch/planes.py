@@ -1,4 +1,4 @@
-"""A frame of video, filtered in its own planes: brightness (Y) and colour differences (Cb, Cr)."""
+"""Images filtered plane by plane: bands, and video in brightness (Y) and differences (Cb, Cr)."""
 
 from __future__ import annotations
 
@@ -83,3 +83,14 @@ def _plane(
     result = np.empty(floats.shape, plane.dtype)
     store(floats, result)
     return np.asarray(np.minimum(result, plane.dtype.type(most)))
+
+
+def band_by_band(verb: Callable[..., Any], samples: Any, **options: Any) -> Pixels:
+    """Filter each band of an image by itself, as an image of one channel."""
+    first, *others = np.moveaxis(np.asarray(samples), -1, 0)
+    result = verb(np.ascontiguousarray(first), **options)
+    results = np.empty((*result.shape, 1 + len(others)), result.dtype)
+    results[..., 0] = result
+    for number, band in enumerate(others, 1):
+        results[..., number] = verb(np.ascontiguousarray(band), **options)
+    return results

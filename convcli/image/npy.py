@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from convcli.image.encoder import Encoder
     from convcli.types import Pixels
 
-SIGNATURE = b"\x93NUMPY"
-"""The first bytes of a .npy file, as numpy.lib.format describes it."""
-
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
 # Of more, as from Python, the last axis may be that of a volume.

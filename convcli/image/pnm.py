@@ -18,6 +18,7 @@ from convcli.files.formats import holds, mode_for
 from convcli.image.content import opened, size_of
 from convcli.image.costs import DEEPER
 from convcli.image.decoding import grey_of, result_mode
+from convcli.image.headers import SPACE
 from convcli.image.notes import reduced
 from convcli.image.picture import Grey, Picture, form_of, kind_of, named
 from convcli.words import Depth
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from convcli.types import Pixels
 
 PAM, PGM, PPM = b"P7", b"P5", b"P6"
-
-SPACE = b" \t\n\v\f\r"
-"""What separates the words of a header."""
 
 # A longer header is not read ahead; comments have no limit of their own.
 _LONGEST_HEADER = 1 << 16
@@ -58,11 +56,6 @@ class Header(NamedTuple):
     def raster(self) -> int:
         """Bytes of the samples."""
         return self.width * self.height * self.channels * (2 if self.most > 255 else 1)
-
-
-def begins(start: bytes | bytearray) -> bool:
-    """Return whether a file begins as one of these images does."""
-    return start[:2] in (PAM, PGM, PPM) and (not start[2:3] or start[2:3] in SPACE + b"#")
 
 
 def header_of(file: BinaryIO, head: bytearray) -> Header:

@@ -15,12 +15,19 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import BY_PILLOW, FORMATS, check_frames
-from convcli.image import bombs, deep, npy, pnm, transparent_colour
+from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import held_by
 from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import DEEPER, memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
-from convcli.image.headers import format_of_file, is_lossless, is_tiff
+from convcli.image.headers import (
+    format_of_file,
+    is_exr,
+    is_lossless,
+    is_npy,
+    is_raw_pnm,
+    is_tiff,
+)
 from convcli.image.held import Held
 from convcli.image.picture import Grey, Picture
 from convcli.image.png_chunks import SIGNATURE
@@ -30,9 +37,6 @@ from convcli.words import Depth
 # What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
 if TYPE_CHECKING:
     from convcli.image.gif_blocks import Blocks
-
-# The first bytes of an OpenEXR file.
-_EXR = b"\x76\x2f\x31\x01"
 
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
 # 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
@@ -101,13 +105,17 @@ def read(
         from convcli.image import tiff_reading
 
         return tiff_reading.read(source, start, target_format or "TIFF", (grey, depth), on_decode)
-    if start.startswith(npy.SIGNATURE):
+    if is_npy(start):
+        from convcli.image import npy
+
         return npy.read(source, target_format or "NPY", (grey, depth), on_decode)
-    if start.startswith(_EXR):
+    if is_exr(start):
         from convcli.image import exr
 
         return exr.read(source, target_format or "EXR", (grey, depth), on_decode)
-    if pnm.begins(start):
+    if is_raw_pnm(start):
+        from convcli.image import pnm
+
         return pnm.read(source, target_format, (grey, depth), on_decode)
     given = source
     if start.startswith(SIGNATURE):

@@ -15,8 +15,9 @@ from PIL import Image
 
 from convcli.errors import ConvcliError
 from convcli.files.formats import STREAMED, check_frames
-from convcli.image import bombs, pnm, reading, y4m
+from convcli.image import bombs, reading
 from convcli.image.content import beginning
+from convcli.image.headers import SPACE, is_raw_pnm, is_y4m
 from convcli.image.picture import Picture
 
 # Samples of a pixel by magic number, of extensions of Pillow's. P4 has a bit for each pixel, Pf a
@@ -25,7 +26,6 @@ _CHANNELS = {b"P0CMYK": 4, b"PyP": 1, b"PyRGBA": 4, b"PyCMYK": 4}
 _PLAIN = (b"P1", b"P2", b"P3")
 _BITS, _FLOATS = b"P4", b"Pf"
 
-_SPACE = pnm.SPACE
 _BEGIN = re.compile(rb"P(?:[0-9fFy]|$)")  # P7 is PAM
 
 # Bytes that are read at a time: a header can promise far more than there is.
@@ -53,7 +53,9 @@ def read(
     results = options.get("grey"), options.get("depth")
     if not isinstance(source, (Path, bytes)):
         file = _with_peek(source)
-        if y4m.is_y4m(file):
+        if file.peek(1)[:1] == b"Y":
+            from convcli.image import y4m
+
             return y4m.read(nullcontext(file), target_format, results, options.get("on_decode"))
         begin, is_ppm = _image(file)
         if is_ppm and target_format in (None, *STREAMED):
@@ -63,7 +65,9 @@ def read(
                 later=_later(lambda: nullcontext(file), target_format or picture.format, options),
             )
         source = begin + file.read()
-    if beginning(source).startswith(y4m.SIGNATURE):
+    if is_y4m(beginning(source)):
+        from convcli.image import y4m
+
         return y4m.read(_opened(source), target_format, results, options.get("on_decode"))
     with _opened(source) as file:
         images, end, is_rest = _counted(file)
@@ -143,7 +147,7 @@ def _counted(file: io.BufferedReader) -> tuple[int, int, bool]:
 def _follows(file: io.BufferedReader) -> bool | None:
     """Return whether an image follows, or None if something else does."""
     while ahead := file.peek():
-        rest = ahead.lstrip(_SPACE)
+        rest = ahead.lstrip(SPACE)
         file.read(len(ahead) - len(rest))
         if rest:
             return True if _BEGIN.match(rest) else None
@@ -176,8 +180,10 @@ def _header(file: io.BufferedReader) -> tuple[bytes, int | None]:
     head = bytearray(file.read(1))
     if head != b"P":
         return bytes(head), None
+    from convcli.image import pnm
+
     head += file.read(1)
-    if pnm.begins(head + file.peek(1)[:1]):
+    if is_raw_pnm(bytes(head) + file.peek(1)[:1]):
         try:
             size = pnm.header_of(file, head).raster  # which adds to the head
             return bytes(head), size

@@ -6,7 +6,6 @@ The format is a line of parameters and, for each frame, a line and its planes
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -25,8 +24,6 @@ from convcli.words import Depth
 if TYPE_CHECKING:
     from convcli.image.encoder import Encoder
     from convcli.types import Pixels
-
-SIGNATURE = b"YUV4MPEG2"
 
 # A line of parameters is not longer.
 _LONGEST_LINE = 1 << 12
@@ -132,7 +129,7 @@ def _frames(
 def _video(header: bytes) -> Video:
     """Read the first line."""
     words = header.decode("latin-1").split()
-    if not header.endswith(b"\n") or words[:1] != [SIGNATURE.decode()]:
+    if not header.endswith(b"\n") or words[:1] != ["YUV4MPEG2"]:
         raise ConvcliError("is truncated or damaged: its header is not one of y4m")
     given: dict[str, str] = {}
     for word in words[1:]:
@@ -185,8 +182,3 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     file.write(picture.frame.get("header", b"") + picture.frame["line"])
     for plane in (picture.pixels, *picture.frame["chroma"]):
         file.write(np.ascontiguousarray(plane, "<u2" if video.bits > 8 else "u1").data)
-
-
-def is_y4m(file: io.BufferedReader) -> bool:
-    """Return whether a file begins as one; nothing is taken from it."""
-    return file.peek(1)[:1] == SIGNATURE[:1]
