@@ -38,7 +38,7 @@ _TYPES = {b"BLACKANDWHITE": "L", b"GRAYSCALE": "L", b"RGB": "RGB", b"GRAYSCALE_A
 _KINDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _TYPE_OF = {"L": b"GRAYSCALE", "LA": b"GRAYSCALE_ALPHA", "RGB": b"RGB", "RGBA": b"RGB_ALPHA"}
 
-_DAMAGED = "is truncated or damaged: its header is not one of "
+_DAMAGED = "is truncated, damaged or of a kind that cannot be read: "
 
 
 class Header(NamedTuple):
@@ -75,7 +75,9 @@ def header_of(file: BinaryIO, head: bytearray) -> Header:
             kind = "L" if magic == PGM else "RGB"
             found = Header(magic, width, height, len(kind), most, kind, len(head))
     except ValueError:
-        raise ConvcliError(_DAMAGED + ("PAM" if magic == PAM else "PPM")) from None
+        raise ConvcliError(
+            f"{_DAMAGED}its header is not one of {'PAM' if magic == PAM else 'PPM'}"
+        ) from None
     if min(found.width, found.height) < 1:
         raise ConvcliError("is empty: it has no pixels")
     if not (0 < found.most < 1 << 16 and found.channels > 0):
@@ -150,7 +152,7 @@ def read(
         on_decode(needed)
     memory.check(needed)
     if size_of(source) < header.length + header.raster:
-        raise ConvcliError("is truncated: not all of its samples are there")
+        raise ConvcliError(f"{_DAMAGED}not all of its samples are there")
     pixels = _pixels(source, header)
     notes: tuple[str, ...] = ()
     if is_reduced:
@@ -169,7 +171,7 @@ def _pixels(source: Path | bytes, header: Header) -> Pixels:
     else:
         samples = np.frombuffer(source, dtype, count, header.length)
     if samples.size < count:
-        raise ConvcliError("is truncated: not all of its samples are there")
+        raise ConvcliError(f"{_DAMAGED}not all of its samples are there")
     full = 65535 if header.most > 255 else 255
     if header.most != full:
         samples = np.rint(np.minimum(samples, header.most) * float(full) / header.most)
