@@ -12,23 +12,36 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from convcli import image
+from convcli.batch import planes
 from convcli.batch.ahead import Begun
+from convcli.batch.frames import in_order
+from convcli.batch.planes import Planes
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.formats import STREAMED
 from convcli.files.job import Job
 from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
-from convcli.image.picture import WITH_ALPHA
+from convcli.image.picture import WITH_ALPHA, form_of, kind_of
 from convcli.pixels.missing import count_missing
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress, Pixels
+from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+# How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
+_MANY = 100
+
+_LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
+
+# What may have sRGB code values, if it is integers.
+_CODED = ("L", "LA", "RGB", "RGBA")
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
@@ -129,6 +142,8 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     skip_existing : bool
         Whether an output that appears during the run is skipped, and not a failure.
+    planes : Planes, optional
+        How the filter goes over the planes of a video.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -137,6 +152,7 @@ class Pipeline:
     write: Callable[..., tuple[str, ...]] | None = image.write
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
+    planes: Planes | None = None
 
 
 def outcome_of(
@@ -200,7 +216,7 @@ def outcome_of(
         notes=(*notes, *work.notes) if work.notes else notes,
         stages=work.stages(),
         light=work.light,
-        left_out=work.left_out,
+        left_out=sum(work.left_out.values()) if work.left_out else None,
     )
 
 
@@ -241,8 +257,9 @@ class _Work:
         self.pixels, self.frames = 0, 1
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
+        self.is_stream = False
         self.notes: tuple[str, ...] = ()
-        self.left_out: int | None = None
+        self.left_out: dict[int, int] = {}  # samples of each frame
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
@@ -255,6 +272,7 @@ class _Work:
             with self.clock.at("read"):
                 picture = self.pipeline.read(source, self.job.format, on_decode=take)
         self.following = iter(picture.later) if picture.later else None
+        self.is_stream = picture.format in STREAMED
         if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
@@ -262,17 +280,36 @@ class _Work:
 
     def filtered(self, frame: Picture, number: int) -> Picture:
         """Filter a frame; the first has number 0."""
-        options = fitted(self.pipeline.options, frame.mode)
+        with self.clock.at("filter"):
+            return self._filtered(frame, number, self.pipeline.options.get("workers"))
+
+    def _filtered(self, frame: Picture, number: int, workers: int | None) -> Picture:
+        """Filter a frame; frames after the first may be filtered in several threads at a time."""
+        wanted = self.pipeline.options
+        if frame.format == "EXR":  # linear light, multiplied by its alpha
+            if wanted.get("linear"):
+                frame = replace(frame, notes=(*frame.notes, _LINEAR_ALREADY))
+            straight: Alpha = "keep" if wanted.get("alpha") == "keep" else "straight"
+            wanted = Options(**{**wanted, "linear": False, "alpha": straight})
+        options = fitted(wanted, frame.mode)
+        options["workers"] = workers
         if options.get("linear"):
             self._decode(options, frame, number)
-        self._leave_out(options, frame)
+        self._leave_out(options, frame, number)
         options["on_plan"] = self.plans.append
-        options["pictures"] *= self.frames
+        goes_on = frame.format == "Y4M" or (self.is_stream and number > 0)
+        options["pictures"] *= max(self.frames, _MANY if goes_on else 1)
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
-        with self.clock.at("filter"):
-            made = self.pipeline.verb(frame.samples, **options)
+        if frame.format == "Y4M":
+            if not self.pipeline.planes:
+                raise ConvcliError("is a video, which this command cannot filter")
+            return planes.filtered(frame, self.pipeline.planes, options)
+        verb = self.pipeline.verb
+        if kind_of(frame.mode).isdigit():
+            verb = partial(planes.band_by_band, verb)
+        made = verb(frame.samples, **options)
         if isinstance(made, Several):
             return _divided(frame, made)
         result = frame.with_pixels(made)
@@ -294,7 +331,7 @@ class _Work:
         # Rounding in float32 shows where the inverse of a power is steep: up to a level near black.
         options["exact"] = options.get("exact", False) or not self.transfer.has_toe
 
-    def _leave_out(self, options: Options, frame: Picture) -> None:
+    def _leave_out(self, options: Options, frame: Picture, number: int) -> None:
         """Let the options leave out missing samples, those that the file states as well."""
         if options.get("nan") == "keep":
             return
@@ -305,7 +342,7 @@ class _Work:
             return
         has_alpha = frame.mode in WITH_ALPHA and options["alpha"] != "straight"
         found = count_missing(frame.pixels, options.get("nodata"), has_alpha)
-        self.left_out = (self.left_out or 0) + found
+        self.left_out[number] = found
         if by_file and found:
             note = f"left out its no-data value, {frame.nodata:.10g}"
             self.notes = tuple(dict.fromkeys((*self.notes, note)))
@@ -314,6 +351,9 @@ class _Work:
         """Read and filter the frames after the first, each when the encoder asks for it."""
         # How many images a pipe will give is not known.
         is_known = self.frames > 1 or not self.following
+        if self.following and self._is_spread():
+            yield from self._spread(is_known)
+            return
         number = 1
         while not is_known or number < self.frames:
             where = f"in frame {number + 1} of {self.frames}"
@@ -322,6 +362,39 @@ class _Work:
                 return
             number += 1
             yield frame
+
+    def _is_spread(self) -> bool:
+        """Whether the frames are filtered several at a time: as many as there are workers."""
+        options = self.pipeline.options
+        return (
+            self.is_stream
+            and (options.get("workers") or 1) > 1
+            and options.get("method") != "tiled"
+        )
+
+    def _spread(self, is_known: bool) -> Iterator[Picture]:
+        """Filter several frames at a time, each in one thread."""
+        assert self.following
+        where = f"in frame {{}} of {self.frames}" if is_known else "in image {}"
+
+        def work(frame: Picture, number: int) -> Picture:
+            with _located(where.format(number + 1)):
+                return self._filtered(frame, number, 1)
+
+        workers = self.pipeline.options["workers"] or 1
+        following, self.following = self.following, None
+        results = in_order(following, work, 1, workers)
+        number = 1
+        while True:
+            with self.clock.at("filter"), _located(where.format(number + 1)):
+                try:
+                    result = next(results)
+                except StopIteration as end:
+                    self.notes = end.value or ()
+                    return
+            number += 1
+            self.frames = max(self.frames, number)
+            yield result
 
     def _next(self, number: int, where: str) -> Picture | None:
         with _located(where):
@@ -379,7 +452,9 @@ def _divided(picture: Picture, several: Several) -> Picture:
 
 def fitted(options: Options, mode: str) -> Options:
     """Return the options for an image of this mode: `alpha` only matters where there is one."""
-    if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
+    if options.get("linear") and not (
+        kind_of(mode) in _CODED and form_of(mode)[1] in ("uint8", "uint16")
+    ):
         raise ConvcliError(
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"

@@ -12,7 +12,7 @@ import typer
 
 from convcli.cli import streams
 from convcli.errors import ConvcliError
-from convcli.words import Alpha, Border, Method, Nan
+from convcli.words import Alpha, Border, Depth, Method, Nan
 
 MaxPixels = Annotated[
     int | None,
@@ -174,8 +174,16 @@ class Shared:
         str | None,
         typer.Option(
             metavar="F",
-            help="Write png, jpeg, tiff, webp, avif, bmp, ppm or gif.  [default: by the suffix "
-            "of the output, or the format of the input]",
+            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, exr, npy or gif.  "
+            "[default: by the suffix of the output, or the format of the input]",
+        ),
+    ] = None
+    depth: Annotated[
+        Depth | None,
+        typer.Option(
+            help="Samples of the result. 8 or 16: scaled so that white stays white (257 times from "
+            "8 to 16 bits), rounded once; float32: in the image's units, with sign and range, in "
+            "TIFF, npy or exr.  [default: the input's]",
         ),
     ] = None
     quality: Annotated[

@@ -27,6 +27,7 @@ from convcli.words import listed
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
     from convcli.batch.attempt import Pipeline
+    from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
     from convcli.types import Pixels
@@ -36,7 +37,19 @@ Verb = Callable[..., "Pixels"]
 bound."""
 
 
-def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
+Shares = tuple[int, int] | None
+"""How many columns and rows of an image share a sample of the chroma of a video; None for an image
+and for the luma."""
+
+
+def run(
+    shared: Shared,
+    name: str,
+    verb_for: Callable[..., Verb | None],
+    grey: Grey | None = None,
+    fills_range: bool = False,
+    keeps_level: bool = False,
+) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
     Whatever is wrong with the request as a whole is found before anything is written.
@@ -48,14 +61,23 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
     name : str
         The command.
     verb_for : callable
-        Imports the filter and returns it, or refuses its arguments.
+        Imports the filter and returns it, or refuses its arguments; see
+        `convcli.batch.planes.Planes`, as for the last two parameters.
     grey : {"L", "LA"}, optional
         What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+    fills_range : bool
+        Whether the filter spreads its result over the range of any depth.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
-    read = partial(image.read, grey=grey, luma=luma)
-    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, read))
+    read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
+
+    def planes_for() -> Planes:
+        from convcli.batch.planes import Planes
+
+        return Planes(verb_for, grey is not None, keeps_level, fills_range)
+
+    carry_out(shared, name, read, partial(_pipeline, shared, planes_for, read))
 
 
 def carry_out(
@@ -129,6 +151,12 @@ def sigma_of(text: str) -> tuple[float, float]:
     if len(values) not in (1, 2):
         raise ConvcliError(f"--sigma must be one number, or two separated by a comma, not {text!r}")
     return positive(values[0], "--sigma"), positive(values[-1], "--sigma")
+
+
+def in_plane(sigma: tuple[float, float], shared_by: Shares) -> tuple[float, float]:
+    """Return the sigma of a plane of a video, whose samples may be farther apart than pixels."""
+    across, down = shared_by or (1, 1)
+    return sigma[0] / across, sigma[1] / down
 
 
 def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
@@ -242,7 +270,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
 
 def _pipeline(
     shared: Shared,
-    verb_for: Callable[[], Verb],
+    planes_for: Callable[[], Planes],
     read: Callable[..., Picture],
     preview: Preview | None,
 ) -> Pipeline:
@@ -257,8 +285,15 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
+    planes = planes_for()
+    verb = planes.verb_for(None)
+    assert verb
+    if shared.depth:
+        from convcli.filtering.depth import at_depth
+
+        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=planes.fills_range)
     return Pipeline(
-        verb=verb_for(),
+        verb=verb,
         options=Options(
             method=shared.method,
             border=shared.border,
@@ -272,6 +307,7 @@ def _pipeline(
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
+        planes=planes,
     )
 
 

@@ -286,7 +286,7 @@ def _is_complete(profile: Any) -> bool:
 
 def describes(profile: bytes, mode: str) -> bool:
     """Return whether an ICC profile is one for images of this mode."""
-    return profile[16:20] == _ICC_SPACES[mode.removesuffix(";16")]
+    return profile[16:20] == _ICC_SPACES.get(mode.partition(";")[0])
 
 
 def metadata_settings(

@@ -159,6 +159,11 @@ class Layout:
         """SampleFormat, one for each sample."""
         return self._for_each(_FORMATS, UNSIGNED)
 
+    @cached_property
+    def is_float(self) -> bool:
+        """Whether the samples are floats."""
+        return self.formats[0] == FLOAT
+
     def _for_each(self, tag: int, default: int) -> tuple[int, ...]:
         given = tuple(self.tags.get(tag, (default,)))
         return given * self.samples if len(given) == 1 else given[: self.samples]

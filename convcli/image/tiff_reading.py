@@ -16,22 +16,23 @@ from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS, check_frames, mode_for
+from convcli.files.formats import FORMATS, check_frames, holds
 from convcli.image import bombs, deep, tiff_samples
 from convcli.image import tags as tags_of_file
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
-from convcli.image.costs import memory_of
-from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
+from convcli.image.costs import DEEPER, memory_of
+from convcli.image.decoding import Wanted, check_mode, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import BLOCKS, metadata_of
 from convcli.image.nodata import with_nodata
-from convcli.image.picture import MODES, Grey, Picture
+from convcli.image.picture import Grey, Picture, form_of
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_notes import conversion_notes, sample_notes
+from convcli.words import Depth
 
 if TYPE_CHECKING:
     import tifffile
@@ -145,14 +146,15 @@ def read(
     source: Path | bytes,
     beginning: bytes,
     target_format: str,
-    grey: Grey | None,
+    results: tuple[Grey | None, Depth | None],
     on_decode: Callable[[int], None] | None,
 ) -> Picture:
     """Read the first page of a TIFF, and the others when they are asked for.
 
     The parameters are those of `convcli.image.read`; `beginning` holds the first bytes of the file,
-    and the target format is known.
+    and the target format is known. `results` are its grey and its depth.
     """
+    grey, depth = results
     every = layout_of.layouts(source)
     first = every[0]
     if beginning.startswith(_CANON) or (first.is_reduced and first.has_pages_below):
@@ -164,9 +166,9 @@ def read(
     spans = [span for page in jpegs for span in zip(*layout_of.segments(source, page), strict=True)]
     bombs.check_tiff(source, len(every), spans)
     check_frames(target_format, "TIFF", len(layouts))
-    modes = [_mode(layout, target_format) for layout in layouts]
+    modes = [_mode(layout, target_format, results) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
-    by_pillow = not wrong and not any(mode in _DEEP for mode in modes)
+    by_pillow = not wrong and all(mode in deep.BY_PILLOW for mode in modes)
     if wrong and not deep.installed():
         raise ConvcliError(
             f"is a TIFF of {wrong[0]} ({wrong[0].coding}), which Pillow does not decode right; "
@@ -175,13 +177,14 @@ def read(
     notes += _storage_notes(layouts, target_format)
     sizes = [
         max(_bytes_of(layout, mode, by_pillow), _bytes_written(layout, mode, target_format))
+        * (DEEPER if depth else 1)
         for layout, mode in zip(layouts, modes, strict=True)
     ]
     if on_decode:
         on_decode(sizes[0])
     wanted = Wanted(
         source, target_format, grey, luma=False, alone=len(layouts) == 1, canvas=None,
-        lossless=False, bits=8, held=Held(),
+        lossless=False, bits=8, held=Held(), depth=depth,
     )  # fmt: skip
     pages = _pages(list(zip(layouts, modes, sizes, strict=True)), wanted, by_pillow)
     picture = next(pages)
@@ -222,14 +225,13 @@ def _storage_notes(layouts: list[Layout], target_format: str) -> list[str]:
     return tiles + big
 
 
-def _mode(layout: Layout, target_format: str) -> str:
+def _mode(layout: Layout, target_format: str, results: tuple[Grey | None, Depth | None]) -> str:
     """Return the mode in which a page is decoded."""
-    mode = tiff_samples.mode_of(layout)
-    if mode in _DEEP:
-        row = FORMATS[target_format]
-        if mode not in (*row.modes, *row.widened) or not deep.installed():
-            return mode.removesuffix(";16")
-    return mode
+    # Bands beyond the colours are for filters that keep colours, and for formats that hold bands.
+    takes = results[0] is None and bool(FORMATS[target_format].bands) and deep.installed()
+    mode = tiff_samples.mode_of(layout, takes)
+    fits = deep.installed() and holds(target_format, result_mode(mode, *results))
+    return mode if fits or mode not in _DEEP else mode.removesuffix(";16")
 
 
 def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
@@ -248,7 +250,7 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
         raise ConvcliError(f"has more than {limit} pixels; --max-pixels raises the limit")
     if by_pillow:  # colours, 32-bit integers and floats have four bytes per pixel
         return 2 * count * (1 if mode == "L" else 4)
-    channels, dtype = MODES[mode]
+    channels, dtype = form_of(mode)
     sample = math.ceil(layout.bits[0] / 8)
     width, height = layout.segment
     held = channels * int(dtype.lstrip("uintfloa")) // 8
@@ -283,7 +285,7 @@ def _pages(
                 tiff = files.enter_context(_tifffile(stream))
                 read_page = partial(_by_tifffile, tiff, stream, wanted)
         for layout, mode, size in pages:
-            mode_for(wanted.format, result_mode(mode, wanted.grey))
+            check_mode(mode, wanted)
             memory.check(size)
             yield with_nodata(read_page(layout, mode), layout)
 
@@ -327,7 +329,10 @@ def _by_tifffile(
         (pixels.shape[1], pixels.shape[0]),
     )  # fmt: skip
     notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
-    return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
+    encoding = encoding_of(described, False)
+    if mode[0].isdigit() and layout.photometric == layout_of.RGB:
+        encoding["bands"] = ("rgb", layout.extra)
+    return Picture(pixels, mode, "TIFF", metadata, encoding, notes)
 
 
 def _samples(

@@ -51,7 +51,7 @@ def command(
     Example: convcli blur photo.jpg --sigma 3
     """
     from convcli.checks import count, positive
-    from convcli.cli.run import Verb, run, sigma_of
+    from convcli.cli.run import Shares, Verb, in_plane, run, sigma_of
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate cannot be used together; leave one out")
@@ -61,12 +61,14 @@ def command(
     if radius is not None:
         count(radius, "--radius", least=0)
 
-    def verb() -> Verb:
+    def verb(shared_by: Shares) -> Verb:
         from convcli.filtering.filters import blur
         from convcli.kernels.named import gaussian_kernel
 
         # Raises the error of an invalid kernel before any work.
         gaussian_kernel(both, 4.0 if truncate is None else truncate, radius)
-        return partial(blur, sigma=both, truncate=truncate, radius=radius, exact=exact)
+        cut = None if radius is None else -(-radius // min(shared_by or (1, 1)))
+        wide = in_plane(both, shared_by)
+        return partial(blur, sigma=wide, truncate=truncate, radius=cut, exact=exact)
 
-    run(shared, "blur", verb)
+    run(shared, "blur", verb, keeps_level=True)

@@ -64,7 +64,7 @@ def command(
 
     Example: convcli edge photo.jpg -o edges.png
     """
-    from convcli.cli.run import Verb, run
+    from convcli.cli.run import Shares, Verb, run
 
     if stretch and show == "angle":
         raise ConvcliError(
@@ -75,8 +75,9 @@ def command(
             "--stretch and --canny cannot be used together; thin edges are white already"
         )
     both = None if canny is None else _numbers(canny)
+    spread = stretch or show == "angle" or both is not None
 
-    def verb() -> Verb:
+    def verb(_shared_by: Shares) -> Verb:
         import numpy as np
 
         from convcli.filtering.canny import thresholds
@@ -87,18 +88,17 @@ def command(
         kernels_for(operator, show, sigma, both is not None)
         if both is not None:
             thresholds(both)
-        spread = stretch or show == "angle" or both is not None
 
         def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
             # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such
-            # results would be rounded in the integers, most of them to 0.
-            if spread and pixels.dtype == np.float64:
+            # results would be rounded to 0 in the integers.
+            if spread and pixels.dtype == np.float64 and "out_dtype" not in options:
                 options["out_dtype"] = "float32"
             return edge(pixels, operator, show, sigma=sigma, canny=both, stretch=stretch, **options)
 
         return edged
 
-    run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")
+    run(shared, "edge", verb, "LA" if shared.alpha == "keep" else "L", spread)
 
 
 def _numbers(canny: str) -> tuple[float, float]:

@@ -58,7 +58,7 @@ def command(
     Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
     from convcli.checks import finite
-    from convcli.cli.run import Verb, run
+    from convcli.cli.run import Shares, Verb, run
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
@@ -67,7 +67,7 @@ def command(
             "--stretch and --bias cannot be used together; a stretch has its own black and white"
         )
 
-    def verb() -> Verb:
+    def verb(shared_by: Shares) -> Verb | None:
         import numpy as np
 
         from convcli.filtering.filters import convolve_every
@@ -80,14 +80,17 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
+        if shared_by and shared_by != (1, 1):
+            return None
+        # What is added to red, green and blue is added to the luma, and to no chroma.
         every = partial(
-            convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias,
-            stretch=stretch,
+            convolve_every, kernel=chosen, stride=stride, correlate=correlate,
+            bias=0.0 if shared_by else bias, stretch=stretch,
         )  # fmt: skip
 
         def filtered(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
             # 32-bit integers are read as float64, where white is 1; in them it would be nothing.
-            if stretch and pixels.dtype == np.float64:
+            if stretch and pixels.dtype == np.float64 and "out_dtype" not in options:
                 options["out_dtype"] = "float32"
             return every(pixels, **options)
 

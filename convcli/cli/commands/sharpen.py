@@ -38,16 +38,16 @@ def command(
     Example: convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
     from convcli.checks import at_least_0
-    from convcli.cli.run import Verb, run, sigma_of
+    from convcli.cli.run import Shares, Verb, in_plane, run, sigma_of
 
     both = sigma_of(sigma)
     at_least_0(**{"--amount": amount, "--threshold": threshold})
 
-    def verb() -> Verb:
+    def verb(shared_by: Shares) -> Verb:
         from convcli.filtering.filters import sharpen
         from convcli.kernels.named import gaussian_kernel
 
         gaussian_kernel(both)  # raises the error of an invalid kernel
-        return partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+        return partial(sharpen, sigma=in_plane(both, shared_by), amount=amount, threshold=threshold)
 
-    run(shared, "sharpen", verb)
+    run(shared, "sharpen", verb, keeps_level=True)
