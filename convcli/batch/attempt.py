@@ -290,6 +290,7 @@ class _Work:
                 return
             number += 1
             yield frame
+        self.close()  # Windows replaces no file that is open, as an input is that is its own output
 
     def _next(self, number: int, where: str) -> Picture | None:
         with _located(where):

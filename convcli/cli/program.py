@@ -48,6 +48,7 @@ def main() -> None:
         # Pillow's warning of damaged EXIF data is two lines, one of them of its source.
         warnings.simplefilter("ignore")
     streams.replace_closed()
+    streams.escape_unknown()
     signals.handle()
     status = _status()
     try:

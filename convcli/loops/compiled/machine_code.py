@@ -4,7 +4,7 @@ Importing numba and refreshing its target takes 230 to 300 ms of every run. The 
 neither, so it is kept in a private folder. On Linux and x86-64 it is mapped from there, in less
 than a millisecond; elsewhere llvmlite links it, in 40. Code that does not match (processor,
 versions, the loops' source, the owners of the folders, a checksum) is compiled again, and where
-that does not work either, numba's own dispatcher runs.
+that does not work either, as on Windows, numba's own dispatcher runs.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def _renew_lock() -> None:
     _lock = Lock()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_lock)
 
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
@@ -212,7 +213,7 @@ def _folder(make: bool = False) -> Path | None:
 
 
 def _is_ours_alone(folder: Path) -> bool:
-    return _is_private(folder.stat()) and not problem_of(folder)
+    return not problem_of(folder) and _is_private(folder.stat())
 
 
 def _why_not_kept() -> str:
@@ -292,7 +293,7 @@ def _load(path: Path | None) -> int | None:
     if path is None:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     with open(descriptor, "rb") as file:
@@ -339,6 +340,10 @@ def _compile(name: str, signature: Signature) -> bytes:
     from numba import from_dtype, njit, types
 
     _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
+    if sys.platform == "win32":
+        # A symbol that LLVM's linker misses there, such as the probe of a large stack frame, ends
+        # the process, and nobody has tried.
+        raise NotImplementedError("its code is not linked on Windows")
     loops = import_module(_HOMES.get(name, _LOOPS))
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [
