@@ -143,7 +143,7 @@ def can_be_kept() -> bool:
     folder = base / "convcli"
     try:
         if folder.exists():
-            return _is_ours_alone(folder)
+            return os.access(folder, os.W_OK) and _is_ours_alone(folder)
         there = next(each for each in folder.parents if each.exists())
         return there.is_dir() and os.access(there, os.W_OK) and not problem_of_making(folder)
     except OSError:
@@ -228,8 +228,8 @@ def _why_not_kept() -> str:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    # Code from here is executed.
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    # Code from here is executed. Root's may be, as the program itself, which is often root's.
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @cache
@@ -269,6 +269,8 @@ def _path(name: str, signature: Signature) -> Path | None:
 def _processor() -> str:
     """Return what the code depends on: the processor, and numba's settings for it."""
     told = [os.environ.get(f"NUMBA_CPU_{word}") for word in ("NAME", "FEATURES")]
+    if all(told):  # the code is for any such processor, as in a container
+        return f"{platform.machine()} {told}"
     try:
         # The first processor's lines alone: a machine may have 200 of them.
         with open("/proc/cpuinfo") as file:
