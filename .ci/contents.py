@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 
 # Of the repository alone: its settings for git, GitHub, containers and editors.
-NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml", "packaging/")
+NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml")
 
 listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
 tracked = {name for name in listed.stdout.split("\0") if name}
