@@ -6,18 +6,22 @@ See tests/windows.py for what is taken away. Windows itself may differ.
 from __future__ import annotations
 
 import json
+import ntpath
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import convcli
+from convcli.files import walking
 from convcli.files.names import problem_of_name
+from convcli.files.places import is_below
 from convcli.image import read
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +171,30 @@ def test_an_encoding_with_few_letters_is_no_error(here):
     )
     assert done.returncode == 0, done.stderr
     assert rb"\u65e5" + "é".encode("cp1252") in done.stdout
+
+
+class Entry:
+    """An entry of a folder on Windows, where Python tells what leads elsewhere by a tag."""
+
+    def __init__(self, tag):
+        self.tag = tag
+
+    def is_dir(self, follow_symlinks):
+        return True
+
+    def stat(self, follow_symlinks):
+        return SimpleNamespace(st_reparse_tag=self.tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"),
+    [(0, "folder"), (0xA0000003, "link to a folder"), (0x9000001A, "folder")],  # OneDrive's
+)
+def test_a_junction_is_not_followed(tag, kind):
+    assert walking._kind(Entry(tag), "Application Data", None) == kind
+
+
+def test_a_path_without_links_is_below_a_folder_whatever_its_case(monkeypatch):
+    monkeypatch.setattr(os, "path", ntpath)
+    assert is_below(r"C:\Users\Me\out\a.png", r"c:\users\me\Out")
+    assert not is_below(r"C:\Users\Me\outer\a.png", r"C:\Users\Me\out")
