@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-import resource
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from convcli.errors import ConvcliError
+
+with suppress(ImportError):  # Windows has no such limits
+    import resource
 
 _MEMINFO = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
@@ -136,6 +139,8 @@ def _lines(path: Path) -> list[str]:
 
 def address_space() -> int | None:
     """Return the address space that is left under ``ulimit -v``, or None without that limit."""
+    if "resource" not in globals():
+        return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return None

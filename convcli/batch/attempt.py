@@ -362,6 +362,7 @@ class _Work:
                 return
             number += 1
             yield frame
+        self.close()  # Windows replaces no file that is open, as an input is that is its own output
 
     def _is_spread(self) -> bool:
         """Whether the frames are filtered several at a time: as many as there are workers."""

@@ -30,7 +30,7 @@ from convcli.running.regions import Region, prepare
 from convcli.types import OnProgress, Pixels
 
 _INSTEAD = "--method numba, which uses threads"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 # The executor reports a dead worker at once, with rare exceptions (see `_fill`).
 _GRACE_SECONDS = 1.0

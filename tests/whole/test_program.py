@@ -267,8 +267,15 @@ def test_help_names_the_options_of_all_commands(run, command):
     assert all(option in result.text for option in options)
 
 
-def test_version(run):
-    assert run("--version").text == f"convcli {convcli.__version__}\n"
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(run, option):
+    assert run(option).text == f"convcli {convcli.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("blur",), ("kernel",)])
+def test_help_is_a_command_too(run, command):
+    assert run("help", *command) == run(*command, "--help")
+    assert "Usage: convcli" in run("help", *command).text
 
 
 def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, program):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convcli import ownership
 from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
 
 # The arguments of `thin`, the loop that compiles fastest.
@@ -189,8 +190,34 @@ def test_a_folder_that_others_can_write_to_is_not_used(path):
 def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert machine_code._folder(make=True) == machine_code._folder() == tmp_path / "convcli"
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    status = (tmp_path / "convcli").stat()
+    other = os.stat_result((*status[:4], os.geteuid() + 1, *status[5:]))
+    assert machine_code._is_private(status)
+    assert not machine_code._is_private(other)
+    monkeypatch.setattr(machine_code, "_is_private", lambda _: False)
     assert machine_code._folder() is None
+
+
+def test_code_that_root_has_kept_is_loaded_and_not_added_to(cache, monkeypatch):
+    """As in a container, which any user may run."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(ownership, "_problem", lambda *_: "")
+    status = (cache / "convcli").stat()
+    assert machine_code._is_private(os.stat_result((*status[:4], 0, *status[5:])))
+    assert not machine_code.can_be_kept()
+
+
+def test_a_processor_that_is_named_with_its_features_is_all_that_counts(monkeypatch):
+    """So that code which is compiled into a container fits wherever it runs."""
+    monkeypatch.setenv("NUMBA_CPU_NAME", "x86-64-v3")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+fma")
+    machine_code._processor.cache_clear()
+    try:
+        assert "model name" not in machine_code._processor()
+        assert machine_code.target() == ("x86-64-v3", "+avx2,+fma")
+    finally:
+        machine_code._processor.cache_clear()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
