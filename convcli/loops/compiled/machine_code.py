@@ -78,6 +78,8 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
+# What was found to be kept: the folder of caches, the function, and its dtype.
+_found: set[tuple[Path | None, str, str]] = set()
 # The owners of the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
@@ -113,8 +115,14 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 
 def is_kept(name: str, dtype: str) -> bool:
-    """Say whether an earlier run has kept a function, by the names of files alone."""
-    return _is_kept(f"{name}-{dtype}-")
+    """Say whether an earlier run has kept a function, by the names of files alone.
+
+    Every plan asks, and looking takes a quarter of a millisecond, so what was found is remembered.
+    """
+    found = _base(), name, dtype
+    if found not in _found and _is_kept(f"{name}-{dtype}-"):
+        _found.add(found)
+    return found in _found
 
 
 def miss(name: str, dtype: str, seconds: float) -> None:
