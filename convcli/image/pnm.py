@@ -6,6 +6,7 @@ Plain images, which are text, bitmaps and floats are left to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -139,7 +140,10 @@ def read(
 ) -> Picture:
     """Read an image; the parameters are those of `convcli.image.tiff_reading.read`."""
     with opened(source) as file:
-        header = header_of(file, bytearray(file.read(2)))
+        head = bytearray(file.read(2))
+        header = header_of(file, head)
+    comments = len(re.findall(rb"#[^\n\r]*", head))
+    lost = ["comment" if comments == 1 else f"{comments} comments"] if comments else []
     own = "PAM" if header.magic == PAM else "PPM"
     mode = named(header.kind, ";16" if header.most > 255 else ";8")
     is_reduced = False
@@ -157,7 +161,8 @@ def read(
     notes: tuple[str, ...] = ()
     if is_reduced:
         pixels, notes = (pixels >> 8).astype("uint8"), (reduced(16),)
-    return Picture(pixels, grey_of(mode, results[0]), own, notes=notes)
+    metadata = {"lost": lost} if lost else {}
+    return Picture(pixels, grey_of(mode, results[0]), own, metadata, notes=notes)
 
 
 def _pixels(source: Path | bytes, header: Header) -> Pixels:

@@ -932,13 +932,15 @@ OTHERS = {
     "gamma": bmp(bytes(4), gamma=1 << 17),
     "comment": b"P5\n# of the coast\n2 2\n255\nabcd",
     "2 comments": b"P6\n# of\n1 # the\n1\n255\nabc",
+    "comment of a PAM": b"P7\n# of\nWIDTH 1\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\nabc",
+    "comment of a text": b"P2\n# of the coast\n2 1\n9\n1 2\n",
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_other_formats_hold_is_named(name):
     _, notes = again(OTHERS[name], "PNG")
-    said = name.removeprefix("linked ").removeprefix("embedded ")
+    said = name.removeprefix("linked ").removeprefix("embedded ").partition(" of a ")[0]
     assert notes == (f"dropped its {said}",)
 
 
