@@ -6,23 +6,23 @@ import math
 import operator
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.checks import array as array_of
-from convcli.checks import callback, count, described, finite, flag, word
+from convcli.checks import callback, count, described, flag, word
 from convcli.errors import ConvcliError
+from convcli.filtering.definitions import convolving
+from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
 from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.loops.decimation import Decimations
 from convcli.pixels import borders
-from convcli.pixels.borders import is_foreign
-from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
+from convcli.pixels.borders import Halo, is_foreign
+from convcli.pixels.colour import ROUNDING, Colour, colour_for, full_scale
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
 from convcli.pixels.transfer import Transfer, has_inverse
@@ -31,13 +31,14 @@ from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
-from convcli.running.recipe import Combine, Recipe, halo_of
-from convcli.types import Floats, Pixels
-from convcli.words import ALPHAS, Method, listed
+from convcli.running.recipe import Recipe, halo_of
+from convcli.types import Pixels
+from convcli.words import ALPHAS, Border, Method, listed
 
-LARGE = 1e6
-"""What is added to sums or multiplied by them may take float32 beyond its range or its digits from
-here on: such filters sum in float64."""
+# A derivative of float64 sums is off by at most this share of the largest sample under its kernel:
+# 8 u by the sums (4 roundings, weights of norm 2), 14 u by luminance, light and alpha before them,
+# u = 2**-53; rounded up.
+_ROUNDINGS = 32 * 2.0**-53
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
@@ -93,50 +94,7 @@ def convolve(
     >>> convcli.convolve(image, [[1, 0, -1]], out_dtype="float32")
     array([[  0., 255., 255.,   0.,   0.]], dtype=float32)
     """
-    whole = kernel_from(kernel)
-    finite(bias=bias)
-    bias = float(bias)
-    correlate = flag(correlate, "correlate")
-    combine = partial(_plus, bias=bias) if bias else None
-    if abs(bias) > LARGE:
-        options["exact"] = True
-    return apply(image, Filter((whole,), correlate, combine), **options)
-
-
-def _plus(_centre: Pixels, filtered: Floats, bias: float) -> Floats:
-    return filtered + filtered.dtype.type(bias)
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What a filter does to any image.
-
-    Attributes
-    ----------
-    kernels : tuple of Kernel
-        All of one shape; each gives one filtered array.
-    correlate : bool
-        Leave the kernels unflipped.
-    combine : callable, optional
-        ``combine(centre, *filtered)``: from the image's own samples ``(h, w, C)``, in their
-        own dtype unless they are light or weighted, and the filtered arrays, floats that may
-        be overwritten, to the result. Without it there is one kernel.
-    use : ColourUse
-        Which channels are filtered, and whether the result is light.
-    decimations : (Decimation, Decimation), optional
-        How to blur by way of a coarser grid instead. That is done where 8-bit samples become
-        8-bit samples and colour needs nothing.
-    local : bool
-        `combine` gets, in place of the image's own samples, the largest magnitude of those under
-        the kernels, of which the rounding of the filtered arrays is a share.
-    """
-
-    kernels: tuple[Kernel, ...]
-    correlate: bool = False
-    combine: Combine | None = None
-    use: ColourUse = EVERY_CHANNEL
-    decimations: Decimations | None = None
-    local: bool = False
+    return apply(image, convolving(kernel, correlate=correlate, bias=bias), **options)
 
 
 def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixels:
@@ -157,23 +115,30 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     if unknown := set(options) - set(DEFAULTS):
         raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
-    asked = _checked({**DEFAULTS, **options})
-    source = _source(image, asked["channels"])
+    asked = checked({**DEFAULTS, **options})
+    asked["exact"] = asked["exact"] or filter_.exact
+    source = source_of(image, asked["channels"])
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
         recipe.task(source, asked["method"], asked["workers"], images=asked["pictures"])
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    if isinstance(source, Padded) and asked["scratch"] and can_stay_padded(plan, recipe):
+    as_it_is = asked["scratch"] and filter_.stride == 1 and can_stay_padded(plan, recipe)
+    if isinstance(source, Padded) and as_it_is:
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
     out = filter_source(plan, recipe, source, asked["on_progress"])
+    out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
-    return out[..., 0] if is_flat else out
+    result = out[..., 0] if is_flat else out
+    if not filter_.finish:
+        return result
+    wanted = out_dtype(asked["out_dtype"], source.dtype)
+    return filter_.finish(result, wanted, flat_below(source.dtype))
 
 
-def _checked(asked: Options) -> Options:
+def checked(asked: Options) -> Options:
     """Check the options that need no image, so that nothing is done if one is not valid."""
     borders.check(asked["border"])
     asked["border_value"] = borders.checked_value(asked["border_value"])
@@ -198,16 +163,20 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
     """Turn a filter, and what its caller asked for, into what is done to this image."""
     border, value = asked["border"], asked["border_value"]
     dtype = out_dtype(asked["out_dtype"], source.dtype)
+    is_bytes = source.dtype == np.uint8
     colour = _colour(source, filter_, asked)
-    flips = not filter_.correlate
-    kernels = tuple(kernel.flipped if flips else kernel for kernel in filter_.kernels)
-    halo = halo_of(kernels[0].shape, filter_.correlate)
+    if not filter_.use.gives_light and dtype.kind == "u":
+        colour = replace(colour, turn=full_scale(dtype))
+    # Rounding, which each method has of its own, would show in an angle and in a stretch.
+    settles = filter_.settles or (filter_.finish is not None and not is_bytes)
+    exact = asked["exact"] or (settles and not is_bytes)
+    if filter_.finish:
+        dtype = np.dtype(np.float32 if is_bytes else np.float64)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
-    plain = colour.is_plain and not asked["exact"] and not is_foreign(source.dtype, border, value)
+    plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
     decimations = filter_.decimations if bytes_alone and plain else None
-    if decimations is None:
-        kernels, halo = folded(kernels, halo, source.shape[:2], border)
-    if asked["exact"]:
+    kernels, halo = laid(filter_, None if decimations else source.shape[:2], border)
+    if exact:
         kernels = tuple(kernel.exactly for kernel in kernels)
     return Recipe(
         kernels=kernels,
@@ -217,10 +186,26 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         colour=colour,
         combine=filter_.combine,
         out_dtype=dtype,
-        exact=asked["exact"],
+        exact=exact,
         decimations=decimations,
-        local=filter_.local,
+        flat=(flat_below(source.dtype) if is_bytes else _ROUNDINGS) if settles else 0.0,
+        local=settles and not is_bytes,
     )
+
+
+def laid(
+    filter_: Filter, size: tuple[int, int] | None, border: Border
+) -> tuple[tuple[Kernel, ...], Halo]:
+    """Return kernels for a correlation and their halo, folded for an image of this size."""
+    flips = not filter_.correlate
+    kernels = tuple(kernel.flipped if flips else kernel for kernel in filter_.kernels)
+    halo = halo_of(kernels[0].shape, filter_.correlate)
+    return folded(kernels, halo, size, border) if size else (kernels, halo)
+
+
+def flat_below(dtype: np.dtype[Any]) -> float:
+    """Return which samples may be nothing but rounding, of whole filtered images of a dtype."""
+    return ROUNDING * full_scale(dtype) if dtype == np.uint8 else 0.0
 
 
 def plan(
@@ -300,7 +285,7 @@ def _checked_source(source: Source) -> Source:
 _MOST_CHANNELS = 4
 
 
-def _source(image: ArrayLike | Source, any_channels: bool) -> Source:
+def source_of(image: ArrayLike | Source, any_channels: bool) -> Source:
     """Check an image, and let it answer windows."""
     if callable(getattr(image, "window", None)) and not isinstance(image, np.ndarray):
         return _checked_source(cast(Source, image))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,6 +67,9 @@ class Colour:
         whose response has no weight of its own.
     transfer : Transfer
         What light is decoded and encoded with.
+    turn : float
+        The result is an angle, of which a full turn from -pi to pi is spread over 0 to this; 0
+        leaves radians.
     """
 
     full: float
@@ -77,6 +81,7 @@ class Colour:
     keep_alpha: bool = False
     kernel_sum: float = 1.0
     transfer: Transfer = SRGB
+    turn: float = 0.0
 
     @property
     def is_plain(self) -> bool:
@@ -200,6 +205,8 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
             result[..., :-1] = to_code(colour.transfer, result[..., :-1], colour.full)
         else:
             result = to_code(colour.transfer, result, colour.full)
+    if colour.turn:
+        result = (result + math.pi) * (colour.turn / (2 * math.pi))
     if colour.keep_alpha:
         if colour.grey:
             result = np.concatenate([result, centre[..., -1:]], axis=2)

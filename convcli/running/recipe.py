@@ -45,9 +45,11 @@ class Recipe:
         Sum in float64 whatever the dtype.
     decimations : (Decimation, Decimation), optional
         Along y and x, where a Gaussian is blurred by way of a coarser grid.
+    flat : float
+        Filtered samples of at most this may be nothing but rounding, and count as 0; 0 leaves them.
     local : bool
-        `combine` gets the largest magnitude of the samples under the kernels in place of the
-        image's own, and the rounding of sums depends on these samples alone.
+        `flat` is a share of the largest magnitude under the kernels, and the rounding of sums
+        depends on these samples alone.
     """
 
     kernels: tuple[Kernel, ...]
@@ -59,17 +61,18 @@ class Recipe:
     out_dtype: np.dtype[np.generic]
     exact: bool = False
     decimations: Decimations | None = None
+    flat: float = 0.0
     local: bool = False
 
     @property
     def is_magnitude(self) -> bool:
         """Whether it is the magnitude of two derivatives, which loops may make in one pass."""
-        return self.combine is magnitude
+        return self.combine is magnitude and not self.flat
 
     @property
     def is_plain_sum(self) -> bool:
         """Whether a loop's sum is the result itself, so that the loop may round it."""
-        return self.combine is None and self.colour.is_plain
+        return self.combine is None and self.colour.is_plain and not self.flat
 
     def task(self, source: Source, method: Method, workers: int | None, images: int) -> Task:
         """Return what a plan needs to know of this filter and an image."""

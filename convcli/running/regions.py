@@ -90,16 +90,16 @@ def _fill(
     dtype, are_finite = samples
     is_float = dtype.kind == "f"
     passes, combine = None, recipe.combine
-    if recipe.is_magnitude:
-        combine = magnitude_of_any_size if is_float else magnitude
-        if form == "separable" and loop.magnitude_correlator and are_finite:
-            one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
-            passes, combine = [one], None
+    if combine is magnitude and (is_float or recipe.flat):
+        combine = magnitude_of_any_size
+    if recipe.is_magnitude and form == "separable" and loop.magnitude_correlator and are_finite:
+        one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
+        passes, combine = [one], None
     if passes is None:
         one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
         passes = [one_kernel(kernel) for kernel in recipe.kernels]
     # The usual case: the loop reads the image's samples and rounds into the result.
-    if combine is None and recipe.colour.is_plain:
+    if combine is None and recipe.colour.is_plain and not recipe.flat:
         return passes[0]
     return _combined(passes, combine, recipe, accumulator)
 
@@ -192,13 +192,21 @@ def _combined(
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
             results.append(colour.unweighted(how, result))
-        beside = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else centre
-        combined = combine(beside, *results) if combine else results[0]
+        if recipe.flat:
+            largest = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else 1.0
+            _settle(results, recipe.flat * largest)
+        combined = combine(centre, *results) if combine else results[0]
         if how.alpha and not how.grey:
             combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
         store(colour.finished(how, combined, centre), out)
 
     return fill
+
+
+def _settle(results: list[Floats], limit: float | Floats) -> None:
+    """Set results to 0 that may be nothing but rounding."""
+    for result in results:
+        result[np.abs(result) <= limit] = 0  # and not -0, whose angle is -pi
 
 
 def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:

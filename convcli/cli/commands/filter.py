@@ -51,7 +51,8 @@ def command(
     finite(**{"--scale": scale, "--bias": bias})
 
     def verb() -> Verb:
-        from convcli.filtering.filters import convolve_every
+        from convcli.filtering.convolution import apply
+        from convcli.filtering.definitions import convolving
         from convcli.kernels.files import read_kernel
 
         chosen = read_kernel(kernel)
@@ -61,6 +62,8 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+        return partial(
+            apply, filter_=convolving(chosen, correlate=correlate, bias=bias, stride=stride)
+        )
 
     run(shared, "filter", verb)
