@@ -38,7 +38,7 @@ from convcli.words import ALPHAS, Border, Method, listed
 # A derivative of float64 sums is off by at most this share of the largest sample under its kernel:
 # 8 u by the sums (4 roundings, weights of norm 2), 14 u by luminance, light and alpha before them,
 # u = 2**-53; rounded up.
-_ROUNDINGS = 32 * 2.0**-53
+ROUNDINGS = 32 * 2.0**-53
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
@@ -113,14 +113,14 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     TypeError
         For an unknown option.
     """
-    if unknown := set(options) - set(DEFAULTS):
-        raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
-    asked = checked({**DEFAULTS, **options})
+    asked = checked(options)
     asked["exact"] = asked["exact"] or filter_.exact
     source = source_of(image, asked["channels"])
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
-        recipe.task(source, asked["method"], asked["workers"], images=asked["pictures"])
+        recipe.task(
+            source.shape, source.dtype, asked["method"], asked["workers"], asked["pictures"]
+        )
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
@@ -138,8 +138,11 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     return filter_.finish(result, wanted, flat_below(source.dtype))
 
 
-def checked(asked: Options) -> Options:
+def checked(options: Options) -> Options:
     """Check the options that need no image, so that nothing is done if one is not valid."""
+    if unknown := set(options) - set(DEFAULTS):
+        raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
+    asked = Options(**{**DEFAULTS, **options})
     borders.check(asked["border"])
     asked["border_value"] = borders.checked_value(asked["border_value"])
     check_method(asked["method"], broken())
@@ -188,7 +191,7 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         out_dtype=dtype,
         exact=exact,
         decimations=decimations,
-        flat=(flat_below(source.dtype) if is_bytes else _ROUNDINGS) if settles else 0.0,
+        flat=(flat_below(source.dtype) if is_bytes else ROUNDINGS) if settles else 0.0,
         local=settles and not is_bytes,
     )
 
@@ -335,12 +338,12 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     # Inside an opaque image every weight is 1, and beyond its edge too, unless a constant stands
     # there; and a sum of 1 leaves alpha as it is.
     stays = abs(total - 1) <= 1e-9 or colour.keep_alpha or colour.grey
-    if colour.weight and stays and asked["border"] != "constant" and _is_opaque(source):
+    if colour.weight and stays and asked["border"] != "constant" and is_opaque(source):
         return replace(colour, weight=False)
     return colour
 
 
-def _is_opaque(source: Source) -> bool:
+def is_opaque(source: Source) -> bool:
     """Say whether an image in memory has full alpha everywhere; of others that is not known."""
     if not isinstance(source, ArraySource):
         return False

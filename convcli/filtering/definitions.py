@@ -67,6 +67,7 @@ def sharpening(
         combine=partial(_unsharp, amount=amount, threshold=threshold),
         use=ColourUse("colours"),
         exact=amount > _LARGE,
+        weight=amount,
     )
 
 
@@ -84,6 +85,7 @@ def convolving(
         combine,
         exact=abs(bias) > _LARGE,
         stride=count(stride, "stride"),
+        added=bias,
     )
 
 

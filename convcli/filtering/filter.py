@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,10 @@ class Filter:
         Keep every `stride`-th pixel of each axis, beginning with the first.
     finish : callable, optional
         What is done last, which depends on the whole result: see `Finish`.
+    weight : float
+        How much of the filtered arrays goes into the result, beside the image's own samples.
+    added : float
+        What is added to the result.
     """
 
     kernels: tuple[Kernel, ...]
@@ -58,3 +63,14 @@ class Filter:
     exact: bool = False
     stride: int = 1
     finish: Finish | None = None
+    weight: float | None = None
+    added: float = 0.0
+
+    def growth(self, full: float) -> tuple[float, float]:
+        """Return how many times larger samples may become, and independent errors of them."""
+        largest = math.fsum(kernel.l1_norm for kernel in self.kernels)
+        errors = math.hypot(*(kernel.l2_norm for kernel in self.kernels))
+        if self.weight is not None:
+            largest = 1 + self.weight * (1 + largest)
+            errors = 1 + self.weight
+        return largest + abs(self.added) / full, errors

@@ -70,6 +70,9 @@ class Colour:
     turn : float
         The result is an angle, of which a full turn from -pi to pi is spread over 0 to this; 0
         leaves radians.
+    multiplied : bool
+        Colours come in multiplied by alpha and go out so, between the stages of a chain; `weight`
+        is set, too.
     """
 
     full: float
@@ -82,6 +85,7 @@ class Colour:
     kernel_sum: float = 1.0
     transfer: Transfer = SRGB
     turn: float = 0.0
+    multiplied: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -163,7 +167,7 @@ def weighted(colour: Colour, values: Floats) -> Floats:
     if colour.grey:
         colours = values[..., :-1] if colour.alpha else values
         values = luminance(colours)
-    if not colour.weight or alpha is None:
+    if not colour.weight or alpha is None or colour.multiplied:
         return values
     product = _times_alpha(values, alpha, colour)
     if not colour.grey:
@@ -187,7 +191,11 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
     """
     if colour.grey or not colour.weight or colour.kernel_sum == 0:
         return filtered
-    alpha = filtered[..., -1:] / colour.kernel_sum
+    return straight(filtered, filtered[..., -1:] / colour.kernel_sum, colour)
+
+
+def straight(filtered: Floats, alpha: Floats, colour: Colour) -> Floats:
+    """Divide colours by an alpha, which becomes theirs; without any there is no colour: 0."""
     seen = alpha > colour.full * ROUNDING
     scale = np.divide(colour.full, alpha, out=np.zeros_like(alpha), where=seen)
     result: Floats = filtered * scale
@@ -212,6 +220,8 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
             result = np.concatenate([result, centre[..., -1:]], axis=2)
         else:
             result[..., -1] = centre[..., -1]
+    if colour.multiplied and colour.alpha and not colour.grey:
+        result[..., :-1] = _times_alpha(result[..., :-1], result[..., -1:], colour)
     return result
 
 

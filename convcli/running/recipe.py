@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import magnitude
 from convcli.loops.decimation import Decimations
-from convcli.pixels.borders import Halo, is_foreign
+from convcli.pixels.borders import Halo, Value, is_foreign
 from convcli.pixels.colour import Colour
-from convcli.pixels.source import Source
 from convcli.planning.costs import colour_cost
 from convcli.planning.plan import Task
 from convcli.types import Floats
@@ -50,12 +50,14 @@ class Recipe:
     local : bool
         `flat` is a share of the largest magnitude under the kernels, and the rounding of sums
         depends on these samples alone.
+    bounded : bool
+        Float samples are finite and far from the ends of their range, for they come from integers.
     """
 
     kernels: tuple[Kernel, ...]
     halo: Halo
     border: Border
-    border_value: float
+    border_value: Value
     colour: Colour
     combine: Combine | None
     out_dtype: np.dtype[np.generic]
@@ -63,6 +65,7 @@ class Recipe:
     decimations: Decimations | None = None
     flat: float = 0.0
     local: bool = False
+    bounded: bool = False
 
     @property
     def is_magnitude(self) -> bool:
@@ -74,13 +77,20 @@ class Recipe:
         """Whether a loop's sum is the result itself, so that the loop may round it."""
         return self.combine is None and self.colour.is_plain and not self.flat
 
-    def task(self, source: Source, method: Method, workers: int | None, images: int) -> Task:
+    def task(
+        self,
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        method: Method,
+        workers: int | None,
+        images: int,
+    ) -> Task:
         """Return what a plan needs to know of this filter and an image."""
         # Such a constant may be so large that float32 sums would lose the samples.
-        foreign = is_foreign(source.dtype, self.border, self.border_value)
+        foreign = is_foreign(dtype, self.border, self.border_value)
         return Task(
-            shape=source.shape,
-            dtype=source.dtype,
+            shape=shape,
+            dtype=dtype,
             kernels=self.kernels,
             method=method,
             workers=workers,

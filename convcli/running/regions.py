@@ -19,6 +19,7 @@ from convcli.loops.contract import (
     magnitude_of_any_size,
 )
 from convcli.loops.decimation import Decimations
+from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders, colour
 from convcli.pixels.rounding import store
 from convcli.pixels.source import ArraySource, Source, Span
@@ -48,35 +49,51 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
 
 def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; the function returned computes one region, tile by tile."""
-    loop = load(plan.route.loop)
     if recipe.decimations:
-        return _decimated(loop, plan, recipe, recipe.decimations)
-    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
-    fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
-    tile_rows, tile_columns = plan.route.tile
-    height, width = recipe.kernels[0].shape
-    rows_at_a_time = max(_COMBINED_ROWS, height)
-    columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
-    if plan.task.dtype.kind == "f":
-        piece = rows_at_a_time, columns_at_a_time
-        of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
-        wide = cache(partial(_wide_fill, recipe, plan.task.dtype))
-        fills = ranges.Fills(fill, cache(of_any), wide)
-        fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
-    if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
-        tile_rows = min(tile_rows, rows_at_a_time)
-        tile_columns = min(tile_columns, columns_at_a_time)
+        return _decimated(load(plan.route.loop), plan, recipe, recipe.decimations)
+    fill, most = filler(plan, recipe, channels)
+    tile = plan.route.tile
+    if most is not None:
+        tile = min(tile[0], most[0]), min(tile[1], most[1])
 
     def filter_region(source: Source, out: Pixels, region: Region) -> None:
         # Overflow, NaN and infinity are values like others, and no news to the user.
         with np.errstate(all="ignore"):
-            for rows, columns in pieces(*region, (tile_rows, tile_columns)):
+            for rows, columns in pieces(*region, tile):
                 window = borders.window(
                     source, rows, columns, recipe.halo, recipe.border, recipe.border_value
                 )
                 _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[int, int] | None]:
+    """Prepare the loops for a recipe that needs no coarser grid.
+
+    Returns
+    -------
+    fill : callable
+        ``fill(window, out)``: from a window with its halo to what it surrounds.
+    most : (int, int) or None
+        Rows and columns that it should get at most.
+    """
+    loop = load(plan.route.loop)
+    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
+    fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
+    height, width = recipe.kernels[0].shape
+    rows_at_a_time = max(_COMBINED_ROWS, height)
+    least = ceil_div(width, ROWS) * ROWS
+    columns_at_a_time = max(_COMBINED_SAMPLES // channels // ROWS * ROWS, least)
+    if plan.task.dtype.kind == "f" and not recipe.bounded:
+        piece = rows_at_a_time, columns_at_a_time
+        of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
+        wide = cache(partial(_wide_fill, recipe, plan.task.dtype))
+        fills = ranges.Fills(fill, cache(of_any), wide)
+        fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
+    if recipe.is_plain_sum or _is_one_pass(loop, form, recipe):
+        return fill, None
+    return fill, (rows_at_a_time, columns_at_a_time)
 
 
 def _fill(
@@ -181,16 +198,24 @@ def _combined(
     """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
     above, below, left, right = recipe.halo
     how = recipe.colour
+    # Colours stay multiplied by alpha, of which a kernel's sum is no part.
+    is_sum = how.multiplied and not (combine or how.keep_alpha or how.grey)
 
     def fill(window: Pixels, out: Pixels) -> None:
         # Loops take samples of any dtype, so plain ones need no float copy.
         values = window if how.is_plain else colour.samples(how, window, accumulator)
         centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
+        if how.multiplied and not how.grey:
+            centre = colour.straight(centre, centre[..., -1:], how)
         seen = np.ascontiguousarray(colour.weighted(how, values))
         results = []
         for convolve in passes:
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
+            if is_sum:
+                result[..., -1] /= how.kernel_sum
+                store(result, out)
+                return
             results.append(colour.unweighted(how, result))
         if recipe.flat:
             largest = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else 1.0
