@@ -26,6 +26,7 @@ from convcli.types import OnProgress, Pixels
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
+    from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
@@ -74,7 +75,7 @@ class Outcome:
         The mode of the result.
     frames : int
         Frames or pages that were filtered.
-    plan : Plan, BankPlan or None
+    plan : Plan, ChainPlan, BankPlan or None
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
@@ -94,7 +95,7 @@ class Outcome:
     pixels: int = 0
     mode: str = ""
     frames: int = 1
-    plan: Plan | BankPlan | None = None
+    plan: Plan | ChainPlan | BankPlan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""

@@ -11,6 +11,7 @@ from convcli.cli.commands import (
     bank,
     bench,
     blur,
+    chain,
     compare,
     edge,
     filter,  # noqa: A004 - the name of the command
@@ -32,6 +33,7 @@ app.command("blur")(blur.command)
 app.command("edge")(edge.command)
 app.command("sharpen")(sharpen.command)
 app.command("filter")(filter.command)
+app.command("chain")(chain.command)
 app.command("bank")(bank.command)
 app.command("compare")(compare.command)
 # A kernel such as "-1 0 1" begins with a minus sign.

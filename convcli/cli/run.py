@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
 
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
     from convcli.batch.attempt import Pipeline
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
+    from convcli.filtering.options import Options
+    from convcli.filtering.stages import Stage
     from convcli.types import Pixels
 
-Verb = Callable[..., "Pixels"]
-"""``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own arguments
-bound."""
 
-
-def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
+def run(
+    shared: Shared,
+    name: str,
+    *makers: Callable[[], Stage],
+    grey: Grey | None = None,
+    has_later_edge: bool = False,
+) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
     Whatever is wrong with the request as a whole is found before anything is written.
@@ -47,15 +51,35 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         The options.
     name : str
         The command.
-    verb_for : callable
-        Imports the filter and returns it, or refuses its arguments.
+    *makers : callable
+        Each imports a filter and returns it as a stage, or refuses its arguments.
     grey : {"L", "LA"}, optional
-        What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+        What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+    has_later_edge : bool
+        A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
     read = partial(image.read, grey=grey, luma=luma)
-    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, read))
+    if has_later_edge:
+        read = partial(_with_luminance, read)
+    carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
+
+
+def grey_of(shared: Shared) -> Grey:
+    """Return what `edge` makes of an image."""
+    return "LA" if shared.alpha == "keep" else "L"
+
+
+def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: Any) -> Picture:
+    """Read an image, and refuse it if its samples have no luminance."""
+    picture = read(*arguments, **options)
+    if picture.mode in ("CMYK", "LAB"):
+        raise ConvcliError(
+            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
+            "make edge the first stage, or convert the image to RGB"
+        )
+    return picture
 
 
 def carry_out(
@@ -233,12 +257,13 @@ def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
 
 def _pipeline(
     shared: Shared,
-    verb_for: Callable[[], Verb],
+    makers: tuple[Callable[[], Stage], ...],
     read: Callable[..., Picture],
     preview: Preview | None,
 ) -> Pipeline:
     """Check the options that need numpy, and make of them what is done to each image."""
     from convcli.batch.attempt import Pipeline
+    from convcli.filtering.chains import checked_stages
     from convcli.filtering.options import Options
     from convcli.pixels.borders import checked_value
     from convcli.planning.methods import check_method, worker_count
@@ -249,7 +274,7 @@ def _pipeline(
     checked_value(shared.border_value)
     packages.check(shared.method)
     return Pipeline(
-        verb=verb_for(),
+        verb=partial(_filtered, stages=checked_stages([make() for make in makers])),
         options=Options(
             method=shared.method,
             border=shared.border,
@@ -262,6 +287,18 @@ def _pipeline(
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
     )
+
+
+def _filtered(pixels: Pixels, stages: list[Stage], **options: Unpack[Options]) -> Pixels:
+    """Filter an image, or a frame of it."""
+    from convcli.filtering.chains import chain
+
+    # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such results would
+    # be rounded to 0 in the integers.
+    spread = any(each.filter.finish or not each.filter.use.gives_light for each in stages)
+    if spread and pixels.dtype.name == "float64":
+        options["out_dtype"] = "float32"
+    return chain(pixels, stages, **options)
 
 
 def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:

@@ -74,7 +74,7 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     >>> convcli.chain(step, [convcli.stage("blur", sigma=0.5), convcli.stage("edge")])[1]
     array([  0,  21, 179, 179,  21,   0], dtype=uint8)
     """
-    several = _checked_stages(stages)
+    several = checked_stages(stages)
     if len(several) == 1:
         return apply(image, several[0].filter, **_of_stage(several[0], options))
     asked = checked(options)
@@ -100,7 +100,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
 _FLAT = 2.0**-41
 
 
-def _checked_stages(stages: Any) -> list[Stage]:
+def checked_stages(stages: Any) -> list[Stage]:
+    """Refuse what is no chain, and stages that cannot be where they are."""
     try:
         several = [] if isinstance(stages, (str, bytes)) else list(stages)
     except Exception:  # an iterator may raise what it likes

@@ -98,10 +98,12 @@ def _angle(_centre: Pixels, along_x: Floats, along_y: Floats) -> Floats:
 
 
 def _unsharp(centre: Floats, blurred: Floats, amount: float, threshold: float) -> Floats:
-    difference = centre - blurred
+    difference = np.subtract(centre, blurred, out=blurred)
     if threshold > 0:
         difference[np.abs(difference) <= threshold] = 0
-    return centre + difference * difference.dtype.type(amount)
+    difference *= difference.dtype.type(amount)
+    difference += centre
+    return difference
 
 
 def _stretched(result: Floats, dtype: np.dtype[Any], flat: float, show: Show) -> Pixels:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from convcli.pixels.rounding import store
 from convcli.pixels.source import Source, Span
 from convcli.planning.chains import Bands
 from convcli.planning.plan import Plan
-from convcli.running.lines import Lines
+from convcli.running.lines import Lines, Rooms
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, RegionFilter, filler, pieces
 from convcli.types import Floats, Pixels
@@ -95,10 +97,10 @@ def prepare_chain(
     """
     shapes = chain.shapes(shape)
     fills = [_filler(link, below[2]) for link, below in zip(chain.links, shapes, strict=False)]
-    adding = threading.Lock()
+    adding, rooms = threading.Lock(), Rooms()
 
     def filter_band(source: Source, out: Pixels, region: Region) -> None:
-        stages = _stages(chain, source, fills, shapes, region, strip)
+        stages = _stages(chain, source, fills, shapes, region, strip, rooms)
         rows, columns = region
         with np.errstate(all="ignore"):
             for (top, bottom), _ in pieces(rows, columns, (strip, columns[1] - columns[0])):
@@ -159,25 +161,30 @@ def _stages(
     shapes: list[tuple[int, int, int]],
     region: Region,
     strip: int,
+    rooms: Rooms,
 ) -> list[_Stage]:
     """Put the stages on the image, for one band of the result."""
     needs: list[Region] = []
     rows, columns = region
     for link, (height, width, _) in zip(reversed(chain.links), reversed(shapes[:-1]), strict=True):
         rows = _whole(_spread(rows, link.stride), height)
-        columns = _whole(_spread(columns, link.stride), width)
+        columns = _spread(columns, link.stride)
         needs.append((rows, columns))
         above, below, left, right = link.recipe.halo
         rows = _whole((max(rows[0] - above, 0), min(rows[1] + below, height)), height)
-        columns = max(columns[0] - left, 0), min(columns[1] + right, width)
+        # Some of these lie beyond the edges, where the border puts other samples: so the stage
+        # below computes rows as long as those of the window.
+        columns = columns[0] - left, columns[1] + right
         if link.recipe.border == "wrap":
-            columns = 0, width
+            columns = min(columns[0], 0), max(columns[1], width)
     below_it: Source = source if chain.begin is None else _Begun(source, chain.begin, chain.between)
     stages: list[_Stage] = []
     last = chain.out_dtype if chain.end is None else chain.between
     for link, fill, need in zip(chain.links, fills, reversed(needs), strict=True):
         dtype = last if link is chain.links[-1] else chain.between
-        stages.append(_Stage(below_it, link, fill, dtype, need, strip))
+        stages.append(
+            _Stage(below_it, link, fill, dtype, need, strip, partial(_take, rooms, len(stages)))
+        )
         below_it = stages[-1]
     return stages
 
@@ -213,6 +220,12 @@ class _Begun:
         return colour.weighted(self._how, values)
 
 
+def _take(
+    rooms: Rooms, stage: int, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Pixels:
+    return rooms.take((stage, name), shape, dtype)
+
+
 class _Stage:
     """What one stage makes of the source below; a worker has its own.
 
@@ -228,6 +241,7 @@ class _Stage:
         dtype: np.dtype[Any],
         need: Region,
         strip: int,
+        take: Callable[[str, tuple[int, ...], np.dtype[Any]], Pixels],
     ) -> None:
         height, width, channels = below.shape
         self._below, self._link, self._fill = below, link, fill
@@ -236,12 +250,14 @@ class _Stage:
         self._end = need[0][1]
         self._dtype, self._strip = dtype, strip
         recipe = link.recipe
-        self._lines = Lines(below, need[1], recipe.halo, recipe.border, recipe.border_value)
+        how = recipe.halo, recipe.border, recipe.border_value
+        self._lines = Lines(below, need[1], *how, partial(take, "lines"))
         # Transforms pay in large blocks alone: such a stage computes more than it is asked for.
         transforms = link.plan.route.loop == "overlap_add"
         self._block = max(link.plan.route.tile[0] // ROWS * ROWS, strip) if transforms else 0
         self._at: int | None = None
-        self._room = self._ready = self._empty(0)
+        self._take = take
+        self._ready = self._empty("ahead", 0)
         self.seconds = 0.0
         """Time in its windows, that of the stages below included."""
 
@@ -253,24 +269,35 @@ class _Stage:
         left, right = _spread(columns, stride)
         follows = self._at in (None, first)
         if follows and self._columns[0] <= left and right <= self._columns[1]:
-            made = self._next(first, end)[:, left - self._columns[0] : right - self._columns[0]]
+            made = self._empty("window", end - first)
+            self._next(first, end, made)
+            made = made[:, left - self._columns[0] : right - self._columns[0]]
         else:
             made = self._apart((first, end), (left, right))
         self.seconds += time.perf_counter() - start
         return made if stride == 1 else made[::stride, ::stride]
 
-    def _next(self, first: int, end: int) -> Pixels:
+    def can_put(self, columns: Span) -> bool:
+        """Whether it can put these columns, some of which may lie beyond the edges."""
+        return self._link.stride == 1 and columns == self._columns
+
+    def put(self, rows: Span, out: Pixels) -> None:
+        """Compute the rows that follow those before into `out`."""
+        start = time.perf_counter()
+        self._next(*rows, out)
+        self.seconds += time.perf_counter() - start
+
+    def _next(self, first: int, end: int, out: Pixels) -> None:
         """Compute the rows that follow those before."""
-        if len(self._room) < end - first:
-            self._room = self._empty(end - first)
-        out = self._room[: end - first]
         at = first
         while at < end:
             if not len(self._ready):
                 last = max(self._end, end)
                 until = min(at + self._block, last) if self._block else min(at + self._strip, end)
                 there = until <= end
-                made = out[at - first : until - first] if there else self._empty(until - at)
+                made = (
+                    out[at - first : until - first] if there else self._empty("ahead", until - at)
+                )
                 self._fill(self._lines.window((at, until)), made)
                 if there:
                     at = until
@@ -281,7 +308,6 @@ class _Stage:
             self._ready = self._ready[taken:]
             at += taken
         self._at = end
-        return out
 
     def _apart(self, rows: Span, columns: Span) -> Pixels:
         """Compute a window from scratch."""
@@ -294,9 +320,9 @@ class _Stage:
         self._fill(seen, out)
         return out[rows[0] - y[0] : rows[1] - y[0], columns[0] - x[0] : columns[1] - x[0]]
 
-    def _empty(self, rows: int) -> Pixels:
+    def _empty(self, name: str, rows: int) -> Pixels:
         width = self._columns[1] - self._columns[0]
-        return np.empty((rows, width, self._whole[2]), self._dtype)
+        return self._take(name, (rows, width, self._whole[2]), self._dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, cast
+
 import numpy as np
 
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders
-from convcli.pixels.borders import Halo, Value
+from convcli.pixels.borders import Halo, Index, Value
 from convcli.pixels.source import Source, Span
 from convcli.types import Pixels
 from convcli.words import Border
+
+
+class Rows(Source, Protocol):
+    """A source that computes its rows one after the other, and puts them where they are needed."""
+
+    def can_put(self, columns: Span) -> bool:
+        """Whether it can put these columns, some of which may lie beyond the edges."""
+
+    def put(self, rows: Span, out: Pixels) -> None:
+        """Compute rows that follow those before into `out`; beyond the edges put anything."""
+
+
+class Rooms(threading.local):
+    """Memory for arrays that are needed again and again, by name; each thread has its own.
+
+    Memory that is taken anew takes the system as long to give as a filter of a few taps needs.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Pixels] = {}
+
+    def take(self, name: Hashable, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+        """Return an array of any content; the one that had this name before is given up."""
+        size = math.prod(shape)
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
 
 
 class Lines:
@@ -27,16 +60,26 @@ class Lines:
         The columns of every window.
     halo, border, value
         As for `convcli.pixels.borders.window`.
+    take : callable
+        ``take(shape, dtype)`` returns memory; what it returned before is given up.
     """
 
     def __init__(
-        self, source: Source, columns: Span, halo: Halo, border: Border, value: Value
+        self,
+        source: Source | Rows,
+        columns: Span,
+        halo: Halo,
+        border: Border,
+        value: Value,
+        take: Callable[[tuple[int, ...], np.dtype[Any]], Pixels],
     ) -> None:
         self._source = source
         self._columns = columns
         self._halo = halo
         self._border: Border = border
         self._value = value
+        self._take = take
+        self._sides = self._copied_sides()
         self._buffer: Pixels | None = None
         self._first = 0  # the row of the image that the buffer begins with, and the one after
         self._end = 0  # those that it holds
@@ -65,14 +108,44 @@ class Lines:
                 width = self._columns[1] - self._columns[0] + left + right
                 dtype = borders.window_dtype(self._source.dtype, self._border, self._value)
                 # Twice as many as a window has, so that rows are seldom moved up.
-                held = np.empty((2 * (end - first), width, self._source.shape[2]), dtype)
+                held = self._take((2 * (end - first), width, self._source.shape[2]), dtype)
             if kept is not None:
                 held[: len(kept)] = kept
             self._buffer, self._first = held, first
         if end > self._end:
-            self._read((self._end, end), held[self._end - self._first : end - self._first])
+            self._read_on((self._end, end), held[self._end - self._first : end - self._first])
             self._end = end
         return held
+
+    def _copied_sides(self) -> list[tuple[slice, Index | None]] | None:
+        """Return which columns lie beyond the edges, and which stand there; None is the constant.
+
+        None if the source cannot put its rows here, or too few for that.
+        """
+        width = self._source.shape[1]
+        first, end = self._columns[0] - self._halo[2], self._columns[1] + self._halo[3]
+        can_put = getattr(self._source, "can_put", None)
+        if can_put is None or not can_put((first, end)):
+            return None
+        beyond = [slice(0, max(-first, 0)), slice(min(end, width) - first, end - first)]
+        index = borders.INDEX_OF[self._border](np.arange(first, end), width)
+        sides = [(at, index[at]) for at in beyond if at.stop > at.start]
+        low, high = max(first, 0), min(end, width)
+        enough = all(((x < 0) | ((x >= low) & (x < high))).all() for _, x in sides)
+        return (
+            [(at, x - first if self._border != "constant" else None) for at, x in sides]
+            if enough
+            else None
+        )
+
+    def _read_on(self, rows: Span, out: Pixels) -> None:
+        """Read the rows that follow those before: without a copy, if the source can put them."""
+        if self._sides is None:
+            self._read(rows, out)
+            return
+        cast(Rows, self._source).put(rows, out)
+        for at, columns in self._sides:
+            out[:, at] = self._value if columns is None else out[:, columns]
 
     def _read(self, rows: Span, out: Pixels) -> None:
         beside = (0, 0, *self._halo[2:])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,7 @@ from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
 
 if TYPE_CHECKING:
-    from convcli.filtering.options import Options
-    from convcli.types import Pixels
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -41,27 +41,21 @@ def command(
 
     Example: convcli edge photo.jpg -o edges.png
     """
-    from convcli.cli.run import Verb, run
+    from convcli.cli.run import grey_of, run
 
+    run(shared, "edge", define(operator, show, stretch), grey=grey_of(shared))
+
+
+def define(operator: Operator, show: Show, stretch: bool) -> Callable[[], Stage]:
+    """Check the command's own options; what is returned makes the filter of them."""
     if stretch and show == "angle":
         raise ConvcliError(
             "--stretch and --show angle cannot be used together; an angle has its own scale"
         )
 
-    def verb() -> Verb:
-        import numpy as np
+    def make() -> Stage:
+        from convcli.filtering.stages import stage
 
-        from convcli.filtering.filters import edge
+        return stage("edge", operator, show, stretch=stretch)
 
-        spread = stretch or show == "angle"
-
-        def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
-            # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such
-            # results would be rounded to 0 in the integers.
-            if spread and pixels.dtype == np.float64:
-                options["out_dtype"] = "float32"
-            return edge(pixels, operator, show, stretch=stretch, **options)
-
-        return edged
-
-    run(shared, "edge", verb, grey="LA" if shared.alpha == "keep" else "L")
+    return make

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli.options import Shared, only_one, with_shared_options
+
+if TYPE_CHECKING:
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -44,15 +47,32 @@ def command(
 
     Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
+    from convcli.cli.run import run
+
+    run(
+        shared,
+        "filter",
+        define(kernels, normalize, scale, bias, correlate, stride, dilation),
+    )
+
+
+def define(
+    kernels: list[str],
+    normalize: bool,
+    scale: float,
+    bias: float,
+    correlate: bool,
+    stride: int,
+    dilation: int,
+) -> Callable[[], Stage]:
+    """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import finite
-    from convcli.cli.run import Verb, run
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
 
-    def verb() -> Verb:
-        from convcli.filtering.convolution import apply
-        from convcli.filtering.definitions import convolving
+    def make() -> Stage:
+        from convcli.filtering.stages import stage
         from convcli.kernels.files import read_kernel
 
         chosen = read_kernel(kernel)
@@ -62,8 +82,6 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        return partial(
-            apply, filter_=convolving(chosen, correlate=correlate, bias=bias, stride=stride)
-        )
+        return stage("filter", chosen, correlate=correlate, bias=bias, stride=stride)
 
-    run(shared, "filter", verb)
+    return make
