@@ -179,8 +179,11 @@ def float_between(
             for kernel in kernels
         )
         squares = squares * max(errors, _LEAST_GROWTH) ** 2 + (size * roundings) ** 2
-    return "float32" if math.sqrt(squares) * 2**-24 <= _MOST_ERROR else "float64"
+    return "float32" if math.sqrt(squares) * 2**-24 <= _MOST_BETWEEN else "float64"
 
+
+# 0.0026 of an 8-bit level: at most 0.5 % of the pixels are then rounded to the next one.
+_MOST_BETWEEN = 1e-5
 
 # Errors of neighbours may be alike, and then a blur does not make them smaller.
 _LEAST_GROWTH = 1.0

@@ -139,7 +139,7 @@ def chain_bytes(chain: Chain, cut: Bands, shape: tuple[int, int, int]) -> int:
     total = 0
     for link, (height, width, channels) in zip(chain.links, chain.shapes(shape), strict=False):
         above, below, left, right = link.recipe.halo
-        rows = min(2 * (cut.rows + above + below), 2 * height) + cut.rows
+        rows = 2 * cut.rows + above + below
         columns = min(cut.regions[1] * link.stride + left + right, width + left + right)
         total += rows * columns * channels * chain.between.itemsize
     return total

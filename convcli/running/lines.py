@@ -89,12 +89,14 @@ class Lines:
         height = self._source.shape[0]
         above, below, _, _ = self._halo
         top, bottom = rows[0] - above, rows[1] + below
-        buffer = self._holding(max(top, 0), min(bottom, height))
+        # The rows of a whole window at most: more would not stay in the cache.
+        room = bottom - top + 2 * ROWS
+        buffer = self._holding(max(top, 0), min(bottom, height), room)
         if top >= 0 and bottom <= height:
             return buffer[top - self._first : bottom - self._first]
         return self._assembled(buffer, rows)
 
-    def _holding(self, first: int, end: int) -> Pixels:
+    def _holding(self, first: int, end: int, room: int) -> Pixels:
         """Read the rows of a span that are not there yet; those before it are dropped."""
         height = self._source.shape[0]
         end = min(ceil_div(end, ROWS) * ROWS, height)
@@ -107,8 +109,7 @@ class Lines:
                 _, _, left, right = self._halo
                 width = self._columns[1] - self._columns[0] + left + right
                 dtype = borders.window_dtype(self._source.dtype, self._border, self._value)
-                # Twice as many as a window has, so that rows are seldom moved up.
-                held = self._take((2 * (end - first), width, self._source.shape[2]), dtype)
+                held = self._take((room, width, self._source.shape[2]), dtype)
             if kept is not None:
                 held[: len(kept)] = kept
             self._buffer, self._first = held, first
