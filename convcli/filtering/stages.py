@@ -11,6 +11,7 @@ from convcli.checks import described, flag, word
 from convcli.errors import ConvcliError
 from convcli.filtering.definitions import blurring, convolving, edges, sharpening
 from convcli.filtering.filter import Filter
+from convcli.kernels.kernel import Kernel
 from convcli.pixels import borders
 from convcli.words import Border, listed
 
@@ -22,9 +23,6 @@ _DEFINITIONS: dict[str, Callable[..., Filter]] = {
 }
 # What the command line calls `convolve`.
 _ALSO = {"filter": "convolve"}
-
-NAMES = ("blur", "edge", "sharpen", "filter")
-"""The commands that may be stages."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def stage(
         borders.check(border)
     if border_value is not None:
         border_value = borders.checked_value(border_value)
-    words = [*map(described, arguments), *(f"{key}={described(own[key])}" for key in own)]
+    words = [*map(_words, arguments), *(f"{key}={_words(own[key])}" for key in own)]
     return Stage(
         " ".join([name, *words]),
         define(*arguments, **own),
@@ -110,3 +108,7 @@ def stage(
         border_value,
         flag(exact, "exact"),
     )
+
+
+def _words(value: Any) -> str:
+    return value.name if isinstance(value, Kernel) else described(value)

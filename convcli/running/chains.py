@@ -137,7 +137,7 @@ def _write(result: Pixels, out: Pixels, end: Colour | None) -> None:
 def chain_bytes(chain: Chain, cut: Bands, shape: tuple[int, int, int]) -> int:
     """Return the least memory that a worker needs for the strips of all stages."""
     total = 0
-    for link, (height, width, channels) in zip(chain.links, chain.shapes(shape), strict=False):
+    for link, (_, width, channels) in zip(chain.links, chain.shapes(shape), strict=False):
         above, below, left, right = link.recipe.halo
         rows = 2 * cut.rows + above + below
         columns = min(cut.regions[1] * link.stride + left + right, width + left + right)

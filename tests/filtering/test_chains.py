@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,10 +15,12 @@ from skimage import data
 
 import convcli
 from convcli import ConvcliError
+from convcli.pixels import padded
 from convcli.pixels.padded import Padded
 from convcli.pixels.transfer import SRGB
 from convcli.planning import chains
 from convcli.planning.chains import ChainPlan
+from convcli.running import threads
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture
 
@@ -359,6 +362,20 @@ def test_an_unused_channel_stays_unused():
     got = convcli.chain(Padded(buffer), several, scratch=True)
     assert isinstance(got, Padded)
     np.testing.assert_array_equal(got.pixels, wanted)
+
+
+@pytest.mark.parametrize("border", ["reflect", "wrap"])
+def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
+    monkeypatch.setattr(threads, "_SHORT_SECONDS", 0)
+    monkeypatch.setattr(padded, "_PIECE", mmap.PAGESIZE)
+    memory = mmap.mmap(-1, 3000 * 50 * 4, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    buffer = np.frombuffer(memory, np.uint8).reshape(3000, 50, 4)
+    buffer[...] = np.random.default_rng(2).integers(1, 256, buffer.shape)
+    several = [stage("blur", sigma=5), stage("sharpen", border=border), stage("blur", sigma=4)]
+    wanted = convcli.chain(np.ascontiguousarray(buffer[..., :3]), several)
+    got = convcli.chain(Padded(buffer, memory), several, workers=2, scratch=True)
+    np.testing.assert_array_equal(got.pixels, wanted)
+    assert buffer[:2000].any() == (border == "wrap")  # which needs the first rows at the end
 
 
 def test_exact_stages_are_summed_in_float64():
