@@ -191,8 +191,12 @@ def _given(piece: _Piece, name: str, words: list[str]) -> dict[str, Any]:
         if key not in _shared_names():
             continue
         is_given = context.get_parameter_source(key).name == "COMMANDLINE"
-        if is_given and key == "inputs":
-            raise piece.error(f"{shown(found[key][0])} is an input; name inputs after the stages")
+        if key == "inputs":
+            if not found.pop(key):  # Typer 0.26 says of no inputs, too, that they were given
+                continue
+            raise piece.error(
+                f"{shown(context.params[key][0])} is an input; name inputs after the stages"
+            )
         if is_given and key not in _OF_A_STAGE:
             option = max(parameter.opts, key=len)
             raise piece.error(f"{option} is an option of the chain; give it after the stages")

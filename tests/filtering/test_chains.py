@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,7 +21,7 @@ from convcli.pixels.padded import Padded
 from convcli.pixels.transfer import SRGB
 from convcli.planning import chains
 from convcli.planning.chains import ChainPlan
-from convcli.running import threads
+from convcli.running import execute, threads
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture
 
@@ -373,6 +374,18 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
     buffer[...] = np.random.default_rng(2).integers(1, 256, buffer.shape)
     several = [stage("blur", sigma=5), stage("sharpen", border=border), stage("blur", sigma=4)]
     wanted = convcli.chain(np.ascontiguousarray(buffer[..., :3]), several)
+    real = execute.prepare_chain
+
+    def late(*arguments):
+        fill = real(*arguments)
+
+        def filter_band(*region):
+            time.sleep(0.02)  # time to release all rows that are done
+            fill(*region)
+
+        return filter_band
+
+    monkeypatch.setattr(execute, "prepare_chain", late)
     got = convcli.chain(Padded(buffer, memory), several, workers=2, scratch=True)
     np.testing.assert_array_equal(got.pixels, wanted)
     assert buffer[:2000].any() == (border == "wrap")  # which needs the first rows at the end
