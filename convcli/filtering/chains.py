@@ -32,10 +32,11 @@ from convcli.pixels.source import Source
 from convcli.pixels.transfer import to_light
 from convcli.planning.chains import ChainPlan, StagePlan, bands
 from convcli.planning.choice import float_between
-from convcli.running.chains import Chain, Link
+from convcli.running.chains import Chain
 from convcli.running.execute import run_chain
 from convcli.running.packages import ready_plan
 from convcli.running.recipe import Recipe
+from convcli.running.stages import Link
 from convcli.types import Pixels
 
 
@@ -201,9 +202,8 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
     for each, own in zip(filters, given, strict=True):
         foreign = is_foreign(dtype, own["border"], own["border_value"])
         needs_float64 = needs_float64 or each.exact or own["exact"] or foreign
-    between = float_between(
-        dtype, [(each.kernels, *grows) for each, grows in zip(filters, growths, strict=True)]
-    )
+    grown = [(each.kernels, *grows) for each, grows in zip(filters, growths, strict=True)]
+    between = float_between(dtype, wanted, grown)
     is_float = dtype.kind == "f"
     return _Whole(
         begin,

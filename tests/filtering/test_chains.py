@@ -118,7 +118,7 @@ cuts = st.tuples(
     st.sampled_from([12, 512]),  # rows of a band
 )
 LIMITS = {
-    "max_examples": 50,
+    "max_examples": 40,
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow],
     "derandomize": True,
@@ -182,7 +182,7 @@ def test_a_chain_is_scipys_stages_rounded_once(image, specs, sizes, workers, met
         assert (off[~near_half] == 0).mean() >= 0.99 if (~near_half).any() else True
 
 
-@settings(**LIMITS | {"max_examples": 20})
+@settings(**LIMITS | {"max_examples": 15})
 @given(images, st.lists(specs, min_size=2, max_size=4), cuts, st.integers(1, 8))
 def test_the_cut_and_the_workers_change_no_bit(image, specs, sizes, workers):
     image = image if image.dtype == np.uint8 else (image > image.mean()).astype(np.uint8) * 255
