@@ -485,3 +485,23 @@ def test_progress_is_told_and_an_error_in_it_ends_the_work():
 
     with cut(40, 3840, 8), pytest.raises(KeyboardInterrupt):
         convcli.chain(PHOTO, several, workers=1, on_progress=stop)
+
+
+BETWEEN = {
+    "bytes": ("uint8", [stage("blur", 2), stage("sharpen"), stage("edge")], {}, "float32"),
+    "deep": ("uint16", [stage("blur", 2)] * 2, {}, "float64"),
+    "floats": ("float32", [stage("blur", 2)] * 2, {}, "float64"),
+    "large weights": ("uint8", [stage("sharpen", amount=50)] * 2, {}, "float64"),
+    "floats out": ("uint8", [stage("sharpen", 1.5, 0.8)] * 3, {"out_dtype": "float32"}, "float64"),
+    "an exact stage": ("uint8", [stage("blur"), stage("blur", exact=True)], {}, "float64"),
+    "an angle": ("uint8", [stage("blur"), stage("edge", show="angle")], {}, "float64"),
+    "a border": ("uint8", [stage("blur", border="constant", border_value=0.5)] * 2, {}, "float64"),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_samples_between_stages_are_as_exact_as_they_must_be(name):
+    dtype, several, options, between = BETWEEN[name]
+    plans = []
+    convcli.chain(PHOTO.astype(dtype), several, method="numpy", on_plan=plans.append, **options)
+    assert plans[0].between == between
