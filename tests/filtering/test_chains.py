@@ -182,7 +182,7 @@ def test_a_chain_is_scipys_stages_rounded_once(image, specs, sizes, workers, met
         assert (off[~near_half] == 0).mean() >= 0.99 if (~near_half).any() else True
 
 
-@settings(**LIMITS | {"max_examples": 15})
+@settings(**LIMITS | {"max_examples": 10})
 @given(images, st.lists(specs, min_size=2, max_size=4), cuts, st.integers(1, 8))
 def test_the_cut_and_the_workers_change_no_bit(image, specs, sizes, workers):
     image = image if image.dtype == np.uint8 else (image > image.mean()).astype(np.uint8) * 255
