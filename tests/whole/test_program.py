@@ -22,7 +22,8 @@ from PIL import Image
 import convcli
 from convcli import image
 from convcli.cli.screen.progress import Bar
-from convcli.filtering.filters import convolve_every
+from convcli.filtering.convolution import apply
+from convcli.filtering.definitions import convolving
 from convcli.image import read
 from convcli.kernels.kernel import kernel_from
 from convcli.words import SHOWS
@@ -323,7 +324,7 @@ def every(image, kernel, stride=1, **options):
 
 
 def stretched(image, kernel, stride=1, **options):
-    return convolve_every(image, kernel, stride, False, 0.0, stretch=True, **options)
+    return apply(image, convolving(kernel, stride=stride, stretch=True), **options)
 
 
 @pytest.mark.parametrize(
