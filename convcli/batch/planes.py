@@ -40,7 +40,10 @@ class Planes:
     fills_range: bool = False
 
 
-_LUMA_ALONE = "filtered its luma alone: this kernel cannot be scaled to subsampled chroma"
+_LUMA_ALONE = (
+    "filtered its luma alone: a kernel cannot be scaled to subsampled chroma, and a stretch is of "
+    "brightness"
+)
 
 
 def filtered(frame: Picture, how: Planes, options: Options) -> Picture:

@@ -14,19 +14,16 @@ from convcli.checks import described
 from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
-    OF_TRANSFORMS,
     apply,
     checked,
     is_opaque,
     laid,
-    largest_in,
     out_dtype,
-    roundings,
     source_of,
-    whole_of,
 )
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import Options
+from convcli.filtering.rounding import OF_TRANSFORMS, largest_in, roundings, whole_of, within_range
 from convcli.filtering.stages import Stage
 from convcli.loops.layout import ceil_div
 from convcli.pixels.borders import Value, is_foreign
@@ -171,7 +168,9 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
         dtype = whole.between
     links, plans = [], []
     for number, (each, own) in enumerate(zip(stages, given, strict=True)):
-        recipe = _recipe(whole, each.filter, own, shape, is_light)
+        growth = _growth([before.filter for before in stages[:number]], whole.begin.full)
+        filter_ = within_range(each.filter, source, asked, growth)
+        recipe = _recipe(whole, filter_, own, shape, is_light)
         is_light = is_light and each.filter.use.gives_light
         is_weighted = is_weighted and not recipe.colour.grey
         if number == len(stages) - 1 and not (is_light or is_weighted):

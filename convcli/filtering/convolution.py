@@ -18,15 +18,21 @@ from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.definitions import convolving
-from convcli.filtering.filter import Filter, Whole
+from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
+from convcli.filtering.rounding import (
+    flat_bytes,
+    flat_of_all,
+    roundings,
+    whole_of,
+    within_range,
+)
 from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.kernels.sizes import sizes_of
-from convcli.loops.contract import magnitude, magnitude_of_any_size
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, is_foreign
-from convcli.pixels.colour import ROUNDING, Colour, colour_for, full_scale
+from convcli.pixels.colour import Colour, colour_for, full_scale
 from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
@@ -36,9 +42,8 @@ from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
-from convcli.running.ranges import largest_finite
-from convcli.running.recipe import Combine, Missing, Recipe, halo_of
-from convcli.types import Floats, Pixels
+from convcli.running.recipe import Missing, Recipe, halo_of
+from convcli.types import Pixels
 from convcli.words import ALPHAS, NANS, Border, Method, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
@@ -137,18 +142,9 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
     if filter_.finish:
-        flat = _flat_of_all(source, filter_, asked)
+        flat = flat_of_all(source, filter_, asked)
         out = filter_.finish(whole_of(out, wanted, flat, source, asked))
     return out[..., 0] if is_flat else out
-
-
-def whole_of(
-    result: Floats, wanted: np.dtype[Any], flat: float, source: Source, asked: Options
-) -> Whole:
-    """Say of a whole result what is done last to it needs to know."""
-    has_alpha = asked["alpha"] != "straight" and result.shape[2] in (2, 4)
-    colours = result[..., :-1] if has_alpha else result
-    return Whole(result, colours, wanted, flat, sample_of(asked["nodata"], source.dtype))
 
 
 def checked(options: Options) -> Options:
@@ -203,17 +199,15 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
     border, value = asked["border"], asked["border_value"]
     dtype = out_dtype(asked["out_dtype"], source.dtype)
     is_bytes = source.dtype == np.uint8
-    colour, combine = _colour(source, filter_, asked), filter_.combine
+    colour = _colour(source, filter_, asked)
     if not filter_.use.gives_light and dtype.kind == "u":
         colour = replace(colour, turn=full_scale(dtype))
     # A stretch of bytes has one limit for the whole result.
     settles = filter_.settles and not (is_bytes and filter_.finish)
     exact = asked["exact"] or (not is_bytes and (settles or filter_.finish is not None))
-    flat = _flat_bytes(filter_) if is_bytes else roundings(filter_)
+    flat = flat_bytes(filter_) if is_bytes else roundings(filter_)
     if filter_.finish:
         dtype = np.dtype(np.float32 if is_bytes else np.float64)
-        if source.dtype == np.float64 and largest_in(source, asked) > _LARGEST_KEPT:
-            combine = partial(_divided, combine=combine)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
     plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
     sample = _missing_sample(source, asked)
@@ -228,7 +222,7 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         border=border,
         border_value=value,
         colour=colour,
-        combine=combine,
+        combine=within_range(filter_, source, asked).combine,
         out_dtype=dtype,
         exact=exact,
         decimations=decimations,
@@ -259,61 +253,6 @@ def _missing(
             (each,), _ = folded((each,), halo, source.shape[:2], border)
             sizes[at] = each.exactly if exact else each
     return Missing(tuple(sizes), sample, sample if filter_.marks else math.nan)
-
-
-def roundings(filter_: Filter) -> float:
-    """Return by which share of the largest sample under its kernel a derivative may be off.
-
-    These are sums of float64, u = 2**-53: 14 u by luminance, light and alpha before them, and as
-    many u times the norm of the weights as a column and a row have roundings. For 3 x 3 weights
-    they are rounded up.
-    """
-    kernel = filter_.kernels[0]
-    return max(32.0, 14 + sum(kernel.shape) * kernel.l1_norm) * 2.0**-53
-
-
-def _flat_bytes(filter_: Filter) -> float:
-    """Return up to which size sums of bytes, in float32, may be nothing but rounding."""
-    norm = filter_.kernels[0].l1_norm
-    # Half the norm of a derivative is what a step gives.
-    return ROUNDING * 255 * (max(1.0, norm / 2) if filter_.settles else norm)
-
-
-# In float64, sums that differ by less may be equal: a share of the largest sample and the norm.
-OF_TRANSFORMS = 1e-12
-
-
-def _flat_of_all(source: Source, filter_: Filter, asked: Options) -> float:
-    """Return up to which size samples of a whole result may be nothing but rounding."""
-    if source.dtype == np.uint8:
-        return _flat_bytes(filter_)
-    if filter_.settles:  # that was done to each
-        return 0.0
-    return OF_TRANSFORMS * filter_.kernels[0].l1_norm * largest_in(source, asked)
-
-
-def largest_in(source: Source, asked: Options) -> float:
-    """Return the largest magnitude in an image, apart from its no-data value and infinity."""
-    height, width, _ = source.shape
-    pixels = source.window((0, height), (0, width))
-    mark = sample_of(asked["nodata"], source.dtype)
-    if math.isnan(mark):
-        return largest_finite(pixels)[0]
-    is_there = np.isfinite(pixels) & (pixels != pixels.dtype.type(mark))
-    return float(np.abs(pixels).max(initial=0, where=is_there))
-
-
-# Derivatives of larger samples may pass the largest float64, though their sums, in a wider float,
-# do not. A stretch takes out any factor, so that they are divided by a power of two.
-_LARGEST_KEPT = float(np.finfo(np.float64).max) / 16
-_DIVIDED = 2.0**-4
-
-
-def _divided(centre: Pixels, *filtered: Floats, combine: Combine | None) -> Floats:
-    if combine is magnitude:
-        combine = magnitude_of_any_size
-    result = combine(centre, *filtered) if combine else filtered[0]
-    return result * result.dtype.type(_DIVIDED)
 
 
 def plan(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from PIL import Image
 import convcli
 from convcli.cli.options import Shared
 from convcli.cli.stages import COMMANDS, _command, _shared_names, parsed
+from convcli.image import read
 from convcli.kernels.named import named_kernel
 from tests.cli.test_explanation import branches
 
@@ -177,6 +181,56 @@ def test_edge_first_takes_the_stored_luma_of_a_jpeg(run, folder, picture_file):
     image.draft("L", image.size)
     wanted = convcli.chain(np.asarray(image), [stage("edge"), stage("blur", 1)])
     np.testing.assert_array_equal(pixels("out.png"), wanted)
+
+
+@pytest.mark.parametrize("stages", ["blur --sigma 1 | sharpen", "blur | edge --show angle"])
+def test_the_depth_is_of_the_result(run, folder, stages):
+    run("chain", stages, "a.png", "-o", "out.png", "--depth", "16")
+    several = [each.make(None) for each in parsed(stages, Shared())]
+    wanted = convcli.chain(pixels("a.png"), several, out_dtype="float64", exact=True)
+    wanted = wanted * 257 if "sharpen" in stages else (wanted / (2 * np.pi) + 0.5) * 65535
+    assert np.abs(pixels_16("out.png") - wanted.clip(0, 65535)).max() <= 0.51
+
+
+def pixels_16(path):
+    return read(Path(path)).pixels.astype(float)
+
+
+def test_a_stretch_fills_the_depth(run, folder):
+    run("filter", "-k", "box:3", "--stretch", "a.png", "-o", "out.png", "--depth", "16")
+    assert (pixels_16("out.png").min(), pixels_16("out.png").max()) == (0, 65535)
+
+
+def test_what_a_file_says_is_missing_is_refused_where_it_occurs(run, folder):
+    for name, stated in (("all.tif", "300"), ("missing.tif", "7")):
+        Image.fromarray(np.full((9, 9), 7, np.uint8)).save(name, tiffinfo={42113: stated})
+    result = run("chain", "blur | edge", "all.tif", "missing.tif", "-o", "out")
+    assert result.status == 1
+    assert "'missing.tif': nan='skip' and nodata leave samples out" in result.err
+    assert (folder / "out" / "all.tif").exists()
+    assert run("chain", "blur | edge", "missing.tif", "-o", "out", "--nan", "keep").status == 0
+    assert run("chain", "blur | edge", "a.png", "--nodata", "0").status == 2
+
+
+def test_the_commands_of_other_stages_are_not_imported(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED.format("blur --sigma 1 | edge")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[1] == "['blur', 'chain', 'edge']"
+
+
+IMPORTED = """
+import sys
+from convcli.cli.program import main
+sys.argv[1:] = ["chain", "{}", "a.png", "-n"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print([name for name in ("blur", "chain", "edge", "filter", "sharpen", "bank")
+       if f"convcli.cli.commands.{{name}}" in sys.modules])
+"""
 
 
 # --- the explanation

@@ -309,6 +309,77 @@ def test_a_stretch_comes_last(dtype):
         convcli.chain(image, [*several, stage("blur")])
 
 
+LAST = {
+    "a stretched derivative": ("convolve", {"kernel": [[1, 0, -1.0]]}, {"stretch": True}),
+    "a stretched mean": ("convolve", {"kernel": np.ones((3, 5)) / 15}, {"stretch": True}),
+    "wide edges": ("edge", {"sigma": 4}, {"stretch": True}),
+    "a laplacian": ("edge", {"show": "laplacian", "sigma": 2}, {"stretch": True}),
+    "thin edges": ("edge", {"operator": "scharr"}, {"canny": (0.03, 0.08)}),
+}
+
+
+@pytest.mark.parametrize("method", ["numpy", "numba", "fft"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
+@pytest.mark.parametrize("name", LAST)
+def test_what_needs_the_whole_image_comes_last(name, dtype, method):
+    verb, own, last = LAST[name]
+    full = {"uint8": 255, "uint16": 65535}.get(dtype, 1)
+    image = (PHOTO / 255 * full).astype(dtype)
+    if "canny" in last:
+        last = {"canny": tuple(full * each for each in last["canny"])}
+    final = stage(verb, **own, **last)
+    got = convcli.chain(image, [stage("blur", 1), final], method=method)
+    before = scipy.ndimage.gaussian_filter(image.astype(float), 1, axes=(0, 1))
+    wanted = convcli.chain(before, [final])
+    assert got.dtype == dtype
+    if "canny" in last:
+        np.testing.assert_array_equal(got > 0, wanted > 0)
+        assert 0 < (got > 0).mean() < 0.3
+    else:
+        assert_same_picture(got, wanted * full)
+        assert got.min() == 0 or got.max() == full
+    with pytest.raises(ConvcliError, match=r"stage 2 .*(stretches|thin edges).*only the last"):
+        convcli.chain(image, [stage("blur"), final, stage("blur")])
+
+
+@pytest.mark.parametrize("words", [{"stretch": True}, {"canny": (5, 20)}])
+def test_an_alpha_beside_what_needs_the_whole_image_is_kept(words):
+    image = np.dstack([PHOTO, PHOTO[..., 0]])
+    several = [stage("blur", 1), stage("edge", **words)]
+    result = convcli.chain(image, several, alpha="keep")
+    np.testing.assert_array_equal(result[..., 1], image[..., 3])
+    np.testing.assert_array_equal(result[..., 0], convcli.chain(PHOTO, several))
+
+
+@pytest.mark.parametrize("method", ["numpy", "numba", "fft"])
+@pytest.mark.parametrize("level", [np.uint8(77), np.uint16(30000), np.float64(0.3)])
+def test_an_even_image_stays_even_when_it_is_stretched(level, method):
+    image = np.full((30, 40), level)
+    for kernel, share in (("gaussian:2", 0), ("gaussian-xx:2", 0.5)):
+        several = [stage("blur", 2), stage("convolve", convcli.kernel(kernel), stretch=True)]
+        got = convcli.chain(image, several, method=method)
+        full = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+        assert (got == (share if full == 1 else math.ceil(share * full))).all()
+
+
+def test_edges_of_the_largest_floats_are_stretched_like_smaller_ones():
+    image = np.where(np.indices((40, 50)).sum(axis=0) % 17 < 8, -1.0, 1.0)
+    several = [stage("blur", 1), stage("edge", stretch=True)]
+    largest, smaller = (convcli.chain(image * size, several) for size in (1.7e308, 2.0**900))
+    np.testing.assert_allclose(largest, smaller, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"nan": "skip"}, {"nodata": 3}])
+def test_samples_that_are_left_out_are_for_one_stage(options):
+    with pytest.raises(ConvcliError, match="which a chain of several stages cannot do; pass nan="):
+        convcli.chain(PHOTO, [stage("blur")] * 2, **options)
+    image = np.where(PHOTO == 3, np.nan, PHOTO.astype(float))
+    np.testing.assert_array_equal(
+        convcli.chain(image, [stage("blur", 1)], **options), convcli.blur(image, 1, **options)
+    )
+    assert np.isnan(convcli.chain(image, [stage("blur")] * 2, nan="keep")).any()
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("border", BORDERS)
 def test_strides_between_stages(border, place):

@@ -97,7 +97,7 @@ def define(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        if shared_by and shared_by != (1, 1):
+        if shared_by and (stretch or shared_by != (1, 1)):
             return None
         # What is added to red, green and blue is added to the luma, and to no chroma.
         added = 0.0 if shared_by else bias
