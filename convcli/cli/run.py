@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
@@ -328,6 +328,7 @@ def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
     from convcli.batch.planes import Planes
     from convcli.filtering.chains import check_missing, checked_stages
 
+    @cache  # it is asked for each frame
     def made(shared_by: Shares) -> list[Stage] | None:
         several = [stage for make in makers if (stage := make(shared_by))]
         return checked_stages(several) if len(several) == len(makers) else None

@@ -56,7 +56,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
         Made by `convcli.stage`. "edge" gives one channel to the stages after it.
     **options
         See `convcli.convolve`. `border` and `border_value` are those of the stages that have none.
-        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`).
+        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`). `nan="skip"` and
+        `nodata` are for a single stage; several refuse them.
 
     Returns
     -------

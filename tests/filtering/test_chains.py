@@ -451,7 +451,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
         fill = real(*arguments)
 
         def filter_band(*region):
-            time.sleep(0.02)  # time to release all rows that are done
+            time.sleep(0.05)  # time to release all rows that are done
             fill(*region)
 
         return filter_band

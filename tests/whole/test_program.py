@@ -953,17 +953,17 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 
 SLOW = r"""
 import os, sys, time
-import convcli.filtering.filters
+import convcli.filtering.chains
 from convcli.cli.program import main
 
-def slow(pixels, **options):
+def slow(pixels, stages, **options):
     os.write(1, b"begun\n")
     for part in range(1000):
         options["on_progress"](part, 1000) if options.get("on_progress") else None
         time.sleep({step})
     return pixels
 
-convcli.filtering.filters.blur = slow
+convcli.filtering.chains.chain = slow
 sys.argv = ["convcli", *sys.argv[1:]]
 main()
 """
