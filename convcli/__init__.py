@@ -12,8 +12,10 @@ from convcli.errors import ConvcliError
 if TYPE_CHECKING:
     from convcli.banks.convolution import conv2d, conv_transpose2d, plan_conv2d, separable_conv2d
     from convcli.banks.network import avg_pool2d, max_pool2d, relu
+    from convcli.filtering.chains import chain
     from convcli.filtering.convolution import convolve, plan
     from convcli.filtering.filters import blur, edge, sharpen
+    from convcli.filtering.stages import stage
     from convcli.kernels.files import kernel
     from convcli.kernels.named import gaussian_kernel, sobel_kernels
 
@@ -24,6 +26,7 @@ __all__ = [
     "__version__",
     "avg_pool2d",
     "blur",
+    "chain",
     "conv2d",
     "conv_transpose2d",
     "convolve",
@@ -37,6 +40,7 @@ __all__ = [
     "separable_conv2d",
     "sharpen",
     "sobel_kernels",
+    "stage",
 ]
 
 _HOMES = {
@@ -44,6 +48,8 @@ _HOMES = {
     "edge": "filtering.filters",
     "sharpen": "filtering.filters",
     "convolve": "filtering.convolution",
+    "chain": "filtering.chains",
+    "stage": "filtering.stages",
     "plan": "filtering.convolution",
     "conv2d": "banks.convolution",
     "conv_transpose2d": "banks.convolution",

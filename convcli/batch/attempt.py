@@ -32,6 +32,7 @@ from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
+    from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
 
@@ -88,7 +89,7 @@ class Outcome:
         The mode of the result.
     frames : int
         Frames or pages that were filtered.
-    plan : Plan, BankPlan or None
+    plan : Plan, ChainPlan, BankPlan or None
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
@@ -111,7 +112,7 @@ class Outcome:
     pixels: int = 0
     mode: str = ""
     frames: int = 1
-    plan: Plan | BankPlan | None = None
+    plan: Plan | ChainPlan | BankPlan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""
@@ -343,7 +344,9 @@ class _Work:
         has_alpha = frame.mode in WITH_ALPHA and options["alpha"] != "straight"
         found = count_missing(frame.pixels, options.get("nodata"), has_alpha)
         self.left_out[number] = found
-        if by_file and found:
+        if by_file and not found:
+            options["nodata"] = None
+        elif by_file:
             note = f"left out its no-data value, {frame.nodata:.10g}"
             self.notes = tuple(dict.fromkeys((*self.notes, note)))
 

@@ -28,7 +28,8 @@ class Planes:
     is_grey : bool
         The result has no colour.
     keeps_level : bool
-        A constant added to the samples is added to the result and does nothing else.
+        A constant added to the samples is added to the result and does nothing else; in one
+        without colour it does nothing at all.
     fills_range : bool
         The result fills the range of the samples, as an angle does.
     """
@@ -39,7 +40,10 @@ class Planes:
     fills_range: bool = False
 
 
-_LUMA_ALONE = "filtered its luma alone: this kernel cannot be scaled to subsampled chroma"
+_LUMA_ALONE = (
+    "filtered its luma alone: a kernel cannot be scaled to subsampled chroma, and a stretch is of "
+    "brightness"
+)
 
 
 def filtered(frame: Picture, how: Planes, options: Options) -> Picture:
@@ -72,13 +76,15 @@ def _plane(
     if how.fills_range:
         whole = verb(plane, **given)
         return np.asarray(whole >> (8 * whole.itemsize - most.bit_length()))
-    if how.is_grey:  # of derivatives, which no level changes; they begin at black
-        given["border_value"] = given.get("border_value", 0.0) + level
+    anywhere = how.keeps_level and given.get("border") != "constant"
+    if how.is_grey and anywhere:  # of derivatives, which no level changes; they begin at black
         room = plane.dtype.type(most - level)
         return np.asarray(np.minimum(verb(plane, **given), room) + plane.dtype.type(level))
-    if level == 0 or (how.keeps_level and given.get("border") != "constant"):
+    if level == 0 or anywhere:
         return np.asarray(np.minimum(verb(plane, **given), plane.dtype.type(most)))
     floats = verb(plane.astype(np.float32) - np.float32(level), **given)
+    if how.is_grey:  # as integers, they have no negative half
+        np.maximum(floats, 0, out=floats)
     floats += np.float32(level)
     result = np.empty(floats.shape, plane.dtype)
     store(floats, result)

@@ -15,6 +15,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "edge": {},
     "sharpen": {},
     "filter": {},
+    "chain": {},
     "bank": {},
     "compare": {},
     # A kernel such as "-1 0 1" begins with a minus sign.

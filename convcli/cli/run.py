@@ -6,8 +6,8 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
 
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
+    from convcli.filtering.options import Options
+    from convcli.filtering.stages import Stage
     from convcli.types import Pixels
-
-Verb = Callable[..., "Pixels"]
-"""``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own arguments
-bound."""
 
 
 Shares = tuple[int, int] | None
 """How many columns and rows of an image share a sample of the chroma of a video; None for an image
 and for the luma."""
 
+Maker = Callable[[Shares], "Stage | None"]
+"""``make(shared_by)``: imports a filter and returns it as a stage, or refuses its arguments. None
+says that chroma cannot be filtered so."""
+
 
 def run(
     shared: Shared,
     name: str,
-    verb_for: Callable[..., Verb | None],
+    *makers: Maker,
     grey: Grey | None = None,
-    fills_range: bool = False,
-    keeps_level: bool = False,
+    has_later_edge: bool = False,
 ) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
@@ -60,24 +61,35 @@ def run(
         The options.
     name : str
         The command.
-    verb_for : callable
-        Imports the filter and returns it, or refuses its arguments; see
-        `convcli.batch.planes.Planes`, as for the last two parameters.
+    *makers : callable
+        The filters, in their order; see `Maker`.
     grey : {"L", "LA"}, optional
-        What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
-    fills_range : bool
-        Whether the filter spreads its result over the range of any depth.
+        What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+    has_later_edge : bool
+        A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
+    if has_later_edge:
+        read = partial(_with_luminance, read)
+    carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
 
-    def planes_for() -> Planes:
-        from convcli.batch.planes import Planes
 
-        return Planes(verb_for, grey is not None, keeps_level, fills_range)
+def grey_of(shared: Shared) -> Grey:
+    """Return what `edge` makes of an image."""
+    return "LA" if shared.alpha == "keep" else "L"
 
-    carry_out(shared, name, read, partial(_pipeline, shared, planes_for, read))
+
+def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: Any) -> Picture:
+    """Read an image, and refuse it if its samples have no luminance."""
+    picture = read(*arguments, **options)
+    if picture.mode in ("CMYK", "LAB"):
+        raise ConvcliError(
+            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
+            "make edge the first stage, or convert the image to RGB"
+        )
+    return picture
 
 
 def carry_out(
@@ -270,7 +282,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
 
 def _pipeline(
     shared: Shared,
-    planes_for: Callable[[], Planes],
+    makers: tuple[Maker, ...],
     read: Callable[..., Picture],
     preview: Preview | None,
 ) -> Pipeline:
@@ -285,7 +297,7 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
-    planes = planes_for()
+    planes = _planes(shared, makers)
     verb = planes.verb_for(None)
     assert verb
     if shared.depth:
@@ -309,6 +321,47 @@ def _pipeline(
         skip_existing=shared.skip_existing,
         planes=planes,
     )
+
+
+def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
+    """Make the filters, and say how they go over the planes of a video."""
+    from convcli.batch.planes import Planes
+    from convcli.filtering.chains import check_missing, checked_stages
+
+    @cache  # it is asked for each frame
+    def made(shared_by: Shares) -> list[Stage] | None:
+        several = [stage for make in makers if (stage := make(shared_by))]
+        return checked_stages(several) if len(several) == len(makers) else None
+
+    def verb_for(shared_by: Shares) -> Callable[..., Pixels] | None:
+        stages = several if shared_by is None else made(shared_by)
+        return partial(_filtered, stages=stages) if stages else None
+
+    several = made(None)
+    assert several, "there is one for an image"
+    check_missing(several, {"nan": shared.nan, "nodata": shared.nodata})
+    filters = [each.filter for each in several]
+    is_grey = any(each.use.channels == "luminance" for each in filters)
+    return Planes(
+        verb_for,
+        is_grey=is_grey,
+        # Derivatives take out any level.
+        keeps_level=(is_grey or all(each.keeps_level for each in filters))
+        and all(each.border != "constant" for each in several),
+        fills_range=any(each.fills_range for each in filters),
+    )
+
+
+def _filtered(pixels: Pixels, stages: list[Stage], **options: Unpack[Options]) -> Pixels:
+    """Filter an image, or a frame of it."""
+    from convcli.filtering.chains import chain
+
+    # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such results would
+    # be rounded to 0 in the integers.
+    spread = any(each.filter.fills_range for each in stages)
+    if spread and pixels.dtype.name == "float64" and "out_dtype" not in options:
+        options["out_dtype"] = "float32"
+    return chain(pixels, stages, **options)
 
 
 def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:

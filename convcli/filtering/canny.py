@@ -7,6 +7,8 @@ along the gradient, between the pixels that are interpolated on either side.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack
 
@@ -16,11 +18,11 @@ from numpy.typing import NDArray
 from convcli import memory
 from convcli.checks import array, at_least_0, described
 from convcli.errors import ConvcliError
-from convcli.filtering.convolution import Filter, apply, out_dtype
+from convcli.filtering.filter import Filter
 from convcli.filtering.options import Options
-from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import magnitude_of_any_size
-from convcli.pixels.colour import ColourUse, full_scale
+from convcli.pixels.colour import full_scale
+from convcli.pixels.source import Source
 from convcli.pixels.transfer import SRGB, Transfer, to_light
 from convcli.types import Floats, OnProgress, Pixels
 
@@ -48,34 +50,40 @@ def thresholds(canny: Any) -> tuple[float, float]:
 
 
 def thin_edges(
-    image: Pixels, kernels: tuple[Kernel, ...], low: float, high: float, **options: Unpack[Options]
+    run: Callable[..., Pixels],
+    filter_: Filter,
+    image: Source,
+    dtype: np.dtype[Any],
+    **options: Unpack[Options],
 ) -> Pixels:
-    """Return thin edges: full scale on them, 0 elsewhere, in `out_dtype` or the image's dtype.
+    """Return thin edges: full scale on them, 0 elsewhere, in `dtype`.
 
     Parameters
     ----------
-    image : ndarray
-        As `convcli.edge` takes it.
-    kernels : (Kernel, Kernel)
-        The derivatives along x and along y.
-    low, high : float
-        Thresholds of the magnitude, in the image's units.
+    run : callable
+        ``run(filter_, **options)``: filters the image, perhaps after other stages.
+    filter_ : Filter
+        Has the derivatives along x and along y, and thresholds in the image's units.
+    image : Source
+        The image.
+    dtype : dtype
+        Of the result.
     **options
         Those of `convcli.edge`.
     """
-    wanted, own = options.get("out_dtype"), image.dtype.newbyteorder("=")
-    dtype = own if wanted is None else out_dtype(wanted, own)
+    assert filter_.thresholds, "others have no thin edges"
+    low, high = filter_.thresholds
     # float64 differs between methods in its last digits; as float32 the derivatives are the same.
-    derivative = np.dtype(np.float64 if own == np.float64 else np.float32)
+    derivative = np.dtype(np.float64 if image.dtype == np.float64 else np.float32)
     memory.check(math.prod(image.shape[:2]) * (2 * derivative.itemsize + 1))
     linear, on_progress = options.get("linear", False), options.get("on_progress")
     options["exact"], options["out_dtype"] = True, derivative
+    options["scratch"] = False  # the image is filtered twice
     found = []
-    for number, kernel in enumerate(kernels):
+    for number, kernel in enumerate(filter_.kernels):
         if on_progress:
             options["on_progress"] = partial(_half, on_progress, number)
-        use = ColourUse("luminance", gives_light=False)
-        found.append(apply(image, Filter((kernel,), use=use, local=True, marks=False), **options))
+        found.append(run(replace(filter_, kernels=(kernel,), thresholds=None), **options))
     if linear:  # the derivatives are of light, and thresholds are code values
         transfer, full = linear if isinstance(linear, Transfer) else SRGB, full_scale(image.dtype)
         low, high = to_light(transfer, np.array([low, high]), full).tolist()

@@ -55,8 +55,8 @@ class Options(TypedDict, total=False):
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` while the work goes on.
     on_plan : callable, optional
-        Called once with the `Plan` before any pixel is touched. (A bank of kernels calls it with a
-        `BankPlan` for each layer.)
+        Called once with the `Plan` before any pixel is touched. (A chain calls it with a
+        `ChainPlan`, and a bank of kernels with a `BankPlan` for each layer.)
     """
 
     border: Border

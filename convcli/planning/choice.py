@@ -179,6 +179,39 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
 
 
+def float_between(
+    dtype: np.dtype[np.generic],
+    wanted: np.dtype[np.generic],
+    stages: Sequence[tuple[Sequence[Kernel], float, float]],
+) -> str:
+    """Return which float holds the samples between the stages of a chain.
+
+    It depends on the dtypes of the image and of the result. Of each stage there are its kernels,
+    and how many times larger it makes samples and independent errors of them. The rounding of one
+    stage is a share of the samples that reach it, and grows with the stages after it. Errors of
+    several stages are independent: their squares add up. 8-bit images alone are sure to stay
+    within float32's range.
+    """
+    if dtype != np.uint8 or any(_is_tiny(kernel) for kernels, _, _ in stages for kernel in kernels):
+        return "float64"
+    size, squares = 1.0, 0.0
+    for kernels, largest, errors in stages:
+        size *= max(largest, 1.0)
+        roundings = max(
+            _roundings(kernel, "separable" if kernel.is_separable else "dense")
+            for kernel in kernels
+        )
+        squares = squares * max(errors, _LEAST_GROWTH) ** 2 + (size * roundings) ** 2
+    most = _MOST_ROUNDED if wanted == np.uint8 else _MOST_ERROR
+    return "float32" if math.sqrt(squares) * 2**-24 <= most else "float64"
+
+
+# 0.004 of an 8-bit level: at most 0.8 % of the pixels are then rounded to the next one.
+_MOST_ROUNDED = 1.5e-5
+
+# Errors of neighbours may be alike, and then a blur does not make them smaller.
+_LEAST_GROWTH = 1.0
+
 # float32 ends at 1e-38, and products of these weights with samples must not.
 _LEAST_WEIGHT, _LEAST_NORM = 1e-36, 1e-6
 

@@ -178,6 +178,11 @@ class Plan:
         return "\n".join(f"{word:11}{text}".replace("\n", below) for word, text in self.parts())
 
     @property
+    def workers(self) -> int:
+        """How many threads or processes."""
+        return self.route.workers
+
+    @property
     def kernel(self) -> str:
         """Names and sizes of the kernels."""
         return " and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in self.task.kernels)

@@ -20,20 +20,27 @@ def combined(
 ) -> Correlate:
     """Prepare what fills a tile from its window by the sums of each kernel."""
     how = recipe.colour
+    # Colours stay multiplied by alpha, of which a kernel's sum is no part.
+    is_sum = how.multiplied and not (combine or how.keep_alpha or how.grey)
 
     def fill(window: Pixels, out: Pixels) -> None:
         # Loops take samples of any dtype, so plain ones need no float copy.
         values = window if how.is_plain else colour.samples(how, window, accumulator)
         centre = _centre(recipe, values)
+        if how.multiplied and not how.grey:
+            centre = colour.straight(centre, centre[..., -1:], how)
         seen = np.ascontiguousarray(colour.weighted(how, values))
         results = []
         for convolve in passes:
             result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
             convolve(seen, result)
+            if is_sum:
+                result[..., -1] /= how.kernel_sum
+                store(result, out)
+                return
             results.append(colour.unweighted(how, result))
-        needs_largest = recipe.local and combine
-        beside = largest_under(seen, recipe.kernels[0].shape) if needs_largest else centre
-        store(_finished(combine, recipe, beside, results, centre), out)
+        _settle(results, recipe, seen)
+        store(_finished(combine, recipe, centre, results, centre), out)
 
     return fill
 
@@ -62,9 +69,8 @@ def combined_without(
                 result, nothing = result[..., :-1], nothing[..., :-1]
             results.append(colour.unweighted(how, result))
             gone = gone | nothing
-        if recipe.local and combine:
-            beside = largest_under(seen[..., : results[0].shape[2]], recipe.kernels[0].shape)
-        elif combine and centre.shape == results[0].shape:
+        _settle(results, recipe, seen[..., : results[0].shape[2]])
+        if combine and centre.shape == results[0].shape:
             # What is missing takes the value of the sums: sharpened, it does not differ from them.
             beside = np.where(np.isnan(centre), results[0], centre)
         else:
@@ -81,6 +87,17 @@ def combined_without(
 def _centre(recipe: Recipe, values: Floats) -> Floats:
     above, below, left, right = recipe.halo
     return values[above : values.shape[0] - below, left : values.shape[1] - right]
+
+
+def _settle(results: list[Floats], recipe: Recipe, seen: Floats) -> None:
+    """Set sums to 0 that may be nothing but rounding."""
+    if not recipe.flat:
+        return
+    limit: float | Floats = recipe.flat
+    if recipe.local:
+        limit = recipe.flat * largest_under(seen, recipe.kernels[0].shape)
+    for result in results:
+        result[np.abs(result) <= limit] = 0  # and not -0, whose angle is -pi
 
 
 def _finished(

@@ -20,6 +20,7 @@ from convcli.loops.contract import (
     magnitude_of_any_size,
 )
 from convcli.loops.decimation import Decimations
+from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders
 from convcli.pixels.missing import marked
 from convcli.pixels.rounding import store
@@ -52,35 +53,18 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
 
 def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; the function returned computes one region, tile by tile."""
-    loop = load(plan.route.loop)
     if recipe.decimations:
-        return _decimated(loop, plan, recipe, recipe.decimations)
-    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
-    fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
-    tile_rows, tile_columns = plan.route.tile
-    height, width = recipe.kernels[0].shape
-    rows_at_a_time = max(_COMBINED_ROWS, height)
-    columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
-    piece = rows_at_a_time, columns_at_a_time
-    dtype = plan.task.dtype
-    if dtype.kind == "f":
-        of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
-        wide = cache(partial(_wide_fill, recipe, dtype))
-        by_pieces = recipe.missing is not None and not loop.mixing
-        fills = ranges.Fills(fill, cache(of_any), by_pieces, wide)
-        fill = ranges.kept(fills, recipe, form, (dtype, accumulator), piece)
-    elif recipe.missing:
-        without = partial(_fill, loop, form, accumulator, recipe, (accumulator, False))
-        # Transforms of pieces would be halo for the most part.
-        fill = ranges.by_missing(fill, cache(without), plan.route.tile if loop.mixing else piece)
-    if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
-        tile_rows = min(tile_rows, rows_at_a_time)
-        tile_columns = min(tile_columns, columns_at_a_time)
+        return _decimated(load(plan.route.loop), plan, recipe, recipe.decimations)
+    fill, most = filler(plan, recipe, channels)
+    accumulator = np.dtype(plan.route.accumulator)
+    tile = plan.route.tile
+    if most is not None:
+        tile = min(tile[0], most[0]), min(tile[1], most[1])
 
     def filter_region(source: Source, out: Pixels, region: Region) -> None:
         # Overflow, NaN and infinity are values like others, and no news to the user.
         with np.errstate(all="ignore"):
-            for rows, columns in pieces(*region, (tile_rows, tile_columns)):
+            for rows, columns in pieces(*region, tile):
                 window = borders.window(
                     source, rows, columns, recipe.halo, recipe.border, recipe.border_value
                 )
@@ -110,6 +94,39 @@ def _marked(
     return marked(window, recipe.missing.sample, recipe.colour.alpha, beyond, accumulator)
 
 
+def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[int, int] | None]:
+    """Prepare the loops for a recipe that needs no coarser grid.
+
+    Returns
+    -------
+    fill : callable
+        ``fill(window, out)``: from a window with its halo to what it surrounds.
+    most : (int, int) or None
+        Rows and columns that it should get at most.
+    """
+    loop = load(plan.route.loop)
+    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
+    dtype = plan.task.dtype
+    fill = _fill(loop, form, accumulator, recipe, (dtype, True))
+    height, width = recipe.kernels[0].shape
+    least = ceil_div(width, ROWS) * ROWS
+    columns_at_a_time = max(_COMBINED_SAMPLES // channels // ROWS * ROWS, least)
+    piece = max(_COMBINED_ROWS, height), columns_at_a_time
+    if dtype.kind == "f" and not recipe.bounded:
+        of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
+        wide = cache(partial(_wide_fill, recipe, dtype))
+        by_pieces = recipe.missing is not None and not loop.mixing
+        fills = ranges.Fills(fill, cache(of_any), by_pieces, wide)
+        fill = ranges.kept(fills, recipe, form, (dtype, accumulator), piece)
+    elif recipe.missing:
+        without = partial(_fill, loop, form, accumulator, recipe, (accumulator, False))
+        # Transforms of pieces would be halo for the most part.
+        fill = ranges.by_missing(fill, cache(without), plan.route.tile if loop.mixing else piece)
+    if recipe.is_plain_sum or _is_one_pass(loop, form, recipe):
+        return fill, None
+    return fill, piece
+
+
 def _fill(
     loop: Loop,
     form: Form,
@@ -121,11 +138,11 @@ def _fill(
     dtype, are_finite = samples
     is_float = dtype.kind == "f"
     passes, combine = None, recipe.combine
-    if recipe.is_magnitude:
-        combine = magnitude_of_any_size if is_float else magnitude
-        if form == "separable" and loop.magnitude_correlator and are_finite:
-            one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
-            passes, combine = [one], None
+    if combine is magnitude and (is_float or recipe.flat):
+        combine = magnitude_of_any_size
+    if recipe.is_magnitude and form == "separable" and loop.magnitude_correlator and are_finite:
+        one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
+        passes, combine = [one], None
     if passes is None:
         one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
         passes = [one_kernel(kernel) for kernel in recipe.kernels]
@@ -133,7 +150,7 @@ def _fill(
         kernels = _normalised(loop, form, accumulator, recipe)
         return combined_without(kernels, combine, recipe, accumulator)
     # The usual case: the loop reads the image's samples and rounds into the result.
-    if combine is None and recipe.colour.is_plain:
+    if combine is None and recipe.colour.is_plain and not recipe.flat:
         return passes[0]
     return combined(passes, combine, recipe, accumulator)
 

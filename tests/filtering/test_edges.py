@@ -11,7 +11,8 @@ from skimage import data
 
 import convcli
 from convcli import ConvcliError
-from convcli.filtering.filters import convolve_every
+from convcli.filtering.convolution import apply
+from convcli.filtering.definitions import convolving
 from convcli.kernels.files import kernel
 from convcli.pixels.colour import full_scale
 from convcli.words import METHODS, SHOWS
@@ -170,7 +171,7 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, message):
 @pytest.mark.parametrize("words", ["gaussian-xy:2", "box:3", "1 -3 1", "gabor-odd:5,30"])
 def test_a_stretch_spreads_the_result_of_any_kernel_over_the_whole_range(method, dtype, words):
     image, chosen = photograph("astronaut", dtype), kernel(words)
-    result = convolve_every(image, chosen, 2, False, 0.0, stretch=True, method=method)
+    result = apply(image, convolving(chosen, stride=2, stretch=True), method=method)
     signed = convcli.convolve(image, chosen, out_dtype="float64", exact=True)[::2, ::2]
     full = full_scale(image.dtype)
     if chosen.is_derivative:
@@ -187,12 +188,12 @@ def test_a_stretch_leaves_alpha_and_flat_images_alone(method):
     for alpha in ("weight", "keep"):
         options = {"alpha": alpha, "method": method}
         for words in ("gaussian:1", "gaussian-x:1"):
-            plain = convolve_every(image, kernel(words), 1, False, 0.0, **options)
-            result = convolve_every(image, kernel(words), 1, False, 0.0, stretch=True, **options)
+            plain = convcli.convolve(image, kernel(words), **options)
+            result = apply(image, convolving(kernel(words), stretch=True), **options)
             assert np.abs(result[..., 3].astype(int) - plain[..., 3]).max() <= 1
     for flat in (np.full((30, 40), 77, np.uint8), np.full((30, 40), 0.3), np.full((9, 9), np.nan)):
         full = full_scale(flat.dtype)
         for words, level in (("gaussian:2", 0.0), ("gaussian-xx:2", round(full / 2 + 0.01, 1))):
-            result = convolve_every(flat, kernel(words), 1, False, 0.0, stretch=True, method=method)
+            result = apply(flat, convolving(kernel(words), stretch=True), method=method)
             wanted = math.floor(level + 0.5) if full > 1 else level
             assert (result == wanted).all() or np.isnan(flat).all()

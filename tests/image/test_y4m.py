@@ -91,6 +91,62 @@ def test_a_blur_is_as_wide_in_chroma_as_in_luma(kind):
             np.testing.assert_allclose(plane, gaussian(from_, sigma), atol=0.501)
 
 
+@pytest.mark.parametrize("kind", FILTERED)
+def test_the_stages_of_a_chain_are_as_wide_in_chroma_as_in_luma(kind):
+    frames = planes_of(kind, 2)
+    beyond = "--border constant --border-value 40"
+    done = run("chain", f"blur --sigma 2,1.5 {beyond} | sharpen", content=y4m(kind, frames))
+    assert (done.returncode, done.stderr) == (0, b"")
+    (across, down), bits = KINDS[kind][1] or (1, 1), KINDS[kind][0]
+    for got, given in zip(split(done.stdout, kind), frames, strict=True):
+        for number, (plane, from_) in enumerate(zip(got, given, strict=True)):
+            level = (128 if number else 16) << (bits - 8)
+            wide, by = ((1.5 / down, 2 / across), (1 / down, 1 / across)) if number else (
+                (1.5, 2), (1, 1)
+            )  # fmt: skip
+            soft = ndimage.gaussian_filter(
+                from_ - float(level), wide, mode="constant", cval=0 if number else 40
+            )
+            wanted = level + 2 * soft - ndimage.gaussian_filter(soft, by)
+            np.testing.assert_allclose(plane, wanted.clip(0, (1 << bits) - 1), atol=0.51)
+
+
+@pytest.mark.parametrize("kind", FILTERED)
+@pytest.mark.parametrize("border", ["reflect", "constant"])
+def test_a_chain_with_edges_has_no_colour_and_begins_at_black(kind, border):
+    frames = planes_of(kind, 1)
+    stages = f"blur --sigma 1 | edge --show x --border {border} | filter -k '1 2 1' --normalize"
+    done = run("chain", stages, content=y4m(kind, frames))
+    luma, *chroma = split(done.stdout, kind)[0]
+    bits = KINDS[kind][0]
+    black = 16 << (bits - 8)
+    soft = gaussian(frames[0][0], 1) - black
+    along = ndimage.sobel(soft, 1, mode=border) / 4
+    wanted = ndimage.correlate1d(along, [0.25, 0.5, 0.25], 1).clip(0, None) + black
+    np.testing.assert_allclose(luma, wanted.clip(0, (1 << bits) - 1), atol=0.51)
+    assert all((plane == 1 << (bits - 1)).all() for plane in chroma)
+
+
+@pytest.mark.parametrize("kind", ["444", "420p10"])
+def test_a_stretch_is_of_the_luma(kind):
+    frames = planes_of(kind, 1)
+    done = run("filter", "-k", "gaussian:1", "--stretch", content=y4m(kind, frames))
+    (luma, *chroma), given = split(done.stdout, kind)[0], frames[0]
+    soft = gaussian(given[0], 1)
+    wanted = (soft - soft.min()) * ((1 << KINDS[kind][0]) - 1) / np.ptp(soft)
+    np.testing.assert_allclose(luma, wanted, atol=1.01)
+    for plane, from_ in zip(chroma, given[1:], strict=True):
+        np.testing.assert_array_equal(plane, from_)
+
+
+def test_a_chain_with_a_kernel_leaves_subsampled_chroma_alone():
+    frames = planes_of("420", 1)
+    done = run("chain", "blur --sigma 1 | filter -k identity", content=y4m("420", frames))
+    assert b"note: filtered its luma alone" in done.stderr
+    for plane, given in zip(split(done.stdout, "420")[0][1:], frames[0][1:], strict=True):
+        np.testing.assert_array_equal(plane, given)
+
+
 def test_sharpening_stays_within_the_bits():
     frames = planes_of("444p10", 1)
     done = run("sharpen", "--sigma", "1", "--amount", "3", content=y4m("444p10", frames))

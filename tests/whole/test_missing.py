@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import convcli
 from convcli.errors import ConvcliError
 from convcli.filtering import convolution
-from convcli.filtering.convolution import Filter
+from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS
 from convcli.kernels.kernel import kernel_from
 from convcli.kernels.named import edge_kernels

@@ -22,7 +22,8 @@ from PIL import Image
 import convcli
 from convcli import image
 from convcli.cli.screen.progress import Bar
-from convcli.filtering.filters import convolve_every
+from convcli.filtering.convolution import apply
+from convcli.filtering.definitions import convolving
 from convcli.image import read
 from convcli.kernels.kernel import kernel_from
 from convcli.words import SHOWS
@@ -323,7 +324,7 @@ def every(image, kernel, stride=1, **options):
 
 
 def stretched(image, kernel, stride=1, **options):
-    return convolve_every(image, kernel, stride, False, 0.0, stretch=True, **options)
+    return apply(image, convolving(kernel, stride=stride, stretch=True), **options)
 
 
 @pytest.mark.parametrize(
@@ -952,18 +953,18 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 
 SLOW = r"""
 import os, sys, time
-import convcli.filtering.filters
+import convcli.filtering.chains
 from convcli.cli import signals
 from convcli.cli.program import main
 
-def slow(pixels, **options):
+def slow(pixels, stages, **options):
     os.write(1, b"begun\n")
     for part in range(1000):
         options["on_progress"](part, 1000) if options.get("on_progress") else None
         time.sleep({step})
     return pixels
 
-convcli.filtering.filters.blur = slow
+convcli.filtering.chains.chain = slow
 signals._PATIENCE_SECONDS = 1.5  # a busy machine needs longer than half a second to say so
 sys.argv = ["convcli", *sys.argv[1:]]
 main()

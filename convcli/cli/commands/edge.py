@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,8 @@ from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
 
 if TYPE_CHECKING:
-    from convcli.filtering.options import Options
-    from convcli.types import Pixels
+    from convcli.cli.run import Shares
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -64,8 +65,19 @@ def command(
 
     Example: convcli edge photo.jpg -o edges.png
     """
-    from convcli.cli.run import Shares, Verb, run
+    from convcli.cli.run import grey_of, run
 
+    run(shared, "edge", define(operator, sigma, show, canny, stretch), grey=grey_of(shared))
+
+
+def define(
+    operator: Operator | None,
+    sigma: float | None,
+    show: Show,
+    canny: str | None,
+    stretch: bool,
+) -> Callable[[Shares], Stage]:
+    """Check the command's own options; what is returned makes the filter of them."""
     if stretch and show == "angle":
         raise ConvcliError(
             "--stretch and --show angle cannot be used together; an angle has its own scale"
@@ -75,30 +87,13 @@ def command(
             "--stretch and --canny cannot be used together; thin edges are white already"
         )
     both = None if canny is None else _numbers(canny)
-    spread = stretch or show == "angle" or both is not None
 
-    def verb(_shared_by: Shares) -> Verb:
-        import numpy as np
+    def make(_shared_by: Shares) -> Stage:
+        from convcli.filtering.stages import stage
 
-        from convcli.filtering.canny import thresholds
-        from convcli.filtering.edges import kernels_for
-        from convcli.filtering.filters import edge
+        return stage("edge", operator, show, sigma=sigma, canny=both, stretch=stretch)
 
-        # Raise the errors of the arguments before any work.
-        kernels_for(operator, show, sigma, both is not None)
-        if both is not None:
-            thresholds(both)
-
-        def edged(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
-            # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such
-            # results would be rounded to 0 in the integers.
-            if spread and pixels.dtype == np.float64 and "out_dtype" not in options:
-                options["out_dtype"] = "float32"
-            return edge(pixels, operator, show, sigma=sigma, canny=both, stretch=stretch, **options)
-
-        return edged
-
-    run(shared, "edge", verb, "LA" if shared.alpha == "keep" else "L", spread)
+    return make
 
 
 def _numbers(canny: str) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Unpack
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +11,8 @@ from convcli.cli.options import Shared, only_one, with_shared_options
 from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
-    from convcli.filtering.options import Options
-    from convcli.types import Pixels
+    from convcli.cli.run import Shares
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -57,8 +57,27 @@ def command(
 
     Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
+    from convcli.cli.run import run
+
+    run(
+        shared,
+        "filter",
+        define(kernels, normalize, scale, bias, stretch, correlate, stride, dilation),
+    )
+
+
+def define(
+    kernels: list[str],
+    normalize: bool,
+    scale: float,
+    bias: float,
+    stretch: bool,
+    correlate: bool,
+    stride: int,
+    dilation: int,
+) -> Callable[[Shares], Stage | None]:
+    """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import finite
-    from convcli.cli.run import Shares, Verb, run
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
@@ -67,10 +86,8 @@ def command(
             "--stretch and --bias cannot be used together; a stretch has its own black and white"
         )
 
-    def verb(shared_by: Shares) -> Verb | None:
-        import numpy as np
-
-        from convcli.filtering.filters import convolve_every
+    def make(shared_by: Shares) -> Stage | None:
+        from convcli.filtering.stages import stage
         from convcli.kernels.files import read_kernel
 
         chosen = read_kernel(kernel)
@@ -80,20 +97,12 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        if shared_by and shared_by != (1, 1):
+        if shared_by and (stretch or shared_by != (1, 1)):
             return None
         # What is added to red, green and blue is added to the luma, and to no chroma.
-        every = partial(
-            convolve_every, kernel=chosen, stride=stride, correlate=correlate,
-            bias=0.0 if shared_by else bias, stretch=stretch,
-        )  # fmt: skip
+        added = 0.0 if shared_by else bias
+        return stage(
+            "filter", chosen, correlate=correlate, bias=added, stride=stride, stretch=stretch
+        )
 
-        def filtered(pixels: Pixels, **options: Unpack[Options]) -> Pixels:
-            # 32-bit integers are read as float64, where white is 1; in them it would be nothing.
-            if stretch and pixels.dtype == np.float64 and "out_dtype" not in options:
-                options["out_dtype"] = "float32"
-            return every(pixels, **options)
-
-        return filtered
-
-    run(shared, "filter", verb)
+    return make

@@ -154,7 +154,7 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,
         "form": route.form if route else None,
-        "sums": route.accumulator if route else None,
+        "sums": route.accumulator if route else getattr(outcome.plan, "between", None),
         "seconds": round(outcome.seconds, 4),
         "left_out": outcome.left_out,
         "notes": list(outcome.notes),
