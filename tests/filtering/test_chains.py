@@ -444,7 +444,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
     buffer = np.frombuffer(memory, np.uint8).reshape(3000, 50, 4)
     buffer[...] = np.random.default_rng(2).integers(1, 256, buffer.shape)
     several = [stage("blur", sigma=5), stage("sharpen", border=border), stage("blur", sigma=4)]
-    wanted = convcli.chain(np.ascontiguousarray(buffer[..., :3]), several)
+    wanted = convcli.chain(np.ascontiguousarray(buffer[..., :3]), several, method="numba")
     real = execute.prepare_chain
 
     def late(*arguments):
@@ -457,7 +457,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
         return filter_band
 
     monkeypatch.setattr(execute, "prepare_chain", late)
-    got = convcli.chain(Padded(buffer, memory), several, workers=2, scratch=True)
+    got = convcli.chain(Padded(buffer, memory), several, method="numba", workers=2, scratch=True)
     np.testing.assert_array_equal(got.pixels, wanted)
     assert buffer[:2000].any() == (border == "wrap")  # which needs the first rows at the end
 
