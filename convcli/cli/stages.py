@@ -91,7 +91,9 @@ def _lines(name: str) -> list[_Piece]:
     except (OSError, ValueError) as error:  # a name with NUL is a ValueError
         raise ConvcliError(f"cannot read the stages in {shown(name)}: {reason_of(error)}") from None
     if "\0" in text or len(text) > _LARGEST_FILE:
-        raise ConvcliError(f"{shown(name)} is no file of stages; write one stage a line, as text")
+        raise ConvcliError(
+            f"{shown(name)} is not a file of stages; write one stage on each line, as text"
+        )
     pieces = [
         _Piece(line.strip(), f"{shown(name)}, line {number}")
         for number, line in enumerate(map(_uncommented, text.splitlines()), 1)

@@ -360,7 +360,7 @@ def _compile(name: str, signature: Signature) -> bytes:
     _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
     if sys.platform == "win32":
         # A symbol that LLVM's linker misses there, such as the probe of a large stack frame, ends
-        # the process, and nobody has tried.
+        # the process, and this is untested.
         raise NotImplementedError("its code is not linked on Windows")
     loops = import_module(_HOMES.get(name, _LOOPS))
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
