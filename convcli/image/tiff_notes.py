@@ -39,11 +39,14 @@ def sample_notes(layout: Layout, mode: str) -> list[str]:
     if layout.photometric == WHITE_IS_ZERO and (mode == "I" or suffix in _SIGNED):
         notes.append(f"inverted its {kind}samples, in which white is zero")
     kept = 1 if mode in WITH_ALPHA else 0
-    extra = 0 if is_band else layout.samples - layout.colours - kept
+    extra = layout.samples - layout.colours - kept
     if extra:
-        word = "sample" if extra == 1 else "samples"
-        bands = f" ({layout.samples} bands)"
-        notes.append(f"dropped {extra} extra {word} of each pixel{bands}")
+        samples = f"{extra} extra {'sample' if extra == 1 else 'samples'} of each pixel"
+        as_what = "as a band" if extra == 1 else "as bands"
+        notes.append(
+            f"filtered {samples} {as_what}" if is_band
+            else f"dropped {samples} ({layout.samples} bands)"
+        )  # fmt: skip
     return notes
 
 

@@ -44,6 +44,17 @@ def samples_of(dtype, channels, shape=(19, 23)):
     return np.rint(limits.min + noise * (limits.max - limits.min)).astype(dtype)
 
 
+def notes_of(kind, extra):
+    """What is noted of samples beside the colours: their meaning is not stated."""
+    if not kind.isdigit():
+        return ()
+    one = len(extra) == 1
+    return (
+        f"filtered {len(extra)} extra sample{'' if one else 's'} of each pixel as "
+        f"{'a band' if one else 'bands'}",
+    )
+
+
 def tiff(samples, photometric, extra, **settings):
     content = io.BytesIO()
     tifffile.imwrite(
@@ -65,9 +76,10 @@ def test_all_samples_come_out_as_they_went_in(photometric, channels, extra, kind
             stored = np.moveaxis(samples, -1, 0)
         picture = read(tiff(stored, photometric, extra, **{"planarconfig": "contig"} | settings))
         assert picture.mode == kind + DTYPES[dtype]
+        assert [note for note in picture.notes if note != BIG] == [*notes_of(kind, extra)]
         np.testing.assert_array_equal(picture.pixels, samples)
         content = io.BytesIO()
-        assert write(picture, content, "TIFF") in ((), (BIG,))
+        assert set(write(picture, content, "TIFF")) <= {*picture.notes, BIG}
         with tifffile.TiffFile(io.BytesIO(content.getvalue())) as file:
             page = file.pages[0]
             assert page.photometric.name.lower() == photometric
@@ -84,7 +96,8 @@ def test_bands_are_filtered_one_by_one(photometric, channels, extra, kind, dtype
     options = {"alpha": "straight", "method": "numpy"}
     pipeline = Pipeline(lambda image, **given: filters.blur(image, 1.0, **given), options)
     (outcome,) = run([Job(path, target, "TIFF")], pipeline, 1)
-    assert (outcome.status, outcome.reason, outcome.notes) == ("written", "", ())
+    assert (outcome.status, outcome.reason) == ("written", "")
+    assert outcome.notes == notes_of(kind, extra)
     wanted = ndimage.gaussian_filter(samples.astype(float), (1, 1, 0), mode="reflect")
     got = tifffile.imread(target)
     assert got.dtype == dtype
