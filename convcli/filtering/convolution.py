@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.checks import array as array_of
 from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError
-from convcli.filtering.canny import thin_edges
 from convcli.filtering.definitions import convolving
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
@@ -124,6 +123,8 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     source = source_of(image, asked["channels"])
     wanted = out_dtype(asked["out_dtype"], source.dtype)
     if filter_.thresholds:
+        from convcli.filtering.canny import thin_edges  # other filters start without it
+
         return thin_edges(partial(apply, image), filter_, source, wanted, **asked)
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
