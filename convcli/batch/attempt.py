@@ -22,6 +22,7 @@ from convcli.image.costs import reading_cost, writing_cost
 from convcli.image.picture import WITH_ALPHA
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
+from convcli.sources.contract import Settings
 from convcli.types import OnProgress, Pixels
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Outcome:
         The time of each stage.
     light : str
         The transfer function of linear light and what states it; empty without `linear`.
+    parts : tuple of (str, str)
+        What there is to say of an image that was filtered in parts, each under a word.
     """
 
     job: Job
@@ -98,6 +101,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def megapixels(self) -> float:
@@ -124,6 +128,8 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     skip_existing : bool
         Whether an output that appears during the run is skipped, and not a failure.
+    in_parts : InParts, optional
+        How images that do not fit into memory are filtered.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -132,6 +138,25 @@ class Pipeline:
     write: Callable[..., tuple[str, ...]] | None = image.write
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
+    in_parts: InParts | None = None
+
+
+class InParts(NamedTuple):
+    """How images are filtered that do not fit into memory; see `convcli.batch.windowed`.
+
+    Attributes
+    ----------
+    memory : int or None
+        Bytes that may be held; without it half of what is free.
+    settings : Settings
+        How results are written.
+    say : callable, optional
+        Called with lines that tell how an image will be filtered, before it is.
+    """
+
+    memory: int | None = None
+    settings: Settings = Settings()
+    say: Callable[[str], None] | None = None
 
 
 def outcome_of(
@@ -156,7 +181,7 @@ def outcome_of(
         If the reader of standard output has closed it: then the other jobs are of no use either.
     """
     start = time.perf_counter()
-    if pipeline.skip_existing and _has_appeared(job):
+    if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     work = _Work(job, pipeline, begun)
     try:
@@ -174,7 +199,7 @@ def outcome_of(
     except BrokenPipeError:
         raise
     except _LocatedError as located:
-        exists = isinstance(located.error, FileExistsError) and _has_appeared(job)
+        exists = isinstance(located.error, FileExistsError) and has_appeared(job)
         if pipeline.skip_existing and exists:
             return Outcome(job, "skipped")
         return Outcome(job, "failed", located.reason, located.error)
@@ -198,7 +223,7 @@ def outcome_of(
     )
 
 
-def _has_appeared(job: Job) -> bool:
+def has_appeared(job: Job) -> bool:
     """Whether the output of a job exists by now; a folder of that name is an error later."""
     name = job.target_name
     return name is not None and os.path.lexists(name) and not os.path.isdir(name)

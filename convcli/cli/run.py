@@ -6,7 +6,9 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,18 +20,21 @@ from convcli.cli import signals
 from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
-from convcli.files.formats import LOSSY
+from convcli.files.formats import FORMATS, LOSSY
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
-from convcli.words import listed
+from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import Pipeline
+    from convcli.batch.attempt import InParts, Pipeline
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
     from convcli.types import Pixels
+
+# Suffixes of formats that are always read whole, so that nothing has to be looked at.
+_NEVER_LARGE = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp")
 
 Verb = Callable[..., "Pixels"]
 """``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own arguments
@@ -96,7 +101,7 @@ def carry_out(
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    begun = {} if shared.dry_run else _begun(jobs, read)
+    begun = {} if shared.dry_run else _begun(jobs, read, shared)
 
     preview = None
     if shared.preview:
@@ -172,6 +177,7 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
+    _memory(shared)
     if shared.workers is not None:
         count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:
@@ -223,10 +229,26 @@ def _check_preview(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
+def _is_in_parts(job: Job, shared: Shared) -> bool:
+    """Return whether an image may be too large to be read whole; then it is not begun."""
+    suffix = Path(job.source_name or "").suffix.lower()
+    is_whole = job.format is None or job.format in FORMATS
+    if shared.memory is None and is_whole and suffix in _NEVER_LARGE:
+        return False
+    from convcli.sources.choice import kind_for
+
+    try:
+        return kind_for(job, _memory(shared)) is not None
+    except ConvcliError:  # which the job reports
+        return True
+
+
+def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dict[Job, Begun]:
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
+            if _is_in_parts(job, shared):
+                return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
 
@@ -261,7 +283,27 @@ def _pipeline(
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
+        in_parts=_in_parts(shared),
     )
+
+
+def _in_parts(shared: Shared) -> InParts | None:
+    """Return how images are filtered that do not fit into memory."""
+    from convcli.batch.attempt import InParts
+    from convcli.sources.contract import Settings
+
+    overwrite = shared.overwrite or shared.in_place
+    return InParts(_memory(shared), Settings(overwrite=overwrite, strip=shared.strip))
+
+
+def _memory(shared: Shared) -> int | None:
+    """Return the bytes of --memory, if it was given."""
+    if shared.memory is None:
+        return None
+    size = bytes_in(shared.memory)
+    if size is None:
+        raise ConvcliError(f"--memory must be a size such as 500M or 2G, not {shared.memory!r}")
+    return size
 
 
 def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
@@ -282,6 +324,8 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
 
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
+    if shared.explain and pipeline.in_parts:
+        pipeline = replace(pipeline, in_parts=pipeline.in_parts._replace(say=bar.say))
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):

@@ -86,7 +86,12 @@ LOSSY = ("JPEG", "WEBP", "AVIF")
 STREAMED = ("PPM",)
 """Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
-_BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
+IN_PARTS = {"NPY": (".npy",), "ZARR": (".zarr",)}
+"""Suffixes of the formats that are read and written in parts; see `convcli.sources`."""
+
+_SUFFIXES = {name: row.suffixes for name, row in FORMATS.items()} | IN_PARTS
+
+_BY_SUFFIX = {suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes}
 
 
 def is_picture(path: Path) -> bool:
@@ -113,10 +118,16 @@ def format_of(path: Path) -> str:
 def format_named(name: str) -> str:
     """Return the format that ``--format`` names: "png", "jpg", "tiff"..."""
     upper = name.upper().removeprefix(".")
-    found = upper if upper in FORMATS else _BY_SUFFIX.get(f".{upper.lower()}")
+    found = upper if upper in _SUFFIXES else _BY_SUFFIX.get(f".{upper.lower()}")
     if found is None:
-        raise ConvcliError(f"unknown format {name!r}; it must be {listed(tuple(FORMATS)).lower()}")
+        known = listed(tuple(dict.fromkeys((*FORMATS, *IN_PARTS))))
+        raise ConvcliError(f"unknown format {name!r}; it must be {known.lower()}")
     return found
+
+
+def suffix_of(format_name: str) -> str:
+    """Return the usual suffix of a format."""
+    return _SUFFIXES[format_name][0]
 
 
 def mode_for(format_name: str, mode: str) -> str:

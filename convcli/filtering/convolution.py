@@ -70,7 +70,7 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, channels, pictures, scratch, on_progress, on_plan, carry_out.
 
     Returns
     -------
@@ -168,6 +168,8 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     if isinstance(source, Padded) and asked["scratch"] and can_stay_padded(plan, recipe):
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
+    if asked["carry_out"]:
+        return asked["carry_out"](plan, recipe, source)
     out = filter_source(plan, recipe, source, asked["on_progress"])
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
     return out[..., 0] if is_flat else out
@@ -191,6 +193,7 @@ def _checked(asked: Options) -> Options:
     asked["scratch"] = flag(asked["scratch"], "scratch")
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
+    callback(asked["carry_out"], "carry_out")
     return asked
 
 
@@ -356,7 +359,9 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
 
 
 def _is_opaque(source: Source) -> bool:
-    """Say whether an image in memory has full alpha everywhere; of others that is not known."""
-    if not isinstance(source, ArraySource):
-        return False
-    return bool((source.array[..., -1] == full_scale(source.dtype)).all())
+    """Say whether an image has full alpha everywhere; of some sources that is not known."""
+    full = full_scale(source.dtype)
+    if isinstance(source, ArraySource):
+        return bool((source.array[..., -1] == full).all())
+    ends_with = getattr(source, "ends_with", None)
+    return bool(ends_with and ends_with(full))

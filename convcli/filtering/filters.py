@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import array, at_least_0, flag, word
+from convcli.errors import ConvcliError
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
@@ -137,7 +138,11 @@ def edge(
     word(show, "show", SHOWS)
     stretch = flag(stretch, "stretch")
     along_x, along_y = edge_kernels(operator)
-    pixels = array(image, "image")
+    pixels: Any = image if hasattr(image, "window") else array(image, "image")
+    if stretch and options.get("carry_out"):
+        raise ConvcliError(
+            "--stretch depends on the whole image, and cannot be done in parts; leave it out"
+        )
     wanted = options.get("out_dtype")
     # Without one, `apply` refuses an image of any other dtype, as an image.
     dtype = pixels.dtype.newbyteorder("=") if wanted is None else out_dtype(wanted, pixels.dtype)
@@ -224,6 +229,10 @@ def convolve_every(
     **options: Unpack[Options],
 ) -> Pixels:
     """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
+    if stride > 1 and options.get("carry_out"):
+        raise ConvcliError(
+            "--stride cannot be done in parts; leave it out, and reduce the result afterwards"
+        )
     result = convolve(image, kernel, correlate=correlate, bias=bias, **options)
     return result if stride == 1 else np.asarray(result)[::stride, ::stride]
 

@@ -35,8 +35,8 @@ RegionFilter = Callable[[Source, Pixels, Region], None]
 
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
-_COMBINED_SAMPLES = 4096
-_COMBINED_ROWS = 64
+COMBINED_SAMPLES = 4096
+COMBINED_ROWS = 64
 
 
 def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:
@@ -55,8 +55,8 @@ def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
     tile_rows, tile_columns = plan.route.tile
     height, width = recipe.kernels[0].shape
-    rows_at_a_time = max(_COMBINED_ROWS, height)
-    columns_at_a_time = max(_COMBINED_SAMPLES // channels, width)
+    rows_at_a_time = max(COMBINED_ROWS, height)
+    columns_at_a_time = max(COMBINED_SAMPLES // channels, width)
     if plan.task.dtype.kind == "f":
         piece = rows_at_a_time, columns_at_a_time
         of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
