@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from convcli import memory
 from convcli.batch import windowed
 from convcli.batch.ahead import Begun
 from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
@@ -21,6 +19,7 @@ from convcli.files.job import Job
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.pools import Pool
+from convcli.sources.choice import bound
 from convcli.types import OnProgress
 
 # Errors that the next image would meet as well: the disk or the quota is full, or read-only.
@@ -98,7 +97,7 @@ def run(
     options["scratch"] = True
     options["on_progress"] = go_on
     pipeline = replace(pipeline, options=options)
-    room = _Memory()
+    room = _Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
 
     def attempt(job: Job) -> Outcome:
         if no_room:
@@ -145,10 +144,9 @@ class _StoppedError(Exception):
 class _Memory:
     """Delays the decoding of an image until it fits into memory beside those at work."""
 
-    def __init__(self) -> None:
-        free = memory.available()
-        # Half of it, because the bytes that are counted are the least that an image takes.
-        self._most = math.inf if free is None else free / 2
+    def __init__(self, asked: int | None) -> None:
+        # Half of what is free, because the bytes that are counted are the least that images take.
+        self._most = bound(asked)
         self._taken = 0
         self._changed = threading.Condition()
 

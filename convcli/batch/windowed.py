@@ -21,7 +21,8 @@ from convcli.batch.attempt import (
     has_appeared,
 )
 from convcli.batch.attempt import outcome_of as outcome_of_whole
-from convcli.errors import ConvcliError, reason_of, shown
+from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
+from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.files.places import is_below
 from convcli.files.walking import check_stays
@@ -68,6 +69,11 @@ def outcome_of(
         )
     except BrokenPipeError:
         raise
+    except NeedsWholeError as error:
+        # Reading it whole refuses what does not fit, and may take more than half of what is free.
+        if pipeline.in_parts.memory is None and kind_for(job, None) in FORMATS:
+            return outcome_of_whole(job, pipeline, take)
+        return Outcome(job, "failed", reason_of(error), error)
     except Exception as error:  # decoders raise exceptions of any type
         if pipeline.skip_existing and isinstance(error, FileExistsError) and has_appeared(job):
             return Outcome(job, "skipped")
@@ -81,6 +87,7 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
+        self.most = bound(how.memory)
         self.plan: Plan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
@@ -150,11 +157,11 @@ class _Work:
                 self.plan = plan
             channels = result_channels(recipe.colour, stored.shape[2])
             if channels < stored.shape[2] and mode in ("CMYK", "LAB"):
-                raise ConvcliError(
+                raise NeedsWholeError(
                     f"is {mode}, which is turned into grey only where it fits into memory; "
                     "convert it to RGB first"
                 )
-            most = bound(self.how.memory)
+            most = self.most
             cut = cut_for(plan, recipe, stored, most, gathered)
             if self.cut is None:
                 self.cut = cut
@@ -197,7 +204,7 @@ class _Work:
         assert self.cut
         times = self.decoded / max(self.tiles, 1)
         return (
-            ("memory", _memory(self.cut, bound(self.how.memory))),
+            ("memory", _memory(self.cut, self.most)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
 

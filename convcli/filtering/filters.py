@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import array, at_least_0, flag, word
-from convcli.errors import ConvcliError
+from convcli.errors import NeedsWholeError
 from convcli.filtering.convolution import LARGE, Filter, apply, convolve, out_dtype
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
@@ -140,7 +140,7 @@ def edge(
     along_x, along_y = edge_kernels(operator)
     pixels: Any = image if hasattr(image, "window") else array(image, "image")
     if stretch and options.get("carry_out"):
-        raise ConvcliError(
+        raise NeedsWholeError(
             "--stretch depends on the whole image, and cannot be done in parts; leave it out"
         )
     wanted = options.get("out_dtype")
@@ -230,7 +230,7 @@ def convolve_every(
 ) -> Pixels:
     """Convolve, and keep every `stride`-th pixel of each axis, beginning with the first."""
     if stride > 1 and options.get("carry_out"):
-        raise ConvcliError(
+        raise NeedsWholeError(
             "--stride cannot be done in parts; leave it out, and reduce the result afterwards"
         )
     result = convolve(image, kernel, correlate=correlate, bias=bias, **options)

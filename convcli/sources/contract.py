@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, NeedsWholeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,7 +153,7 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 def check_samples(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
     """Raise `ConvcliError` for samples that are not filtered, and for an image without pixels."""
     if dtype.name not in DTYPES:
-        raise ConvcliError(
+        raise NeedsWholeError(
             f"has samples of {dtype.name}, which convcli cannot filter in parts; convert it to "
             "uint8, uint16, float32 or float64"
         )

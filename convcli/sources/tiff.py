@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from convcli.errors import ConvcliError, reason_of
+from convcli.errors import ConvcliError, NeedsWholeError, reason_of
 from convcli.files.writing import new_file
 from convcli.image import deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
@@ -48,7 +48,7 @@ _FIRST = {layout_of.BLACK_IS_ZERO: 1, layout_of.RGB: 3}
 def opened(path: Path) -> Iterator[Given]:
     """Open the pages of a TIFF that are images of full size; those that are smaller are dropped."""
     if not deep.installed():
-        raise ConvcliError(
+        raise NeedsWholeError(
             "does not fit into memory, and TIFF is filtered in parts by tifffile and imagecodecs; "
             "install the extra 'deep'"
         )
@@ -92,7 +92,7 @@ def _full_size(every: list[Layout]) -> tuple[list[Layout], list[str]]:
     pages = [page for page in images if (page.width, page.height) == (first.width, first.height)]
     others = [page for page in images if page not in pages]
     if any(page.width > first.width or page.height > first.height for page in others):
-        raise ConvcliError(
+        raise NeedsWholeError(
             "has pages of several sizes, which do not fit into memory; save each as a TIFF of its "
             "own"
         )
@@ -106,17 +106,17 @@ def _full_size(every: list[Layout]) -> tuple[list[Layout], list[str]]:
 def _check(page: Layout) -> None:
     """Raise `ConvcliError` for pages whose tiles cannot be filtered one by one."""
     if page.orientation != 1:
-        raise ConvcliError(
+        raise NeedsWholeError(
             f"is stored turned (orientation {page.orientation}), which cannot be undone in parts; "
             "turn it upright first"
         )
     if page.is_subsampled:
-        raise ConvcliError(
+        raise NeedsWholeError(
             "is a TIFF of YCbCr colour that is subsampled, which cannot be read in parts; convert "
             "it to RGB first"
         )
     if len(page.bits) != page.samples or len({*page.bits}) > 1:
-        raise ConvcliError(f"is a TIFF of {page}, which cannot be filtered; convert it first")
+        raise NeedsWholeError(f"is a TIFF of {page}, which cannot be filtered; convert it first")
 
 
 def _is_plain(page: Layout) -> bool:

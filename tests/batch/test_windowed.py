@@ -12,6 +12,7 @@ import tifffile
 
 from convcli.files import writing
 from convcli.filtering.filters import blur, edge
+from convcli.sources import choice
 
 SMALL = ("--memory", "1.9M")
 
@@ -132,3 +133,11 @@ def test_a_photo_is_not_written_in_parts(run, picture_file, tmp_path):
     done = run("blur", picture_file("a.png"), "-o", tmp_path / "a.zarr")
     assert done.status == 1
     assert "ZARR is written in parts, of TIFF, .npy and zarr" in done.message
+
+
+def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
+    run, slide, tmp_path, photo, monkeypatch
+):
+    monkeypatch.setattr(choice, "bound", lambda asked: asked or 1000)
+    assert run("edge", slide, "--stretch", "-o", tmp_path / "b.tif").status == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo, stretch=True))
