@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from convcli.batch import windowed
 from convcli.batch.ahead import Begun
-from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
+from convcli.batch.attempt import Outcome, Pipeline, Status
+from convcli.batch.windowed import outcome_of
 from convcli.errors import reason_of
 from convcli.files.job import Job
 from convcli.filtering.options import Options
@@ -103,10 +103,7 @@ def run(
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            if pipeline.in_parts and not pipeline.look:
-                outcome = windowed.outcome_of(job, pipeline, take, begun.get(job))
-            else:
-                outcome = outcome_of(job, pipeline, take, begun.get(job))
+            outcome = outcome_of(job, pipeline, take, begun.get(job))
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome

@@ -52,8 +52,7 @@ def outcome_of(
 
     The parameters are those of `convcli.batch.attempt.outcome_of`.
     """
-    assert pipeline.in_parts
-    if begun:  # it was looked at before
+    if pipeline.in_parts is None or pipeline.look or begun:  # what was begun was looked at before
         return outcome_of_whole(job, pipeline, take, begun)
     start = time.perf_counter()
     if pipeline.skip_existing and has_appeared(job):

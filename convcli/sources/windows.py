@@ -38,6 +38,7 @@ class Tiles:
         self._room = room
         self._kept: OrderedDict[Place, Future[Pixels]] = OrderedDict()
         self._bytes = 0
+        self._released = 0
         self._lock = threading.Lock()
         self.decoded = 0
 
@@ -90,15 +91,17 @@ class Tiles:
         )
 
     def fetch(self, rows: Span) -> None:
-        """Decode the tiles of some rows ahead."""
+        """Decode the tiles of some rows ahead, unless they have been released meanwhile."""
         height, width = self._stored.tile
         for i in range(rows[0] // height, (rows[1] - 1) // height + 1):
             for j in range(-(-self.shape[1] // width)):
-                self._tile((i, j))
+                if (i + 1) * height > self._released:
+                    self._tile((i, j))
 
     def release(self, row: int) -> None:
         """Let tiles that lie above a row be forgotten first: they were used, and will not be."""
         with self._lock:
+            self._released = row
             for place in [*self._kept]:
                 if (place[0] + 1) * self._stored.tile[0] <= row:
                     self._kept.move_to_end(place, last=False)

@@ -128,7 +128,7 @@ def test_each_tile_is_decoded_close_to_once(border, tile):
     verb = partial(blur, sigma=3)
     result, tiles, cut = in_bands(verb, image, tile, 2_000_000, border=border, workers=2)
     assert cut.rows < 300
-    again = 1.35 if border == "wrap" else 1.0  # the first rows are needed again at the end
+    again = 1.35 if border == "wrap" else 1.1  # the first rows are needed again at the end
     assert tiles.decoded <= again * tiles.count
     np.testing.assert_array_equal(result, whole(verb, image, border=border))
 
