@@ -28,6 +28,8 @@ _POINTERS = {Tag.ExifOffset: "EXIF data", Tag.GPSInfo: "GPS data", 40965: "inter
 
 _UNDEFINED, _BYTE = 7, 1
 
+_SHAPE = '{"shape": '
+
 
 def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
     """Return a page's tags as arguments of tifffile's writer, and notes on those that are lost."""
@@ -38,6 +40,8 @@ def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
         code, value = tag.code, tag.value
         if code in _POINTERS:
             notes.append(f"dropped its {_POINTERS[code]}, which cannot be written in parts")
+        elif code == Tag.ImageDescription and str(value).startswith(_SHAPE):
+            continue  # tifffile's own, which may not be the shape of the result
         elif code in _ARGUMENTS:
             carried.setdefault(_ARGUMENTS[code], value)  # the first of several descriptions
         elif code not in _STORAGE and code not in _RESOLUTION:
