@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
+
+import pytest
 
 # Compiled loops are kept in the cache folder, and what is there changes what `auto` chooses. The
 # tests neither read nor write the developer's: this file sets another folder before any test, or
@@ -22,8 +26,28 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
+# Files of tests that name one of these are for Linux: its files of processes, devices and memory,
+# links, modes, signals and shells.
+_LINUX = re.compile(
+    r"\b(fcntl|pty|termios|resource|fork|geteuid|getuid|mkfifo|symlink_to|chmod|ulimit|bash|SIG[A-Z]+)"
+    r"\b|/dev/|/proc/|/sys/|terminal\("
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what runs the method tiled on systems without fork."""
+    if not hasattr(os, "fork"):
+        items[:] = [item for item in items if "tiled" not in item.name]
+
+
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Skip modules without a doctest: collecting a module imports it, and numba takes 0.3 s."""
-    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
-        return ">>> " not in collection_path.read_text(encoding="utf-8")
-    return None
+    """Skip modules without a doctest: collecting a module imports it, and numba takes 0.3 s.
+
+    Skip tests of what only Linux has elsewhere.
+    """
+    if collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    if not collection_path.name.startswith("test_"):
+        return ">>> " not in text
+    return True if sys.platform != "linux" and _LINUX.search(text) else None

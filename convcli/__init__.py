@@ -12,8 +12,11 @@ from convcli.errors import ConvcliError
 if TYPE_CHECKING:
     from convcli.banks.convolution import conv2d, conv_transpose2d, plan_conv2d, separable_conv2d
     from convcli.banks.network import avg_pool2d, max_pool2d, relu
+    from convcli.filtering.chains import chain
     from convcli.filtering.convolution import convolve, plan
     from convcli.filtering.filters import blur, edge, sharpen
+    from convcli.filtering.stages import stage
+    from convcli.kernels.files import kernel
     from convcli.kernels.named import gaussian_kernel, sobel_kernels
 
 __version__ = "0.1.0"
@@ -23,11 +26,13 @@ __all__ = [
     "__version__",
     "avg_pool2d",
     "blur",
+    "chain",
     "conv2d",
     "conv_transpose2d",
     "convolve",
     "edge",
     "gaussian_kernel",
+    "kernel",
     "max_pool2d",
     "plan",
     "plan_conv2d",
@@ -35,6 +40,7 @@ __all__ = [
     "separable_conv2d",
     "sharpen",
     "sobel_kernels",
+    "stage",
 ]
 
 _HOMES = {
@@ -42,6 +48,8 @@ _HOMES = {
     "edge": "filtering.filters",
     "sharpen": "filtering.filters",
     "convolve": "filtering.convolution",
+    "chain": "filtering.chains",
+    "stage": "filtering.stages",
     "plan": "filtering.convolution",
     "conv2d": "banks.convolution",
     "conv_transpose2d": "banks.convolution",
@@ -50,6 +58,7 @@ _HOMES = {
     "relu": "banks.network",
     "max_pool2d": "banks.network",
     "avg_pool2d": "banks.network",
+    "kernel": "kernels.files",
     "gaussian_kernel": "kernels.named",
     "sobel_kernels": "kernels.named",
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-import resource
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from convcli.errors import ConvcliError
+
+with suppress(ImportError):  # Windows has no such limits
+    import resource
 
 _MEMINFO = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
@@ -136,6 +140,8 @@ def _lines(path: Path) -> list[str]:
 
 def address_space() -> int | None:
     """Return the address space that is left under ``ulimit -v``, or None without that limit."""
+    if "resource" not in globals():
+        return None
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return None
@@ -154,3 +160,11 @@ def _fields(path: Path) -> dict[str, int]:
 
 def _shown(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
+
+
+def bound(asked: int | None) -> float:
+    """Return the bytes that one run may hold: what was asked for, or half of what is free."""
+    if asked is not None:
+        return asked
+    free = available()
+    return math.inf if free is None else free / 2

@@ -2,6 +2,8 @@
 
 Root often has another user's home (``sudo -E``, ``su``, ``docker -u 0 -e HOME``). A cache that it
 made there would belong to root, and the user's own programs could not write to it.
+
+Windows has access lists, which Python does not show. There no folder counts as private.
 """
 
 from __future__ import annotations
@@ -10,12 +12,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import PurePath
 
 # Of an access control list's entries the mode shows the most that any has, as the group's rights.
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 # Folders that packages use for settings and caches, and where they are without the variable.
 _HOMES = {"XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config", "MPLCONFIGDIR": "."}
+
+
+_HAS_OWNERS = hasattr(os, "geteuid")
+_NOT_SHOWN = "this system does not tell Python who can write to a folder"
 
 
 def problem_of(folder: str | os.PathLike[str]) -> str:
@@ -27,12 +34,16 @@ def problem_of(folder: str | os.PathLike[str]) -> str:
     remove one that is not theirs (POSIX, rename and unlink). So one may be above, and the folder
     itself may not.
     """
+    if not _HAS_OWNERS:
+        return _NOT_SHOWN
     chain = _chain(folder)
     return next(filter(None, (_problem(each, each == chain[-1]) for each in chain)), "")
 
 
 def problem_of_making(folder: str | os.PathLike[str]) -> str:
     """Return why a missing folder may not be made, or nothing: the folders above decide."""
+    if not _HAS_OWNERS:
+        return _NOT_SHOWN
     there = filter(os.path.exists, _chain(folder))
     return next(filter(None, (_problem(each, False) for each in there)), "")
 
@@ -57,8 +68,17 @@ def make_private(folder: str | os.PathLike[str]) -> None:
 
 def _chain(folder: str | os.PathLike[str]) -> list[str]:
     """Return the folders on the real path of a folder, from the root down to itself."""
-    parts = os.path.realpath(folder).split(os.sep)
-    return [os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1)]
+    return chain_of(PurePath(os.path.realpath(folder)))
+
+
+def chain_of(path: PurePath) -> list[str]:
+    r"""Return the names of a path's folders from its root down.
+
+    >>> from pathlib import PureWindowsPath
+    >>> chain_of(PureWindowsPath(r"C:\\Users\\me"))
+    ['C:\\', 'C:\\Users', 'C:\\Users\\me']
+    """
+    return [*map(str, reversed(path.parents)), str(path)]
 
 
 def _problem(folder: str, is_last: bool) -> str:
@@ -98,5 +118,7 @@ def own_home() -> Iterator[None]:
 
 def _is_ours(folder: str) -> bool:
     """Whether the nearest folder that exists belongs to root or to this user."""
+    if not _HAS_OWNERS:
+        return True
     there = [each for each in _chain(folder) if os.path.exists(each)]
     return os.stat(there[-1]).st_uid in (0, os.geteuid())

@@ -8,14 +8,17 @@ from typing import Literal, get_args
 Method = Literal["auto", "numpy", "numba", "fft", "tiled"]
 Border = Literal["reflect", "mirror", "nearest", "wrap", "constant"]
 BankMethod = Literal["auto", "definition", "direct", "im2col", "winograd", "winograd_4x4", "fft"]
-Depth = Literal["8", "float32"]
+Depth = Literal["8", "16", "float32"]
+MapDepth = Literal["8", "float32"]
 Alpha = Literal["weight", "straight", "keep"]
+Nan = Literal["keep", "skip"]
 Operator = Literal["sobel", "scharr", "prewitt"]
-Show = Literal["magnitude", "x", "y", "angle"]
+Show = Literal["magnitude", "x", "y", "angle", "laplacian"]
 
 METHODS: tuple[Method, ...] = get_args(Method)
 BORDERS: tuple[Border, ...] = get_args(Border)
 ALPHAS: tuple[Alpha, ...] = get_args(Alpha)
+NANS: tuple[Nan, ...] = get_args(Nan)
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 SHOWS: tuple[Show, ...] = get_args(Show)
 

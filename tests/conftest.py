@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import logging
 import os
-import pty
 import signal
 import struct
 import subprocess
 import sys
-import termios
 from dataclasses import dataclass
 
 import pytest
@@ -119,6 +116,10 @@ def terminal():
 
     Standard output and standard error are one stream there, `out`.
     """
+
+    import fcntl  # not on Windows, where these tests are not collected
+    import pty
+    import termios
 
     def call(*argv, columns=80, lines=24, stdin=b"", cwd=None, **environment):
         ours, theirs = pty.openpty()

@@ -42,8 +42,8 @@ METHODS: dict[BankMethod, str] = {
     "definition": "seven nested Python loops: what every other method must equal",
     "direct": "compiled loops, tiles of maps and pixels kept in registers",
     "im2col": "blocks of patches as columns of a matrix, and a matrix product (BLAS)",
-    "winograd": "Winograd's F(2x2, 3x3): 4 multiplications a pixel instead of 9",
-    "winograd_4x4": "Winograd's F(4x4, 3x3): 2.25 multiplications a pixel instead of 9",
+    "winograd": "Winograd's F(2x2, 3x3), compiled: 4 multiplications a pixel instead of 9",
+    "winograd_4x4": "Winograd's F(4x4, 3x3), compiled: 2.25 multiplications a pixel instead of 9",
     "fft": "FFT blocks: products of spectra, added over the channels",
 }
 """The name of each method's module, and what it does. A method that is listed here is tested."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from convcli import memory
 from convcli.banks.contract import load
 from convcli.banks.layer import Layer, Padding, Pair, convolution_layer, transposed_layer
 from convcli.banks.plan import BankPlan, plan_layer
-from convcli.banks.windows import strip_of
+from convcli.banks.windows import aligned, strip_of
 from convcli.errors import ConvcliError
+from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ceil_div
 from convcli.running.threads import share
 from convcli.types import Floats, OnProgress
@@ -263,18 +265,30 @@ def plan_conv2d(
     (1, 64, 56, 56)
     """
     layer = convolution_layer(
-        tuple(x_shape), tuple(weight_shape), np.dtype(dtype), stride=stride, padding=padding,
+        tuple(x_shape), tuple(weight_shape), _dtype(dtype), stride=stride, padding=padding,
         dilation=dilation, groups=groups,
     )  # fmt: skip
     return plan_layer(layer, method, workers)
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    """Return a dtype that layers have, or raise `ConvcliError`."""
+    with suppress(TypeError):
+        found: np.dtype[Any] = np.dtype(dtype)
+        if found in (np.float32, np.float64):
+            return found
+    raise ConvcliError(f"dtype must be float32 or float64, not {dtype!r}")
 
 
 def _new(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
     """Allocate maps, or raise `ConvcliError` if there is no room for them."""
     size = math.prod(shape) * dtype.itemsize
     if size > _SMALL:
-        memory.check(size)
-    return np.empty(shape, dtype)
+        try:
+            memory.check(size)
+        except ConvcliError as error:
+            raise ConvcliError(f"the result of shape {shape} {error}") from None
+    return aligned(shape, dtype)
 
 
 def _ignore(_done: int, _total: int) -> None:
@@ -290,6 +304,8 @@ def run_plan(
 ) -> Floats:
     """Carry a plan out; the arrays are C-contiguous and have the shapes and dtype of its layer."""
     layer = plan.layer
+    if plan.missed:
+        machine_code.miss("bank", layer.dtype.name, plan.missed)
     out = _new(layer.out_shape, samples.dtype)
     images = samples.reshape(-1, *samples.shape[-3:])
     biases = np.zeros(layer.maps, layer.dtype) if bias is None else bias
@@ -306,9 +322,14 @@ def _arrays(x: ArrayLike, weight: ArrayLike) -> tuple[Floats, Floats]:
             f"x must be float32 or float64, not {samples.dtype}; convert it first, for example "
             "with x.astype('float32')"
         )
+    with np.errstate(over="ignore"):
+        weights = np.ascontiguousarray(weights, samples.dtype)
     if not np.isfinite(weights).all():
-        raise ConvcliError("weight must hold finite numbers, and it has NaN or infinity")
-    return np.ascontiguousarray(samples), np.ascontiguousarray(weights, samples.dtype)
+        raise ConvcliError(
+            f"weight of shape {weights.shape} must hold finite numbers, and it has NaN or infinity "
+            f"as {weights.dtype}"
+        )
+    return np.ascontiguousarray(samples), weights
 
 
 def _array(values: ArrayLike, name: str) -> Any:

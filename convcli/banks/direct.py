@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
+from convcli.banks.windows import aligned, columns_of
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.layout import BLOCK, SHARED_ROWS, SLACK, ceil_div
+from convcli.loops.layout import APART, BLOCK, SHARED_ROWS, SLACK, ceil_div
 from convcli.pixels.borders import Index
 from convcli.types import Floats
 
-_bank = function("bank")
+_bank, _lay_out = function("bank"), function("lay_out")
 
 # Bytes of a window, which should stay in the second-level cache with the weights: it has 1 MB a
 # core on Zen 4 and Zen 5, and 2 MB on recent Xeons.
@@ -25,6 +29,13 @@ _WINDOW = 1 << 20
 # Pixels of which all maps are summed before the next ones: their samples stay in the first-level
 # cache while the weights pass by.
 _CHUNK = 768
+
+# From so many maps on the samples of a chunk are copied into the order in which they are read: that
+# costs as much as the products of two maps. Chunks are multiples of the 12, 24 or 48 samples of a
+# tile, and their copy should stay in the second-level cache.
+_PACKED_MAPS = 16
+_NARROWEST, _TILE = 12, 48
+_PACKED = 1 << 19
 
 # Products for which a worker gets one piece: a piece takes 50 microseconds to set up, as much as
 # 5 million products.
@@ -60,16 +71,39 @@ class Piece(NamedTuple):
 
 def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int) -> Work:
     """Lay the weights out; see `convcli.banks.contract` for the contract."""
-    direct = Direct(layer, weight, bias)
-    return Work(lambda piece: direct.fill(x, out, piece), direct.pieces(workers))
+    if workers > 1 and layer.groups == 1 and weight.size > x.size + out.size:
+        return _shared_by_maps(layer, x, weight, bias, out, workers)
+    layout = _layout(layer)
+    weights = layout.laid_out(weight)
+    return Work(lambda piece: layout.fill(x, weights, bias, out, piece), layout.pieces(workers))
 
 
-class Direct:
-    """A layer with its weights laid out; `fill` computes a piece of the result."""
+def _shared_by_maps(
+    layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int
+) -> Work:
+    """Give each worker some of the maps, whose weights it lays out: there are more than samples."""
 
-    def __init__(self, layer: Layer, weight: Floats, bias: Floats) -> None:
+    def fill(maps: slice) -> None:
+        layout = _layout(replace(layer, maps=maps.stop - maps.start))
+        weights = layout.laid_out(weight[:, maps] if layer.transposed else weight[maps])
+        for piece in layout.pieces(1):
+            layout.fill(x, weights, bias[maps], out[:, maps], piece)
+
+    share = ceil_div(ceil_div(layer.maps, workers), BLOCK) * BLOCK
+    firsts = range(0, layer.maps, share)
+    return Work(fill, [slice(first, min(first + share, layer.maps)) for first in firsts])
+
+
+@lru_cache(maxsize=64)  # a network has the same layers for every image
+def _layout(layer: Layer) -> _Layout:
+    return _Layout(layer)
+
+
+class _Layout:
+    """Where the samples and weights of a layer lie; `fill` computes a piece of the result."""
+
+    def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self.bias = bias
         self.channels = layer.channels // layer.groups
         self.maps = layer.maps // layer.groups
         self.axes = _axes(layer, 0), _axes(layer, 1)
@@ -83,16 +117,20 @@ class Direct:
         self.width = self._results(1) + self.reaches[1]
         self.steps = self.axes[0][0].step, self.axes[1][0].step
         self.slack = SLACK // layer.dtype.itemsize
-        self.weights = self._blocks(weight)
         forward = not layer.transposed
         self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
         # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
         alone = forward and self.channels == self.maps == 1
         shared = alone and layer.stride[0] == layer.dilation[0] == 1
         self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= SHARED_ROWS else 0
-        columns = self._index(1, 0, self.width)
-        self.columns = columns.reshape(-1, self.phases[1]).T.copy()
-        self.inside = self._inside()
+        taps = self.channels * max(len(y.taps) * len(x.taps) for y, x in self._passes())
+        self.taps = taps if self.maps >= _PACKED_MAPS else 0
+        self.chunk = _CHUNK
+        if self.taps:
+            tiles = _PACKED // (taps * layer.dtype.itemsize * _TILE)
+            self.chunk = min(max(tiles, 1) * _TILE, _CHUNK)
+        self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
+        self.places = lru_cache(maxsize=64)(self._places)
 
     def _results(self, axis: int) -> int:
         """Rows or columns of the largest set of results."""
@@ -104,26 +142,32 @@ class Direct:
             for along_x in self.axes[1]:
                 yield along_y, along_x
 
-    def _blocks(self, weight: Floats) -> Floats:
+    def laid_out(self, weight: Floats) -> Floats:
         """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
         layer = self.layer
-        if layer.transposed:  # (C_in, maps, KH, KW)
-            split = weight.reshape(layer.groups, self.channels, self.maps, *layer.kernel)
-            split = split.swapaxes(1, 2)
-        else:
-            split = weight.reshape(layer.groups, self.maps, self.channels, *layer.kernel)
-        laid = []
+        step, channel, map_ = weight.itemsize, *(weight.strides[:2])
+        if not layer.transposed:
+            channel, map_ = map_, channel
+        # A group's maps follow those of the one before; of a transposed layer its channels do.
+        group = channel * self.channels if layer.transposed else map_ * self.maps
+        strides = group // step, map_ // step, channel // step
+        flat = as_strided(weight, (1 + sum(
+            (length - 1) * (each // step)
+            for length, each in zip(weight.shape, weight.strides, strict=True)
+        ),), (step,))  # fmt: skip
+        taps, passes, done = list[int](), [], 0
         for along_y, along_x in self._passes():
-            taps = split[..., _every(along_y), _every(along_x)]
-            done = 0
-            for size in (8, 4, 2, 1):
-                blocks = (self.maps - done) // size
-                rows = taps[:, done : done + blocks * size]
-                rows = rows.reshape(layer.groups, blocks, size, *taps.shape[2:])
-                count = math.prod(rows.shape[1:])
-                laid.append(np.moveaxis(rows, 2, -1).reshape(layer.groups, count))
-                done += blocks * size
-        return np.concatenate(laid, axis=1)
+            here = [i * layer.kernel[1] + j for i, *_ in along_y.taps for j, *_ in along_x.taps]
+            taps += here
+            passes.append((done, len(here)))
+            done += len(here)
+        sizes = layer.groups, self.maps, self.channels
+        out = np.empty(layer.groups * self.maps * self.channels * done, layer.dtype)
+        _lay_out(
+            flat, np.array(sizes), np.array(strides), np.array(taps, np.int64),
+            np.array(passes), out,
+        )  # fmt: skip
+        return out.reshape(layer.groups, -1)
 
     def pieces(self, workers: int) -> list[Piece]:
         """Cut the work so that windows fit the cache and every worker has its share."""
@@ -131,6 +175,8 @@ class Direct:
         height = self._results(0)
         row = self.channels * math.prod(self.phases) * self.width * layer.dtype.itemsize
         most = max(_WINDOW // row - self.reaches[0], 1)
+        if self.is_plain and self._is_all_packed():  # there are no windows
+            most = height
         is_short = layer.multiplications < _SHORT * workers
         wanted = workers * (1 if is_short or workers == 1 else 4)
         groups = max(1, ceil_div(layer.groups, max(1, wanted // layer.images)))
@@ -138,7 +184,7 @@ class Direct:
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
         cuts = [*range(0, height, rows), height]
-        if self.is_plain:  # the last rows are windows of their own: see `fill`
+        if self.is_plain and not self._is_all_packed():  # the last rows are windows: see `fill`
             last = height - ceil_div(self.slack, layer.size[1]) - 1
             cuts = sorted({*cuts, max(last, 0)})
         return [
@@ -148,7 +194,11 @@ class Direct:
             for strip in pairwise(cuts)
         ]
 
-    def fill(self, x: Floats, out: Floats, piece: Piece) -> None:
+    def _is_all_packed(self) -> bool:
+        """Say whether no tile reads the window itself, and so nothing beyond its end."""
+        return self.taps > 0 and self.maps % BLOCK == 0
+
+    def fill(self, x: Floats, weights: Floats, bias: Floats, out: Floats, piece: Piece) -> None:
         """Compute a piece of the result."""
         layer, dtype = self.layer, self.layer.dtype
         (first, last), (top, bottom) = piece.groups, piece.rows
@@ -156,21 +206,26 @@ class Direct:
         maps = slice(first * self.maps, last * self.maps)
         _, _, out_height, out_width = layer.out_shape
         plane = out_height * out_width
-        sums = np.empty(BLOCK * (_CHUNK + self.slack), dtype)
+        sums = aligned(BLOCK * (self.chunk + self.slack), dtype)
+        tiles = self.chunk // _NARROWEST if self.taps else 0
+        packed = aligned(self.taps * self.chunk + tiles * APART, dtype)
+        panel = np.empty(self.taps, np.int64)
         # Without padding and steps the input itself is the window, but for what lies so near its
         # end that a tile would read beyond it.
-        in_place = self.is_plain and bottom < self._results(0)
+        is_last = bottom == self._results(0)
+        in_place = self.is_plain and (self._is_all_packed() or not is_last)
         if in_place:
             height, rows, window = layer.size[0], _NO_ROWS, sums
         else:
             height = bottom - top + self.reaches[0]
-            rows = self._index(0, top, height)
+            step = self.phases[0]
+            rows = layer.index(0, self.starts[0] + top * step, height * step)
             laid = self.channels * math.prod(self.phases) * height * self.width
             window = np.empty(laid + self.slack, dtype)
             window[laid:] = 0
-        offsets, passes = self._places(height, top, bottom)
+        offsets, passes = self.places(height, top, bottom)
         if in_place:
-            offsets += top * self.width
+            offsets = offsets + top * self.width
         sizes = (
             last - first, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
             in_place,
@@ -178,28 +233,11 @@ class Direct:
         strides = (self.maps * plane, plane, self.steps[0] * out_width, self.steps[1])
         _bank(
             planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
-            dtype.type(0), window, offsets, passes, self.weights[first:last].reshape(-1),
-            self.bias[maps], self.shared_rows, sums, _CHUNK,
+            dtype.type(0), window, offsets, passes, weights[first:last].reshape(-1),
+            bias[maps], self.shared_rows, sums, self.chunk,
+            packed, panel,
             out[piece.image, maps].reshape(-1), np.array(strides),
         )  # fmt: skip
-
-    def _index(self, axis: int, first: int, count: int) -> Index:
-        """Return which line of the input stands at each position of a window, phase by phase."""
-        step = self.phases[axis]
-        return self.layer.index(axis, self.starts[axis] + first * step, count * step)
-
-    def _inside(self) -> Index:
-        """Return, for each phase of the columns, where they are plain steps through the input."""
-        step = self.phases[1]
-        found = []
-        start = self.starts[1]
-        for phase in range(step):
-            # Position q of the phase is column start + q * step + phase of the input.
-            first = min(max(ceil_div(-start - phase, step), 0), self.width)
-            last = ceil_div(self.layer.size[1] - start - phase, step)
-            last = min(max(last, first), self.width)
-            found.append((first, last - first, max(start + first * step + phase, 0)))
-        return np.array(found)
 
     def _places(self, height: int, top: int, bottom: int) -> tuple[Index, Index]:
         """Return the offsets of all taps in a window of so many rows, and the passes."""
@@ -220,13 +258,6 @@ class Direct:
             passes.append((done, taps.size, lines, pixels, place))
             done += taps.size
         return np.concatenate(offsets).astype(np.int64), np.array(passes)
-
-
-def _every(axis: _Axis) -> slice:
-    """Return the taps of an axis as a slice of the kernel: they are equally far apart."""
-    taps = [k for k, *_ in axis.taps]
-    step = taps[1] - taps[0] if len(taps) > 1 else 1
-    return slice(taps[0], taps[-1] + 1, step) if taps else slice(0, 0)
 
 
 def _axes(layer: Layer, axis: int) -> list[_Axis]:

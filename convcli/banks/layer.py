@@ -118,7 +118,7 @@ def convolution_layer(
     """Return the layer of a convolution of these shapes, or raise `ConvcliError`."""
     images, channels, height, width = _input(x, weight, "(C_out, C_in / groups, KH, KW)")
     maps, each, *kernel = weight
-    groups = _groups(groups, channels=channels, maps=maps)
+    groups = _groups(groups, x, weight, channels=channels, maps=maps)
     if each * groups != channels:
         raise ConvcliError(
             f"weight of shape {weight} with {groups} groups needs {each * groups} channels, but "
@@ -127,8 +127,13 @@ def convolution_layer(
     steps, gaps = pair(stride, "stride"), pair(dilation, "dilation")
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, gaps, strict=True)]
     before, after = _padded(padding, extent, steps)
-    if border not in INDEX_OF:
+    if not isinstance(border, str) or border not in INDEX_OF:
         raise ConvcliError(f"unknown border {border!r}; it must be one of {', '.join(INDEX_OF)}")
+    # A step beyond the padded input reaches one result, however long it is.
+    steps = (
+        min(steps[0], max(1, height + before[0] + after[0])),
+        min(steps[1], max(1, width + before[1] + after[1])),
+    )
     layer = Layer(
         images, channels, (height, width), maps, (kernel[0], kernel[1]), steps, gaps, groups,
         before, after, border, dtype,
@@ -156,7 +161,7 @@ def transposed_layer(
     """Return the layer of a transposed convolution of these shapes, or raise `ConvcliError`."""
     images, channels, height, width = _input(x, weight, "(C_in, C_out / groups, KH, KW)")
     rows, each, *kernel = weight
-    groups = _groups(groups, channels=channels, maps=each * groups if groups > 0 else each)
+    groups = _groups(groups, x, weight, channels=channels)
     if rows != channels:
         raise ConvcliError(
             f"weight of shape {weight} needs {rows} channels, but the input of shape {x} has "
@@ -188,18 +193,23 @@ def _input(x: tuple[int, ...], weight: tuple[int, ...], axes: str) -> tuple[int,
         raise ConvcliError(f"x must be (N, C_in, H, W) or (C_in, H, W), not of shape {x}")
     if len(weight) != 4:
         raise ConvcliError(f"weight must be {axes}, not of shape {weight}")
+    if not all(_is_whole(length) and length >= 0 for length in (*x, *weight)):
+        raise ConvcliError(f"shapes must be whole numbers, not {x} for x and {weight} for weight")
     if 0 in x or 0 in weight:
         raise ConvcliError(f"x of shape {x} and weight of shape {weight} must not be empty")
     images, channels, height, width = (1, *x)[-4:]
     return images, channels, height, width
 
 
-def _groups(groups: int, **counts: int) -> int:
+def _groups(groups: int, x: tuple[int, ...], weight: tuple[int, ...], **counts: int) -> int:
     if not _is_whole(groups) or groups < 1:
         raise ConvcliError(f"groups must be a whole number of at least 1, not {groups!r}")
     for name, number in counts.items():
         if number % groups:
-            raise ConvcliError(f"{groups} groups do not divide {number} {name}")
+            raise ConvcliError(
+                f"{groups} groups do not divide {number} {name} (x has the shape {x}, weight "
+                f"{weight})"
+            )
     return int(groups)
 
 

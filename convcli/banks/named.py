@@ -4,48 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from convcli.banks.bank import Bank
 from convcli.checks import count
 from convcli.errors import ConvcliError
-from convcli.loops.decimation import gaussian
+from convcli.kernels.derivatives import derivatives
+from convcli.kernels.gabor import SIGMA, Phase, gabor_kernel
 from convcli.types import Floats
 
 _MOST = 4096  # maps of a bank
 
 
 def gabor_bank(angles: float = 8, scales: float = 3) -> Bank:
-    r"""Return waves under Gaussians, even and odd, for angles in 180 degrees and scales by octaves.
+    """Return Gabor kernels, even and odd, for angles in 180 degrees and scales by octaves.
 
-    .. math:: g(x, y) = \exp(-(x'^2 + y'^2) / 2 \sigma^2) \cos(2 \pi x' / \lambda), \quad \sin
-
-    with x' along the wave. The wavelength is 4 pixels and doubles with each scale, and sigma is
-    0.56 of it: a bandwidth of one octave (Daugman 1985, Uncertainty relation for resolution in
-    space, spatial frequency, and orientation optimized by two-dimensional visual cortical filters).
-    The even kernel has its sum taken off, so that a constant image gives 0. Each kernel is scaled
-    so that its own wave with an amplitude of 1 gives 1.
+    The wavelength is 4 pixels and doubles with each scale, and sigma is 0.56 of it; see
+    `convcli.kernels.gabor.gabor_kernel`.
     """
     turns, octaves = count(angles, "ANGLES"), count(scales, "SCALES")
     if octaves > 8:
         raise ConvcliError(f"gabor has at most 8 scales, not {octaves}: kernels would be too large")
     _check_number(2 * turns * octaves)
     kernels, names = [], []
-    radius = math.ceil(3 * 0.56 * 4 * 2 ** (octaves - 1))
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
+    radius = math.ceil(3 * SIGMA * 4 * 2 ** (octaves - 1))
     for octave in range(octaves):
         length = 4.0 * 2**octave
-        envelope = np.exp(-(x**2 + y**2) / (2 * (0.56 * length) ** 2))
         for turn in range(turns):
-            angle = math.pi * turn / turns
-            phase = 2 * math.pi * (x * math.cos(angle) - y * math.sin(angle)) / length
-            even, odd = envelope * np.cos(phase), envelope * np.sin(phase)
-            even -= envelope * (even.sum() / envelope.sum())
-            kernels += [even / (even * np.cos(phase)).sum(), odd / (odd * np.sin(phase)).sum()]
-            word = f"{length:g}px-{math.degrees(angle):g}deg"
-            names += [f"{word}-even", f"{word}-odd"]
+            angle = 180 * turn / turns
+            for phase in get_args(Phase):
+                kernels.append(gabor_kernel(phase, length, angle, radius=radius).weights)
+                names.append(f"{length:g}px-{angle:g}deg-{phase}")
     pairs = tuple((i, i + 1) for i in range(0, len(kernels), 2))
     return Bank(np.stack(kernels)[:, None], tuple(names), pairs, row=2 * turns)
 
@@ -60,13 +51,10 @@ def steerable_bank(sigma: float = 2.0, *, angle: float | None = None) -> Bank:
     """
     if not 0.3 <= sigma <= 100:
         raise ConvcliError(f"sigma of steerable must be from 0.3 to 100, not {sigma:g}")
-    radius = int(4 * sigma + 0.5)
-    x = np.arange(-radius, radius + 1.0)
-    g = gaussian(x, sigma)
-    first = x * g / (x * x * g).sum()
-    second = (x * x / sigma**2 - 1) * g
-    second -= second.sum() * g
-    second *= 2 / (second * x * x).sum()
+    g, first, second = derivatives(sigma)
+    x = np.arange(g.size) - g.size // 2
+    first = first / (first * x).sum()
+    second = second * 2 / (second * x * x).sum()
     # Rows grow downwards: y upwards has the other sign.
     gx, gy = np.outer(g, first), np.outer(-first, g)
     gxx, gyy, gxy = np.outer(g, second), np.outer(second, g), np.outer(-first, first)

@@ -22,7 +22,10 @@ def relu(x: ArrayLike) -> Floats:
     >>> convcli.relu([-1.0, 2.0]).tolist()
     [0.0, 2.0]
     """
-    found: Floats = np.maximum(np.asarray(x), 0)
+    maps = np.asarray(x)
+    if maps.dtype.kind not in "fiub":
+        raise ConvcliError(f"x must be an array of real numbers, not of {maps.dtype}")
+    found: Floats = np.maximum(maps, 0)
     return found
 
 

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from convcli.banks import im2col
+from convcli.banks import im2col, winograd
 from convcli.banks.contract import METHODS
 from convcli.banks.fft import block
 from convcli.banks.layer import Layer
-from convcli.banks.winograd import serves
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import machine_code
-from convcli.loops.layout import ceil_div
-from convcli.planning.costs import COMPILING
+from convcli.loops.layout import BLOCK, ceil_div
+from convcli.planning.costs import COMPILING, RUNS
 from convcli.planning.methods import is_installed, worker_count
 from convcli.words import BankMethod, duration, listed
 
 # Nanoseconds of one core, measured on an Intel Xeon (AVX-512) with float32; float64 takes twice as
 # long. `benchmarks/banks.py --costs` compares them with measurements.
-_PRODUCT = {"definition": 1000.0, "direct": 1 / 90, "im2col": 1 / 75, "winograd": 1 / 75,
-            "winograd_4x4": 1 / 75, "fft": 1 / 12}  # fmt: skip
+_PRODUCT = {"definition": 1000.0, "direct": 1 / 75, "im2col": 1 / 75, "winograd": 1 / 80,
+            "winograd_4x4": 1 / 70, "fft": 1 / 12}  # fmt: skip
+# The largest error of F(4x4, 3x3) in float32 is 3.4e-6 of the range with 512 channels, 9e-6 with
+# 2048.
+_MOST_CHANNELS = 512
+# Products of Winograd whose transformed samples do not fit the second-level cache.
+_SPILLED = 1 / 40
 # Fewer maps share less of what is loaded.
 _ALONE, _FEW = 1 / 70, 1 / 45
 # To check the arguments and lay the weights out; a thread more; and numpy's calls for each piece.
-_SET_UP = {"definition": 0.0, "direct": 1.8e5, "im2col": 1.2e5, "winograd": 2.5e5,
-           "winograd_4x4": 3e5, "fft": 1.5e5}  # fmt: skip
+_SET_UP = {"definition": 0.0, "direct": 1.4e5, "im2col": 1.2e5, "winograd": 1.7e5,
+           "winograd_4x4": 1.7e5, "fft": 1.5e5}  # fmt: skip
 _THREAD = 1e5
-_PIECE = {"winograd": 1.25e5, "winograd_4x4": 6e5, "fft": 2.7e5}
+_PIECE = {"winograd": 5e4, "winograd_4x4": 5e4, "fft": 2.7e5}
 # A sample that is loaded or stored once; of im2col that of a column, a result and the input, and a
 # copy into a block; of Winograd's transforms all together; of Fourier's for each halving. A weight
-# that is transformed costs twice as much as a sample of an image, and is not shared by threads; nor
-# is one that `direct` lays out.
-_MOVED, _LAID_OUT = 0.5, 2.0
+# that is transformed or laid out is not shared by threads.
+_MOVED, _LAID_OUT = 0.5, 1.0
 _COLUMN, _RESULT, _PADDED, _COPY = 1.2, 1.5, 5.0, 2500.0
-_TILED, _TILED_WEIGHT = 16.0, 1.2
+_TILED, _TILED_WEIGHT = 1.6, 1.5
 _HALVED, _HALVED_WEIGHT = 0.6, 1.1
 
 
@@ -56,6 +61,8 @@ class BankPlan:
         The same for every method that serves the layer.
     reason : str
         Why this method.
+    missed : float
+        Seconds that compiled loops would save, if they have to be compiled first.
     """
 
     layer: Layer
@@ -64,6 +71,7 @@ class BankPlan:
     seconds: float
     predicted: dict[BankMethod, float]
     reason: str
+    missed: float = 0.0
 
     def __str__(self) -> str:
         return "\n".join(f"{word:11}{text}" for word, text in self.parts())
@@ -72,18 +80,37 @@ class BankPlan:
         """Return the plan as pairs of a word and what there is to say about it."""
         layer = self.layer
         words = "transposed convolution" if layer.transposed else f"{layer.kind} convolution"
-        products = {m: multiplications(layer, m) for m in self.predicted}
         return [
             ("layer", f"{words}, {_shape(layer)}"),
             ("method", f"{self.method}: {self.reason}"),
             ("loop", METHODS[self.method]),
-            ("products", ", ".join(f"{m} {n:,}" for m, n in products.items())),
+            ("products", "; ".join(counted(layer, self.predicted))),
             (
                 "columns",
                 f"im2col's matrix would be {im2col.columns_factor(layer):.3g} times the input",
             ),
             ("predicted", ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())),
         ]
+
+
+def counted(layer: Layer, methods: Iterable[str]) -> list[str]:
+    """Say how many products the methods make, the most first, and how many times fewer others do.
+
+    Of a dense layer also what a depthwise and a pointwise one in its place would make.
+    """
+    counts: dict[int, list[str]] = {}
+    for method in methods:
+        counts.setdefault(multiplications(layer, method), []).append(method)
+    if layer.kind == "dense" and not layer.transposed:
+        area = math.prod(layer.kernel)
+        pixels = layer.images * math.prod(layer.out_size)
+        separable = layer.channels * (area + layer.maps) * pixels
+        counts.setdefault(separable, []).append("a separable layer instead")
+    most = layer.multiplications
+    return [
+        f"{', '.join(names)} {count:,}" + (f" ({most / count:.3g} times fewer)" * (count < most))
+        for count, names in sorted(counts.items(), reverse=True)
+    ]
 
 
 def _shape(layer: Layer) -> str:
@@ -106,12 +133,16 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
     if method not in ("auto", *METHODS):
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
+    return _planned(layer, method, cores, _compiling(layer))
+
+
+@lru_cache(maxsize=256)  # a network has the same layers for every image
+def _planned(layer: Layer, method: BankMethod, cores: int, compiling: float) -> BankPlan:
     serving: list[BankMethod] = [name for name in METHODS if _serves(layer, name)]
-    times = {name: _seconds(layer, name, cores) for name in serving}
+    times = {name: _seconds(layer, name, cores, compiling) for name in serving}
     predicted = {name: min(both) for name, both in times.items()}
     if method == "auto":
-        # The oracle is for comparison, although it has nothing to set up.
-        compared = [name for name in serving if name != "definition"] or serving
+        compared = [name for name in serving if _is_for_auto(layer, name)] or serving
         chosen = min(compared, key=predicted.__getitem__)
         reason = "predicted to be fastest"
     elif method not in predicted:
@@ -123,15 +154,30 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
         chosen, reason = method, "as asked for"
     alone, spread = times[chosen]
     workers = 1 if alone <= spread else cores
-    return BankPlan(layer, chosen, workers, predicted[chosen], predicted, reason)
+    missed = 0.0
+    if method == "auto" and compiling and not _needs_numba(chosen):
+        compiled = [seconds for name, seconds in predicted.items() if _needs_numba(name)]
+        missed = max(0.0, predicted[chosen] + compiling - min(compiled, default=math.inf))
+    return BankPlan(layer, chosen, workers, predicted[chosen], predicted, reason, missed)
 
 
 def _serves(layer: Layer, method: str) -> bool:
-    if method == "direct":
-        return is_installed("numba")
+    if _needs_numba(method) and not is_installed("numba"):
+        return False
     if layer.transposed:
-        return method == "definition"
-    return serves(layer) if method.startswith("winograd") else True
+        return method in ("definition", "direct")
+    return winograd.serves(layer) or not method.startswith("winograd")
+
+
+def _is_for_auto(layer: Layer, method: str) -> bool:
+    """Say whether auto may take a method: not the oracle, and not what might round too much."""
+    channels = layer.channels // layer.groups
+    is_exact = layer.dtype.itemsize == 8 or channels <= _MOST_CHANNELS
+    return method != "definition" and (method != "winograd_4x4" or is_exact)
+
+
+def _needs_numba(method: str) -> bool:
+    return method == "direct" or method.startswith("winograd")
 
 
 def multiplications(layer: Layer, method: str) -> int:
@@ -142,7 +188,7 @@ def multiplications(layer: Layer, method: str) -> int:
     """
     pairs = layer.images * layer.channels * layer.maps // layer.groups
     if method.startswith("winograd"):
-        m = 4 if method == "winograd_4x4" else 2
+        m = winograd.RESULTS[method]
         tiles = math.prod(ceil_div(length, m) for length in layer.out_size)
         return pairs * tiles * (m + 2) ** 2
     if method == "fft":
@@ -162,14 +208,14 @@ def _results(layer: Layer, axis: int) -> int:
     return ceil_div(block(layer)[axis] - layer.extent[axis] + 1, layer.stride[axis])
 
 
-def _seconds(layer: Layer, method: str, workers: int) -> tuple[float, float]:
+def _seconds(layer: Layer, method: str, workers: int, compiling: float) -> tuple[float, float]:
     """Predict the times of a method in one thread, and in several."""
     alone, shared = (1e-9 * nanoseconds for nanoseconds in _work(layer, method, workers))
     if layer.dtype.itemsize == 8:
         shared *= 2
     alone += 1e-9 * _SET_UP[method]
-    if method == "direct" and not _is_compiled(layer):
-        alone += COMPILING
+    if _needs_numba(method):
+        alone += compiling
     if method == "definition":
         return alone + shared, alone + shared
     return alone + shared, alone + shared / workers + 1e-9 * _THREAD * (workers - 1)
@@ -208,16 +254,20 @@ def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
         strips = ceil_div(layer.out_size[0], _results(layer, 0))
         moved = _HALVED * halvings * area * blocks + _PIECE[method] * pieces * strips
         return _HALVED_WEIGHT * halvings * area * kernels, products + moved
-    places = 36 if method == "winograd_4x4" else 16
+    m = winograd.RESULTS[method]
+    # The loop fills its blocks of maps up.
+    maps = layer.maps // layer.groups
+    products *= ceil_div(maps, BLOCK) * BLOCK / maps
+    if not winograd.fits_cache(layer, m):
+        products *= _SPILLED / rate
     moved = _TILED * (samples + results) + _PIECE[method] * pieces
-    return _TILED_WEIGHT * places * kernels, products + moved
+    return _TILED_WEIGHT * (m + 2) ** 2 * kernels, products + moved
 
 
-def _is_compiled(layer: Layer) -> bool:
-    """Say whether the loop is compiled, or will be once for all: layers are called often."""
+def _compiling(layer: Layer) -> float:
+    """Predict the seconds that compiling costs a layer: a share, as `costs.loading` says."""
     name = layer.dtype.name
-    return (
-        machine_code.is_loaded("bank", name)
-        or machine_code.is_kept("bank", name)
-        or machine_code.can_be_kept()
-    )
+    if machine_code.is_loaded("bank", name) or machine_code.is_kept("bank", name):
+        return 0.0
+    share = COMPILING / RUNS if machine_code.can_be_kept() else COMPILING
+    return max(0.0, share - machine_code.missed("bank", name))

@@ -1,4 +1,4 @@
-"""Winograd's minimal filtering of 3x3 kernels, with a matrix product over the channels."""
+"""Winograd's minimal filtering of 3x3 kernels: fewer multiplications, summed over the channels."""
 
 from __future__ import annotations
 
@@ -6,16 +6,33 @@ from itertools import product
 
 import numpy as np
 
+from convcli.banks import direct
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
-from convcli.banks.windows import padded
+from convcli.banks.windows import aligned, columns_of
 from convcli.errors import ConvcliError
-from convcli.loops.layout import ceil_div
-from convcli.loops.winograd import F2, Tile, on_both_axes
+from convcli.loops.compiled.machine_code import function
+from convcli.loops.layout import APART, BLOCK, SLACK, ceil_div
 from convcli.types import Floats
 
-# Bytes of the transformed samples of a piece, which should stay in the second-level cache.
-_BLOCK = 1 << 20
+_kernels, _winograd = function("winograd_kernels"), function("winograd")
+
+# Bytes of the transformed samples of a chunk, which should stay in the second-level cache, and of a
+# window, which is read once. A chunk is a multiple of the 12, 24 or 48 samples of a tile of
+# registers.
+_CHUNK = 1 << 20
+_WINDOW = 1 << 22
+_TILE = 48
+
+
+RESULTS = {"winograd": 2, "winograd_4x4": 4}
+"""Rows and columns of results of a tile, by method."""
+
+
+def fits_cache(layer: Layer, m: int) -> bool:
+    """Say whether the transformed samples of the smallest chunk stay in the cache."""
+    channels = layer.channels // layer.groups
+    return (m + 2) ** 2 * channels * _TILE * layer.dtype.itemsize <= _CHUNK
 
 
 def serves(layer: Layer) -> bool:
@@ -25,9 +42,8 @@ def serves(layer: Layer) -> bool:
 
 
 def work(
-    layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, _workers: int,
-    tile: Tile = F2,
-) -> Work:  # fmt: skip
+    layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int, m: int = 2
+) -> Work:
     """Transform the kernels; see `convcli.banks.contract` for the contract.
 
     Lavin and Gray 2015, Fast algorithms for convolutional neural networks (arXiv:1509.09308): the
@@ -45,43 +61,61 @@ def work(
             f"{layer.kernel[0]} x {layer.kernel[1]} with stride {layer.stride} and dilation "
             f"{layer.dilation}"
         )
-    channels, maps, m = layer.channels // layer.groups, layer.maps // layer.groups, tile.results
-    # On both axes at once, as one matrix product: 9 weights become (m + 2)^2.
-    both = np.kron(tile.kernel, tile.kernel)
-    kernels = both @ weight.astype(np.float64).reshape(-1, 9).T
-    kernels = kernels.astype(layer.dtype).reshape(m + 2, m + 2, layer.maps, channels)
+    if not np.isfinite(x).all():  # a sample that is not would reach all results of its tiles
+        return direct.work(layer, x, weight, bias, out, workers)
+    dtype = layer.dtype
+    channels, maps = layer.channels // layer.groups, layer.maps // layer.groups
+    places = (m + 2) ** 2
     height, width = layer.out_size
     across = ceil_div(width, m)
-    row = (m + 2) ** 2 * channels * across * layer.dtype.itemsize
-    lines = max(1, _BLOCK // row) * m
+    pitch = across + 1
+    slack = SLACK // dtype.itemsize
+    row = channels * m * m * pitch * dtype.itemsize
+    lines = max(1, min(_WINDOW // row - 1, ceil_div(ceil_div(height, m), workers)))
+    chunk = max(1, _CHUNK // (places * channels * dtype.itemsize * _TILE)) * _TILE
+    chunk = min(chunk, ceil_div(lines * pitch, _TILE) * _TILE)
+    kernels = _transformed(layer, weight, m)
+    columns, inside = columns_of(layer, -layer.before[1], m, pitch)
 
     def fill(piece: tuple[int, int, int]) -> None:
         image, group, top = piece
-        down = ceil_div(min(lines, height - top), m)
-        window = padded(
-            layer, x[image, group * channels : (group + 1) * channels], top - layer.before[0],
-            down * m + 2, -layer.before[1], across * m + 2,
-        )  # fmt: skip
-        places = range(m + 2)
-        planes = [
-            [
-                window[:, i : i + down * m : m, j : j + across * m : m].reshape(channels, -1)
-                for j in places
-            ]
-            for i in places
-        ]
+        down = ceil_div(min(lines * m, height - top), m)
+        rows = layer.index(0, top - layer.before[0], (down + 1) * m)
+        steps = np.arange(m + 2)
+        phases = (steps % m * m)[:, None] + steps % m
+        at = phases * (down + 1) * pitch + (steps // m * pitch)[:, None] + steps // m
+        laid = channels * m * m * (down + 1) * pitch
+        window = np.empty(laid + slack, dtype)
+        window[laid:] = 0
         here = slice(group * maps, (group + 1) * maps)
-        with np.errstate(all="ignore"):
-            data = on_both_axes(tile.data, planes)
-            products = [[kernels[i, j, here] @ data[i][j] for j in places] for i in places]
-            results = on_both_axes(tile.sums, products)
-        total = np.empty((maps, down * m, across * m), layer.dtype)
-        for i, line in enumerate(results):
-            for j, plane in enumerate(line):
-                total[:, i::m, j::m] = plane.reshape(maps, down, across)
-        bottom = min(top + lines, height)
-        out[image, here, top:bottom] = total[:, : bottom - top, :width] + bias[here, None, None]
+        sizes = (
+            1, channels, maps, *layer.size, m, m, down + 1, pitch, 0, down, across,
+            min(lines * m, height - top), width,
+        )  # fmt: skip
+        strides = maps * height * width, height * width, m * width, 1
+        _winograd(
+            x[image, group * channels : (group + 1) * channels].reshape(-1), np.array(sizes), rows,
+            columns, inside, m, dtype.type(0), window, at.reshape(-1), kernels[group], bias[here],
+            aligned(places * (channels * chunk + APART), dtype), np.arange(channels) * chunk,
+            np.zeros(BLOCK, dtype), aligned(places * (BLOCK * chunk + APART) + slack, dtype),
+            np.arange(places) * (BLOCK * chunk + APART), aligned(m * (m * chunk + APART), dtype),
+            chunk, out[image, here].reshape(-1)[top * width :], np.array(strides),
+        )  # fmt: skip
 
     return Work(fill, [
-        *product(range(layer.images), range(layer.groups), range(0, height, lines))
+        *product(range(layer.images), range(layer.groups), range(0, height, lines * m))
     ])  # fmt: skip
+
+
+def _transformed(layer: Layer, weight: Floats, m: int) -> Floats:
+    """Return the transformed kernels of each group, as the loop reads them."""
+    channels, maps = layer.channels // layer.groups, layer.maps // layer.groups
+    row = channels * BLOCK
+    size = (m + 2) ** 2 * (ceil_div(maps, BLOCK) * row + APART)
+    slack = SLACK // layer.dtype.itemsize
+    kernels = np.empty(layer.groups * size + slack, layer.dtype)
+    _kernels(
+        weight.reshape(-1), layer.groups, maps, channels, m,
+        np.empty(9 * (row + APART) + slack, layer.dtype), np.arange(9) * (row + APART), kernels,
+    )  # fmt: skip
+    return kernels[: layer.groups * size].reshape(layer.groups, size)

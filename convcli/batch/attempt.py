@@ -12,23 +12,37 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from convcli import image
+from convcli.batch import planes
 from convcli.batch.ahead import Begun
+from convcli.batch.frames import in_order
+from convcli.batch.planes import Planes
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.formats import STREAMED, row_of
 from convcli.files.job import Job
 from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
-from convcli.image.picture import WITH_ALPHA
+from convcli.image.picture import WITH_ALPHA, form_of, kind_of
+from convcli.pixels.missing import count_missing
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
-from convcli.sources.contract import Settings
 from convcli.types import OnProgress, Pixels
+from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
+    from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+# How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
+_MANY = 100
+
+_LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
+
+# What may have sRGB code values, if it is integers.
+_CODED = ("L", "LA", "RGB", "RGBA")
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
@@ -75,7 +89,7 @@ class Outcome:
         The mode of the result.
     frames : int
         Frames or pages that were filtered.
-    plan : Plan, BankPlan or None
+    plan : Plan, ChainPlan, BankPlan or None
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
@@ -83,6 +97,9 @@ class Outcome:
         The time of each stage.
     light : str
         The transfer function of linear light and what states it; empty without `linear`.
+    left_out : int or None
+        How many samples were missing, and so left out of every sum; None if that was not asked
+        for.
     parts : tuple of (str, str)
         What there is to say of an image that was filtered in parts, each under a word.
     """
@@ -97,10 +114,11 @@ class Outcome:
     pixels: int = 0
     mode: str = ""
     frames: int = 1
-    plan: Plan | BankPlan | None = None
+    plan: Plan | ChainPlan | BankPlan | None = None
     notes: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     light: str = ""
+    left_out: int | None = None
     parts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -128,6 +146,8 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     skip_existing : bool
         Whether an output that appears during the run is skipped, and not a failure.
+    planes : Planes, optional
+        How the filter goes over the planes of a video.
     in_parts : InParts, optional
         How images that do not fit into memory are filtered.
     """
@@ -139,6 +159,7 @@ class Pipeline:
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
     in_parts: InParts | None = None
+    planes: Planes | None = None
 
 
 class InParts(NamedTuple):
@@ -148,14 +169,20 @@ class InParts(NamedTuple):
     ----------
     memory : int or None
         Bytes that may be held; without it half of what is free.
-    settings : Settings
-        How results are written.
+    overwrite : bool
+        Replace what has the name of an output.
+    strip : bool
+        Leave out metadata.
+    is_grey : bool
+        The filter makes grey of colour.
     say : callable, optional
         Called with lines that tell how an image will be filtered, before it is.
     """
 
     memory: int | None = None
-    settings: Settings = Settings()
+    overwrite: bool = False
+    strip: bool = False
+    is_grey: bool = False
     say: Callable[[str], None] | None = None
 
 
@@ -220,6 +247,7 @@ def outcome_of(
         notes=(*notes, *work.notes) if work.notes else notes,
         stages=work.stages(),
         light=work.light,
+        left_out=sum(work.left_out.values()) if work.left_out else None,
     )
 
 
@@ -260,7 +288,9 @@ class _Work:
         self.pixels, self.frames = 0, 1
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
+        self.is_stream = False
         self.notes: tuple[str, ...] = ()
+        self.left_out: dict[int, int] = {}  # samples of each frame
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
@@ -273,6 +303,7 @@ class _Work:
             with self.clock.at("read"):
                 picture = self.pipeline.read(source, self.job.format, on_decode=take)
         self.following = iter(picture.later) if picture.later else None
+        self.is_stream = picture.format in STREAMED
         if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
@@ -280,17 +311,45 @@ class _Work:
 
     def filtered(self, frame: Picture, number: int) -> Picture:
         """Filter a frame; the first has number 0."""
-        options = fitted(self.pipeline.options, frame.mode)
+        with self.clock.at("filter"):
+            return self._filtered(frame, number, self.pipeline.options.get("workers"))
+
+    def _filtered(self, frame: Picture, number: int, workers: int | None) -> Picture:
+        """Filter a frame; frames after the first may be filtered in several threads at a time."""
+        wanted = self.pipeline.options
+        if frame.format == "EXR":  # linear light, multiplied by its alpha
+            if wanted.get("linear"):
+                frame = replace(frame, notes=(*frame.notes, _LINEAR_ALREADY))
+            straight: Alpha = "keep" if wanted.get("alpha") == "keep" else "straight"
+            wanted = Options(**{**wanted, "linear": False, "alpha": straight})
+        options = fitted(wanted, frame.mode)
+        options["workers"] = workers
         if options.get("linear"):
             self._decode(options, frame, number)
+        self._leave_out(options, frame, number)
         options["on_plan"] = self.plans.append
-        options["pictures"] *= self.frames
+        goes_on = frame.format == "Y4M" or (self.is_stream and number > 0)
+        options["pictures"] *= max(self.frames, _MANY if goes_on else 1)
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
-        with self.clock.at("filter"):
-            made = self.pipeline.verb(frame.samples, **options)
-        return _divided(frame, made) if isinstance(made, Several) else frame.with_pixels(made)
+        if frame.format == "Y4M":
+            if not self.pipeline.planes:
+                raise ConvcliError("is a video, which this command cannot filter")
+            return planes.filtered(frame, self.pipeline.planes, options)
+        verb = self.pipeline.verb
+        if kind_of(frame.mode).isdigit():
+            verb = partial(planes.band_by_band, verb)
+        made = verb(frame.samples, **options)
+        if isinstance(made, Several):
+            return _divided(frame, made)
+        result = frame.with_pixels(made)
+        if self.frames > 1 and options["alpha"] != "weight":  # which gives them none that matter
+            from convcli.image.animation import lost_colours
+
+            lost = lost_colours(result, self.job.format or result.format)
+            result = replace(result, notes=(*result.notes, *lost))
+        return result
 
     def _decode(self, options: Options, frame: Picture, number: int) -> None:
         """Let the options decode light as the file states it: frames alike, each page by itself."""
@@ -303,10 +362,31 @@ class _Work:
         # Rounding in float32 shows where the inverse of a power is steep: up to a level near black.
         options["exact"] = options.get("exact", False) or not self.transfer.has_toe
 
+    def _leave_out(self, options: Options, frame: Picture, number: int) -> None:
+        """Let the options leave out missing samples, those that the file states as well."""
+        if options.get("nan") == "keep":
+            return
+        by_file = options.get("nodata") is None and frame.nodata is not None
+        if by_file:
+            options["nodata"] = frame.nodata
+        elif options.get("nodata") is None and options.get("nan") is None:
+            return
+        has_alpha = frame.mode in WITH_ALPHA and options["alpha"] != "straight"
+        found = count_missing(frame.pixels, options.get("nodata"), has_alpha)
+        self.left_out[number] = found
+        if by_file and not found:
+            options["nodata"] = None
+        elif by_file:
+            note = f"left out its no-data value, {frame.nodata:.10g}"
+            self.notes = tuple(dict.fromkeys((*self.notes, note)))
+
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""
         # How many images a pipe will give is not known.
         is_known = self.frames > 1 or not self.following
+        if self.following and self._is_spread():
+            yield from self._spread(is_known)
+            return
         number = 1
         while not is_known or number < self.frames:
             where = f"in frame {number + 1} of {self.frames}"
@@ -315,6 +395,40 @@ class _Work:
                 return
             number += 1
             yield frame
+        self.close()  # Windows replaces no file that is open, as an input is that is its own output
+
+    def _is_spread(self) -> bool:
+        """Whether the frames are filtered several at a time: as many as there are workers."""
+        options = self.pipeline.options
+        return (
+            self.is_stream
+            and (options.get("workers") or 1) > 1
+            and options.get("method") != "tiled"
+        )
+
+    def _spread(self, is_known: bool) -> Iterator[Picture]:
+        """Filter several frames at a time, each in one thread."""
+        assert self.following
+        where = f"in frame {{}} of {self.frames}" if is_known else "in image {}"
+
+        def work(frame: Picture, number: int) -> Picture:
+            with _located(where.format(number + 1)):
+                return self._filtered(frame, number, 1)
+
+        workers = self.pipeline.options["workers"] or 1
+        following, self.following = self.following, None
+        results = in_order(following, work, 1, workers)
+        number = 1
+        while True:
+            with self.clock.at("filter"), _located(where.format(number + 1)):
+                try:
+                    result = next(results)
+                except StopIteration as end:
+                    self.notes = end.value or ()
+                    return
+            number += 1
+            self.frames = max(self.frames, number)
+            yield result
 
     def _next(self, number: int, where: str) -> Picture | None:
         with _located(where):
@@ -323,7 +437,7 @@ class _Work:
                     assert self.following
                     frame = next(self.following)
                 except StopIteration as end:
-                    self.notes = end.value or ()
+                    self.notes += end.value or ()
                     return None
             self.frames = max(self.frames, number + 1)
             return self.filtered(frame, number)
@@ -333,6 +447,7 @@ class _Work:
         assert self.pipeline.write
         target = self.job.target
         format_name = self.job.format or result.format
+        row_of(format_name)  # refuses one that is written in parts alone
         workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
             format_name, result.frames * result.pixels.nbytes, workers
@@ -372,7 +487,9 @@ def _divided(picture: Picture, several: Several) -> Picture:
 
 def fitted(options: Options, mode: str) -> Options:
     """Return the options for an image of this mode: `alpha` only matters where there is one."""
-    if options.get("linear") and mode in ("CMYK", "LAB", "I", "F"):
+    if options.get("linear") and not (
+        kind_of(mode) in _CODED and form_of(mode)[1] in ("uint8", "uint16")
+    ):
         raise ConvcliError(
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"

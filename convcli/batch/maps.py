@@ -20,7 +20,7 @@ from convcli.image import Picture
 from convcli.image.mosaic import contact_sheet
 from convcli.pixels.colour import luminance
 from convcli.types import Floats, Pixels
-from convcli.words import Depth
+from convcli.words import MapDepth
 
 
 def read(
@@ -58,7 +58,7 @@ def read(
 
 
 def made(
-    samples: Any, *, maps: Maps, mosaic: bool, depth: Depth, **options: Unpack[Options]
+    samples: Any, *, maps: Maps, mosaic: bool, depth: MapDepth, **options: Unpack[Options]
 ) -> Several:
     """Return the maps of an image as images, or a contact sheet of them."""
     colours, notes = np.asarray(samples), []

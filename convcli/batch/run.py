@@ -11,15 +11,15 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from convcli import memory
 from convcli.batch.ahead import Begun
-from convcli.batch.attempt import Outcome, Pipeline, Status
-from convcli.batch.windowed import outcome_of
+from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
 from convcli.errors import reason_of
+from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.pools import Pool
-from convcli.sources.choice import bound
 from convcli.types import OnProgress
 
 # Errors that the next image would meet as well: the disk or the quota is full, or read-only.
@@ -103,7 +103,7 @@ def run(
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = outcome_of(job, pipeline, take, begun.get(job))
+            outcome = _outcome(job, pipeline, take, begun.get(job))
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -134,6 +134,21 @@ def run(
         pool.shutdown(wait=not interrupted.is_set(), cancel=True)
 
 
+def _outcome(
+    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None
+) -> Outcome:
+    """Do a job, in parts if its image may be too large for memory."""
+    how, source = pipeline.in_parts, job.source
+    # What was begun was looked at before; a preview shows the whole.
+    if how is None or source is None or begun or pipeline.look:
+        return outcome_of(job, pipeline, take, begun)
+    if how.memory is None and not may_be_in_parts(source, job.format):
+        return outcome_of(job, pipeline, take)
+    from convcli.batch import windowed  # what most images need not
+
+    return windowed.outcome_of(job, pipeline, take)
+
+
 class _StoppedError(Exception):
     """Raised in threads that filter, to stop them between two regions."""
 
@@ -143,7 +158,7 @@ class _Memory:
 
     def __init__(self, asked: int | None) -> None:
         # Half of what is free, because the bytes that are counted are the least that images take.
-        self._most = bound(asked)
+        self._most = memory.bound(asked)
         self._taken = 0
         self._changed = threading.Condition()
 

@@ -11,15 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from convcli.batch.ahead import Begun
-from convcli.batch.attempt import (
-    InParts,
-    Outcome,
-    Pipeline,
-    Stage,
-    fitted,
-    has_appeared,
-)
+from convcli import memory
+from convcli.batch.attempt import InParts, Outcome, Pipeline, Stage, fitted, has_appeared
 from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
@@ -28,14 +21,15 @@ from convcli.files.places import is_below
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
+from convcli.image.picture import kind_of, mode_of
 from convcli.loops.layout import ceil_div
 from convcli.pixels.colour import result_channels
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
 from convcli.running.windowed import Cut, bands, cut_for
 from convcli.sources.bands import halved
-from convcli.sources.choice import bound, kind_for
-from convcli.sources.contract import Given, Result, Stored, load
+from convcli.sources.choice import kind_for
+from convcli.sources.contract import Given, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
 from convcli.words import size_of
@@ -45,15 +39,12 @@ from convcli.words import size_of
 _HALVING = 2 * 2 / 6
 
 
-def outcome_of(
-    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None = None
-) -> Outcome:
+def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Outcome:
     """Filter an image in parts if it does not fit into memory, and whole if it does.
 
-    The parameters are those of `convcli.batch.attempt.outcome_of`.
+    The parameters are those of `convcli.batch.attempt.outcome_of`; the pipeline has `in_parts`.
     """
-    if pipeline.in_parts is None or pipeline.look or begun:  # what was begun was looked at before
-        return outcome_of_whole(job, pipeline, take, begun)
+    assert pipeline.in_parts
     start = time.perf_counter()
     if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
@@ -86,11 +77,11 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most = bound(how.memory)
+        self.most = memory.bound(how.memory)
         self.plan: Plan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
-        self.size, self.result_channels, self.pixels = (0, 0), 0, 0
+        self.size, self.pixels, self.mode = (0, 0), 0, ""
         self.tiles, self.decoded = 0, 0
         self.light = ""
 
@@ -104,10 +95,12 @@ class _Work:
             raise ConvcliError(f"its output {shown(target)} is inside it; choose another -o")
         start = time.perf_counter()
         writer = load(self.job.format or kind)
-        with load(kind).opened(source) as given:
+        with load(kind).opened(source, self.how.is_grey) as given:
             self.given = given
             options = self._options(given)
-            settings = self.how.settings._replace(
+            settings = Settings(
+                overwrite=self.how.overwrite,
+                strip=self.how.strip,
                 workers=options["workers"] or 1,
                 within=self.job.within or os.path.dirname(place),
                 halve=partial(self._halved, options=options),
@@ -120,13 +113,24 @@ class _Work:
         predicted = self.plan.seconds * given.count
         return Outcome(
             self.job, "written", size=self.size, result_size=self.size, pixels=self.pixels,
-            mode=self._mode(given), frames=given.count, plan=self.plan,
+            mode=self.mode, frames=given.count, plan=self.plan,
             notes=(*given.notes, *notes), light=self.light, parts=self._parts(),
             stages=(Stage("all", predicted, seconds, "filtering is predicted, codecs are not"),),
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:
         options = fitted(self.pipeline.options, given.mode)
+        leaves_out = options.get("nan") != "keep" and given.nodata is not None
+        if leaves_out or options.get("nan") == "skip" or options.get("nodata") is not None:
+            raise NeedsWholeError(
+                "has samples to leave out (--nan, --nodata), which cannot be done in parts; "
+                "pass --nan keep"
+            )
+        if kind_of(given.mode).isdigit() and self.how.is_grey:
+            raise NeedsWholeError(
+                "has bands that are no colours, which are not made grey in parts; save each as an "
+                "image of its own"
+            )
         if options.get("linear"):
             from convcli.image import light
 
@@ -142,14 +146,14 @@ class _Work:
         self.size = stored.shape[1], stored.shape[0]
         self.pixels += stored.shape[0] * stored.shape[1]
         result = self._planned(self.pipeline.verb, stored, options, gathered)
-        self.result_channels = result.shape[2]
+        self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
         return result
 
     def _planned(
         self, verb: Callable[..., Any], stored: Stored, options: Options, gathered: int
     ) -> Result:
         found: list[Result] = []
-        mode = self.given.mode if self.given else ""
+        mode = self._given_mode
 
         def carry_out(plan: Plan, recipe: Recipe, _source: Any) -> Pixels:
             if self.plan is None:
@@ -190,10 +194,10 @@ class _Work:
             self.tiles += tiles.count
             self.decoded += tiles.decoded
 
-    def _mode(self, given: Given) -> str:
-        """Return the mode of the result: edges of colour are grey."""
-        is_grey = self.result_channels == 1 and given.mode not in ("L", "I;16", "F")
-        return "grey" if is_grey else given.mode
+    @property
+    def _given_mode(self) -> str:
+        assert self.given
+        return self.given.mode
 
     def _announce(self, cut: Cut, most: float) -> None:
         if self.how.say:

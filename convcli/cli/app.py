@@ -15,6 +15,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "edge": {},
     "sharpen": {},
     "filter": {},
+    "chain": {},
     "bank": {},
     "compare": {},
     # A kernel such as "-1 0 1" begins with a minus sign.
@@ -41,7 +42,7 @@ def app_for(words: Iterable[str]) -> typer.Typer:
     )
     app.callback()(_options)
     first = next(iter(words), "")
-    needed = {"--version": (), **{name: (name,) for name in COMMANDS}}
+    needed = {"--version": (), "-V": (), **{name: (name,) for name in COMMANDS}}
     for name in needed.get(first, COMMANDS):
         command = import_module(f"convcli.cli.commands.{name}").command
         app.command(name, **COMMANDS[name])(command)
@@ -58,7 +59,7 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
+            "--version", "-V", help="Print the version.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:

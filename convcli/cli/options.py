@@ -12,7 +12,7 @@ import typer
 
 from convcli.cli import streams
 from convcli.errors import ConvcliError
-from convcli.words import Alpha, Border, Method
+from convcli.words import Alpha, Border, Depth, Method, Nan
 
 MaxPixels = Annotated[
     int | None,
@@ -120,6 +120,21 @@ class Shared:
     linear: Annotated[
         bool, typer.Option("--linear", help="Filter linear light instead of sRGB code values.")
     ] = False
+    nan: Annotated[
+        Nan | None,
+        typer.Option(
+            help="What NaN does in images of floats. keep: it spreads as far as the kernel "
+            "reaches; skip: it is left out of every sum, which is divided by the weights that "
+            "remain.  [default: keep, or skip with a no-data value]",
+        ),
+    ] = None
+    nodata: Annotated[
+        float | None,
+        typer.Option(
+            metavar="V",
+            help="Leave out samples of the value V as well.  [default: a TIFF's own no-data value]",
+        ),
+    ] = None
     recursive: Annotated[
         bool,
         typer.Option(
@@ -159,8 +174,16 @@ class Shared:
         str | None,
         typer.Option(
             metavar="F",
-            help="Write png, jpeg, tiff, webp, avif, bmp, ppm or gif.  [default: by the suffix "
-            "of the output, or the format of the input]",
+            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, exr, npy or gif.  "
+            "[default: by the suffix of the output, or the format of the input]",
+        ),
+    ] = None
+    depth: Annotated[
+        Depth | None,
+        typer.Option(
+            help="Samples of the result. 8 or 16: scaled so that white stays white (257 times from "
+            "8 to 16 bits), rounded once; float32: in the image's units, with sign and range, in "
+            "TIFF, npy or exr.  [default: the input's]",
         ),
     ] = None
     quality: Annotated[

@@ -48,6 +48,7 @@ def main() -> None:
         # Pillow's warning of damaged EXIF data is two lines, one of them of its source.
         warnings.simplefilter("ignore")
     streams.replace_closed()
+    streams.escape_unknown()
     signals.handle()
     status = _status()
     try:
@@ -67,8 +68,9 @@ def _status() -> int:
     """Carry out the command line and return the exit status."""
     given: dict[str, bool] = {}  # --debug is set in it, by the commands that have the option
     try:
-        app = app_for(sys.argv[1:])
-        return app(prog_name="convcli", standalone_mode=False, obj=given) or 0
+        words = _words(sys.argv[1:])
+        app = app_for(words)
+        return app(words, prog_name="convcli", standalone_mode=False, obj=given) or 0
     except ConvcliError as error:
         return _refused(str(error))
     except SystemExit as leaving:
@@ -91,6 +93,11 @@ def _status() -> int:
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
         return endings.status_of_failure()
+
+
+def _words(typed: list[str]) -> list[str]:
+    """Return the words of a command line: ``help blur`` is ``blur --help``."""
+    return [*typed[1:], "--help"] if typed[:1] == ["help"] else typed
 
 
 def _wrong_usage(message: str, context: typer.Context | None) -> int:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
 
@@ -20,7 +20,7 @@ from convcli.cli import signals
 from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS, LOSSY
+from convcli.files.formats import LOSSY, may_be_in_parts
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
@@ -29,19 +29,30 @@ from convcli.words import bytes_in, listed
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
     from convcli.batch.attempt import InParts, Pipeline
+    from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
+    from convcli.filtering.options import Options
+    from convcli.filtering.stages import Stage
     from convcli.types import Pixels
 
-# Suffixes of formats that are always read whole, so that nothing has to be looked at.
-_NEVER_LARGE = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp")
 
-Verb = Callable[..., "Pixels"]
-"""``verb(pixels, **options)``: a function of `convcli.filtering.filters` with its own arguments
-bound."""
+Shares = tuple[int, int] | None
+"""How many columns and rows of an image share a sample of the chroma of a video; None for an image
+and for the luma."""
+
+Maker = Callable[[Shares], "Stage | None"]
+"""``make(shared_by)``: imports a filter and returns it as a stage, or refuses its arguments. None
+says that chroma cannot be filtered so."""
 
 
-def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | None = None) -> None:
+def run(
+    shared: Shared,
+    name: str,
+    *makers: Maker,
+    grey: Grey | None = None,
+    has_later_edge: bool = False,
+) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
     Whatever is wrong with the request as a whole is found before anything is written.
@@ -52,15 +63,35 @@ def run(shared: Shared, name: str, verb_for: Callable[[], Verb], grey: Grey | No
         The options.
     name : str
         The command.
-    verb_for : callable
-        Imports the filter and returns it, or refuses its arguments.
+    *makers : callable
+        The filters, in their order; see `Maker`.
     grey : {"L", "LA"}, optional
-        What the filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+        What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
+    has_later_edge : bool
+        A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
-    read = partial(image.read, grey=grey, luma=luma)
-    carry_out(shared, name, read, partial(_pipeline, shared, verb_for, read))
+    read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
+    if has_later_edge:
+        read = partial(_with_luminance, read)
+    carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
+
+
+def grey_of(shared: Shared) -> Grey:
+    """Return what `edge` makes of an image."""
+    return "LA" if shared.alpha == "keep" else "L"
+
+
+def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: Any) -> Picture:
+    """Read an image, and refuse it if its samples have no luminance."""
+    picture = read(*arguments, **options)
+    if picture.mode in ("CMYK", "LAB"):
+        raise ConvcliError(
+            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
+            "make edge the first stage, or convert the image to RGB"
+        )
+    return picture
 
 
 def carry_out(
@@ -136,6 +167,12 @@ def sigma_of(text: str) -> tuple[float, float]:
     return positive(values[0], "--sigma"), positive(values[-1], "--sigma")
 
 
+def in_plane(sigma: tuple[float, float], shared_by: Shares) -> tuple[float, float]:
+    """Return the sigma of a plane of a video, whose samples may be farther apart than pixels."""
+    across, down = shared_by or (1, 1)
+    return sigma[0] / across, sigma[1] / down
+
+
 def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
     chosen: list[tuple[str, Existing]] = []
     if shared.overwrite:
@@ -178,6 +215,15 @@ def _check_options(shared: Shared) -> None:
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
     _memory(shared)
+    if shared.nan == "keep" and shared.nodata is not None:
+        raise ConvcliError(
+            "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
+            "leave one out"
+        )
+    if shared.border_value != 0:
+        from convcli.pixels.borders import checked_value  # imports numpy
+
+        checked_value(shared.border_value, "--border-value")
     if shared.workers is not None:
         count(shared.workers, "--workers")
     if shared.quiet and shared.verbose:
@@ -229,11 +275,9 @@ def _check_preview(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _is_in_parts(job: Job, shared: Shared) -> bool:
+def _is_in_parts(job: Job, source: Path, shared: Shared) -> bool:
     """Return whether an image may be too large to be read whole; then it is not begun."""
-    suffix = Path(job.source_name or "").suffix.lower()
-    is_whole = job.format is None or job.format in FORMATS
-    if shared.memory is None and is_whole and suffix in _NEVER_LARGE:
+    if shared.memory is None and not may_be_in_parts(source, job.format):
         return False
     from convcli.sources.choice import kind_for
 
@@ -247,7 +291,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
-            if _is_in_parts(job, shared):
+            if _is_in_parts(job, job.source, shared):
                 return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
@@ -255,7 +299,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
 
 def _pipeline(
     shared: Shared,
-    verb_for: Callable[[], Verb],
+    makers: tuple[Maker, ...],
     read: Callable[..., Picture],
     preview: Preview | None,
 ) -> Pipeline:
@@ -270,30 +314,43 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
+    planes = _planes(shared, makers)
+    verb = planes.verb_for(None)
+    assert verb
+    if shared.depth:
+        from convcli.filtering.depth import at_depth
+
+        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=planes.fills_range)
     return Pipeline(
-        verb=verb_for(),
+        verb=verb,
         options=Options(
             method=shared.method,
             border=shared.border,
             border_value=shared.border_value,
             alpha=shared.alpha,
             linear=shared.linear,
+            nan=shared.nan,
+            nodata=shared.nodata,
         ),
         read=read,
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
-        in_parts=_in_parts(shared),
+        in_parts=_in_parts(shared, planes),
+        planes=planes,
     )
 
 
-def _in_parts(shared: Shared) -> InParts | None:
+def _in_parts(shared: Shared, planes: Planes) -> InParts:
     """Return how images are filtered that do not fit into memory."""
     from convcli.batch.attempt import InParts
-    from convcli.sources.contract import Settings
 
-    overwrite = shared.overwrite or shared.in_place
-    return InParts(_memory(shared), Settings(overwrite=overwrite, strip=shared.strip))
+    return InParts(
+        _memory(shared),
+        overwrite=shared.overwrite or shared.in_place,
+        strip=shared.strip,
+        is_grey=planes.is_grey,
+    )
 
 
 def _memory(shared: Shared) -> int | None:
@@ -304,6 +361,47 @@ def _memory(shared: Shared) -> int | None:
     if size is None:
         raise ConvcliError(f"--memory must be a size such as 500M or 2G, not {shared.memory!r}")
     return size
+
+
+def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
+    """Make the filters, and say how they go over the planes of a video."""
+    from convcli.batch.planes import Planes
+    from convcli.filtering.chains import check_missing, checked_stages
+
+    @cache  # it is asked for each frame
+    def made(shared_by: Shares) -> list[Stage] | None:
+        several = [stage for make in makers if (stage := make(shared_by))]
+        return checked_stages(several) if len(several) == len(makers) else None
+
+    def verb_for(shared_by: Shares) -> Callable[..., Pixels] | None:
+        stages = several if shared_by is None else made(shared_by)
+        return partial(_filtered, stages=stages) if stages else None
+
+    several = made(None)
+    assert several, "there is one for an image"
+    check_missing(several, {"nan": shared.nan, "nodata": shared.nodata})
+    filters = [each.filter for each in several]
+    is_grey = any(each.use.channels == "luminance" for each in filters)
+    return Planes(
+        verb_for,
+        is_grey=is_grey,
+        # Derivatives take out any level.
+        keeps_level=(is_grey or all(each.keeps_level for each in filters))
+        and all(each.border != "constant" for each in several),
+        fills_range=any(each.fills_range for each in filters),
+    )
+
+
+def _filtered(pixels: Pixels, stages: list[Stage], **options: Unpack[Options]) -> Pixels:
+    """Filter an image, or a frame of it."""
+    from convcli.filtering.chains import chain
+
+    # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such results would
+    # be rounded to 0 in the integers.
+    spread = any(each.filter.fills_range for each in stages)
+    if spread and pixels.dtype.name == "float64" and "out_dtype" not in options:
+        options["out_dtype"] = "float32"
+    return chain(pixels, stages, **options)
 
 
 def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:

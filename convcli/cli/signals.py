@@ -1,15 +1,17 @@
-"""Signals that end the program: Ctrl-C, SIGTERM and SIGHUP."""
+"""Signals that end the program: Ctrl-C, SIGTERM and SIGHUP; on Windows Ctrl-Break, too."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-FATAL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+FATAL = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 # An exit within a second feels immediate; half of it is for the exit itself.
 _PATIENCE_SECONDS = 0.5
@@ -54,6 +56,8 @@ def die(number: int) -> None:
     from convcli.files.writing import remove_unfinished
 
     remove_unfinished()
+    if sys.platform == "win32":  # no shell would see a signal there
+        os._exit(128 + number)
     os.kill(os.getpid(), number)
 
 

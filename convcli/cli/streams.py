@@ -20,13 +20,14 @@ def keep_apart() -> None:
 
     libtiff's messages would break the progress bar, and convcli reports the same errors in one
     line with the name of the image. They go into a pipe, which takes 64 kB and drops the rest.
+    Not on Windows: Python writes to a console there by other means than the descriptor.
     """
     global _standard_error, _said
     # The numbers of closed streams (`2>&-`) would be given to the next files that are opened,
     # and messages would be written into an image.
     while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
-    if sys.stderr:
+    if sys.stderr and sys.platform != "win32":
         _standard_error = os.dup(2)
         ours = io.BufferedWriter(_Unfailing(_standard_error, "w"))
         _said, into = os.pipe()
@@ -66,6 +67,12 @@ def replace_closed() -> None:
     """
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - open to the end
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - open to the end
+
+
+def escape_unknown() -> None:
+    """Let standard output escape what its encoding lacks: on Windows it has 256 letters, mostly."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class _Unfailing(io.FileIO):

@@ -15,7 +15,8 @@ class Format(NamedTuple):
     `modes` are the modes that are written unchanged, by Pillow's names; `widened` maps other
     modes to one that loses nothing. `metadata` names what the format keeps. `frames` is the
     kind of its frames: those of an animation, pages, or "" for a single image. `longest` is
-    the limit on the pixels of a side, where that is less than 2**31.
+    the limit on the pixels of a side, where that is less than 2**31. `bands` has the
+    samples of which any number of channels is held, of which no colours are known.
     """
 
     suffixes: tuple[str, ...]
@@ -24,6 +25,7 @@ class Format(NamedTuple):
     metadata: tuple[str, ...]
     frames: Literal["animation", "pages", ""] = ""
     longest: int = 2**31 - 1
+    bands: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, Format] = {
@@ -44,10 +46,15 @@ FORMATS: dict[str, Format] = {
     ),
     "TIFF": Format(
         (".tif", ".tiff"),
-        ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
+        (
+            *("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "RGB;16", "RGBA;16", "I", "F"),
+            *("LA;32F", "RGB;32F", "RGBA;32F", "L;64F", "LA;64F", "RGB;64F", "RGBA;64F"),
+            *("LA;16S", "RGB;16S", "RGBA;16S"),
+        ),
         {"LA;16": "RGBA;16"},  # Pillow cannot read LA;16 in TIFF
         ("icc_profile", "dpi", "exif", "xmp", "tags"),
         "pages",
+        bands=(";8", ";16", ";16S", ";32F", ";64F"),
     ),
     "WEBP": Format(
         (".webp",),
@@ -66,7 +73,22 @@ FORMATS: dict[str, Format] = {
         32_768,
     ),
     "BMP": Format((".bmp",), ("L", "RGB"), {}, ("dpi",)),
-    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16"), {}, ()),
+    "PPM": Format((".ppm", ".pgm", ".pnm", ".pbm"), ("L", "RGB", "I;16", "RGB;16"), {}, ()),
+    "PAM": Format(
+        (".pam",), ("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"), {}, ()
+    ),
+    "Y4M": Format((".y4m",), ("Y;8", "Y;16"), {}, ()),
+    "EXR": Format((".exr",), ("F", "RGB;32F", "RGBA;32F"), {}, (), bands=(";32F",)),
+    "NPY": Format(
+        (".npy",),
+        (
+            *("L", "LA", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16"),
+            *("F", "LA;32F", "RGB;32F", "RGBA;32F", "L;64F", "LA;64F", "RGB;64F", "RGBA;64F"),
+        ),
+        {},
+        (),
+        bands=(";8", ";16", ";32F", ";64F"),
+    ),
     # Its transparency is on or off.
     "GIF": Format(
         (".gif",),
@@ -77,19 +99,22 @@ FORMATS: dict[str, Format] = {
         65_535,
     ),
 }
-"""By Pillow's names. No other decoder is used: the content of a file chooses its decoder, and
-some decoders (EPS) start other programs."""
+"""By Pillow's names, or ours for what Pillow does not read. No other decoder is used: the content
+of a file chooses its decoder, and some decoders (EPS) start other programs."""
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
 """The formats that have a quality setting."""
 
-STREAMED = ("PPM",)
+BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "Y4M", "EXR", "NPY"))
+"""The formats that Pillow reads."""
+
+STREAMED = ("PPM", "PAM", "Y4M")
 """Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
-IN_PARTS = {"NPY": (".npy",), "ZARR": (".zarr",)}
-"""Suffixes of the formats that are read and written in parts; see `convcli.sources`."""
+IN_PARTS = ("TIFF", "NPY", "ZARR")
+"""The formats that may be read and written in parts; see `convcli.sources`."""
 
-_SUFFIXES = {name: row.suffixes for name, row in FORMATS.items()} | IN_PARTS
+_SUFFIXES = {name: row.suffixes for name, row in FORMATS.items()} | {"ZARR": (".zarr",)}
 
 _BY_SUFFIX = {suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes}
 
@@ -120,14 +145,30 @@ def format_named(name: str) -> str:
     upper = name.upper().removeprefix(".")
     found = upper if upper in _SUFFIXES else _BY_SUFFIX.get(f".{upper.lower()}")
     if found is None:
-        known = listed(tuple(dict.fromkeys((*FORMATS, *IN_PARTS))))
+        known = listed(tuple(_SUFFIXES))
         raise ConvcliError(f"unknown format {name!r}; it must be {known.lower()}")
     return found
+
+
+def may_be_in_parts(source: Path, format_name: str | None) -> bool:
+    """Return whether an image, or its result of this format, may be one that is done in parts."""
+    by_suffix = _BY_SUFFIX.get(source.suffix.lower())
+    return by_suffix in (None, *IN_PARTS) or format_name == "ZARR"
 
 
 def suffix_of(format_name: str) -> str:
     """Return the usual suffix of a format."""
     return _SUFFIXES[format_name][0]
+
+
+def row_of(format_name: str) -> Format:
+    """Return what a format can hold that is written whole."""
+    if format_name not in FORMATS:
+        raise ConvcliError(
+            f"{format_name} is written in parts, of images in TIFF, .npy and zarr; write TIFF or "
+            "PNG instead (-o NAME.tif)"
+        )
+    return FORMATS[format_name]
 
 
 def mode_for(format_name: str, mode: str) -> str:
@@ -138,18 +179,25 @@ def mode_for(format_name: str, mode: str) -> str:
     ConvcliError
         If it cannot; the message names formats that can.
     """
-    row = FORMATS[format_name]
-    if mode in row.modes:
-        return mode
-    if mode in row.widened:
-        return row.widened[mode]
-    able = [name for name, other in FORMATS.items() if mode in (*other.modes, *other.widened)]
-    raise ConvcliError(f"{format_name} cannot hold {_MEANING.get(mode, mode)}; {_instead(able)}")
+    row = row_of(format_name)
+    if holds(format_name, mode):
+        return row.widened.get(mode, mode)
+    able = [name for name in FORMATS if holds(name, mode)]
+    advice = _instead(able) if able else "no format that is written can"
+    raise ConvcliError(f"{format_name} cannot hold {_meaning(mode)}; {advice}")
+
+
+def holds(format_name: str, mode: str) -> bool:
+    """Return whether a format holds an image of this mode without loss."""
+    row = row_of(format_name)
+    if mode[0].isdigit():
+        return mode.endswith(row.bands)
+    return mode in (*row.modes, *row.widened)
 
 
 def check_size(format_name: str, width: int, height: int) -> None:
     """Raise `ConvcliError` for an image with more pixels on a side than a format can hold."""
-    longest = FORMATS[format_name].longest
+    longest = row_of(format_name).longest
     if max(width, height) > longest:
         raise ConvcliError(
             f"{format_name} cannot hold {width} x {height} pixels (at most {longest} on a side); "
@@ -167,7 +215,7 @@ def check_frames(format_name: str, own_format: str, frames: int) -> None:
     able = [name for name, row in FORMATS.items() if row.frames in (kind, "pages")]
     what = "pages" if kind == "pages" else "frames"
     if own_format in STREAMED:
-        able, what = ["TIFF", *STREAMED], "images"
+        able, what = ["TIFF", "PPM", "PAM"], "images"
     if format_name not in able:
         raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
 
@@ -176,6 +224,21 @@ def _instead(able: list[str]) -> str:
     suffix = FORMATS[able[0]].suffixes[0]
     return f"write {listed(tuple(able))} instead (-o NAME{suffix} or --format)"
 
+
+def _meaning(mode: str) -> str:
+    """Return what a mode is, in words."""
+    kind, _, suffix = mode.partition(";")
+    if mode in _MEANING:
+        return _MEANING[mode]
+    colour = f"{kind} bands" if kind.isdigit() else _KINDS.get(kind, kind)
+    return f"{_SAMPLES[suffix]} {colour}".strip()
+
+
+_KINDS = {"L": "grey", "LA": "grey with transparency",
+          "RGB": "colour", "RGBA": "colour with transparency",
+          "CMYK": "CMYK colour", "LAB": "LAB colour", "Y": "YCbCr video"}  # fmt: skip
+_SAMPLES = {"": "", "8": "8-bit", "16": "16-bit", "16S": "signed 16-bit", "32F": "float",
+            "64F": "64-bit float"}  # fmt: skip
 
 _MEANING = {
     "LA": "transparency",

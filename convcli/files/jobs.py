@@ -12,6 +12,7 @@ from convcli.errors import ConvcliError, shown
 from convcli.files.clashes import check_clashes, check_inputs_stay
 from convcli.files.formats import format_named, format_of, is_picture, suffix_of
 from convcli.files.job import Existing, Job, Request
+from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside, real_folder, real_path
 from convcli.files.stores import is_store
 from convcli.files.walking import Input, inputs_of
@@ -122,7 +123,7 @@ def _check_folder(output: str, several: str) -> None:
     if os.path.isdir(output):
         return
     is_named_folder = _names_folder(output)
-    if os.path.lexists(output.rstrip("/")):
+    if os.path.lexists(output.rstrip(f"/{os.sep}")):
         needed = (
             "the slash at its end means one" if is_named_folder else f"several {several} need one"
         )
@@ -189,7 +190,7 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         target = Path(request.output)
         format_name = _named_format(target, format_name)
         _check_parents(target)
-    problem = ""
+    problem = problem_of_name(str(target))
     into = _real_parent(str(target)) if within is None else real_folder(within)
     if within is not None:
         place = real_path(str(target))

@@ -43,6 +43,8 @@ def make_like(number: int, old: Likeness) -> list[str]:
     The mode of a file with an access control list has the list's mask where the group's rights
     would be. Without the list that would be the rights of the whole group.
     """
+    if not hasattr(os, "fchown"):  # Windows: a file takes its access list from its folder
+        return []
     for owner in (old.status.st_uid, -1):  # members of a group may set it alone
         with suppress(OSError):
             os.fchown(number, owner, old.status.st_gid)

@@ -29,7 +29,7 @@ def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool
 
 def is_below(place: str, folder: str) -> bool:
     """Whether a file is inside a folder, for two paths without links."""
-    return place.startswith(os.path.join(folder, ""))
+    return os.path.normcase(place).startswith(os.path.normcase(os.path.join(folder, "")))
 
 
 def leads_outside(folder: str, place: str) -> str:

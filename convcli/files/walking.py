@@ -7,12 +7,12 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from pathlib import Path, PurePath
+from typing import BinaryIO, Literal, NamedTuple, TypeVar
 
 from convcli import memory
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.files.folders import opened
+from convcli.files.folders import Place, opened
 from convcli.files.formats import is_picture
 from convcli.files.job import Job, Request
 from convcli.files.places import is_below, is_same
@@ -25,6 +25,12 @@ _LONGEST_NAME = 1 << 16
 _MOST_NAMES = 10_000_000
 _BYTES_A_NAME = 300
 _PART = 1 << 16
+
+# `stat.IO_REPARSE_TAG_MOUNT_POINT`, which Python has on Windows alone.
+_JUNCTION = 0xA0000003
+
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 class Input(NamedTuple):
@@ -152,9 +158,13 @@ LEAVES = "is a link to a file outside the folder; to filter that file, name it a
 
 
 @contextmanager
-def _listing(place: int) -> Iterator[Iterator[os.DirEntry[str]]]:
+def _listing(place: Place) -> Iterator[Iterator[os.DirEntry[str]]]:
     """List an open folder, which is opened again for that: the first way is for search alone."""
-    number = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
+    if place.number is None:
+        with os.scandir(place.folder) as entries:
+            yield entries
+        return
+    number = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place.number)
     try:
         with os.scandir(number) as entries:
             yield entries
@@ -174,9 +184,11 @@ def _kind(
 ) -> Kind | Literal["folder", "picture"]:
     """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
-        if not is_store(path):
-            return "folder"
-        return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
+        if is_store(path):
+            return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
+        # Windows makes junctions in each home, one of which leads to its own parent.
+        tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+        return "link to a folder" if tag == _JUNCTION else "folder"
     try:
         mode = entry.stat().st_mode if entry.is_symlink() else 0
     except OSError:  # the target is missing, the link itself, or in a folder without permission
@@ -198,12 +210,20 @@ def _is_named_as_picture(path: str) -> bool:
 
 def _relative(path: Path) -> Path:
     """Return the path of a listed file below an output folder, and never outside it."""
-    if path.is_absolute() or ".." in path.parts:
-        absolute = Path(os.path.abspath(path))
-        here = Path.cwd()
-        inside = absolute.is_relative_to(here)
-        return absolute.relative_to(here if inside else absolute.anchor)
+    # An anchor alone leads outside, too: "C:x.png" of Windows is in the folder of that drive.
+    if path.anchor or ".." in path.parts:
+        return below(Path(os.path.abspath(path)), Path.cwd())
     return path
+
+
+def below(absolute: AnyPath, here: AnyPath) -> AnyPath:
+    r"""Return a path relative to a folder that it is in, or else to its root or drive.
+
+    >>> from pathlib import PureWindowsPath
+    >>> below(PureWindowsPath(r"D:\photos\a.png"), PureWindowsPath(r"C:\work")).as_posix()
+    'photos/a.png'
+    """
+    return absolute.relative_to(here if absolute.is_relative_to(here) else absolute.anchor)
 
 
 def _problem(path: Path) -> str:

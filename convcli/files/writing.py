@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from convcli.errors import ConvcliError
-from convcli.files.folders import opened
+from convcli.errors import ConvcliError, reason_of
+from convcli.files.folders import NOFOLLOW, Place, opened
 from convcli.files.likeness import Likeness, likeness_of, make_like
+from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside
 from convcli.files.stores import is_store
 
@@ -65,10 +66,12 @@ def new_file(
     FileExistsError
         If the file exists, or was created meanwhile, and `overwrite` is false.
     ConvcliError
-        If the file is not below `within`.
+        If the file is not below `within`, or Windows does not allow its name.
     OSError
         For any other error of the file system.
     """
+    if problem := problem_of_name(os.fspath(path)):
+        raise ConvcliError(problem)
     target = os.path.realpath(path)
     if within is not None and not is_below(target, within):
         raise ConvcliError(leads_outside(within, target))
@@ -83,7 +86,8 @@ def new_file(
             if not overwrite:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
             if not stat.S_ISREG(before.st_mode):
-                number = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+                flags = os.O_WRONLY | NOFOLLOW
+                number = os.open(place.name(name), flags, dir_fd=place.number)
                 with open(number, "wb") as file:
                     yield file
                 return
@@ -106,56 +110,57 @@ def new_file(
                         f"/proc/self/fd/{number}",
                         temporary if overwrite else name,
                         src_dir_fd=number,
-                        dst_dir_fd=place,
+                        dst_dir_fd=place.number,
                         follow_symlinks=True,
                     )
             if overwrite:
-                os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+                _replace(place, temporary, name)
             elif is_named:
                 _rename_to_new(place, temporary, name)
         except BaseException:
             with suppress(OSError):
-                os.unlink(temporary, dir_fd=place)
+                os.unlink(place.name(temporary), dir_fd=place.number)
             raise
         finally:
             _unfinished.discard(os.path.join(folder, temporary))
         _sync_folder(place)
 
 
-def _status(place: int, name: str) -> os.stat_result | None:
+def _status(place: Place, name: str) -> os.stat_result | None:
     try:
-        return os.stat(name, dir_fd=place, follow_symlinks=False)
+        return os.stat(place.name(name), dir_fd=place.number, follow_symlinks=False)
     except FileNotFoundError:
         return None
 
 
-def _likeness(place: int, name: str) -> Likeness:
+def _likeness(place: Place, name: str) -> Likeness:
     """Look at a file that will be replaced, and raise `PermissionError` if it is read-only."""
-    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    flags = NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
+    path, folder = place.name(name), place.number
     # Renaming needs no permission on the old file, but a read-only file should stay.
-    is_writable = os.access(name, os.W_OK, dir_fd=place)
+    is_writable = os.access(path, os.W_OK, dir_fd=folder)
     try:
-        number = os.open(name, os.O_RDONLY | flags, dir_fd=place)
+        number = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
     except PermissionError:  # its extended attributes cannot be read then, but its access list
-        number = os.open(name, os.O_WRONLY | flags, dir_fd=place)
+        number = os.open(path, os.O_WRONLY | flags, dir_fd=folder)
     try:
         if not is_writable:
             # Raises the system's reason, if it has one.
-            os.close(os.open(name, os.O_WRONLY | flags, dir_fd=place))
+            os.close(os.open(path, os.O_WRONLY | flags, dir_fd=folder))
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
         return likeness_of(number)
     finally:
         os.close(number)
 
 
-def _opened(place: int, temporary: str, mode: int) -> tuple[int, bool]:
+def _opened(place: Place, temporary: str, mode: int) -> tuple[int, bool]:
     """Open a new file, without a name if that is possible; return whether it has one."""
     number = _open_without_name(place, mode)
     if number is not None:
         return number, False
     # O_EXCL, so that no existing file is opened.
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    return os.open(temporary, flags, mode, dir_fd=place), True
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    return os.open(place.name(temporary), flags, mode, dir_fd=place.number), True
 
 
 class _Whole(io.BufferedRandom):
@@ -169,12 +174,12 @@ class _Whole(io.BufferedRandom):
         raise io.UnsupportedOperation("fileno")
 
 
-def _open_without_name(place: int, mode: int) -> int | None:
+def _open_without_name(place: Place, mode: int) -> int | None:
     """Open a file without a name, or return None where the system has none or cannot name it."""
-    if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
+    if place.number is None or not hasattr(os, "O_TMPFILE") or not os.path.isdir("/proc/self/fd"):
         return None
     try:
-        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode, dir_fd=place)
+        return os.open(".", os.O_TMPFILE | os.O_RDWR, mode, dir_fd=place.number)
     except OSError:  # not supported here; any other reason is raised by the next attempt
         return None
 
@@ -239,24 +244,46 @@ def remove_unfinished() -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rename_to_new(place: int, temporary: str, name: str) -> None:
+def _rename_to_new(place: Place, temporary: str, name: str) -> None:
     """Rename a file, unless one of that name has been created meanwhile."""
     try:
-        os.link(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+        os.link(
+            place.name(temporary),
+            place.name(name),
+            src_dir_fd=place.number,
+            dst_dir_fd=place.number,
+        )
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
         if _status(place, name) is not None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
-        os.replace(temporary, name, src_dir_fd=place, dst_dir_fd=place)
+        _replace(place, temporary, name)
     else:
-        os.unlink(temporary, dir_fd=place)
+        os.unlink(place.name(temporary), dir_fd=place.number)
 
 
-def _sync_folder(place: int) -> None:
+def _replace(place: Place, temporary: str, name: str) -> None:
+    """Give a file a name that another file may have."""
+    try:
+        os.replace(
+            place.name(temporary),
+            place.name(name),
+            src_dir_fd=place.number,
+            dst_dir_fd=place.number,
+        )
+    except PermissionError as error:
+        if place.number is None:  # only Windows keeps open files from being replaced
+            raise ConvcliError(
+                f"cannot be replaced ({reason_of(error)}); close the programs that have it open"
+            ) from error
+        raise
+
+
+def _sync_folder(place: Place) -> None:
     """Write the folder to the disk, where the file system supports that."""
     with suppress(OSError):
-        number = os.open(".", os.O_RDONLY | os.O_CLOEXEC, dir_fd=place)
+        number = os.open(place.name("."), os.O_RDONLY, dir_fd=place.number)
         try:
             os.fsync(number)
         finally:

@@ -6,7 +6,7 @@ import math
 import operator
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Unpack, cast
 
@@ -14,15 +14,26 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.checks import array as array_of
-from convcli.checks import callback, count, described, finite, flag, word
-from convcli.errors import ConvcliError
+from convcli.checks import callback, count, described, flag, number, word
+from convcli.errors import ConvcliError, NeedsWholeError
+from convcli.filtering.canny import thin_edges
+from convcli.filtering.definitions import convolving
+from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
+from convcli.filtering.rounding import (
+    flat_bytes,
+    flat_of_all,
+    roundings,
+    whole_of,
+    within_range,
+)
 from convcli.kernels.folding import folded
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.loops.decimation import Decimations
+from convcli.kernels.sizes import sizes_of
 from convcli.pixels import borders
-from convcli.pixels.borders import is_foreign
-from convcli.pixels.colour import EVERY_CHANNEL, Colour, ColourUse, colour_for, full_scale
+from convcli.pixels.borders import Halo, is_foreign
+from convcli.pixels.colour import Colour, colour_for, full_scale
+from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
 from convcli.pixels.transfer import Transfer, has_inverse
@@ -31,13 +42,9 @@ from convcli.planning.methods import check_method, worker_count
 from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
-from convcli.running.recipe import Combine, Recipe, halo_of
-from convcli.types import Floats, Pixels
-from convcli.words import ALPHAS, Method, listed
-
-LARGE = 1e6
-"""What is added to sums or multiplied by them may take float32 beyond its range or its digits from
-here on: such filters sum in float64."""
+from convcli.running.recipe import Missing, Recipe, halo_of
+from convcli.types import Pixels
+from convcli.words import ALPHAS, NANS, Border, Method, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
@@ -70,7 +77,8 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, pictures, scratch, on_progress, on_plan, carry_out.
+        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan,
+        carry_out.
 
     Returns
     -------
@@ -93,50 +101,7 @@ def convolve(
     >>> convcli.convolve(image, [[1, 0, -1]], out_dtype="float32")
     array([[  0., 255., 255.,   0.,   0.]], dtype=float32)
     """
-    whole = kernel_from(kernel)
-    finite(bias=bias)
-    bias = float(bias)
-    correlate = flag(correlate, "correlate")
-    combine = partial(_plus, bias=bias) if bias else None
-    if abs(bias) > LARGE:
-        options["exact"] = True
-    return apply(image, Filter((whole,), correlate, combine), **options)
-
-
-def _plus(_centre: Pixels, filtered: Floats, bias: float) -> Floats:
-    return filtered + filtered.dtype.type(bias)
-
-
-@dataclass(frozen=True)
-class Filter:
-    """What a filter does to any image.
-
-    Attributes
-    ----------
-    kernels : tuple of Kernel
-        All of one shape; each gives one filtered array.
-    correlate : bool
-        Leave the kernels unflipped.
-    combine : callable, optional
-        ``combine(centre, *filtered)``: from the image's own samples ``(h, w, C)``, in their
-        own dtype unless they are light or weighted, and the filtered arrays, floats that may
-        be overwritten, to the result. Without it there is one kernel.
-    use : ColourUse
-        Which channels are filtered, and whether the result is light.
-    decimations : (Decimation, Decimation), optional
-        How to blur by way of a coarser grid instead. That is done where 8-bit samples become
-        8-bit samples and colour needs nothing.
-    local : bool
-        `combine` gets, in place of the image's own samples, the largest magnitude of those under
-        the kernels, of which the rounding of the filtered arrays is a share.
-    """
-
-    kernels: tuple[Kernel, ...]
-    correlate: bool = False
-    combine: Combine | None = None
-    use: ColourUse = EVERY_CHANNEL
-    decimations: Decimations | None = None
-    local: bool = False
+    return apply(image, convolving(kernel, correlate=correlate, bias=bias), **options)
 
 
 def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixels:
@@ -155,28 +120,46 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     TypeError
         For an unknown option.
     """
-    if unknown := set(options) - set(DEFAULTS):
-        raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
-    asked = _checked({**DEFAULTS, **options})
-    source = _source(image, asked["channels"])
+    asked = checked(options)
+    asked["exact"] = asked["exact"] or filter_.exact
+    source = source_of(image, asked["channels"])
+    wanted = out_dtype(asked["out_dtype"], source.dtype)
+    goes_on = filter_.stride > 1 or filter_.finish
+    if asked["carry_out"] and (goes_on or filter_.thresholds):
+        raise NeedsWholeError(
+            "--stride, --stretch and --canny need the whole image, and cannot be done in parts; "
+            "leave them out"
+        )
+    if filter_.thresholds:
+        return thin_edges(partial(apply, image), filter_, source, wanted, **asked)
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
-        recipe.task(source, asked["method"], asked["workers"], images=asked["pictures"])
+        recipe.task(
+            source.shape, source.dtype, asked["method"], asked["workers"], asked["pictures"]
+        )
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    if isinstance(source, Padded) and asked["scratch"] and can_stay_padded(plan, recipe):
+    as_it_is = asked["scratch"] and not goes_on and can_stay_padded(plan, recipe)
+    if isinstance(source, Padded) and as_it_is:
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
     if asked["carry_out"]:
         return asked["carry_out"](plan, recipe, source)
     out = filter_source(plan, recipe, source, asked["on_progress"])
+    out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
+    if filter_.finish:
+        flat = flat_of_all(source, filter_, asked)
+        out = filter_.finish(whole_of(out, wanted, flat, source, asked))
     return out[..., 0] if is_flat else out
 
 
-def _checked(asked: Options) -> Options:
+def checked(options: Options) -> Options:
     """Check the options that need no image, so that nothing is done if one is not valid."""
+    if unknown := set(options) - set(DEFAULTS):
+        raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(DEFAULTS)}")
+    asked = Options(**{**DEFAULTS, **options})
     borders.check(asked["border"])
     asked["border_value"] = borders.checked_value(asked["border_value"])
     check_method(asked["method"], broken())
@@ -191,26 +174,56 @@ def _checked(asked: Options) -> Options:
     asked["exact"] = flag(asked["exact"], "exact")
     asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
+    asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
     callback(asked["carry_out"], "carry_out")
     return asked
 
 
+def nodata_of(asked: Options) -> float | None:
+    """Return the no-data value that was asked for, if it goes with the option `nan`."""
+    nan, value = asked.get("nan"), asked.get("nodata")
+    if nan is not None:
+        word(nan, "nan", NANS)
+    if value is not None and nan == "keep":
+        raise ConvcliError(
+            "nan='keep' and nodata cannot be used together: nodata says which samples are left "
+            "out, and 'keep' leaves none out; pass one of them"
+        )
+    return None if value is None else number(value, "nodata")
+
+
+def _missing_sample(source: Source, asked: Options) -> float | None:
+    """Return the no-data value of a filter that leaves samples out (NaN: none), if it does."""
+    if asked["nodata"] is None and asked["nan"] != "skip":
+        return None
+    sample = sample_of(asked["nodata"], source.dtype)
+    # Integers have no NaN.
+    return None if source.dtype.kind == "u" and math.isnan(sample) else sample
+
+
 def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
     """Turn a filter, and what its caller asked for, into what is done to this image."""
     border, value = asked["border"], asked["border_value"]
     dtype = out_dtype(asked["out_dtype"], source.dtype)
+    is_bytes = source.dtype == np.uint8
     colour = _colour(source, filter_, asked)
-    flips = not filter_.correlate
-    kernels = tuple(kernel.flipped if flips else kernel for kernel in filter_.kernels)
-    halo = halo_of(kernels[0].shape, filter_.correlate)
+    if not filter_.use.gives_light and dtype.kind == "u":
+        colour = replace(colour, turn=full_scale(dtype))
+    # A stretch of bytes has one limit for the whole result.
+    settles = filter_.settles and not (is_bytes and filter_.finish)
+    exact = asked["exact"] or (not is_bytes and (settles or filter_.finish is not None))
+    flat = flat_bytes(filter_) if is_bytes else roundings(filter_)
+    if filter_.finish:
+        dtype = np.dtype(np.float32 if is_bytes else np.float64)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
-    plain = colour.is_plain and not asked["exact"] and not is_foreign(source.dtype, border, value)
+    plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
+    sample = _missing_sample(source, asked)
+    plain = plain and sample is None
     decimations = filter_.decimations if bytes_alone and plain else None
-    if decimations is None:
-        kernels, halo = folded(kernels, halo, source.shape[:2], border)
-    if asked["exact"]:
+    kernels, halo = laid(filter_, None if decimations else source.shape[:2], border)
+    if exact:
         kernels = tuple(kernel.exactly for kernel in kernels)
     return Recipe(
         kernels=kernels,
@@ -218,12 +231,37 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         border=border,
         border_value=value,
         colour=colour,
-        combine=filter_.combine,
+        combine=within_range(filter_, source, asked).combine,
         out_dtype=dtype,
-        exact=asked["exact"],
+        exact=exact,
         decimations=decimations,
-        local=filter_.local,
+        flat=flat if settles else 0.0,
+        local=filter_.local or (settles and not is_bytes),
+        missing=None if sample is None else _missing(source, filter_, sample, border, exact),
     )
+
+
+def laid(
+    filter_: Filter, size: tuple[int, int] | None, border: Border
+) -> tuple[tuple[Kernel, ...], Halo]:
+    """Return kernels for a correlation and their halo, folded for an image of this size."""
+    flips = not filter_.correlate
+    kernels = tuple(kernel.flipped if flips else kernel for kernel in filter_.kernels)
+    halo = halo_of(kernels[0].shape, filter_.correlate)
+    return folded(kernels, halo, size, border) if size else (kernels, halo)
+
+
+def _missing(
+    source: Source, filter_: Filter, sample: float, border: Border, exact: bool
+) -> Missing:
+    """Say which samples are left out, and how large the weights of what remains are."""
+    kernels, halo = laid(filter_, None, border)
+    sizes = [sizes_of(kernel) for kernel in kernels]
+    for at, each in enumerate(sizes):
+        if each:
+            (each,), _ = folded((each,), halo, source.shape[:2], border)
+            sizes[at] = each.exactly if exact else each
+    return Missing(tuple(sizes), sample, sample if filter_.marks else math.nan)
 
 
 def plan(
@@ -303,7 +341,7 @@ def _checked_source(source: Source) -> Source:
 _MOST_CHANNELS = 4
 
 
-def _source(image: ArrayLike | Source, any_channels: bool) -> Source:
+def source_of(image: ArrayLike | Source, any_channels: bool) -> Source:
     """Check an image, and let it answer windows."""
     if callable(getattr(image, "window", None)) and not isinstance(image, np.ndarray):
         return _checked_source(cast(Source, image))
@@ -346,19 +384,18 @@ def _dtype_of(wanted: Any, name: str) -> np.dtype[Any]:
 
 def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     """Choose what is done to colour; an alpha that is full everywhere needs no weighting."""
-    kernel = filter_.kernels[0]
-    total = 0.0 if kernel.is_derivative else kernel.sum()
+    total = filter_.total
     image = source.shape[2], source.dtype
     colour = colour_for(filter_.use, image, asked["alpha"], asked["linear"], total)
     # Inside an opaque image every weight is 1, and beyond its edge too, unless a constant stands
     # there; and a sum of 1 leaves alpha as it is.
     stays = abs(total - 1) <= 1e-9 or colour.keep_alpha or colour.grey
-    if colour.weight and stays and asked["border"] != "constant" and _is_opaque(source):
+    if colour.weight and stays and asked["border"] != "constant" and is_opaque(source):
         return replace(colour, weight=False)
     return colour
 
 
-def _is_opaque(source: Source) -> bool:
+def is_opaque(source: Source) -> bool:
     """Say whether an image has full alpha everywhere; of some sources that is not known."""
     full = full_scale(source.dtype)
     if isinstance(source, ArraySource):

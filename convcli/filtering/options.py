@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
 from convcli.types import OnProgress, Pixels
-from convcli.words import Alpha, Border, Method
+from convcli.words import Alpha, Border, Method, Nan
 
 
 class Options(TypedDict, total=False):
@@ -40,6 +40,13 @@ class Options(TypedDict, total=False):
     channels : bool
         The last of three axes holds channels, also if there are more than 4. Default False: such
         an array is refused, because it may be a volume.
+    nan : {"keep", "skip"}, optional
+        What NaN does: "keep" lets it spread to every result whose kernel takes it in, as IEEE 754
+        says; "skip" leaves it out of every sum, which is divided by the weights that remain
+        (`convcli.running.normalised`). Default: "skip" with `nodata`, else "keep".
+    nodata : float, optional
+        A value that stands for missing samples, such as -9999: it is left out as NaN is, but not
+        of an alpha. What stays missing has it in the result.
     pictures : int
         How many images will share the start-up of a method; "auto" spreads its cost over them.
     scratch : bool
@@ -48,8 +55,8 @@ class Options(TypedDict, total=False):
     on_progress : callable, optional
         Called as ``on_progress(done, total)`` while the work goes on.
     on_plan : callable, optional
-        Called once with the `Plan` before any pixel is touched. (A bank of kernels calls it with a
-        `BankPlan` for each layer.)
+        Called once with the `Plan` before any pixel is touched. (A chain calls it with a
+        `ChainPlan`, and a bank of kernels with a `BankPlan` for each layer.)
     carry_out : callable, optional
         ``carry_out(plan, recipe, source)`` is called to carry out the plan, and its result is
         returned: see `convcli.batch.windowed`.
@@ -64,6 +71,8 @@ class Options(TypedDict, total=False):
     exact: bool
     out_dtype: Any
     channels: bool
+    nan: Nan | None
+    nodata: float | None
     pictures: int
     scratch: bool
     on_progress: OnProgress | None
@@ -81,6 +90,8 @@ DEFAULTS: Options = {
     "exact": False,
     "out_dtype": None,
     "channels": False,
+    "nan": None,
+    "nodata": None,
     "pictures": 1,
     "scratch": False,
     "on_progress": None,

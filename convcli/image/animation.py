@@ -9,7 +9,7 @@ from PIL import Image
 
 from convcli.image.encoder import Encoder
 from convcli.image.metadata import listed_all, not_by_pillow
-from convcli.image.picture import Picture
+from convcli.image.picture import WITH_ALPHA, Picture
 from convcli.image.png_blocks import name_of_chunk
 
 # The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
@@ -49,6 +49,17 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
                 "dropped its loop count, which AVIF cannot store; the animation repeats forever"
             )
     images[0].save(file, encoder.format, save_all=True, append_images=images[1:], **settings)
+
+
+def lost_colours(frame: Picture, format_name: str) -> tuple[str, ...]:
+    """Note that an animation will not hold the colours of a frame's transparent pixels.
+
+    libwebp clears them; in single images it does not, if it is asked to be exact.
+    """
+    if format_name != "WEBP" or frame.mode not in WITH_ALPHA:
+        return ()
+    hidden = frame.pixels[frame.pixels[..., -1] == 0]
+    return ("dropped the colours of its transparent pixels",) if hidden.any() else ()
 
 
 def _in_one_mode(images: list[Image.Image]) -> list[Image.Image]:

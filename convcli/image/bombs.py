@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -56,9 +57,13 @@ def check_stream(source: Path | bytes, images: int) -> None:
     _check_frames(source, images, "images")
 
 
-def check_tiff(source: Path | bytes, pages: int, jpegs: int) -> None:
-    """Raise `ConvcliError` for a TIFF of too many pages, or of too many scans in so many JPEGs."""
-    if jpegs and whole(source).count(_SCAN) > _LEAST_SCANS * jpegs:
+def check_tiff(source: Path | bytes, pages: int, jpegs: Sequence[tuple[int, int]]) -> None:
+    """Raise `ConvcliError` for a TIFF of too many pages, or of too many scans in one of its JPEGs.
+
+    These are given by their offsets and sizes: a colour profile may hold the same bytes as a scan.
+    """
+    content = whole(source) if jpegs else b""
+    if any(content.count(_SCAN, at, at + size) > _LEAST_SCANS for at, size in jpegs):
         raise ConvcliError(
             f"holds JPEGs of more than {_LEAST_SCANS} scans, each of which is decoded over the "
             "whole strip or tile; convert it to another compression first"

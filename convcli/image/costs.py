@@ -16,7 +16,15 @@ _CODECS: dict[str, tuple[float, float]] = {
     "BMP": (1.5, 1.0),
     "PPM": (1.4, 1.0),
     "GIF": (3.3, 26.0),
+    "PAM": (0.5, 1.0),
+    "Y4M": (0.5, 1.0),
+    "EXR": (9.0, 20.0),
+    "NPY": (0.2, 1.0),
 }
+DEEPER = 5
+"""How many times the memory of an 8-bit result one of another depth takes: it is computed in
+float64, which is then rounded."""
+
 _OPENING = 0.0005
 _SYNCING = 0.004
 
@@ -52,6 +60,10 @@ _MEMORY: dict[str, _Memory] = {
     "BMP": _Memory(8.3, 0.0, 0.1, 4.1),
     "PPM": _Memory(8.3, 0.0, 0.1, 4.1),
     "GIF": _Memory(8.3, 12.0, 2.3, 6.5, 20.0, 0.0),
+    "PAM": _Memory(8.3, 0.0, 0.1, 4.1),
+    "Y4M": _Memory(8.3, 0.0, 0.1, 4.1),
+    "EXR": _Memory(16.0, 0.0, 4.0, 4.1),
+    "NPY": _Memory(4.0, 0.0, 0.1, 0.1),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageFile
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
+from convcli.files import formats
 from convcli.files.formats import mode_for
 from convcli.image import deep, transparent_colour
 from convcli.image.buffers import copy_of, share
@@ -21,10 +23,20 @@ from convcli.image.headers import (
     is_turned_when_loaded,
 )
 from convcli.image.held import Held
-from convcli.image.metadata import metadata_of
+from convcli.image.metadata import metadata_of, read_tiff_tags
 from convcli.image.notes import conversion_notes, depth_notes
-from convcli.image.picture import CONVERTED, MODES, WITH_ALPHA, Grey, Picture
+from convcli.image.picture import (
+    CONVERTED,
+    MODES,
+    WITH_ALPHA,
+    Grey,
+    Picture,
+    kind_of,
+    named,
+    suffix_of,
+)
 from convcli.image.refusals import refusals
+from convcli.words import Depth
 
 if TYPE_CHECKING:
     from convcli.types import Pixels
@@ -33,6 +45,8 @@ if TYPE_CHECKING:
 # default, it waits for the interpreter.
 _BLOCK = 1 << 24
 
+_SUFFIXES: dict[Depth, str] = {"8": ";8", "16": ";16", "float32": ";32F"}
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -40,7 +54,7 @@ class Wanted:
 
     Attributes
     ----------
-    source, format, grey, luma
+    source, format, grey, luma, depth
         As for `convcli.image.read`; the format is known.
     alone : bool
         The file has a single frame.
@@ -64,6 +78,7 @@ class Wanted:
     lossless: bool
     bits: int
     held: Held
+    depth: Depth | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,8 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
     reading = _chosen(file, wanted)
     notes = depth_notes(file, reading.keeps_16_bits, wanted.bits)
     turned = is_turned_when_loaded(file)
+    if file.format == "TIFF":
+        read_tiff_tags(file)
     shared = share(file) if reading.in_place else None
     deep_pixels = _loaded(file, reading, wanted.source)
 
@@ -127,7 +144,7 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
 
 def check_mode(mode: str, wanted: Wanted) -> None:
     """Raise `ConvcliError` if the format of the result cannot hold an image of this mode."""
-    mode_for(wanted.format, result_mode(mode, wanted.grey))
+    mode_for(wanted.format, result_mode(mode, wanted.grey, wanted.depth))
 
 
 def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
@@ -142,7 +159,7 @@ def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
     deep_mode = None
     if deep.is_deep(file):
         if wanted.canvas is None:  # Pillow alone composes the frames of an animation
-            deep_mode = deep.mode_of(file, mode, wanted.format)
+            deep_mode = deep.mode_of(file, partial(holds, wanted), mode)
     elif mode == "LA;16" and wanted.format == "TIFF" and not deep.installed():
         raise ConvcliError(
             "has 16-bit grey and a transparent colour; to write TIFF, install the extra 'deep'"
@@ -181,14 +198,35 @@ def grey_of(mode: str, grey: Grey | None) -> str:
     return {"CMYK": "RGB", "LAB": "L"}.get(mode, mode) if grey else mode
 
 
-def result_mode(mode: str, grey: Grey | None) -> str:
-    """Return the mode of an image after filtering."""
-    if grey is None or mode in ("I;16", "I", "F"):
+def result_mode(mode: str, grey: Grey | None, depth: Depth | None = None) -> str:
+    """Return the mode of an image after filtering.
+
+    Raises
+    ------
+    ConvcliError
+        If its samples cannot be scaled to that depth.
+    """
+    kind, suffix = kind_of(mode), suffix_of(mode)
+    is_signed = mode == "I" or mode.endswith(";16S")
+    if depth:
+        if is_signed and depth != "float32":
+            raise ConvcliError(
+                f"has signed integers, of which convcli cannot tell white: --depth {depth} cannot "
+                "be used; use --depth float32"
+            )
+        suffix = _SUFFIXES[depth]
+    elif is_signed and (grey is None or mode == "I"):
         return mode
-    with_alpha = grey == "LA" and mode in WITH_ALPHA
-    if mode.endswith(";16"):
-        return "LA;16" if with_alpha else "I;16"
-    return "LA" if with_alpha else "L"
+    if kind in ("CMYK", "LAB") and grey is None:
+        return kind + suffix.removesuffix(";8")
+    if grey and not kind.isdigit() and kind != "Y":
+        kind = "LA" if grey == "LA" and mode in WITH_ALPHA else "L"
+    return named(kind, suffix)
+
+
+def holds(wanted: Wanted, mode: str) -> bool:
+    """Return whether the format of the result can hold an image of this mode after filtering."""
+    return formats.holds(wanted.format, result_mode(mode, wanted.grey, wanted.depth))
 
 
 def _loaded(file: Image.Image, reading: Reading, source: Path | bytes) -> Pixels | None:

@@ -1,10 +1,10 @@
-"""16-bit colour, which Pillow reduces to 8 bits: read and written by imagecodecs and tifffile."""
+"""Samples that Pillow does not keep, as 16-bit colour: by imagecodecs and tifffile."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -15,7 +15,6 @@ from PIL import Image
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError, reason_of
-from convcli.files.formats import FORMATS
 from convcli.image.content import whole
 from convcli.image.metadata import BLOCKS, RESOLUTION, exif_of
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
     from convcli.image.picture import Picture
     from convcli.types import Pixels
+
+BY_PILLOW = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "I", "F")
+"""Modes of TIFFs that Pillow reads and writes."""
 
 _PACKAGES = ("imagecodecs", "tifffile")
 
@@ -36,7 +38,8 @@ _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _UNDEFINED, _DOUBLE = 1, 2, 3, 4, 5, 7,
 
 # tifffile's names of libtiff's compressions.
 _COMPRESSIONS = {"tiff_lzw": "lzw", "tiff_adobe_deflate": "adobe_deflate",
-                 "tiff_deflate": "adobe_deflate"}  # fmt: skip
+                 "tiff_deflate": "adobe_deflate", "packbits": "packbits", "zstd": "zstd",
+                 "lzma": "lzma"}  # fmt: skip
 
 # From stored to upright pixels, by EXIF orientation: whether to swap the axes, then the steps
 # along rows and columns.
@@ -90,19 +93,20 @@ def _arguments(image: Image.Image) -> list[Any]:
     return [tile[3] for tile in tiles]
 
 
-def mode_of(image: Image.Image, mode: str, target_format: str) -> str | None:
-    """Return the mode in which all 16 bits are kept, or None if that is not possible."""
+def mode_of(image: Image.Image, holds: Callable[[str], bool], mode: str) -> str | None:
+    """Return the mode in which all 16 bits are kept, or None if that is not possible.
+
+    `holds` tells whether the format of the result can hold a mode.
+    """
     # Pillow converts grey with alpha to RGBA.
     grey = any("LA;16" in str(given) for given in _arguments(image))
     deep = "LA;16" if grey else f"{mode};16"
-    able = image.format == "PNG"
-    row = FORMATS[target_format]
-    return deep if able and deep in (*row.modes, *row.widened) and installed() else None
+    return deep if image.format == "PNG" and holds(deep) and installed() else None
 
 
 def holds(picture: Picture) -> bool:
-    """Return whether an image has 16-bit colour, or 16-bit grey with alpha."""
-    return picture.mode in ("LA;16", "RGB;16", "RGBA;16")
+    """Return whether an image has samples or bands that Pillow does not write in a TIFF."""
+    return picture.mode not in BY_PILLOW
 
 
 def samples(source: Path | bytes, image: Image.Image, mode: str, orientation: int) -> Pixels:
@@ -133,6 +137,10 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     """Encode an image as a TIFF of one page; return it, and whether it has all the metadata."""
+    import numpy as np
+
+    from convcli.image.picture import kind_of
+
     with needs("tifffile"):
         import tifffile
     tags = exif_of(settings.get("exif", b""))
@@ -141,20 +149,29 @@ def tiff(picture: Picture, settings: dict[str, Any]) -> tuple[bytes, bool]:
     stated = settings.get("dpi") or [tags[key] for key in sorted(RESOLUTION & set(tags))]
     resolution = tuple(value for value in map(float, stated) if 0 < value < math.inf)
     pixels = picture.pixels
+    kind = kind_of(picture.mode)
     if picture.mode == "LA;16":
-        pixels = pixels[..., [0, 0, 0, 1]]
+        pixels, kind = pixels[..., [0, 0, 0, 1]], "RGBA"
+    if picture.mode.endswith(";16S"):
+        limits = np.iinfo(np.int16)
+        pixels = np.nan_to_num(np.rint(pixels)).clip(limits.min, limits.max).astype(np.int16)
+    is_colour = kind.startswith("RGB")
+    others = 0 if pixels.ndim == 2 else pixels.shape[2] - (3 if is_colour else 1)
+    usual = "rgb" if is_colour else "minisblack"
+    extra = ("unassalpha",) if kind.endswith("A") else ("unspecified",) * others
+    photometric, extra = settings.get("bands", (usual, extra))
     tifffile.imwrite(
         content,
         pixels,
         byteorder="<",
-        photometric="rgb",
-        planarconfig="contig",
-        extrasamples=None if picture.mode == "RGB;16" else ("unassalpha",),
+        photometric=photometric,
+        planarconfig="contig" if pixels.ndim == 3 else None,
+        extrasamples=extra,
         resolution=resolution if len(resolution) == 2 else None,
         resolutionunit=tags.get(Tag.ResolutionUnit, 2) if len(resolution) == 2 else None,
         iccprofile=settings.get("icc_profile"),
         compression=compression,
-        predictor=compression is not None,
+        predictor=compression not in (None, "packbits"),
         subfiletype=tags.get(Tag.NewSubfileType, 0),
         metadata=None,
         software=False,

@@ -91,7 +91,7 @@ def write(
         raise
     except Exception as error:  # encoders fail on metadata that decoders accept
         # Later frames are read and filtered meanwhile: the error may be theirs.
-        if strip or not picture.metadata or picture.frames > 1 or picture.format == "PPM":
+        if strip or not picture.metadata or picture.frames > 1 or picture.format in STREAMED:
             raise
         reason = (
             reason_of(ConvcliError(error)) or "the encoder failed"
@@ -123,10 +123,20 @@ def _encode(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         from convcli.image import gif
 
         gif.write(encoder, picture, file)
-    elif encoder.format == "PPM":
+    elif encoder.format == "NPY":
+        from convcli.image import npy
+
+        npy.write(encoder, picture, file)
+    elif encoder.format == "EXR":
+        from convcli.image import exr
+
+        exr.write(encoder, picture, file)
+    elif encoder.format in STREAMED:
+        from convcli.image import pnm, y4m
+
+        write_frame = y4m.write if encoder.format == "Y4M" else pnm.write
         for image in picture.all_frames():
-            settings = encoder.settings_for(image)
-            encoder.image_of(image).save(file, "PPM", **settings)
+            write_frame(encoder, image, file)
     elif picture.frames > 1:
         from convcli.image import animation
 

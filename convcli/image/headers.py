@@ -14,9 +14,34 @@ from convcli.image.jpeg import sampling_of
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
 
+SPACE = b" \t\n\v\f\r"
+"""What separates the words in the header of a PPM."""
+
+
 def is_tiff(beginning: bytes) -> bool:
     """Return whether a file begins as a TIFF or a BigTIFF does."""
     return beginning[:2] in (b"II", b"MM") and beginning[2:4] in (b"*\0", b"\0*", b"+\0", b"\0+")
+
+
+def is_npy(beginning: bytes) -> bool:
+    """Return whether a file begins as an array of numpy does."""
+    return beginning.startswith(b"\x93NUMPY")
+
+
+def is_exr(beginning: bytes) -> bool:
+    """Return whether a file begins as an OpenEXR image does."""
+    return beginning.startswith(b"\x76\x2f\x31\x01")
+
+
+def is_y4m(beginning: bytes) -> bool:
+    """Return whether a file begins as a YUV4MPEG2 video does."""
+    return beginning.startswith(b"YUV4MPEG2")
+
+
+def is_raw_pnm(beginning: bytes) -> bool:
+    """Return whether a file begins as a raw PGM or PPM, or a PAM, does."""
+    third = beginning[2:3]
+    return beginning[:2] in (b"P5", b"P6", b"P7") and (not third or third in SPACE + b"#")
 
 
 def format_of_file(file: Image.Image) -> str:

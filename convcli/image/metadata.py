@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from contextlib import suppress
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +48,14 @@ _FINEST_JPEG = 65535
 # (XMP, 29 bytes): in ITU-T T.81 the length has two bytes and includes itself.
 _JPEG_SEGMENT = 65535 - 2 - 29
 
-# EXIF data in a compressed text of a PNG come from the segment of a JPEG. Longer ones would be
-# written as they are: megabytes from a file of some kilobytes.
-_EXIF_TEXT = "Raw profile type exif"
+# Metadata of so many bytes that compress to such a share of it hold hardly anything, but would
+# become megabytes from a file of some kilobytes that has them compressed, as a PNG has. (XMP data
+# have some kB of padding; profiles, the largest of metadata, compress to a fifth or more.)
+_SUSPECT_BYTES = 100_000
+_HARDLY_ANYTHING = 1 / 50
+
+# What a PNG holds compressed.
+_COMPRESSED_IN_PNG = ("icc_profile", "xmp")
 
 # Bytes from which XMP data in a PNG are compressed: readers expect short ones as they are.
 _LONG = 1 << 16
@@ -120,23 +127,22 @@ def metadata_of(
     invalid = set() if _is_resolution(stated) else RESOLUTION
     if stated == (1, 1) or invalid or _is_assumed(file):
         metadata.pop("dpi", None)
-    if not isinstance(metadata.get("icc_profile", b""), bytes):
-        del metadata["icc_profile"]  # a tag of a TIFF may have any type
-    if mode and "icc_profile" in metadata and not describes(metadata["icc_profile"], mode):
+    lost = list(held.lost)
+    profile = metadata.get("icc_profile")  # a tag of a TIFF may have any type
+    if (held.has_profile or profile) and not _is_complete(profile):
+        metadata.pop("icc_profile", None)
+        lost.append("incomplete colour profile")
+    elif mode and profile and not describes(profile, mode):
         del metadata["icc_profile"]
         notes.append("dropped its colour profile, which does not describe its pixels")
     if gamma := _gamma(file):
         metadata["gamma"] = gamma
     if file.format in ("JPEG", "MPO"):  # Pillow hands over the last
-        metadata["comment"] = held.comments[-1] if held.comments else b""
+        metadata["comment"] = _comments(held)[-1] if _comments(held) else b""
     metadata |= _held(held)
-    lost = list(held.lost)
     if shows_image(metadata.get("comment")):
         del metadata["comment"]
         lost.append("preview in a comment")
-    profile = image.info.get("icc_profile")
-    if (held.has_profile or profile) and not (profile and isinstance(profile, bytes)):
-        lost.append("incomplete colour profile")
     is_upright = turned or _states_orientation(file)
     try:
         found, stale = _exif_and_tags(image, file, invalid, turned, size)
@@ -173,37 +179,55 @@ def _exif_and_tags(
     """
     turned = turned or file.getexif().get(Tag.Orientation, 1) != 1
     ImageOps.exif_transpose(image, in_place=True)  # also removes the orientation
-    exif = file.getexif()
-    # These blocks are read by their position in the file, so before the layout is changed to
-    # the one that all formats know.
-    for block in BLOCKS & set(exif):
-        if IFD.Interop in exif.get_ifd(block):
-            exif.get_ifd(IFD.Interop)
-    exif.bigtiff = False
+    exif = read_blocks(file)
+    exif.bigtiff = False  # the layout that all formats know
     if exif.get(Tag.ResolutionUnit, 2) not in _UNITS:
         invalid = RESOLUTION | {Tag.ResolutionUnit}
-    others = set(exif) - (_EXIF_KEPT - invalid)
+    unfit = set(exif) - (_EXIF_KEPT - invalid)
+    others = {code for code in unfit if not tags.says_nothing(code, exif)}
     in_tiff = tags.tags_of_tiff(file, others, turned)
     lost = tags.lost_names(others - set(in_tiff))
-    for tag in others:
+    for tag in unfit:
         del exif[tag]
     lost += tags.drop_stale(exif, size or image.size, turned)
     _keep_bytes(exif)
     encoded = exif.tobytes() if exif else b""
-    if _EXIF_TEXT in file.info and len(encoded) > _JPEG_SEGMENT:
-        encoded = b""
-        lost.append("EXIF data in text")
     return {"exif": encoded, "tags": in_tiff}, lost
+
+
+def read_blocks(file: Image.Image) -> Image.Exif:
+    """Read EXIF data with their blocks, which Pillow looks up in the file when they are asked for.
+
+    Their positions depend on the layout, and Pillow closes some files once pixels are decoded.
+    """
+    exif = file.getexif()
+    for block in BLOCKS & set(exif):
+        if IFD.Interop in exif.get_ifd(block):
+            exif.get_ifd(IFD.Interop)
+    return exif
+
+
+def read_tiff_tags(file: Image.Image) -> None:
+    """Read what has to be read from an opened TIFF before it is decoded."""
+    with suppress(Exception):  # `metadata_of` reads damaged data again, and notes them
+        read_blocks(file)
+    with suppress(Exception):
+        tags.restore_iptc(file.tag_v2, file.fp)  # type: ignore[attr-defined]
 
 
 def _held(held: Held) -> dict[str, Any]:
     """Return what a file holds besides what Pillow reads, as metadata."""
     return {
-        "comments": held.comments[:-1],
+        "comments": _comments(held)[:-1],
         "text": held.texts,
         "chunks": held.chunks,
         "code_points": held.code_points,
     }
+
+
+def _comments(held: Held) -> list[bytes]:
+    """Return the comments that say anything."""
+    return [comment for comment in held.comments if comment]
 
 
 def _states_orientation(file: Image.Image) -> bool:
@@ -255,9 +279,14 @@ def _gamma(file: Image.Image) -> dict[bytes, bytes]:
     return chunks
 
 
+def _is_complete(profile: Any) -> bool:
+    """Return whether a profile has as many bytes as it begins by saying (ICC.1:2022, 7.2.2)."""
+    return isinstance(profile, bytes) and 0 < len(profile) >= int.from_bytes(profile[:4], "big")
+
+
 def describes(profile: bytes, mode: str) -> bool:
     """Return whether an ICC profile is one for images of this mode."""
-    return profile[16:20] == _ICC_SPACES[mode.removesuffix(";16")]
+    return profile[16:20] == _ICC_SPACES.get(mode.partition(";")[0])
 
 
 def metadata_settings(
@@ -280,7 +309,7 @@ def metadata_settings(
         kept.add("gamma")  # nothing is lost: sRGB is assumed without it
     if is_srgb(found.get("code_points", b"")):
         kept.add("code_points")
-    lost = found.pop("lost", [])
+    lost = [*found.pop("lost", []), *_drop_inflated(found, format_name)]
     if format_name == "AVIF" and "code_points" not in kept and found.pop("code_points", b""):
         lost = [*lost, _MEANING["code_points"]]  # AVIF can store them; Pillow does not write them
     dropped = _names([key for key in found if key not in kept], found)
@@ -303,6 +332,20 @@ def metadata_settings(
     if format_name == "TIFF":
         found = _in_tags(found)
     return found, notes
+
+
+def _drop_inflated(found: dict[str, Any], format_name: str) -> list[str]:
+    """Drop data that would take far more than they hold; return their names."""
+    kept = _COMPRESSED_IN_PNG if format_name == "PNG" else ()
+    names = []
+    for key in ("icc_profile", "exif", "xmp"):
+        size = len(found.get(key, b""))
+        if key in kept or size <= _SUSPECT_BYTES:
+            continue
+        if len(zlib.compress(found[key])) < size * _HARDLY_ANYTHING:
+            del found[key]
+            names.append(f"{_MEANING[key]} ({size} bytes, nearly all repetition)")
+    return names
 
 
 def _names(keys: list[str], found: dict[str, Any]) -> list[str]:
@@ -395,6 +438,9 @@ def exif_of(exif: bytes | Image.Exif) -> Image.Exif:
     tags = Image.Exif()
     tags.load(exif)
     _keep_bytes(tags)
+    block = tags.get_ifd(IFD.Exif) if IFD.Exif in tags else {}
+    if IFD.Interop in block:  # in a TIFF Pillow writes an offset as it was
+        block[IFD.Interop] = tags.get_ifd(IFD.Interop)
     return tags
 
 

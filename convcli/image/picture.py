@@ -35,7 +35,73 @@ CONVERTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA", "RGBX": "RGB",
 """Modes that have no samples to filter, or that no format is written in, and the modes that they
 are converted to. (Palettes depend on the image: see `convcli.image.decoding`.)"""
 
-WITH_ALPHA = ("LA", "RGBA", "LA;16", "RGBA;16")
+SAMPLES = {";8": "uint8", ";16": "uint16", ";16S": "float32", ";32F": "float32", ";64F": "float64"}
+"""Other modes end in one of these, for the dtype of their samples; ";16S" is for signed integers of
+16 bits. Before it stands L, LA, RGB, RGBA, Y (of video in planes), or a number of channels of which
+no colours are known: "RGB;32F", "5;16"."""
+
+_SUFFIXES = {dtype: suffix for suffix, dtype in SAMPLES.items() if suffix != ";16S"}
+
+_LETTERS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "Y": 1}
+
+# Modes that have names of their own.
+_NAMED = {"L;8": "L", "LA;8": "LA", "RGB;8": "RGB", "RGBA;8": "RGBA", "L;16": "I;16", "L;32F": "F"}
+
+WITH_ALPHA = tuple(kind + suffix for kind in ("LA", "RGBA") for suffix in ("", *SAMPLES))
+
+
+def form_of(mode: str) -> tuple[int, str]:
+    """Return the number of channels of a mode, and the dtype of its samples.
+
+    >>> form_of("RGB"), form_of("5;16")
+    ((3, 'uint8'), (5, 'uint16'))
+    """
+    if mode in MODES:
+        return MODES[mode]
+    kind, _, suffix = mode.partition(";")
+    return _LETTERS.get(kind) or int(kind), SAMPLES[f";{suffix}"]
+
+
+def named(kind: str, suffix: str) -> str:
+    """Return the mode of a kind (L, LA, RGB, RGBA or a number of channels) and its samples.
+
+    >>> named("L", ";16"), named("RGB", ";32F")
+    ('I;16', 'RGB;32F')
+    """
+    return _NAMED.get(kind + suffix, kind + suffix)
+
+
+def kind_of(mode: str) -> str:
+    """Return a mode without the kind of its samples.
+
+    >>> kind_of("RGB;16"), kind_of("I;16"), kind_of("F"), kind_of("CMYK")
+    ('RGB', 'L', 'L', 'CMYK')
+    """
+    kind = mode.partition(";")[0]
+    return "L" if kind in ("I", "F") else kind
+
+
+def suffix_of(mode: str) -> str:
+    """Return the suffix that stands for the samples of a mode.
+
+    >>> suffix_of("RGB"), suffix_of("I;16"), suffix_of("5;16S")
+    (';8', ';16', ';16S')
+    """
+    return ";16S" if mode.endswith(";16S") else _SUFFIXES[form_of(mode)[1]]
+
+
+def mode_of(channels: int, dtype: str, like: str = "L") -> str:
+    """Return the mode of so many channels, whose colours are those of another mode if it has them.
+
+    >>> mode_of(2, "uint8"), mode_of(3, "float64"), mode_of(5, "float32", like="5;16S")
+    ('LA', 'RGB;64F', '5;16S')
+    """
+    if form_of(like) == (channels, dtype):
+        return like
+    kind = kind_of(like)
+    if form_of(like)[0] != channels or kind in ("CMYK", "LAB"):
+        kind = next((name for name, count in _LETTERS.items() if count == channels), str(channels))
+    return named(kind, _SUFFIXES[dtype])
 
 
 @dataclass(frozen=True)
@@ -62,6 +128,8 @@ class Picture:
         has the number of plays (0: for ever).
     frames : int
         Number of frames or pages in the file.
+    nodata : float, optional
+        The value that stands for missing samples, if the file states one.
     later : iterable of Picture
         The frames or pages after this one, each read when it is asked for.
     """
@@ -74,6 +142,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     frame: dict[str, Any] = field(default_factory=dict)
     frames: int = 1
+    nodata: float | None = None
     later: Iterable[Picture] = ()
 
     @property
@@ -87,8 +156,7 @@ class Picture:
         """Return the image with these pixels and everything else unchanged."""
         form = (1 if pixels.ndim == 2 else pixels.shape[2], pixels.dtype.name)
         # CMYK and RGBA both have four bytes per pixel: the mode changes only if it has to.
-        same = MODES[self.mode] == form
-        mode = self.mode if same else next(mode for mode in MODES if MODES[mode] == form)
+        mode = self.mode if form_of(self.mode) == form else mode_of(*form, like=self.mode)
         return replace(self, samples=pixels, mode=mode)
 
     def all_frames(self) -> Iterator[Picture]:

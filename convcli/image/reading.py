@@ -14,17 +14,25 @@ from PIL import Image
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS, check_frames
+from convcli.files.formats import BY_PILLOW, FORMATS, check_frames, row_of
 from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import held_by
 from convcli.image.content import beginning, opened, whole
-from convcli.image.costs import memory_of
+from convcli.image.costs import DEEPER, memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
-from convcli.image.headers import format_of_file, is_lossless, is_tiff
+from convcli.image.headers import (
+    format_of_file,
+    is_exr,
+    is_lossless,
+    is_npy,
+    is_raw_pnm,
+    is_tiff,
+)
 from convcli.image.held import Held
 from convcli.image.picture import Grey, Picture
 from convcli.image.png_chunks import SIGNATURE
 from convcli.image.refusals import refusals
+from convcli.words import Depth
 
 # What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ def read(
     *,
     grey: Grey | None = None,
     luma: bool = False,
+    depth: Depth | None = None,
     on_decode: Callable[[int], None] | None = None,
 ) -> Picture:
     """Read an image, or the first of its frames or pages.
@@ -71,6 +80,8 @@ def read(
     luma : bool
         Only the luma (BT.601) of the colours is needed. A JPEG stores it separately, and nothing
         else is decoded.
+    depth : {"8", "16", "float32"}, optional
+        What the filter makes of the samples, if that is asked for.
     on_decode : callable, optional
         Called before the pixels are decoded, with the bytes that they and the result will take.
         It may wait until that memory is free.
@@ -87,13 +98,27 @@ def read(
         format cannot hold the image. The message is a predicate: the caller puts the name of the
         file in front. Iterating over `Picture.later` may raise it as well.
     """
+    if target_format:
+        row_of(target_format)
     start = beginning(source)
     if not start:
         raise ConvcliError("is empty")
     if is_tiff(start):
         from convcli.image import tiff_reading
 
-        return tiff_reading.read(source, start, target_format or "TIFF", grey, on_decode)
+        return tiff_reading.read(source, start, target_format or "TIFF", (grey, depth), on_decode)
+    if is_npy(start):
+        from convcli.image import npy
+
+        return npy.read(source, target_format or "NPY", (grey, depth), on_decode)
+    if is_exr(start):
+        from convcli.image import exr
+
+        return exr.read(source, target_format or "EXR", (grey, depth), on_decode)
+    if is_raw_pnm(start):
+        from convcli.image import pnm
+
+        return pnm.read(source, target_format, (grey, depth), on_decode)
     given = source
     if start.startswith(SIGNATURE):
         from convcli.image import png_texts
@@ -102,7 +127,7 @@ def read(
     file: Path | BinaryIO = io.BytesIO(given) if isinstance(given, bytes) else given
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
-    likely_first = sorted(FORMATS, key=lambda name: suffix not in FORMATS[name].suffixes)
+    likely_first = sorted(BY_PILLOW, key=lambda name: suffix not in FORMATS[name].suffixes)
     if likely_first[0] == "PNG":
         from PIL import PngImagePlugin
 
@@ -146,8 +171,9 @@ def read(
             lossless=own_format == "WEBP" and is_lossless(whole(source)),
             bits=deep.avif_bits(whole(source)) if own_format == "AVIF" else 8,
             held=held_by(source, image.format or own_format),
+            depth=depth,
         )
-        size = _bytes_of(image, frames, final_format)
+        size = _bytes_of(image, frames, final_format) * (DEEPER if depth else 1)
         if on_decode:
             on_decode(size)
         memory.check(size)

@@ -46,7 +46,6 @@ _NOT_READ = {
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "camera raw": rb"....ftypcrx |FUJIFILMCCD-RAW",
-    "PAM": rb"P7\s",
     "PSD": rb"8BPS",
     "SVG": rb"\s*(?:<[?!].*)?<svg",
     "PostScript": rb"%!PS|\xc5\xd0\xd3\xc6",

@@ -1,4 +1,4 @@
-"""Several PPM images one after the other, in a file or a pipe, as Netpbm and ffmpeg write them."""
+"""Several PPM or PAM images one after the other, in a file or a pipe, as ffmpeg writes them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from convcli.files.formats import check_frames
+from convcli.errors import ConvcliError
+from convcli.files.formats import STREAMED, check_frames
 from convcli.image import bombs, reading
+from convcli.image.content import beginning
+from convcli.image.headers import SPACE, is_raw_pnm, is_y4m
 from convcli.image.picture import Picture
 
-# Samples of a pixel by magic number, as Pillow reads them (P0 and Py are extensions of Pillow's).
-# P4 has a bit for each pixel, Pf a float. The format is defined at netpbm.sourceforge.net/doc.
-_CHANNELS = {b"P5": 1, b"P6": 3, b"P0CMYK": 4, b"PyP": 1, b"PyRGBA": 4, b"PyCMYK": 4}
+# Samples of a pixel by magic number, of extensions of Pillow's. P4 has a bit for each pixel, Pf a
+# float. The formats are defined at netpbm.sourceforge.net/doc.
+_CHANNELS = {b"P0CMYK": 4, b"PyP": 1, b"PyRGBA": 4, b"PyCMYK": 4}
 _PLAIN = (b"P1", b"P2", b"P3")
 _BITS, _FLOATS = b"P4", b"Pf"
 
-_SPACE = b" \t\n\v\f\r"
-_BEGIN = re.compile(rb"P(?:[0-9fFy]|$)")
+_BEGIN = re.compile(rb"P(?:[0-9fFy]|$)")  # P7 is PAM
 
 # Bytes that are read at a time: a header can promise far more than there is.
 _PART = 1 << 20
-
-# A longer header is not read ahead; comments have no limit of their own.
-_LONGEST_HEADER = 1 << 16
 
 _REST = "ignored what follows its last image: it is not another one"
 
@@ -51,13 +50,25 @@ def read(
     **options
         As for `convcli.image.reading.read`, whose exceptions are raised.
     """
+    results = options.get("grey"), options.get("depth")
     if not isinstance(source, (Path, bytes)):
         file = _with_peek(source)
+        if file.peek(1)[:1] == b"Y":
+            from convcli.image import y4m
+
+            return y4m.read(nullcontext(file), target_format, results, options.get("on_decode"))
         begin, is_ppm = _image(file)
-        if is_ppm and target_format in (None, "PPM"):
+        if is_ppm and target_format in (None, *STREAMED):
             picture = reading.read(begin, target_format, **options)
-            return replace(picture, later=_later(lambda: nullcontext(file), "PPM", options))
+            return replace(
+                picture,
+                later=_later(lambda: nullcontext(file), target_format or picture.format, options),
+            )
         source = begin + file.read()
+    if is_y4m(beginning(source)):
+        from convcli.image import y4m
+
+        return y4m.read(_opened(source), target_format, results, options.get("on_decode"))
     with _opened(source) as file:
         images, end, is_rest = _counted(file)
         if images > 1:
@@ -66,13 +77,13 @@ def read(
             file.seek(0)
         first = file.read(end) if images > 1 else source  # a decoder of text reads on
     picture = reading.read(first, target_format, **options)
-    if picture.format != "PPM":
+    if picture.format not in STREAMED:
         return picture
     if is_rest:
         picture = replace(picture, notes=(*picture.notes, _REST))
     if images <= 1:
         return picture
-    later = _later(partial(_opened, source, end), target_format or "PPM", options)
+    later = _later(partial(_opened, source, end), target_format or picture.format, options)
     return replace(picture, frames=images, later=later)
 
 
@@ -136,7 +147,7 @@ def _counted(file: io.BufferedReader) -> tuple[int, int, bool]:
 def _follows(file: io.BufferedReader) -> bool | None:
     """Return whether an image follows, or None if something else does."""
     while ahead := file.peek():
-        rest = ahead.lstrip(_SPACE)
+        rest = ahead.lstrip(SPACE)
         file.read(len(ahead) - len(rest))
         if rest:
             return True if _BEGIN.match(rest) else None
@@ -169,10 +180,19 @@ def _header(file: io.BufferedReader) -> tuple[bytes, int | None]:
     head = bytearray(file.read(1))
     if head != b"P":
         return bytes(head), None
-    magic = b"P" + _token(file, head)
+    from convcli.image import pnm
+
+    head += file.read(1)
+    if is_raw_pnm(bytes(head) + file.peek(1)[:1]):
+        try:
+            size = pnm.header_of(file, head).raster  # which adds to the head
+            return bytes(head), size
+        except ConvcliError:
+            return bytes(head), None
+    magic = b"P" + pnm.token(file, head, bytes(head[1:]).strip())
     try:
-        width, height = int(_token(file, head)), int(_token(file, head))
-        most = _token(file, head) if magic not in (b"P1", _BITS) else b"1"
+        width, height = int(pnm.token(file, head)), int(pnm.token(file, head))
+        most = pnm.token(file, head) if magic not in (b"P1", _BITS) else b"1"
         if magic in _PLAIN:
             size = -1
         elif magic == _BITS:
@@ -187,23 +207,6 @@ def _header(file: io.BufferedReader) -> tuple[bytes, int | None]:
     if min(width, height) < 0 or (limit is not None and width * height > limit):
         return bytes(head), None
     return bytes(head), size
-
-
-def _token(file: io.BufferedReader, head: bytearray) -> bytes:
-    """Read a word and the space after it; a comment extends from # to the end of its line."""
-    word = b""
-    in_comment = False
-    while len(head) < _LONGEST_HEADER and (byte := file.read(1)):
-        head += byte
-        if in_comment:
-            in_comment = byte not in b"\r\n"
-        elif byte == b"#":
-            in_comment = True
-        elif byte not in _SPACE:
-            word += byte
-        elif word:
-            break
-    return word
 
 
 def _plain_raster(file: io.BufferedReader) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image, TiffTags
 from PIL.ExifTags import IFD
@@ -81,11 +81,20 @@ _IPTC_RECORD = 0x1C
 # Integers of a TIFF, as `struct` packs them.
 _INTEGERS = {TiffTags.SHORT: "H", TiffTags.LONG: "I", TiffTags.SIGNED_LONG: "i"}
 
-# In Pillow's table IPTC data are one value: of several integers it would keep the first alone.
-TiffTags.TAGS_V2[Tag.IPTCNAA] = TiffTags.TagInfo(Tag.IPTCNAA, "IptcNaaInfo", TiffTags.UNDEFINED)
+# The number of no group of tags: Pillow's tables do not apply to it.
+_NO_GROUP = 0
 
-# Bit 0 of NewSubfileType: a smaller version of another image in the file. Bit 1: a page.
-_PAGE = 2
+# Values that say nothing: an image of full size, and page 0 of 1, which ImageMagick writes.
+_EMPTY: dict[int, Any] = {Tag.NewSubfileType: 0, Tag.PageNumber: (0, 1)}
+
+# TIFF 6.0 replaced the values of SubfileType, a number, by bits of NewSubfileType: full size, a
+# smaller version of another image in the file, a page of several.
+_SUBFILE_TYPES = {1: 0, 2: 1, 3: 2}
+
+
+def says_nothing(code: int, exif: Image.Exif) -> bool:
+    """Return whether a tag need not be kept, nor noted."""
+    return code in _EMPTY and bool(exif[code] == _EMPTY[code])
 
 
 def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[int, Any]:
@@ -98,32 +107,61 @@ def tags_of_tiff(file: Image.Image, codes: Iterable[int], turned: bool) -> dict[
     tags = file.tag_v2  # type: ignore[attr-defined]
     found = {}
     for code in sorted((set(codes) & set(IN_TIFF)) - set(_PLACES if turned else ())):
-        value = _iptc(tags) if code == Tag.IPTCNAA else tags.get(code)
-        if isinstance(value, str) and not value.isascii():
+        value = tags.get(code)
+        if isinstance(value, str) and (code == Tag.IPTCNAA or not value.isascii()):
             value = value.encode("latin-1", "replace")  # as Pillow decoded it
         if value is not None and not shows_image(value) and _is_writable(code, value):
             found[code] = value
-    if found.get(Tag.NewSubfileType) in (0, _PAGE):
-        del found[Tag.NewSubfileType]
-    return found
+    kind = found.pop(Tag.NewSubfileType, 0) or _SUBFILE_TYPES.get(tags.get(Tag.SubfileType), 0)
+    return found | ({Tag.NewSubfileType: kind} if kind else {})
 
 
-def _iptc(tags: TiffImagePlugin.ImageFileDirectory_v2) -> bytes | None:
-    """Return IPTC data as bytes: some programs state them as integers or text.
+def directory(
+    file: BinaryIO, layout: tuple[bool, bytes], offset: int, group: int | None = None
+) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Read the tags at an offset of a TIFF.
 
-    Pillow has read integers in the byte order of the file. Data that were swapped with the order
-    begin with a record in the other one.
+    Parameters
+    ----------
+    file : BinaryIO
+        The TIFF.
+    layout : (bool, bytes)
+        Whether it is a BigTIFF, and its byte order, as it begins: ``b"II"`` or ``b"MM"``.
+    offset : int
+        Where the directory begins.
+    group : int, optional
+        The tag that points there, for a block of EXIF data.
     """
-    value = tags.get(Tag.IPTCNAA)
-    if isinstance(value, str):
-        return value.encode("latin-1", "replace")
+    from PIL import TiffImagePlugin
+
+    is_big, order = layout
+    # Pillow knows a BigTIFF by the third byte, which in its big-endian header is the fourth.
+    header = b"II\x2b\0" + bytes(12) if is_big else b"II\x2a\0" + bytes(4)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(header, order, group)
+    file.seek(offset)
+    tags.load(file)
+    return tags
+
+
+def restore_iptc(tags: TiffImagePlugin.ImageFileDirectory_v2, file: BinaryIO) -> None:
+    """Give the tags of an open TIFF its IPTC data as bytes: some programs state integers or text.
+
+    By Pillow's table they are one value: of several integers it keeps the first alone. It has read
+    integers in the byte order of the file. Data that were swapped with the order begin with a
+    record in the other one.
+    """
     layout = _INTEGERS.get(tags.tagtype.get(Tag.IPTCNAA, 0))
-    if not value or not layout:
-        return value if isinstance(value, bytes) else None
+    if not layout:
+        return
+    file.seek(0)
+    is_big = b"\x2b" in file.read(4)
+    again = directory(file, (is_big, tags.prefix), tags.offset, _NO_GROUP)
+    value = again[Tag.IPTCNAA]
     numbers = value if isinstance(value, tuple) else (value,)
     orders = "<>" if tags.prefix == b"II" else "><"
     stored, swapped = (struct.pack(f"{order}{len(numbers)}{layout}", *numbers) for order in orders)
-    return swapped if swapped[0] == _IPTC_RECORD != stored[0] else stored
+    tags.tagtype[Tag.IPTCNAA] = TiffTags.UNDEFINED
+    tags[Tag.IPTCNAA] = swapped if swapped[0] == _IPTC_RECORD != stored[0] else stored
 
 
 def _is_writable(code: int, value: Any) -> bool:
@@ -142,7 +180,7 @@ def _is_writable(code: int, value: Any) -> bool:
 def lost_names(codes: Iterable[int]) -> list[str]:
     """Name tags that are not kept; those that say how samples are stored have no name."""
     names = []
-    for code in sorted(set(codes) - _STORED - {Tag.NewSubfileType}):
+    for code in sorted(set(codes) - _STORED):
         known = TiffTags.lookup(code).name
         names.append(
             IN_TIFF.get(code)

@@ -12,9 +12,6 @@ from convcli.image.encoder import Encoder
 from convcli.image.metadata import BLOCKS, exif_of, listed_all
 from convcli.image.picture import Picture
 
-# The page number that ImageMagick writes into every TIFF: page 0 of 1.
-_ONLY_PAGE = (0, 1)
-
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
     """Write a TIFF, each page as soon as it is there."""
@@ -50,13 +47,13 @@ def _write_page(
 
 
 def _drop_page_number(settings: dict[str, Any]) -> bool:
-    """Drop a page number, which Pillow writes wrong; return whether it says anything."""
+    """Drop a page number, which Pillow writes wrong; return whether there is one."""
     tags = exif_of(settings.get("exif", b""))
     if Tag.PageNumber not in tags:
         return False
-    number = tags.pop(Tag.PageNumber)
+    del tags[Tag.PageNumber]
     settings["exif"] = tags
-    return bool(number != _ONLY_PAGE)
+    return True
 
 
 def _drop_blocks(settings: dict[str, Any]) -> bool:

@@ -159,6 +159,11 @@ class Layout:
         """SampleFormat, one for each sample."""
         return self._for_each(_FORMATS, UNSIGNED)
 
+    @cached_property
+    def is_float(self) -> bool:
+        """Whether the samples are floats."""
+        return self.formats[0] == FLOAT
+
     def _for_each(self, tag: int, default: int) -> tuple[int, ...]:
         given = tuple(self.tags.get(tag, (default,)))
         return given * self.samples if len(given) == 1 else given[: self.samples]
@@ -207,6 +212,16 @@ class Layout:
         """Width and height of tiles, or None for strips."""
         size = self.value(_TILE_WIDTH, 0), self.value(_TILE_LENGTH, 0)
         return size if all(size) else None
+
+    @cached_property
+    def places_of_segments(self) -> tuple[int, int]:
+        """The tags that say where the tiles or strips are, and their sizes.
+
+        libtiff takes those of tiles and of strips for the same.
+        """
+        tiles, strips = (_TILE_OFFSETS, _TILE_COUNTS), (Tag.StripOffsets, Tag.StripByteCounts)
+        usual, other = (tiles, strips) if self.tile else (strips, tiles)
+        return usual if usual[0] in self.places else other
 
     @cached_property
     def segment(self) -> tuple[int, int]:
@@ -398,13 +413,12 @@ def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]
     ConvcliError
         If a strip or tile is missing, outside the file, or too short for its samples.
     """
-    names = (_TILE_OFFSETS, _TILE_COUNTS) if layout.tile else (273, 279)
     width, height = layout.segment
     across, down = math.ceil(layout.width / width), math.ceil(layout.height / height)
     wanted = layout.segments
     with opened(source) as file:
         end = file.seek(0, io.SEEK_END)
-        offsets, sizes = (_numbers(file, layout, name, wanted) for name in names)
+        offsets, sizes = (_numbers(file, layout, tag, wanted) for tag in layout.places_of_segments)
     if not wanted == len(offsets) == len(sizes):
         raise ConvcliError("is truncated or damaged: it has too few strips or tiles")
     least = [1] * wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convcli.image.notes import reduced
-from convcli.image.picture import MODES, WITH_ALPHA
+from convcli.image.picture import WITH_ALPHA, suffix_of
 from convcli.image.tiff_layout import (
     BLACK_IS_ZERO,
     FLOAT,
@@ -13,6 +13,8 @@ from convcli.image.tiff_layout import (
     Layout,
 )
 
+_UNSIGNED = {";8": 8, ";16": 16}
+_SIGNED = (";16S", ";32F", ";64F")
 _KINDS = {SIGNED: "signed ", FLOAT: "float "}
 
 
@@ -20,22 +22,31 @@ def sample_notes(layout: Layout, mode: str) -> list[str]:
     """Note how the samples of a TIFF differ from those of the mode in which it is filtered."""
     bits, kind = layout.bits[0], _KINDS.get(layout.formats[0], "")
     notes = []
-    if mode == "I;16" and bits < 16:
+    suffix = suffix_of(mode)
+    is_band = mode[0].isdigit()
+    if is_band and bits < _UNSIGNED.get(suffix, 0):
+        notes.append(f"stored {bits}-bit samples in {_UNSIGNED[suffix]} bits")
+    elif mode == "I;16" and bits < 16:
         notes.append(f"stored {bits}-bit samples in 16 bits, with values up to {2**bits - 1}")
-    elif mode in ("I", "F") and bits != 32:
+    elif (mode == "I" or suffix == ";32F") and bits != 32:
         notes.append(f"stored {kind}{bits}-bit samples in 32 bits")
-    elif MODES[mode][1] == "uint8" and bits > 8 and layout.photometric != PALETTE:
+    elif suffix == ";16S" and bits != 16:
+        notes.append(f"stored {kind}{bits}-bit samples in 16 bits")
+    elif suffix == ";8" and bits > 8 and layout.photometric != PALETTE:
         notes.append(reduced(bits))
-    elif mode.endswith(";16") and bits < 16:
+    elif suffix == ";16" and bits < 16:
         notes.append(f"scaled {bits}-bit channels to 16 bits")
-    if layout.photometric == WHITE_IS_ZERO and mode in ("I", "F"):
+    if layout.photometric == WHITE_IS_ZERO and (mode == "I" or suffix in _SIGNED):
         notes.append(f"inverted its {kind}samples, in which white is zero")
     kept = 1 if mode in WITH_ALPHA else 0
     extra = layout.samples - layout.colours - kept
     if extra:
-        word = "sample" if extra == 1 else "samples"
-        bands = f" ({layout.samples} bands)"
-        notes.append(f"dropped {extra} extra {word} of each pixel{bands}")
+        samples = f"{extra} extra {'sample' if extra == 1 else 'samples'} of each pixel"
+        as_what = "as a band" if extra == 1 else "as bands"
+        notes.append(
+            f"filtered {samples} {as_what}" if is_band
+            else f"dropped {samples} ({layout.samples} bands)"
+        )  # fmt: skip
     return notes
 
 

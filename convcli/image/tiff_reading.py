@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from PIL import Image, TiffImagePlugin
+from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS, check_frames, mode_for
+from convcli.files.formats import FORMATS, check_frames, holds
 from convcli.image import bombs, deep, tiff_samples
+from convcli.image import tags as tags_of_file
 from convcli.image import tiff_layout as layout_of
 from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
-from convcli.image.costs import memory_of
-from convcli.image.decoding import Wanted, decoded, grey_of, result_mode
+from convcli.image.costs import DEEPER, memory_of
+from convcli.image.decoding import Wanted, check_mode, decoded, grey_of, result_mode
 from convcli.image.headers import encoding_of
 from convcli.image.held import Held
-from convcli.image.metadata import metadata_of
-from convcli.image.picture import MODES, Grey, Picture
+from convcli.image.metadata import BLOCKS, metadata_of
+from convcli.image.nodata import with_nodata
+from convcli.image.picture import Grey, Picture, form_of
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_notes import conversion_notes, sample_notes
+from convcli.words import Depth
 
 if TYPE_CHECKING:
     import tifffile
@@ -113,16 +117,18 @@ def pillow_reads(layout: Layout) -> bool:
     )
 
 
-def _has_known_tags(layout: Layout) -> bool:
-    """Return whether Pillow reads the tags; it takes a big-endian BigTIFF for a small TIFF."""
-    return not (layout.is_big and layout.order == ">")
+def _is_taken_for_small(layout: Layout) -> bool:
+    """Return whether Pillow takes the file for a small TIFF: it is a big-endian BigTIFF."""
+    return layout.is_big and layout.order == ">"
 
 
 def _is_usual(layout: Layout) -> bool:
     """Return whether a page has none of the properties that Pillow ignores."""
-    if not _has_known_tags(layout):
+    if _is_taken_for_small(layout):
         return False
     if layout.value(Tag.FillOrder, 1) != 1 and layout.bits[0] > 1:
+        return False
+    if (Tag.StripOffsets in layout.places) == bool(layout.tile):  # Pillow looks for tiles there
         return False
     if not layout.names_extra:
         return False
@@ -140,14 +146,15 @@ def read(
     source: Path | bytes,
     beginning: bytes,
     target_format: str,
-    grey: Grey | None,
+    results: tuple[Grey | None, Depth | None],
     on_decode: Callable[[int], None] | None,
 ) -> Picture:
     """Read the first page of a TIFF, and the others when they are asked for.
 
     The parameters are those of `convcli.image.read`; `beginning` holds the first bytes of the file,
-    and the target format is known.
+    and the target format is known. `results` are its grey and its depth.
     """
+    grey, depth = results
     every = layout_of.layouts(source)
     first = every[0]
     if beginning.startswith(_CANON) or (first.is_reduced and first.has_pages_below):
@@ -155,12 +162,13 @@ def read(
             "is camera raw, of which convcli can read only the preview; develop it to TIFF first"
         )
     layouts, notes = _images_of(every)
-    jpegs = [page.segments for page in layouts if page.compression == layout_of.JPEG]
-    bombs.check_tiff(source, len(every), sum(jpegs))
+    jpegs = [page for page in layouts if page.compression == layout_of.JPEG]
+    spans = [span for page in jpegs for span in zip(*layout_of.segments(source, page), strict=True)]
+    bombs.check_tiff(source, len(every), spans)
     check_frames(target_format, "TIFF", len(layouts))
-    modes = [_mode(layout, target_format) for layout in layouts]
+    modes = [_mode(layout, target_format, results) for layout in layouts]
     wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
-    by_pillow = not wrong and not any(mode in _DEEP for mode in modes)
+    by_pillow = not wrong and all(mode in deep.BY_PILLOW for mode in modes)
     if wrong and not deep.installed():
         raise ConvcliError(
             f"is a TIFF of {wrong[0]} ({wrong[0].coding}), which Pillow does not decode right; "
@@ -169,13 +177,14 @@ def read(
     notes += _storage_notes(layouts, target_format)
     sizes = [
         max(_bytes_of(layout, mode, by_pillow), _bytes_written(layout, mode, target_format))
+        * (DEEPER if depth else 1)
         for layout, mode in zip(layouts, modes, strict=True)
     ]
     if on_decode:
         on_decode(sizes[0])
     wanted = Wanted(
         source, target_format, grey, luma=False, alone=len(layouts) == 1, canvas=None,
-        lossless=False, bits=8, held=Held(),
+        lossless=False, bits=8, held=Held(), depth=depth,
     )  # fmt: skip
     pages = _pages(list(zip(layouts, modes, sizes, strict=True)), wanted, by_pillow)
     picture = next(pages)
@@ -216,14 +225,13 @@ def _storage_notes(layouts: list[Layout], target_format: str) -> list[str]:
     return tiles + big
 
 
-def _mode(layout: Layout, target_format: str) -> str:
+def _mode(layout: Layout, target_format: str, results: tuple[Grey | None, Depth | None]) -> str:
     """Return the mode in which a page is decoded."""
-    mode = tiff_samples.mode_of(layout)
-    if mode in _DEEP:
-        row = FORMATS[target_format]
-        if mode not in (*row.modes, *row.widened) or not deep.installed():
-            return mode.removesuffix(";16")
-    return mode
+    # Bands beyond the colours are for filters that keep colours, and for formats that hold bands.
+    takes = results[0] is None and bool(FORMATS[target_format].bands) and deep.installed()
+    mode = tiff_samples.mode_of(layout, takes)
+    fits = deep.installed() and holds(target_format, result_mode(mode, *results))
+    return mode if fits or mode not in _DEEP else mode.removesuffix(";16")
 
 
 def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
@@ -242,7 +250,7 @@ def _bytes_of(layout: Layout, mode: str, by_pillow: bool) -> int:
         raise ConvcliError(f"has more than {limit} pixels; --max-pixels raises the limit")
     if by_pillow:  # colours, 32-bit integers and floats have four bytes per pixel
         return 2 * count * (1 if mode == "L" else 4)
-    channels, dtype = MODES[mode]
+    channels, dtype = form_of(mode)
     sample = math.ceil(layout.bits[0] / 8)
     width, height = layout.segment
     held = channels * int(dtype.lstrip("uintfloa")) // 8
@@ -277,9 +285,9 @@ def _pages(
                 tiff = files.enter_context(_tifffile(stream))
                 read_page = partial(_by_tifffile, tiff, stream, wanted)
         for layout, mode, size in pages:
-            mode_for(wanted.format, result_mode(mode, wanted.grey))
+            check_mode(mode, wanted)
             memory.check(size)
-            yield read_page(layout, mode)
+            yield with_nodata(read_page(layout, mode), layout)
 
 
 def _by_pillow(file: Image.Image, wanted: Wanted, layout: Layout, mode: str) -> Picture:
@@ -320,10 +328,11 @@ def _by_tifffile(
         described, described, None if wanted.grey else mode, Held(), orientation != 1,
         (pixels.shape[1], pixels.shape[0]),
     )  # fmt: skip
-    if not _has_known_tags(layout):
-        dropped = ["dropped its metadata, which cannot be read in a big-endian BigTIFF"]
     notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
-    return Picture(pixels, mode, "TIFF", metadata, encoding_of(described, False), notes)
+    encoding = encoding_of(described, False)
+    if mode[0].isdigit() and layout.photometric == layout_of.RGB:
+        encoding["bands"] = ("rgb", layout.extra)
+    return Picture(pixels, mode, "TIFF", metadata, encoding, notes)
 
 
 def _samples(
@@ -364,13 +373,9 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
     """Make an image of one pixel with a page's metadata, for `metadata_of`."""
     image = Image.new("L", (1, 1))
     image.format = "TIFF"
-    tags = TiffImagePlugin.ImageFileDirectory_v2()
-    if _has_known_tags(layout):
-        stream.seek(0)
-        header = stream.read(16 if layout.is_big else 8)
-        tags = TiffImagePlugin.ImageFileDirectory_v2(header)
-        stream.seek(layout.offset)
-        tags.load(stream)
+    tags = _directory(stream, layout, layout.offset)
+    with suppress(Exception):  # damaged
+        tags_of_file.restore_iptc(tags, stream)
     names = TiffImagePlugin.COMPRESSION_INFO
     image.info["compression"] = names.get(layout.compression, "raw")
     if isinstance(profile := tags.get(Tag.InterColorProfile), bytes):
@@ -383,10 +388,33 @@ def _described(stream: BinaryIO, layout: Layout) -> Image.Image:
         image.info["dpi"] = tuple(value * unit for value in resolution)
     exif = image.getexif()  # of the XMP
     orientation = exif.get(Tag.Orientation)
-    if _has_known_tags(layout):
-        exif.endian, exif.bigtiff = layout.order, layout.is_big
+    exif.endian, exif.bigtiff = layout.order, layout.is_big
+    if _is_taken_for_small(layout):
+        _fill(exif, tags, stream, layout)
+    else:
         exif.load_from_fp(stream, layout.offset)
     if orientation and Tag.Orientation not in exif:
         exif[Tag.Orientation] = orientation
     image.tag_v2 = tags  # type: ignore[attr-defined]
     return image
+
+
+def _directory(
+    stream: BinaryIO, layout: Layout, offset: int, group: int | None = None
+) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """Read the tags at an offset; `group` is the tag that points there, for a block."""
+    order = b"MM" if layout.order == ">" else b"II"
+    return tags_of_file.directory(stream, (layout.is_big, order), offset, group)
+
+
+def _fill(exif: Image.Exif, tags: Mapping[int, Any], stream: BinaryIO, layout: Layout) -> None:
+    """Fill EXIF data with the tags of a page and with the blocks that these point to."""
+    for pointer in BLOCKS & set(tags):
+        # A block that cannot be read is missing, so that `metadata_of` notes damaged EXIF data.
+        with suppress(Exception):
+            block = dict(_directory(stream, layout, tags[pointer], pointer))
+            if IFD.Interop in block:
+                inner = _directory(stream, layout, block[IFD.Interop], IFD.Interop)
+                exif.get_ifd(IFD.Interop).update(inner)
+            exif.get_ifd(pointer).update(block)
+    exif.update(tags)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from convcli.errors import ConvcliError
 from convcli.image import tiff_layout as layout_of
 from convcli.image.deep import upright
-from convcli.image.picture import MODES, WITH_ALPHA
+from convcli.image.picture import WITH_ALPHA, form_of, named
 from convcli.image.tiff_layout import Layout
 
 if TYPE_CHECKING:
     from convcli.types import Pixels
+
+_GREYS = (layout_of.WHITE_IS_ZERO, layout_of.BLACK_IS_ZERO)
 
 # Rows that are converted at a time, so that temporary floats stay small.
 _BAND_ROWS = 256
@@ -23,8 +25,10 @@ TOO_LARGE = f"has integer samples above {_LARGEST}; convert it to floats first"
 _TOO_SMALL = f"has integer samples below {_SMALLEST}; convert it to floats first"
 
 
-def mode_of(layout: Layout) -> str:
-    """Return the mode that holds every sample of a page, a key of `convcli.image.picture.MODES`.
+def mode_of(layout: Layout, takes_bands: bool = False) -> str:
+    """Return the mode that holds every sample of a page; see `convcli.image.picture.form_of`.
+
+    `takes_bands` tells whether samples beyond the colours are wanted, too.
 
     Raises
     ------
@@ -40,39 +44,68 @@ def mode_of(layout: Layout) -> str:
         return "CMYK"
     if photometric in (layout_of.CIELAB, layout_of.ICCLAB):
         return "LAB"
+    if is_banded(layout) or (takes_bands and _has_bands(layout)):
+        return named(str(layout.samples), _suffix(layout))
     if photometric in (layout_of.PALETTE, layout_of.RGB) or layout.colours == 3:
-        return f"RGB{alpha}" + ";16" * (bits > 8 and photometric == layout_of.RGB)
+        return named(f"RGB{alpha}", _suffix(layout) if photometric == layout_of.RGB else ";8")
     if layout.formats[0] == layout_of.FLOAT:
-        return "F"
+        return named(f"L{alpha}", _suffix(layout))
     if layout.formats[0] == layout_of.SIGNED or bits > 16:
         return "I"
     return f"L{alpha}" if bits <= 8 else "LA;16" if alpha else "I;16"
+
+
+def is_banded(layout: Layout) -> bool:
+    """Return whether a page has more bands than a grey and an alpha, of which none is a colour."""
+    without_alpha = layout.samples - (layout.alpha is not None)
+    return layout.photometric in _GREYS and without_alpha > 2
+
+
+def _has_bands(layout: Layout) -> bool:
+    """Return whether a page has samples beyond its colours that are no alpha."""
+    is_plain = layout.photometric in (*_GREYS, layout_of.RGB) and layout.alpha is None
+    wide = layout.bits[0] > 16 and layout.formats[0] != layout_of.FLOAT
+    return is_plain and layout.samples > layout.colours and not wide
+
+
+def _suffix(layout: Layout) -> str:
+    """Return the suffix of modes for the samples of a page."""
+    bits, kind = layout.bits[0], layout.formats[0]
+    if kind == layout_of.FLOAT:
+        return ";64F" if bits == 64 else ";32F"
+    return ";16S" if kind == layout_of.SIGNED else ";8" if bits <= 8 else ";16"
 
 
 def _refusal(layout: Layout) -> str:
     """Return why a page is not read whatever is installed, or "" if it is."""
     advice = "which convcli cannot read; convert it"
     to_integers = (
-        f"{advice} to integers of 8 or 16 bits, or to one 32-bit integer or float per pixel"
+        f"{advice} to integers of 8 or 16 bits, to floats of 32 or 64 bits, or to one 32-bit "
+        "integer per pixel"
     )
     photometric, bits = layout.photometric, layout.bits
     if photometric not in (0, 1, 2, 3, 5, 6, 8, 9):
         name = layout.colour
         return f"is a TIFF whose colours are of the kind {name!r}, {advice} to grey or RGB first"
     if layout.samples > layout_of.MOST_SAMPLES:
-        return _bands(layout)
+        return (
+            f"is a TIFF of {layout.samples} bands, more than the {layout_of.MOST_SAMPLES} that are "
+            "read; save the bands that you need first"
+        )
     if len(bits) != layout.samples or layout.samples < layout.colours:
         return "is damaged: it does not have the number of samples that its colours need"
     formats = set(layout.formats)
     is_lab = photometric in (layout_of.CIELAB, layout_of.ICCLAB)
     if len(set(bits)) > 1 or len(formats) != 1:
         return f"is a TIFF of {layout}, {advice} to samples of one kind"
-    is_grey = photometric in (layout_of.WHITE_IS_ZERO, layout_of.BLACK_IS_ZERO)
+    is_grey = photometric in _GREYS
+    is_plain = is_grey or photometric == layout_of.RGB
+    is_one = is_grey and not is_banded(layout)
     kind, depth = formats.pop(), bits[0]
     held = {
-        layout_of.UNSIGNED: (*range(1, 17), 32, 64) if is_grey else range(1, 17),
-        layout_of.SIGNED: (8, 16, 32, 64) if is_grey else (),
-        layout_of.FLOAT: (16, 32) if is_grey else (),
+        layout_of.UNSIGNED: (*range(1, 17), 32, 64) if is_one else range(1, 17),
+        layout_of.SIGNED: (8, 16, 32, 64) if is_one else (8, 16) if is_plain else (),
+        layout_of.FLOAT: (16, 32, 64) if is_plain else (),
     }
     if depth not in held.get(kind, ()):
         return f"is a TIFF of {layout}, {to_integers}"
@@ -89,19 +122,9 @@ def _refusal(layout: Layout) -> str:
             f"is a TIFF of {layout.colour}, {layout}, multiplied by their alpha, which convcli "
             "cannot divide again; save it with unassociated alpha or without alpha"
         )
-    without_alpha = layout.samples - (layout.alpha is not None)
-    if is_grey and without_alpha > 2:
-        return _bands(layout)
     if photometric == layout_of.PALETTE and len(layout.colour_map) != 3 << depth:
         return "is damaged: the length of its colour map does not fit its samples"
     return _refusal_of_coding(layout)
-
-
-def _bands(layout: Layout) -> str:
-    return (
-        f"is a TIFF of {layout.samples} bands, of which convcli cannot tell the colours; "
-        "save the bands that you need as grey or RGB first"
-    )
 
 
 def _refusal_of_coding(layout: Layout) -> str:
@@ -167,7 +190,7 @@ def pixels(samples: Pixels, layout: Layout, mode: str, orientation: int) -> Pixe
     """
     import numpy as np
 
-    channels, dtype = MODES[mode]
+    channels, dtype = form_of(mode)
     height, width = samples.shape[:2]
     shape = (height, width, channels) if channels > 1 else (height, width)
     result = np.empty(shape, dtype)
@@ -183,13 +206,15 @@ def _converted(band: Pixels, layout: Layout, mode: str) -> Pixels:
     import numpy as np
 
     bits, alpha = layout.bits[0], layout.alpha
-    colour = _colours(band, layout)
-    if mode in ("I;16", "I", "F"):
+    colour = band if mode[0].isdigit() else _colours(band, layout)
+    if mode in ("I;16", "I") or mode[0].isdigit() or mode.endswith(";16S") or layout.is_float:
         if layout.photometric == layout_of.WHITE_IS_ZERO:
             colour = _turned(colour, layout)
         if mode == "I" and (colour.max() > _LARGEST or colour.min() < _SMALLEST):
             raise ConvcliError(TOO_LARGE if colour.max() > _LARGEST else _TOO_SMALL)
-        return colour
+        if alpha is None or mode not in WITH_ALPHA:
+            return colour
+        return np.concatenate([colour, band[..., alpha : alpha + 1]], axis=-1)
     target = 16 if mode.endswith(";16") else 8
     opacity = band[..., alpha : alpha + 1] if alpha is not None else None
     if opacity is not None and layout.is_associated:

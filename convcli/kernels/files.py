@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convcli.checks import described
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.kernels.named import NAMED, USAGES, named_kernel
@@ -35,6 +36,41 @@ _SPACE = b" \t\n\v\f\r\x1c\x1d\x1e\x1f,;"
 _ENDS = b"\n\v\f\r\x1c\x1d\x1e,;"
 
 
+def kernel(words: str) -> Kernel:
+    """Return any kernel that the command line knows, by the same words.
+
+    Parameters
+    ----------
+    words : str
+        A name with its numbers, such as ``"motion:25,30"`` (``convcli kernel --help`` lists them);
+        a file that ends in .npy, .csv, .txt or .json; or rows of numbers, ``"1 0 -1; 2 0 -2; 1 0
+        -1"``.
+
+    Returns
+    -------
+    Kernel
+        For `convcli.convolve`; ``numpy.asarray`` gives its weights.
+
+    Raises
+    ------
+    ConvcliError
+        If the words are none of these, or the numbers are not a valid kernel.
+
+    Examples
+    --------
+    >>> kernel("gaussian-x:2").shape
+    (17, 17)
+    >>> np.asarray(kernel("1 0 -1; 2 0 -2; 1 0 -1")).sum()
+    np.float64(0.0)
+    """
+    if not isinstance(words, str):
+        raise ConvcliError(
+            f"words must be a text such as 'motion:25,30', not {described(words)}; arrays are "
+            "kernels as they are"
+        )
+    return read_kernel(words)
+
+
 def read_kernel(text: str) -> Kernel:
     """Make a kernel from a name, a file name, or rows of numbers.
 
@@ -52,7 +88,7 @@ def read_kernel(text: str) -> Kernel:
     """
     if text.partition(":")[0] in NAMED:
         return named_kernel(text)
-    if text.lower().endswith(SUFFIXES):
+    if text.lower().endswith(SUFFIXES) and "\0" not in text:
         return _read_file(Path(text))
     if re.match(r"\s*[-+.\d]", text) and not Path(text).suffix[1:].isalpha():
         rows = re.split(r"[;\n]\s*", text.rstrip("; \t\r\n"))

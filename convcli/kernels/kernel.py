@@ -126,6 +126,16 @@ class Kernel:
         return sum(float(np.abs(c).sum() * np.abs(r).sum()) for c, r in self.factors)
 
     @cached_property
+    def l2_norm(self) -> float:
+        """Root of the sum of squares: the factor by which independent errors grow.
+
+        For a kernel that is stored as several terms it is the sum of their norms, an upper bound.
+        """
+        if self.given_weights is not None:
+            return float(np.linalg.norm(self.given_weights))
+        return sum(float(np.linalg.norm(c) * np.linalg.norm(r)) for c, r in self.factors)
+
+    @cached_property
     def taps(self) -> int:
         """Number of weights that are not 0: the products for each sample in the dense form."""
         if self.given_factors is not None:

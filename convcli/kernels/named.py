@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from convcli.checks import array, count, described, number, positive, word
 from convcli.errors import ConvcliError
+from convcli.kernels.derivatives import derivative_kernel, dog_kernel, log_kernel, radius_of
+from convcli.kernels.gabor import gabor_kernel
 from convcli.kernels.kernel import LONGEST_SIDE, Kernel, Weights, kernel_from
 from convcli.loops.decimation import gaussian
 from convcli.words import OPERATORS, Operator
-
-
-def _radius(sigma: float, truncate: float, radius: int | None) -> int:
-    """Return the radius of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
-    positive(truncate, "truncate")
-    if radius is not None:
-        half = count(radius, "radius", least=0)
-        if 2 * half + 1 > LONGEST_SIDE:
-            raise ConvcliError(f"radius must be at most {LONGEST_SIDE // 2} pixels, not {half}")
-    else:
-        half_width = positive(truncate, "truncate") * sigma + 0.5
-        half = int(half_width) if half_width < LONGEST_SIDE else LONGEST_SIDE
-    if 2 * half + 1 > LONGEST_SIDE:
-        raise ConvcliError(
-            f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
-            "shrink the image first, or cut the kernel earlier (truncate, radius)"
-        )
-    return half
 
 
 def sigmas(sigma: float | tuple[float, float]) -> tuple[float, float]:
@@ -80,30 +65,10 @@ def gaussian_kernel(
            [0.087, 0.099, 0.087]])
     """
     sigma_x, sigma_y = sigmas(sigma)
-    half_x, half_y = _radius(sigma_x, truncate, radius), _radius(sigma_y, truncate, radius)
+    half_x, half_y = radius_of(sigma_x, truncate, radius), radius_of(sigma_y, truncate, radius)
     row = gaussian(np.arange(-half_x, half_x + 1), sigma_x)
     column = gaussian(np.arange(-half_y, half_y + 1), sigma_y)
     return Kernel("gaussian", (column.size, row.size), given_factors=((column, row),))
-
-
-def log_kernel(sigma: float = 1.0) -> Kernel:
-    r"""Return a Laplacian of Gaussian, cut at 4 sigma, that sums to 0.
-
-    .. math:: g''(x)\,g(y) + g(x)\,g''(y), \quad g''(x) = (x^2/\sigma^4 - 1/\sigma^2)\,g(x)
-
-    After cutting, the samples of g'' have a small sum. That multiple of g is subtracted, so a
-    constant image gives 0 and the rank stays 2. For a sigma below 0.2 almost nothing would be
-    left: the absolute values of the weights sum to 0.02 at 0.2, and to 4e-6 at 0.15.
-    """
-    sigma = positive(sigma, "sigma")
-    if sigma < 0.2:
-        raise ConvcliError(f"sigma of the kernel log must be at least 0.2, not {sigma:g}")
-    half = _radius(sigma, 4.0, None)
-    x = np.arange(-half, half + 1)
-    g = gaussian(x, sigma)
-    second = (x**2 / sigma**4 - 1 / sigma**2) * g
-    second -= second.sum() * g
-    return Kernel("log", (g.size, g.size), given_factors=((g, second), (second, g)))
 
 
 # The factors of the 3 x 3 edge operators: a derivative, and smoothing across it. Each smoothing
@@ -239,7 +204,14 @@ NAMED: dict[str, Named] = {
         2,
         "gaussian:SIGMA or gaussian:X,Y",
     ),
+    **{
+        f"gaussian-{axes}": Named(partial(derivative_kernel, axes), 1, f"gaussian-{axes}:SIGMA")
+        for axes in ("x", "y", "xx", "xy", "yy")
+    },
     "log": Named(log_kernel, 1, "log:SIGMA"),
+    "dog": Named(dog_kernel, 2, "dog:SIGMA,SIGMA"),
+    "gabor": Named(partial(gabor_kernel, "even"), 3, "gabor:WAVELENGTH,ANGLE,SIGMA"),
+    "gabor-odd": Named(partial(gabor_kernel, "odd"), 3, "gabor-odd:WAVELENGTH,ANGLE,SIGMA"),
     "box": Named(box_kernel, 2, "box:SIZE or box:WIDTH,HEIGHT"),
     "disc": Named(disc_kernel, 1, "disc:RADIUS"),
     "motion": Named(motion_kernel, 2, "motion:LENGTH,ANGLE"),
@@ -255,11 +227,21 @@ NAMED: dict[str, Named] = {
 }
 
 
-USAGES = tuple(
-    row.usage.partition(" or ")[0] + ("[-y]" if f"{name}-y" in NAMED else "")
-    for name, row in NAMED.items()
-    if not name.endswith("-y")
-)
+def _usages() -> tuple[str, ...]:
+    """List the names and their numbers, those that share a stem together: ``sobel[-y]``."""
+    variants: dict[str, list[str]] = {}
+    for name in NAMED:
+        stem, dash, tail = name.partition("-")
+        variants.setdefault(stem, []).extend([dash + tail] if dash else [])
+    return tuple(
+        stem
+        + (f"[{'|'.join(tails)}]" if tails else "")
+        + NAMED[stem].usage.partition(" or ")[0].removeprefix(stem)
+        for stem, tails in variants.items()
+    )
+
+
+USAGES = _usages()
 """Every name with its numbers, for messages."""
 
 
@@ -281,4 +263,7 @@ def named_kernel(text: str) -> Kernel:
         raise ConvcliError(f"kernel {text!r}: write it as {usage}") from None
     if len(values) > most:
         raise ConvcliError(f"kernel {text!r}: write it as {usage}")
-    return make(*values)
+    try:
+        return make(*values)
+    except ConvcliError as error:
+        raise ConvcliError(f"kernel {text!r}: {error}") from None

@@ -20,12 +20,15 @@ Three more functions are optional:
     out)``: `lines` are the rows of the image that make up the window, halo and border included,
     and ``widen(rows)`` adds the halo on the left and right to rows as long as the image's.
 ``magnitude_correlator(along_x, along_y, divisor, any_size)``
-    Edges in one pass: the root of the sum of squares of two separable kernels. With `any_size`
-    the squares may leave the range of the sums' dtype, as those of float images do.
+    Edges in one pass: the root of the sum of squares of two separable kernels of one shape. With
+    `any_size` the squares may leave the range of the sums' dtype, as those of float images do.
 ``separable_correlator(column, row, divisor)``
     Both passes of a separable kernel at once. Loops without it use `two_pass`.
 
 The last two may multiply samples by 0, so they get windows of finite samples alone.
+
+``MIXING`` is how large the rounding of a sum is, as a share of the largest sample, where it depends
+on samples that the kernel does not reach: then it is not 0 where all samples under the kernel are.
 
 ``kernel_shape`` names the only shape of kernels that a loop takes, if there is one; its
 `correlator` refuses others.
@@ -63,6 +66,7 @@ class Loop(NamedTuple):
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
     kernel_shape: tuple[int, int] | None
+    mixing: float
 
 
 LOOPS = {
@@ -99,6 +103,7 @@ def load(name: str) -> Loop:
         getattr(module, "gaussian_blurrer", None),
         getattr(module, "magnitude_correlator", None),
         getattr(module, "kernel_shape", None),
+        getattr(module, "MIXING", 0.0),
     )
 
 

@@ -18,6 +18,8 @@ _separable = function("separable")
 _separable_long = function("separable_long")
 _magnitude = function("magnitude")
 _magnitude_of_any_size = function("magnitude_of_any_size")
+_magnitude_wide = function("magnitude_wide")
+_magnitude_wide_of_any_size = function("magnitude_wide_of_any_size")
 _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
@@ -94,7 +96,9 @@ def _nothing(_window: Pixels, out: Pixels) -> None:
 def magnitude_correlator(
     along_x: Factors, along_y: Factors, divisor: float = 1.0, any_size: bool = True
 ) -> Correlate:
-    """Prepare two kernels, each a column and a row of 3, whose results become one magnitude."""
+    """Prepare two kernels, each a column and a row, whose results become one magnitude."""
+    if (along_x[0].size, along_x[1].size) != (3, 3):
+        return _wide_magnitude(along_x, along_y, divisor, any_size)
     columns = np.stack([along_x[0].ravel(), along_y[0].ravel()])
     rows = np.stack([along_x[1].ravel(), along_y[1].ravel()])
     mantissa, _ = math.frexp(divisor)
@@ -107,6 +111,30 @@ def magnitude_correlator(
         channels = window.shape[2]
         lines = _scratch((3, CHUNK + 2 * channels), scale.dtype)
         compiled(_rows(window), channels, columns, rows, scale, lines, _rows(out))
+
+    return correlate
+
+
+def _wide_magnitude(
+    along_x: Factors, along_y: Factors, divisor: float, any_size: bool
+) -> Correlate:
+    """Prepare two kernels of any lengths for `magnitude_correlator`."""
+    table_x, table_y = _shifted(along_x[0][:, 0]), _shifted(along_y[0][:, 0])
+    row_x, row_y = along_x[1][0].copy(), along_y[1][0].copy()  # numba takes none that is read-only
+    scale = row_x.dtype.type(divisor)
+    compiled = _magnitude_wide_of_any_size if any_size else _magnitude_wide
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        channels = window.shape[2]
+        stride = window.shape[1] * channels
+        reach = (window.shape[1] - out.shape[1]) * channels
+        columns, rows = np.arange(len(table_x)) * stride, np.arange(row_x.size) * channels
+        fours = _scratch((2 * ROWS, CHUNK + reach), scale.dtype)
+        totals = _scratch((2, CHUNK), scale.dtype)
+        compiled(
+            window.reshape(-1), stride, columns, table_x, table_y, rows, row_x, row_y, scale, fours,
+            totals, _rows(out),
+        )  # fmt: skip
 
     return correlate
 

@@ -9,6 +9,9 @@ from convcli.loops.overlap_add import fast_length
 from convcli.pixels.rounding import store
 from convcli.types import Floats, Pixels
 
+MIXING = 2.0**-52
+"""See `convcli.loops.contract`."""
+
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """Turn the kernel over; see `convcli.loops.contract` for the contract.

@@ -22,6 +22,10 @@ registers. Weights lie in blocks of 8, then 4, 2 and 1."""
 SHARED_ROWS = 4
 """Rows of results of one kernel that share the samples which they have in common."""
 
+APART = 16
+"""Samples between parts of scratch memory whose lengths are powers of two: without them, rows that
+are read together would fall into the same few lines of a cache."""
+
 SLACK = 512
 """Bytes beyond the end of a window that a tile of a bank may load: 8 vectors of 64 bytes."""
 

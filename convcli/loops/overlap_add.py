@@ -42,6 +42,9 @@ _MOST_ERROR = 0.002
 # memory: together they cost as much as this many blocks. 2 to 4, measured on Zen 5.
 FIRST_BLOCK = 3
 
+MIXING = 2.0**-52
+"""Of samples that are floats, which are transformed in float64; see `convcli.loops.contract`."""
+
 Transform = Callable[[Floats, NDArray[Any]], Floats]
 """``transform(piece, spectrum)``: their circular convolution, good until the next call."""
 

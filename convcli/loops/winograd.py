@@ -58,6 +58,9 @@ F4 = Tile(
 
 kernel_shape = (3, 3)
 
+MIXING = 2.0**-20
+"""In float32, where rounding is largest; see `convcli.loops.contract`."""
+
 
 def correlator(weights: Floats, divisor: float = 1.0, tile: Tile = F2) -> Correlate:
     """Transform the kernel; see `convcli.loops.contract` for the contract.

@@ -8,3 +8,4 @@ from convcli.loops import winograd
 
 correlator = partial(winograd.correlator, tile=winograd.F4)
 kernel_shape = winograd.kernel_shape
+MIXING = winograd.MIXING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,6 +67,12 @@ class Colour:
         whose response has no weight of its own.
     transfer : Transfer
         What light is decoded and encoded with.
+    turn : float
+        The result is an angle, of which a full turn from -pi to pi is spread over 0 to this; 0
+        leaves radians.
+    multiplied : bool
+        Colours come in multiplied by alpha and go out so, between the stages of a chain; `weight`
+        is set, too.
     """
 
     full: float
@@ -77,6 +84,8 @@ class Colour:
     keep_alpha: bool = False
     kernel_sum: float = 1.0
     transfer: Transfer = SRGB
+    turn: float = 0.0
+    multiplied: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -158,7 +167,7 @@ def weighted(colour: Colour, values: Floats) -> Floats:
     if colour.grey:
         colours = values[..., :-1] if colour.alpha else values
         values = luminance(colours)
-    if not colour.weight or alpha is None:
+    if not colour.weight or alpha is None or colour.multiplied:
         return values
     product = _times_alpha(values, alpha, colour)
     if not colour.grey:
@@ -182,7 +191,11 @@ def unweighted(colour: Colour, filtered: Floats) -> Floats:
     """
     if colour.grey or not colour.weight or colour.kernel_sum == 0:
         return filtered
-    alpha = filtered[..., -1:] / colour.kernel_sum
+    return straight(filtered, filtered[..., -1:] / colour.kernel_sum, colour)
+
+
+def straight(filtered: Floats, alpha: Floats, colour: Colour) -> Floats:
+    """Divide colours by an alpha, which becomes theirs; without any there is no colour: 0."""
     seen = alpha > colour.full * ROUNDING
     scale = np.divide(colour.full, alpha, out=np.zeros_like(alpha), where=seen)
     result: Floats = filtered * scale
@@ -200,11 +213,15 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
             result[..., :-1] = to_code(colour.transfer, result[..., :-1], colour.full)
         else:
             result = to_code(colour.transfer, result, colour.full)
+    if colour.turn:
+        result = (result + math.pi) * (colour.turn / (2 * math.pi))
     if colour.keep_alpha:
         if colour.grey:
             result = np.concatenate([result, centre[..., -1:]], axis=2)
         else:
             result[..., -1] = centre[..., -1]
+    if colour.multiplied and colour.alpha and not colour.grey:
+        result[..., :-1] = _times_alpha(result[..., :-1], result[..., -1:], colour)
     return result
 
 

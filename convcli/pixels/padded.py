@@ -77,3 +77,16 @@ class Padded:
             return
         self._memory.madvise(mmap.MADV_DONTNEED, self._released, end - self._released)
         self._released = end
+
+
+def copy_pixels(piece: Pixels, out: Pixels) -> None:
+    """Copy pixels, a channel at a time where another sample lies between them.
+
+    numpy would copy runs of three samples: 160 ms for 24 megapixels instead of 42.
+    """
+    channels = piece.shape[2]
+    if all(each.strides[1] == channels * each.itemsize for each in (piece, out)):
+        out[...] = piece
+        return
+    for channel in range(channels):
+        out[..., channel] = piece[..., channel]

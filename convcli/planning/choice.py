@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -56,13 +57,13 @@ def plan_for(task: Task) -> Plan:
     is_auto = task.method == "auto"
     chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
     route = routes[chosen]
-    compiles = must_compile(route.loop, *_compiled(route, task))
+    compiles = any(must_compile(route.loop, *each) for each in _every_compiled(route, task))
     reason, missed = "as requested", None
     if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
         saved = predicted[chosen] - loaded.get("numba", math.inf)
         if route.loop != "direct_numba" and saved > 0:
-            entry = _compiled(routes["numba"], task)
+            entry = _slowest(routes["numba"], task)
             is_cold = must_compile("direct_numba", *entry)
             reason += (
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
@@ -104,13 +105,31 @@ def _can_use(package: str, task: Task) -> bool:
 
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until the loop of a route is loaded."""
-    return loading(route.loop, route.accumulator, *_compiled(route, task))
+    return loading(route.loop, route.accumulator, *_slowest(route, task))
+
+
+def _slowest(route: Route, task: Task) -> tuple[str, str]:
+    """Name the compiled loop of a route that it takes longest to load."""
+    every = _every_compiled(route, task)
+    return max(every, key=lambda each: loading(route.loop, route.accumulator, *each))
 
 
 def _compiled(route: Route, task: Task) -> tuple[str, str]:
     """Name the compiled loop of a route, and the dtype of its samples."""
     dtype = route.accumulator if task.as_floats else task.samples.name
     return _entry_of(route.form, task), dtype
+
+
+def _every_compiled(route: Route, task: Task) -> list[tuple[str, str]]:
+    """Name that loop, and the one for windows with missing samples."""
+    every = [_compiled(route, task)]
+    if task.leaves_out:
+        is_plain = task.dtype.kind == "f" and not task.as_floats
+        one_term = route.form == "separable" and route.rank == 1
+        alone = replace(task, is_magnitude=False)
+        entry = _entry_of("separable" if one_term else "dense", alone)
+        every.append((entry, task.dtype.name if is_plain else route.accumulator))
+    return every
 
 
 def _entry_of(form: Form, task: Task) -> str:
@@ -120,7 +139,8 @@ def _entry_of(form: Form, task: Task) -> str:
     if form == "dense":
         return "correlate"
     if task.is_magnitude:
-        return "magnitude_of_any_size" if task.dtype.kind == "f" else "magnitude"
+        wide = "" if task.kernels[0].shape == (3, 3) else "_wide"
+        return f"magnitude{wide}{'_of_any_size' if task.dtype.kind == 'f' else ''}"
     row = task.kernels[0].factors[0][1]
     return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
 
@@ -158,6 +178,39 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     error = max(kernel.l1_norm * _roundings(kernel, form) for kernel in kernels)
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
 
+
+def float_between(
+    dtype: np.dtype[np.generic],
+    wanted: np.dtype[np.generic],
+    stages: Sequence[tuple[Sequence[Kernel], float, float]],
+) -> str:
+    """Return which float holds the samples between the stages of a chain.
+
+    It depends on the dtypes of the image and of the result. Of each stage there are its kernels,
+    and how many times larger it makes samples and independent errors of them. The rounding of one
+    stage is a share of the samples that reach it, and grows with the stages after it. Errors of
+    several stages are independent: their squares add up. 8-bit images alone are sure to stay
+    within float32's range.
+    """
+    if dtype != np.uint8 or any(_is_tiny(kernel) for kernels, _, _ in stages for kernel in kernels):
+        return "float64"
+    size, squares = 1.0, 0.0
+    for kernels, largest, errors in stages:
+        size *= max(largest, 1.0)
+        roundings = max(
+            _roundings(kernel, "separable" if kernel.is_separable else "dense")
+            for kernel in kernels
+        )
+        squares = squares * max(errors, _LEAST_GROWTH) ** 2 + (size * roundings) ** 2
+    most = _MOST_ROUNDED if wanted == np.uint8 else _MOST_ERROR
+    return "float32" if math.sqrt(squares) * 2**-24 <= most else "float64"
+
+
+# 0.004 of an 8-bit level: at most 0.8 % of the pixels are then rounded to the next one.
+_MOST_ROUNDED = 1.5e-5
+
+# Errors of neighbours may be alike, and then a blur does not make them smaller.
+_LEAST_GROWTH = 1.0
 
 # float32 ends at 1e-38, and products of these weights with samples must not.
 _LEAST_WEIGHT, _LEAST_NORM = 1e-36, 1e-6

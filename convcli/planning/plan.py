@@ -50,6 +50,8 @@ class Task:
     as_floats : bool
         Samples come to the loop as floats of the accumulator's kind: light, colours weighted by
         alpha, and what has a constant beside it that its own dtype cannot hold.
+    leaves_out : bool
+        Samples may be missing: then each kernel is summed by itself, over floats.
     other_work : float
         Nanoseconds a sample that colour and the combining of results take
         (`convcli.planning.costs.colour_cost`).
@@ -69,6 +71,7 @@ class Task:
     is_magnitude: bool = False
     local: bool = False
     as_floats: bool = False
+    leaves_out: bool = False
     other_work: float = 0.0
     without: Mapping[str, str] = field(default_factory=dict)
 
@@ -173,6 +176,11 @@ class Plan:
     def __str__(self) -> str:
         below = "\n" + 11 * " "
         return "\n".join(f"{word:11}{text}".replace("\n", below) for word, text in self.parts())
+
+    @property
+    def workers(self) -> int:
+        """How many threads or processes."""
+        return self.route.workers
 
     @property
     def kernel(self) -> str:

@@ -16,7 +16,7 @@ from convcli.banks.convolution import conv2d, plan_conv2d
 from convcli.banks.im2col import columns_factor
 from convcli.banks.layer import Layer
 from convcli.banks.maps import Cascade, bank_from
-from convcli.banks.plan import BankPlan, multiplications, plan_layer
+from convcli.banks.plan import BankPlan, counted, plan_layer
 from convcli.banks.winograd import serves
 from convcli.errors import ConvcliError
 from convcli.racing.contenders import Contender, Field
@@ -219,14 +219,7 @@ BANKS = Field(CONTENDERS, oracle_for, always="im2col", has_images=False)
 def notes(weights: Weights, height: int, width: int) -> tuple[str, ...]:
     """Count the multiplications of every method, and the memory of im2col's whole matrix."""
     layer = _layer(weights, height, width)
-    counts: dict[int, list[str]] = {}
-    for method in plan_layer(layer).predicted:
-        counts.setdefault(multiplications(layer, method), []).append(method.replace("_", "-"))
-    most = layer.multiplications
-    listed = []
-    for count, methods in sorted(counts.items(), reverse=True):
-        less = f" ({most / count:.3g} times fewer)" if count < most else ""
-        listed.append(f"{', '.join(methods)} {count:,}{less}")
+    listed = [each.replace("_", "-") for each in counted(layer, plan_layer(layer).predicted)]
     return (
         f"multiplications for {width} x {height} pixels: {'; '.join(listed)}",
         f"im2col's whole matrix would take {columns_factor(layer):.3g} times the memory of the "

@@ -28,13 +28,17 @@ OnChange = Callable[[int, tuple[Result, ...]], None]
 # Of the free memory, what one contender may take.
 _MEMORY_SHARE = 0.25
 
+# Seconds that the first run of a race may take beyond the budget, so that the table is not empty.
+_MOST_BEYOND = 60.0
+
 
 class _Limits(NamedTuple):
     """How often and how long the entries of one case may run; times are those of the clock."""
 
     rounds: int
     end: float  # of this case's share of the budget, which the first round may exceed
-    deadline: float  # of the whole budget: no run starts after it
+    deadline: float  # of the whole budget: no run starts after it, but for the first of all
+    is_first: bool  # of the cases: its fastest contender runs however small the budget is
 
 
 def race(
@@ -67,7 +71,7 @@ def race(
         Timed rounds at most; slow contenders run in fewer.
     budget : float
         Seconds for everything but imports and compilation. Contenders that are not reached in
-        this time have no result.
+        this time have no result; the fastest of the middle case has one, however small it is.
     on_change : callable, optional
         See `OnChange`.
     mode : str
@@ -119,7 +123,7 @@ def race(
                 on_change(number, tuple(entry.result() for entry in by_case[number]))
 
         whole = middle_part(picture, case.height, case.width)
-        limits = _Limits(rounds, end, deadline)
+        limits = _Limits(rounds, end, deadline, is_first=place == 0)
         outputs = _run_case(whole, by_case[number], limits, changed, field.oracle_for)
         if case is shown and field.has_images:
             images = {"picture": whole, **outputs}
@@ -175,12 +179,14 @@ def _run_case(
     # Plans take no time. Runs on small images may take half of it, so that something is timed.
     now = time.perf_counter()
     until = now + (limits.end - now) / 2
+    foreseen = 0
     for entry in sorted(_remaining(entries), key=lambda each: each.contender.plan is None):
-        now = time.perf_counter()
-        if now > limits.deadline or (now > until and entry.contender.plan is None):
+        late = time.perf_counter() > until and entry.contender.plan is None
+        if late and not (limits.is_first and foreseen == 0):
             entry.verdict = "over budget"
         else:
             entry.foresee(picture)
+            foreseen += not entry.verdict
     _size_inputs(picture, entries, limits)
     outputs = _first_round(picture, entries, limits, changed, oracle_for)
     _later_rounds(entries, limits, changed)
@@ -224,8 +230,11 @@ def _first_round(
     oracles: dict[tuple[int, ...], Oracle] = {}
     # The fastest first: if the budget ends, most of them have a time.
     for entry in sorted(_remaining(entries), key=lambda each: each.estimate.seconds(each.pixels)):
+        # The first of a race may take longer than the budget: the table is not to be empty.
+        is_needed = limits.is_first and not any(other.times for other in entries)
+        deadline = limits.deadline + is_needed * _MOST_BEYOND
         # It runs at least twice: for the check, and for a time.
-        if time.perf_counter() + 2 * entry.estimate.seconds(entry.pixels) > limits.deadline:
+        if time.perf_counter() + 2 * entry.estimate.seconds(entry.pixels) > deadline:
             entry.verdict = "over budget"
             continue
         shape = entry.picture.shape

@@ -26,11 +26,11 @@ from convcli.errors import ConvcliError, reason_of
 from convcli.pixels.source import Source
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
-from convcli.running.regions import Region, prepare
+from convcli.running.regions import Region, RegionFilter, prepare
 from convcli.types import OnProgress, Pixels
 
 _INSTEAD = "--method numba, which uses threads"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 # The executor reports a dead worker at once, with rare exceptions (see `_fill`).
 _GRACE_SECONDS = 1.0
@@ -52,7 +52,21 @@ def run_in_processes(
     regions: list[Region],
     on_progress: OnProgress | None,
 ) -> Pixels:
-    """Filter an image with worker processes.
+    """Filter an image with worker processes; see `fill_in_processes`."""
+    filter_region = prepare(plan, recipe, source.shape[2])
+    out = (shape, recipe.out_dtype)
+    return fill_in_processes(filter_region, source, out, regions, plan.workers, on_progress)
+
+
+def fill_in_processes(
+    filter_region: RegionFilter,
+    source: Source,
+    result: tuple[tuple[int, int, int], np.dtype[Any]],
+    regions: list[Region],
+    workers: int,
+    on_progress: OnProgress | None,
+) -> Pixels:
+    """Let worker processes fill an array of this shape and dtype.
 
     The workers are forked, so that they have the source and the loops that are loaded here. They
     write into shared memory. A task is four numbers.
@@ -64,12 +78,9 @@ def run_in_processes(
     """
     if "fork" not in mp.get_all_start_methods():
         raise ConvcliError(f"method 'tiled' needs fork, which this system lacks; use {_INSTEAD}")
-    filter_region = prepare(plan, recipe, source.shape[2])
-    out = _shared(shape, recipe.out_dtype)
+    out = _shared(*result)
     filter_region(source, out, ((0, 1), (0, 1)))  # compiles the loops, or loads them
-    with _pool(
-        min(plan.route.workers, len(regions)), partial(filter_region, source, out)
-    ) as started:
+    with _pool(min(workers, len(regions)), partial(filter_region, source, out)) as started:
         _fill(*started, regions, on_progress)
     return out
 

@@ -11,9 +11,11 @@ import numpy as np
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.contract import Correlate
 from convcli.pixels.colour import Colour
+from convcli.pixels.missing import has_missing
+from convcli.pixels.rounding import store
 from convcli.planning.plan import Form
 from convcli.running.recipe import Recipe
-from convcli.types import Pixels
+from convcli.types import Floats, Pixels
 
 # How much larger than a sum what stands between may be, beside the weights. Direct sums pass the
 # range of float32 where their result does; adding, subtracting and multiplying results takes more.
@@ -44,6 +46,8 @@ class Fills(NamedTuple):
         From finite samples that leave room for the sums.
     of_any : callable
         Returns what fills from windows with NaN or infinity; it is made when it is needed.
+    by_pieces : bool
+        It is so much slower than `finite` that it gets those pieces of a window that need it.
     wide : callable
         Returns what sums in a wider float, given its dtype. It is slower, and so gets pieces of a
         window alone: fill values such as the largest float lie in parts of images.
@@ -51,6 +55,7 @@ class Fills(NamedTuple):
 
     finite: Correlate
     of_any: Callable[[], Correlate]
+    by_pieces: bool
     wide: Callable[[np.dtype[Any]], Correlate]
 
 
@@ -76,25 +81,70 @@ def kept(
     """
     image, accumulator = dtypes
     wide, least, most = _limits(recipe, form, image, accumulator)
-    height, width = recipe.kernels[0].shape
 
     def by_range(window: Pixels, out: Pixels) -> None:
-        top, are_finite = _largest(window)
-        if wide is None or _has_room(window, top, recipe.colour, least, most):
+        is_large = out.shape[0] > piece[0] or out.shape[1] > piece[1]
+        if fills.by_pieces and is_large and has_missing(window):
+            _in_pieces(by_range, window, out, piece)
+            return
+        top, are_finite = largest_finite(window)
+        has_room = wide is None or _has_room(window, top, recipe.colour, least, most)
+        if has_room and (are_finite or not fills.by_pieces):
             (fills.finite if are_finite else fills.of_any())(window, out)
-            return
-        if out.shape[0] <= piece[0] and out.shape[1] <= piece[1]:
-            fills.wide(wide)(window, out)
-            return
-        for y in range(0, out.shape[0], piece[0]):
-            for x in range(0, out.shape[1], piece[1]):
-                target = out[y : y + piece[0], x : x + piece[1]]
-                rows, columns = target.shape[0] + height - 1, target.shape[1] + width - 1
-                filled = np.empty(target.shape, target.dtype)
-                by_range(np.ascontiguousarray(window[y : y + rows, x : x + columns]), filled)
-                target[...] = filled
+        elif is_large:
+            _in_pieces(by_range, window, out, piece)
+        elif wide is None or has_room:
+            fills.of_any()(window, out)
+        else:
+            filled = np.empty(out.shape, wide)
+            fills.wide(wide)(window, filled)
+            _keep_in_range(filled, image)
+            store(filled, out)
 
     return by_range
+
+
+def by_missing(
+    fill: Correlate, without: Callable[[], Correlate], piece: tuple[int, int]
+) -> Correlate:
+    """Filter images of integers, whose missing samples are NaN in windows of floats.
+
+    `without` returns what fills tiles from these, and is called when it is needed.
+    """
+
+    def chosen(window: Pixels, out: Pixels) -> None:
+        if not has_missing(window):
+            fill(window, out)
+        elif out.shape[0] > piece[0] or out.shape[1] > piece[1]:
+            _in_pieces(chosen, window, out, piece)
+        else:
+            without()(window, out)
+
+    return chosen
+
+
+def _in_pieces(fill: Correlate, window: Pixels, out: Pixels, piece: tuple[int, int]) -> None:
+    """Fill a tile piece by piece, so that one sample does not make all of it slow."""
+    height, width = window.shape[0] - out.shape[0], window.shape[1] - out.shape[1]
+    for y in range(0, out.shape[0], piece[0]):
+        for x in range(0, out.shape[1], piece[1]):
+            target = out[y : y + piece[0], x : x + piece[1]]
+            rows, columns = target.shape[0] + height, target.shape[1] + width
+            filled = np.empty(target.shape, target.dtype)
+            fill(np.ascontiguousarray(window[y : y + rows, x : x + columns]), filled)
+            target[...] = filled
+
+
+# Weights of a mean sum to 1 but for the rounding of each: by no more than this share of a sum may
+# the mean of the largest floats be larger than they are.
+_OF_A_MEAN = 2.0**-40
+
+
+def _keep_in_range(sums: Floats, dtype: np.dtype[Any]) -> None:
+    """Set sums to the largest number of a dtype where rounding may have made them larger."""
+    largest = sums.dtype.type(np.finfo(dtype).max)
+    near = np.abs(sums) <= largest * (1 + sums.dtype.type(_OF_A_MEAN))
+    np.clip(sums, -largest, largest, out=sums, where=near)
 
 
 def _limits(
@@ -140,14 +190,18 @@ def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: fl
     if colour.linear and top > 1:
         size = top**_LIGHT if top < most ** (1 / _LIGHT) else math.inf
     if colour.weight:
-        size *= max(_largest(window[..., -1])[0], 1.0)
+        size *= max(largest_finite(window[..., -1])[0], 1.0)
     return top == 0 or (top >= least and size <= most)
 
 
-def _largest(window: Pixels) -> tuple[float, bool]:
-    """Return the largest magnitude of the finite samples, and whether all are finite."""
+def largest_finite(window: Pixels) -> tuple[float, bool]:
+    """Return the largest magnitude of the finite samples, 0 without any; and if all are finite."""
     top = max(float(window.max()), -float(window.min()))
     if math.isfinite(top):
         return top, True
+    if math.isnan(top):  # usually without infinity, and this is five times as fast
+        top = max(float(np.fmax.reduce(window, axis=None)), -float(np.fmin.reduce(window, None)))
+        if not math.isinf(top):
+            return (0.0 if math.isnan(top) else top), False
     finite = window[np.isfinite(window)]
     return float(np.abs(finite).max(initial=0)), False

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import magnitude
 from convcli.loops.decimation import Decimations
-from convcli.pixels.borders import Halo, is_foreign
+from convcli.pixels.borders import Halo, Value, is_foreign
 from convcli.pixels.colour import Colour
-from convcli.pixels.source import Source
 from convcli.planning.costs import colour_cost
 from convcli.planning.plan import Task
 from convcli.types import Floats
@@ -20,6 +21,25 @@ from convcli.words import Border, Method
 
 Combine = Callable[..., Floats]
 """``combine(centre, *filtered)``: the image's own samples, and one array a kernel."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Which samples are left out of every sum: NaN, and those of one value.
+
+    Attributes
+    ----------
+    sizes : tuple of Kernel or None
+        The absolute weights of each kernel of the recipe; None if it has no negative weights.
+    sample : float
+        The value, as a sample of the image; NaN if there is none.
+    mark : float
+        What a result is for which no sample remains.
+    """
+
+    sizes: tuple[Kernel | None, ...]
+    sample: float = math.nan
+    mark: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -45,39 +65,55 @@ class Recipe:
         Sum in float64 whatever the dtype.
     decimations : (Decimation, Decimation), optional
         Along y and x, where a Gaussian is blurred by way of a coarser grid.
+    flat : float
+        Filtered samples of at most this may be nothing but rounding, and count as 0; 0 leaves them.
     local : bool
-        `combine` gets the largest magnitude of the samples under the kernels in place of the
-        image's own, and the rounding of sums depends on these samples alone.
+        `flat` is a share of the largest magnitude under the kernels, and the rounding of sums
+        depends on these samples alone.
+    missing : Missing, optional
+        Which samples are left out; without it NaN is a value like others.
+    bounded : bool
+        Float samples are finite and far from the ends of their range, for they come from integers.
     """
 
     kernels: tuple[Kernel, ...]
     halo: Halo
     border: Border
-    border_value: float
+    border_value: Value
     colour: Colour
     combine: Combine | None
     out_dtype: np.dtype[np.generic]
     exact: bool = False
     decimations: Decimations | None = None
+    flat: float = 0.0
     local: bool = False
+    missing: Missing | None = None
+    bounded: bool = False
 
     @property
     def is_magnitude(self) -> bool:
         """Whether it is the magnitude of two derivatives, which loops may make in one pass."""
-        return self.combine is magnitude
+        return self.combine is magnitude and not self.flat
 
     @property
     def is_plain_sum(self) -> bool:
         """Whether a loop's sum is the result itself, so that the loop may round it."""
-        return self.combine is None and self.colour.is_plain
+        return self.combine is None and self.colour.is_plain and not self.flat
 
-    def task(self, source: Source, method: Method, workers: int | None, images: int) -> Task:
+    def task(
+        self,
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        method: Method,
+        workers: int | None,
+        images: int,
+    ) -> Task:
         """Return what a plan needs to know of this filter and an image."""
         # Such a constant may be so large that float32 sums would lose the samples.
-        foreign = is_foreign(source.dtype, self.border, self.border_value)
+        foreign = is_foreign(dtype, self.border, self.border_value)
         return Task(
-            shape=source.shape,
-            dtype=source.dtype,
+            shape=shape,
+            dtype=dtype,
             kernels=self.kernels,
             method=method,
             workers=workers,
@@ -88,6 +124,7 @@ class Recipe:
             is_magnitude=self.is_magnitude,
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
+            leaves_out=self.missing is not None,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 

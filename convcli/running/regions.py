@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from functools import cache, partial, reduce
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,16 @@ from convcli.loops.contract import (
     magnitude_of_any_size,
 )
 from convcli.loops.decimation import Decimations
-from convcli.pixels import borders, colour
+from convcli.loops.layout import ROWS, ceil_div
+from convcli.pixels import borders
+from convcli.pixels.missing import marked
 from convcli.pixels.rounding import store
 from convcli.pixels.source import ArraySource, Source, Span
 from convcli.planning.plan import Form, Plan
 from convcli.running import ranges
-from convcli.running.recipe import Combine, Recipe
+from convcli.running.combined import combined, combined_without
+from convcli.running.normalised import Normalised
+from convcli.running.recipe import Recipe
 from convcli.types import Floats, Pixels
 
 Region = tuple[Span, Span]
@@ -35,8 +40,8 @@ RegionFilter = Callable[[Source, Pixels, Region], None]
 
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
-COMBINED_SAMPLES = 4096
-COMBINED_ROWS = 64
+_COMBINED_SAMPLES = 4096
+_COMBINED_ROWS = 64
 
 
 def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]:
@@ -48,35 +53,83 @@ def pieces(rows: Span, columns: Span, size: tuple[int, int]) -> Iterator[Region]
 
 def prepare(plan: Plan, recipe: Recipe, channels: int) -> RegionFilter:
     """Prepare the loops for a recipe; the function returned computes one region, tile by tile."""
-    loop = load(plan.route.loop)
     if recipe.decimations:
-        return _decimated(loop, plan, recipe, recipe.decimations)
-    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
-    fill = _fill(loop, form, accumulator, recipe, (plan.task.dtype, True))
-    tile_rows, tile_columns = plan.route.tile
-    height, width = recipe.kernels[0].shape
-    rows_at_a_time = max(COMBINED_ROWS, height)
-    columns_at_a_time = max(COMBINED_SAMPLES // channels, width)
-    if plan.task.dtype.kind == "f":
-        piece = rows_at_a_time, columns_at_a_time
-        of_any = partial(_fill, loop, form, accumulator, recipe, (plan.task.dtype, False))
-        wide = cache(partial(_wide_fill, recipe, plan.task.dtype))
-        fills = ranges.Fills(fill, cache(of_any), wide)
-        fill = ranges.kept(fills, recipe, form, (plan.task.dtype, accumulator), piece)
-    if not recipe.is_plain_sum and not _is_one_pass(loop, form, recipe):
-        tile_rows = min(tile_rows, rows_at_a_time)
-        tile_columns = min(tile_columns, columns_at_a_time)
+        return _decimated(load(plan.route.loop), plan, recipe, recipe.decimations)
+    fill, most = filler(plan, recipe, channels)
+    accumulator = np.dtype(plan.route.accumulator)
+    tile = plan.route.tile
+    if most is not None:
+        tile = min(tile[0], most[0]), min(tile[1], most[1])
 
     def filter_region(source: Source, out: Pixels, region: Region) -> None:
         # Overflow, NaN and infinity are values like others, and no news to the user.
         with np.errstate(all="ignore"):
-            for rows, columns in pieces(*region, (tile_rows, tile_columns)):
+            for rows, columns in pieces(*region, tile):
                 window = borders.window(
                     source, rows, columns, recipe.halo, recipe.border, recipe.border_value
                 )
+                if recipe.missing:
+                    window = _marked(window, recipe, source, (rows, columns), accumulator)
                 _into_tile(partial(fill, window), out[rows[0] : rows[1], columns[0] : columns[1]])
 
     return filter_region
+
+
+def _marked(
+    window: Pixels,
+    recipe: Recipe,
+    source: Source,
+    region: Region,
+    accumulator: np.dtype[np.floating],
+) -> Pixels:
+    """Make the no-data value NaN, but not the constant of a border."""
+    assert recipe.missing, "there is no such value"
+    beyond = None
+    if recipe.border == "constant":
+        above, below, left, right = recipe.halo
+        (rows, columns), (height, width, _) = region, source.shape
+        lines = borders.lines(rows, above, below, "constant", height)
+        across = borders.lines(columns, left, right, "constant", width)
+        beyond = lines < 0, across < 0
+    return marked(window, recipe.missing.sample, recipe.colour.alpha, beyond, accumulator)
+
+
+def piece_of(recipe: Recipe, channels: int) -> tuple[int, int]:
+    """Return rows and columns of which the sums are kept at a time, where they are kept."""
+    height, width = recipe.kernels[0].shape
+    least = ceil_div(width, ROWS) * ROWS
+    columns = max(_COMBINED_SAMPLES // channels // ROWS * ROWS, least)
+    return max(_COMBINED_ROWS, height), columns
+
+
+def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[int, int] | None]:
+    """Prepare the loops for a recipe that needs no coarser grid.
+
+    Returns
+    -------
+    fill : callable
+        ``fill(window, out)``: from a window with its halo to what it surrounds.
+    most : (int, int) or None
+        Rows and columns that it should get at most.
+    """
+    loop = load(plan.route.loop)
+    form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
+    dtype = plan.task.dtype
+    fill = _fill(loop, form, accumulator, recipe, (dtype, True))
+    piece = piece_of(recipe, channels)
+    if dtype.kind == "f" and not recipe.bounded:
+        of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
+        wide = cache(partial(_wide_fill, recipe, dtype))
+        by_pieces = recipe.missing is not None and not loop.mixing
+        fills = ranges.Fills(fill, cache(of_any), by_pieces, wide)
+        fill = ranges.kept(fills, recipe, form, (dtype, accumulator), piece)
+    elif recipe.missing:
+        without = partial(_fill, loop, form, accumulator, recipe, (accumulator, False))
+        # Transforms of pieces would be halo for the most part.
+        fill = ranges.by_missing(fill, cache(without), plan.route.tile if loop.mixing else piece)
+    if recipe.is_plain_sum or _is_one_pass(loop, form, recipe):
+        return fill, None
+    return fill, piece
 
 
 def _fill(
@@ -90,18 +143,21 @@ def _fill(
     dtype, are_finite = samples
     is_float = dtype.kind == "f"
     passes, combine = None, recipe.combine
-    if recipe.is_magnitude:
-        combine = magnitude_of_any_size if is_float else magnitude
-        if form == "separable" and loop.magnitude_correlator and are_finite:
-            one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
-            passes, combine = [one], None
+    if combine is magnitude and (is_float or recipe.flat):
+        combine = magnitude_of_any_size
+    if recipe.is_magnitude and form == "separable" and loop.magnitude_correlator and are_finite:
+        one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
+        passes, combine = [one], None
     if passes is None:
         one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
         passes = [one_kernel(kernel) for kernel in recipe.kernels]
+    if not are_finite and recipe.missing:
+        kernels = _normalised(loop, form, accumulator, recipe)
+        return combined_without(kernels, combine, recipe, accumulator)
     # The usual case: the loop reads the image's samples and rounds into the result.
-    if combine is None and recipe.colour.is_plain:
+    if combine is None and recipe.colour.is_plain and not recipe.flat:
         return passes[0]
-    return _combined(passes, combine, recipe, accumulator)
+    return combined(passes, combine, recipe, accumulator)
 
 
 def _is_one_pass(loop: Loop, form: Form, recipe: Recipe) -> bool:
@@ -172,42 +228,29 @@ def _whole_rows(
     return image, np.arange(len(image))
 
 
-def _combined(
-    passes: list[Correlate],
-    combine: Combine | None,
-    recipe: Recipe,
-    accumulator: np.dtype[np.floating],
-) -> Correlate:
-    """Prepare the general case: every kernel into floats, combined, rounded once at the end."""
-    above, below, left, right = recipe.halo
-    how = recipe.colour
+def _normalised(
+    loop: Loop, form: Form, accumulator: np.dtype[np.floating], recipe: Recipe
+) -> list[Normalised]:
+    """Prepare the kernels for windows in which samples are missing."""
+    assert recipe.missing, "others need no such sums"
 
-    def fill(window: Pixels, out: Pixels) -> None:
-        # Loops take samples of any dtype, so plain ones need no float copy.
-        values = window if how.is_plain else colour.samples(how, window, accumulator)
-        centre = values[above : values.shape[0] - below, left : values.shape[1] - right]
-        seen = np.ascontiguousarray(colour.weighted(how, values))
-        results = []
-        for convolve in passes:
-            result = np.empty((*out.shape[:2], seen.shape[2]), accumulator)
-            convolve(seen, result)
-            results.append(colour.unweighted(how, result))
-        beside = _largest_under(seen, recipe.kernels[0].shape) if recipe.local else centre
-        combined = combine(beside, *results) if combine else results[0]
-        if how.alpha and not how.grey:
-            combined[..., -1] = results[0][..., -1]  # combining is for colours, not for alpha
-        store(colour.finished(how, combined, centre), out)
+    @cache
+    def prepared(kernel: Kernel, are_finite: bool, dtype: np.dtype[np.floating]) -> Correlate:
+        # Where several terms cancel to a weight of 0, they leave rounding.
+        one_term = form == "separable" and kernel.is_separable
+        return _convolver(loop, "separable" if one_term else "dense", dtype, are_finite, kernel)
 
-    return fill
+    def sum_of(kernel: Kernel, values: Floats) -> Floats:
+        dtype = np.promote_types(accumulator, values.dtype)
+        height, width = kernel.shape
+        shape = values.shape[0] - height + 1, values.shape[1] - width + 1, values.shape[2]
+        result = np.empty(shape, dtype)
+        are_finite = math.isfinite(values.max()) and math.isfinite(values.min())
+        prepared(kernel, are_finite, dtype)(values, result)
+        return result
 
-
-def _largest_under(values: Floats, shape: tuple[int, int]) -> Floats:
-    """Return the largest magnitude of the finite samples that a kernel covers."""
-    height, width = shape
-    largest = np.where(np.isfinite(values), np.abs(values), 0)
-    rows, columns = largest.shape[0] - height + 1, largest.shape[1] - width + 1
-    largest = reduce(np.maximum, [largest[i : i + rows] for i in range(height)])
-    return reduce(np.maximum, [largest[:, i : i + columns] for i in range(width)])
+    pairs = zip(recipe.kernels, recipe.missing.sizes, strict=True)
+    return [Normalised(kernel, sizes or kernel, sum_of, loop.mixing) for kernel, sizes in pairs]
 
 
 def _convolver(
@@ -253,10 +296,12 @@ def _magnitude(
     accumulator: np.dtype[np.generic],
     any_size: bool,
 ) -> Correlate:
-    """Prepare two separable kernels of one divisor, as edge operators are, for one pass."""
-    (column_x, row_x, divisor), (column_y, row_y, _) = (
+    """Prepare two separable kernels for one pass, with one divisor."""
+    (column_x, row_x, divisor), (column_y, row_y, other) = (
         _term(kernel.factors[0], accumulator, kernel.exact) for kernel in kernels
     )
+    if other != divisor:  # kernels folded on an oblong image
+        row_y = row_y * row_y.dtype.type(divisor / other)
     return correlator((column_x, row_x), (column_y, row_y), divisor, any_size)
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.pools import Pool
 from convcli.running.regions import Region
@@ -21,14 +22,18 @@ Piece = TypeVar("Piece")
 
 
 def run_in_threads(
-    fill: Fill, regions: list[Region], plan: Plan, on_done: OnProgress, in_order: bool = False
+    fill: Fill,
+    regions: list[Region],
+    plan: Plan | ChainPlan,
+    on_done: OnProgress,
+    in_order: bool = False,
 ) -> None:
     """Compute every region, in the threads that suit the plan.
 
     `on_done` is called from this thread with (regions done, regions in all). With `in_order` the
     regions that are done are always the first ones of the list.
     """
-    workers = plan.route.workers
+    workers = plan.workers
     is_short = plan.seconds < _SHORT_SECONDS
     on_main = threading.current_thread() is threading.main_thread()
     if workers > 1 and is_short and not in_order:

@@ -25,7 +25,7 @@ from convcli.planning.plan import Plan
 from convcli.pools import Pool
 from convcli.running.execute import window_bytes
 from convcli.running.recipe import Recipe
-from convcli.running.regions import COMBINED_ROWS, COMBINED_SAMPLES, pieces, prepare
+from convcli.running.regions import piece_of, pieces, prepare
 from convcli.sources.contract import Stored
 from convcli.sources.windows import Tiles
 from convcli.types import OnProgress, Pixels
@@ -160,11 +160,8 @@ def _measured(
     tile = min(piece[0], height), min(piece[1], width)
     is_plain = recipe.is_plain_sum or (recipe.is_magnitude and recipe.colour.is_plain)
     if not is_plain:
-        rows_at_once, columns_at_once = recipe.kernels[0].shape
-        tile = (
-            min(tile[0], max(COMBINED_ROWS, rows_at_once)),
-            min(tile[1], max(COMBINED_SAMPLES // channels, columns_at_once)),
-        )
+        most = piece_of(recipe, channels)
+        tile = min(tile[0], most[0]), min(tile[1], most[1])
     beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
     samples = (tile[0] + above + below) * (tile[1] + beside) * channels
     window = samples * stored.dtype.itemsize

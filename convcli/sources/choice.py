@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, row_of
 from convcli.files.job import Job
 from convcli.files.stores import is_store
 from convcli.sources.contract import KINDS
@@ -23,14 +23,6 @@ _SIGNATURES = {
 
 # Samples of the image and of the result, both held whole.
 _HELD = 2
-
-
-def bound(asked: int | None) -> float:
-    """Return the bytes that one run may hold: what --memory says, or half of what is free."""
-    if asked is not None:
-        return asked
-    free = memory.available()
-    return math.inf if free is None else free / 2
 
 
 def kind_for(job: Job, asked: int | None) -> str | None:
@@ -55,10 +47,7 @@ def kind_for(job: Job, asked: int | None) -> str | None:
     in_parts_only = {kind, target} & (KINDS.keys() - FORMATS.keys())
     if source is None or kind is None:
         if in_parts_only:
-            raise ConvcliError(
-                f"is read whole, and {target} is written in parts, of TIFF, .npy and zarr; write "
-                "TIFF or PNG instead"
-            )
+            row_of(target or "ZARR")  # which refuses it
         return None
     writes_parts = target in KINDS and job.target is not None
     if in_parts_only and not writes_parts:
@@ -66,7 +55,7 @@ def kind_for(job: Job, asked: int | None) -> str | None:
             f"is {kind}, which is filtered in parts, and these are written to files of TIFF, .npy "
             "or zarr alone; name such an output with -o"
         )
-    if in_parts_only or (writes_parts and _bytes_of(source, kind) > bound(asked)):
+    if in_parts_only or (writes_parts and _bytes_of(source, kind) > memory.bound(asked)):
         return kind
     if asked is not None and _bytes_of(source, kind) > asked:
         raise ConvcliError(

@@ -1,9 +1,10 @@
 """The contract of images that are stored in pieces, and the table of what reads and writes them.
 
-A module of the table has two functions. ``opened(path)`` is a context manager that gives the
-`Given` of a file or folder. ``save(target, given, results, settings)`` writes `Result` objects, one
-for each image of the `Given`, and returns notes; nothing has the target's name until all of it is
-written. Errors are a `ConvcliError`, whose text is a predicate: the caller names the file.
+A module of the table has two functions. ``opened(path, is_grey)`` is a context manager that gives
+the `Given` of a file or folder, for a filter that makes grey of colour or not. ``save(target,
+given, results, settings)`` writes `Result` objects, one for each image of the `Given`, and returns
+notes; nothing has the target's name until all of it is written. Errors are a `ConvcliError`, whose
+text is a predicate: the caller names the file.
 """
 
 from __future__ import annotations
@@ -62,13 +63,15 @@ class Given:
     count : int
         How many they are.
     mode : str
-        A key of `convcli.image.picture.MODES`, or "bands" where no colours are known.
+        A mode of `convcli.image.picture`.
     kind : str
         The key of the table that it was opened by.
     carried : dict
         Metadata that the kind itself writes again.
     profile : bytes
         A colour profile (ICC).
+    nodata : float, optional
+        The value that stands for missing samples, if the file states one.
     notes : tuple of str
         What was dropped or changed.
     """
@@ -79,6 +82,7 @@ class Given:
     kind: str
     carried: dict[str, Any] = field(default_factory=dict)
     profile: bytes = b""
+    nodata: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -121,7 +125,7 @@ class Settings(NamedTuple):
 class Kind(Protocol):
     """A module of the table."""
 
-    def opened(self, path: Path) -> AbstractContextManager[Given]:
+    def opened(self, path: Path, is_grey: bool = False) -> AbstractContextManager[Given]:
         """Open a file or folder."""
 
     def save(
@@ -159,15 +163,3 @@ def check_samples(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
         )
     if min(shape) < 1:
         raise ConvcliError(f"is empty: its shape is {shape}")
-
-
-MODES = {
-    (1, "uint8"): "L",
-    (2, "uint8"): "bands",
-    (3, "uint8"): "RGB",
-    (1, "uint16"): "I;16",
-    (3, "uint16"): "RGB;16",
-    (1, "float32"): "F",
-    (1, "float64"): "L;64F",
-}
-"""Modes of arrays, of whose channels nothing is known but their number."""

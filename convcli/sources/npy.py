@@ -18,7 +18,8 @@ from numpy.lib import format as npy
 
 from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
-from convcli.sources.contract import MODES, PIECE, Given, Result, Settings, Stored, check_samples
+from convcli.image.picture import mode_of
+from convcli.sources.contract import PIECE, Given, Result, Settings, Stored, check_samples
 from convcli.types import Pixels
 
 # Rows and columns of the pieces of an array in Fortran's order, whose columns lie together.
@@ -28,7 +29,7 @@ _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Given]:
+def opened(path: Path, _is_grey: bool = False) -> Iterator[Given]:
     """Open an array ``(H, W)`` or ``(H, W, C)``."""
     with path.open("rb") as file:
         try:
@@ -62,9 +63,8 @@ def opened(path: Path) -> Iterator[Given]:
             row = shape[1] * shape[2] * dtype.itemsize
             tile = max(1, min(PIECE // row, shape[0])), shape[1]
             decode = partial(_rows, file.fileno(), start, dtype, shape, tile[0])
-        mode = MODES.get((shape[2], dtype.name), "bands")
         stored = Stored(shape, native, tile, decode)
-        yield Given((stored,), 1, mode, "NPY", carried={"flat": len(given) == 2})
+        yield Given((stored,), 1, mode_of(shape[2], native.name), "NPY")
 
 
 def _rows(
@@ -126,13 +126,12 @@ def rows_gathered(_given: Given) -> int:
 def save(
     target: Path, given: Given, results: Iterable[Result], settings: Settings
 ) -> tuple[str, ...]:
-    """Write an array, ``(H, W)`` for one channel unless the input had an axis for it."""
+    """Write an array, ``(H, W)`` for one channel."""
     if given.count != 1:
         raise ConvcliError(f"has {given.count} images, and .npy holds one; write TIFF or zarr")
     notes: list[str] = []
     for result in results:
-        is_flat = result.shape[2] == 1 and given.carried.get("flat", True)
-        shape = result.shape[:2] if is_flat else result.shape
+        shape = result.shape[:2] if result.shape[2] == 1 else result.shape
         header = {"descr": npy.dtype_to_descr(result.dtype), "fortran_order": False, "shape": shape}
         with new_file(
             target, settings.overwrite, within=settings.within, note=notes.append

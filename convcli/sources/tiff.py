@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,6 +16,9 @@ from convcli.errors import ConvcliError, NeedsWholeError, reason_of
 from convcli.files.writing import new_file
 from convcli.image import deep, tiff_samples
 from convcli.image import tiff_layout as layout_of
+from convcli.image.buffers import signed_lab
+from convcli.image.nodata import NODATA, value_of
+from convcli.image.picture import form_of, kind_of, mode_of
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_reading import pillow_reads
 from convcli.sources.bands import regrouped
@@ -40,12 +44,9 @@ _KEPT = {layout_of.RAW: None, layout_of.LZW: "lzw", layout_of.PACKBITS: "packbit
 # Bytes of the tiles that threads compress at a time; they are held.
 _COMPRESSED_AT_A_TIME = 1 << 22
 
-# Colours of the layouts whose samples are filtered as they are.
-_FIRST = {layout_of.BLACK_IS_ZERO: 1, layout_of.RGB: 3}
-
 
 @contextmanager
-def opened(path: Path) -> Iterator[Given]:
+def opened(path: Path, is_grey: bool = False) -> Iterator[Given]:
     """Open the pages of a TIFF that are images of full size; those that are smaller are dropped."""
     if not deep.installed():
         raise NeedsWholeError(
@@ -61,8 +62,8 @@ def opened(path: Path) -> Iterator[Given]:
     first = pages[0]
     _check(first)
     with path.open("rb") as stream, tifffile.TiffFile(stream) as file:
-        images = [partial(_stored, path, stream, file, page) for page in pages]
-        mode = _mode(first)
+        mode = tiff_samples.mode_of(first, takes_bands=not is_grey)
+        images = [partial(_stored, path, stream, file, page, mode) for page in pages]
         keeps = first.tile and max(first.tile) <= _LARGEST_TILE and not any(
             side % 16 for side in first.tile
         )  # fmt: skip
@@ -75,13 +76,22 @@ def opened(path: Path) -> Iterator[Given]:
             "compression": compression,
             "predictor": first.predictor > 1 and compression not in (None, "packbits"),
         }
+        if mode[0].isdigit() and first.photometric == layout_of.RGB:
+            carried["bands"] = ("rgb", first.extra)
         if first.compression not in _KEPT:
             notes.append("wrote deflate, which loses nothing, instead of its compression")
         profile = carried.get("iccprofile") or b""
+        stated = described.tags.get(NODATA)
         yield Given(
-            (image() for image in images), len(images), mode, "TIFF", carried, profile,
-            (*notes, *more),
-        )  # fmt: skip
+            (image() for image in images),
+            len(images),
+            mode,
+            "TIFF",
+            carried,
+            profile,
+            nodata=None if stated is None else value_of(stated.value, first, mode),
+            notes=(*notes, *more),
+        )
 
 
 def _full_size(every: list[Layout]) -> tuple[list[Layout], list[str]]:
@@ -119,37 +129,27 @@ def _check(page: Layout) -> None:
         raise NeedsWholeError(f"is a TIFF of {page}, which cannot be filtered; convert it first")
 
 
-def _is_plain(page: Layout) -> bool:
+def _is_plain(page: Layout, mode: str, dtype: np.dtype[Any]) -> bool:
     """Return whether samples are filtered as they are stored."""
-    colours = _FIRST.get(page.photometric)
-    whole = page.bits[0] in (8, 16, 32, 64)
-    return colours is not None and whole and not page.is_associated
+    as_they_are = page.photometric in (layout_of.BLACK_IS_ZERO, layout_of.RGB)
+    as_they_are = as_they_are and not page.is_associated and dtype.itemsize * 8 == page.bits[0]
+    return as_they_are and form_of(mode) == (page.samples, dtype.name)
 
 
-def _mode(page: Layout) -> str:
-    if not _is_plain(page):
-        return tiff_samples.mode_of(page)
-    colours, alpha = _FIRST[page.photometric], page.alpha is not None
-    if page.samples != colours + alpha or page.formats[0] != layout_of.UNSIGNED:
-        return "F" if page.samples == 1 else "bands"
-    return tiff_samples.mode_of(page)
-
-
-def _stored(path: Path, stream: BinaryIO, file: tifffile.TiffFile, page: Layout) -> Stored:
+def _stored(
+    path: Path, stream: BinaryIO, file: tifffile.TiffFile, page: Layout, mode: str
+) -> Stored:
     """Return the tiles of a page."""
     described: Any = file.pages[page.number]
     offsets, sizes = layout_of.segments(path, page)
     width, height = page.segment
-    is_plain = _is_plain(page)
-    convert = None if is_plain else partial(_converted, page=page, mode=tiff_samples.mode_of(page))
     dtype = described.dtype
     if dtype is None:
         raise ConvcliError(f"is a TIFF of {page} ({page.coding}), which tifffile does not decode")
-    dtype = dtype.newbyteorder("=")
-    channels = page.samples
-    if convert:
-        made = convert(np.zeros((1, 1, page.samples), dtype))
-        dtype, channels = made.dtype, made.shape[2]
+    is_plain = _is_plain(page, mode, dtype.newbyteorder("="))
+    convert = None if is_plain else partial(_converted, page=page, mode=mode)
+    channels, name = form_of(mode)
+    dtype = np.dtype(name)
     shape = (page.height, page.width, channels)
     check_samples(dtype, shape)
     number = f" of page {page.number + 1}" if page.number else ""
@@ -255,11 +255,16 @@ def save(
         with tifffile.TiffWriter(handle, bigtiff=True) as writer:
             for result in results:
                 channels = result.shape[2]
-                photometric, extra = _colours(given.mode, channels)
+                mode = mode_of(channels, result.dtype.name, like=given.mode)
+                colours = _colours(mode)
+                if mode == given.mode:
+                    colours = given.carried.get("bands", colours)
+                photometric, extra = colours
+                stored = _as_stored(result, mode)
                 writer.write(
-                    _tiles(result, how["tile"]),
+                    _tiles(stored, how["tile"]),
                     shape=result.shape if channels > 1 else result.shape[:2],
-                    dtype=result.dtype,
+                    dtype=stored.dtype,
                     photometric=photometric,
                     planarconfig="contig" if channels > 1 else None,
                     extrasamples=extra,
@@ -274,16 +279,28 @@ def save(
     return tuple(notes)
 
 
-def _colours(mode: str, channels: int) -> tuple[str, tuple[str, ...]]:
-    """Return PhotometricInterpretation and ExtraSamples for a result of an image of this mode."""
-    kind = mode.partition(";")[0]
+def _colours(mode: str) -> tuple[str, tuple[str, ...]]:
+    """Return PhotometricInterpretation and ExtraSamples for a result of a mode."""
     own = {"CMYK": ("separated", 4), "LAB": ("cielab", 3), "RGB": ("rgb", 3), "RGBA": ("rgb", 3)}
+    kind = kind_of(mode)
     photometric, colours = own.get(kind, ("minisblack", 1))
-    if channels < colours:  # edges are grey
-        photometric, colours = "minisblack", 1
-    has_alpha = kind in ("LA", "RGBA") and channels == colours + 1
-    extra = "unassalpha" if has_alpha else "unspecified"
-    return photometric, (extra,) * (channels - colours)
+    extra = "unassalpha" if kind in ("LA", "RGBA") else "unspecified"
+    return photometric, (extra,) * (form_of(mode)[0] - colours)
+
+
+def _as_stored(result: Result, mode: str) -> Result:
+    """Round to integers what was filtered as floats, and shift CIELAB; as in a whole image."""
+    if mode == "LAB":
+        return replace(result, bands=map(signed_lab, result.bands))
+    if mode != "I" and not mode.endswith(";16S"):
+        return result
+    dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if mode == "I" else np.int16)
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+
+    def rounded(band: Pixels) -> Pixels:
+        return np.nan_to_num(np.rint(band)).clip(least, most).astype(dtype)
+
+    return Result(result.shape, dtype, map(rounded, result.bands))
 
 
 def _tiles(result: Result, tile: tuple[int, int]) -> Iterator[Pixels]:

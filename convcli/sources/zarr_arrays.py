@@ -15,8 +15,9 @@ import numpy as np
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.writing import new_folder
 from convcli.image.deep import needs
+from convcli.image.picture import mode_of, suffix_of
 from convcli.sources.bands import cropped, regrouped
-from convcli.sources.contract import MODES, Given, Result, Settings, Stored, check_samples
+from convcli.sources.contract import Given, Result, Settings, Stored, check_samples
 from convcli.sources.npy import native
 from convcli.sources.ome import axes_of, name_levels, paths_of
 from convcli.types import Pixels
@@ -31,7 +32,7 @@ Place = tuple[int, ...]
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Given]:
+def opened(path: Path, _is_grey: bool = False) -> Iterator[Given]:
     """Open an array, or the first level of an OME-Zarr image."""
     zarr = _package()
     with _reported("cannot be read"):
@@ -62,11 +63,17 @@ def opened(path: Path) -> Iterator[Given]:
     yield Given(
         (_stored(array, place, shape) for place in np.ndindex(*places)),
         math.prod(places),
-        MODES.get((shape[2], array.dtype.name), "bands"),
+        _mode(shape[2], native_of(array.dtype)),
         "ZARR",
         carried | {"array": array, "levels": levels, "inner": inner, "path": path},
         notes=tuple(notes),
     )
+
+
+def _mode(channels: int, dtype: np.dtype[Any]) -> str:
+    """Return the mode of an array: channels are colours where there are three."""
+    mode = mode_of(channels, dtype.name)
+    return mode if channels in (1, 3) else f"{channels}{suffix_of(mode)}"
 
 
 def _package() -> Any:

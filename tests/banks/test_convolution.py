@@ -7,6 +7,7 @@ import pytest
 
 import convcli
 from convcli import ConvcliError
+from convcli.loops.compiled import machine_code
 
 X = np.zeros((2, 4, 9, 8), np.float32)
 W = np.zeros((6, 4, 3, 3), np.float32)
@@ -93,19 +94,24 @@ def test_a_transposed_layer_doubles_the_size():
     assert np.all(maps[:, 1:-1, 1:-1] == 1024)  # each pixel sees 2 x 2 samples of 256 channels
 
 
-def test_winograd_saves_products():
+def test_winograd_and_separable_layers_save_products():
     plan = convcli.plan_conv2d((64, 56, 56), (64, 64, 3, 3), padding=1)
-    lines = str(plan).splitlines()
-    assert "definition 115,605,504" in lines[3]
-    assert "winograd 51,380,224" in lines[3]  # 2.25 times fewer
-    assert "winograd_4x4 28,901,376" in lines[3]  # 4 times fewer
+    products = str(plan).splitlines()[3]
+    assert "definition, direct, im2col 115,605,504;" in products
+    assert "winograd 51,380,224 (2.25 times fewer)" in products
+    assert "winograd_4x4 28,901,376 (4 times fewer)" in products
+    assert "a separable layer instead 14,651,392 (7.89 times fewer)" in products
+    assert pytest.approx(7.89, abs=0.005) == 9 * 64 / (9 + 64)  # K^2 C_out / (K^2 + C_out)
 
 
 REFUSED = {
     "a shape of x": (lambda: convcli.conv2d(X[0, 0], W), "x must be"),
     "a shape of weight": (lambda: convcli.conv2d(X, W[0]), "weight must be"),
     "channels": (lambda: convcli.conv2d(X[:, :3], W), r"needs 4 channels.*\(2, 3, 9, 8\) has 3"),
-    "groups that do not divide": (lambda: convcli.conv2d(X, W, groups=3), "3 groups do not divide"),
+    "groups that do not divide": (
+        lambda: convcli.conv2d(X, W, groups=3),
+        r"3 groups do not divide 4 channels .*\(2, 4, 9, 8\), weight \(6, 4, 3, 3\)",
+    ),
     "no groups": (lambda: convcli.conv2d(X, W, groups=0), "groups must be"),
     "a stride of 0": (lambda: convcli.conv2d(X, W, stride=0), "stride must be at least 1"),
     "half a stride": (lambda: convcli.conv2d(X, W, stride=1.5), "stride must be a whole number"),
@@ -126,6 +132,16 @@ REFUSED = {
     "integers": (lambda: convcli.conv2d(X.astype(np.uint8), W), "float32 or float64"),
     "a ragged list": (lambda: convcli.conv2d([[1.0], [1.0, 2.0]], W), "array of numbers"),
     "nothing": (lambda: convcli.conv2d(X[:0], W), "must not be empty"),
+    "weights beyond float32": (
+        lambda: convcli.conv2d(X, W.astype(float) + 1e300), "infinity as float32",
+    ),
+    "a list for a border": (lambda: convcli.conv2d(X, W, border=["wrap"]), "unknown border"),
+    "a word for relu": (lambda: convcli.relu("a"), "real numbers"),
+    "half a shape": (lambda: convcli.plan_conv2d((3.5, 9, 9), W.shape), "whole numbers"),
+    "a dtype": (lambda: convcli.plan_conv2d(X.shape, W.shape, "int8"), "float32 or float64"),
+    "much padding": (
+        lambda: convcli.conv2d(X, W, padding=10**9), r"of shape \(2, 6, 2000000007, .* needs about",
+    ),
     "a short bias": (lambda: convcli.conv2d(X, W, np.zeros(5)), "each of the 6 maps"),
     "channels of a transposed layer": (
         lambda: convcli.conv_transpose2d(X, W), "needs 6 channels",
@@ -141,6 +157,15 @@ REFUSED = {
         lambda: convcli.separable_conv2d(X, np.zeros((4, 1, 3, 3)), W), "1 x 1",
     ),
 }  # fmt: skip
+
+
+def test_a_stride_beyond_the_input_gives_one_result():
+    rng = np.random.default_rng(0)
+    x, weight = rng.random((4, 9, 8)), rng.random((2, 4, 3, 3))
+    for method in ("direct", "im2col", "fft", "definition"):
+        found = convcli.conv2d(x, weight, stride=10**20, method=method)
+        assert np.allclose(found[:, 0, 0], np.tensordot(weight, x[:, :3, :3], 3))
+        assert found.shape == (2, 1, 1)
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -161,12 +186,15 @@ def test_maps_that_do_not_fit_are_refused_before_they_are_allocated(monkeypatch)
     ("x", "weight", "parameters", "wanted"),
     [
         ((1, 64, 112, 112), (64, 1, 9, 9), {"padding": 4, "groups": 64}, "direct"),
-        ((1, 256, 56, 56), (256, 256, 3, 3), {"padding": 1}, "direct"),
+        ((1, 64, 112, 112), (64, 64, 3, 3), {"padding": 1}, "winograd_4x4"),
+        ((1, 256, 56, 56), (256, 256, 3, 3), {"padding": 1}, "winograd"),
+        ((1, 256, 56, 56), (256, 256, 1, 1), {}, "direct"),
         ((1, 512, 14, 14), (512, 512, 3, 3), {"padding": 1}, "im2col"),
         ((1, 1, 800, 1200), (4, 1, 101, 101), {"padding": 50}, "fft"),
     ],
 )
-def test_auto_takes_what_is_fastest_here(x, weight, parameters, wanted):
+def test_auto_takes_what_is_fastest_here(x, weight, parameters, wanted, monkeypatch):
+    monkeypatch.setattr(machine_code, "is_kept", lambda *_names: True)
     assert convcli.plan_conv2d(x, weight, workers=2, **parameters).method == wanted
 
 

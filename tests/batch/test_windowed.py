@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from convcli import memory
 from convcli.files import writing
 from convcli.filtering.filters import blur, edge
-from convcli.sources import choice
 
-SMALL = ("--memory", "1.9M")
+SMALL = ("--memory", "1.9M", "--method", "numpy")
 
 
 @pytest.fixture
@@ -38,10 +38,12 @@ def test_a_tiff_that_does_not_fit_equals_one_that_does(run, slide, tmp_path, pho
 
 
 def test_an_array_becomes_an_array_or_a_tiff(run, tmp_path, photo):
+    photo = np.tile(photo, (4, 1, 1))
     np.save(tmp_path / "a.npy", photo)
     for name in ("b.npy", "b.tif"):
-        assert run("edge", tmp_path / "a.npy", "-o", tmp_path / name, "--memory", "6M").status == 0
-    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), edge(photo)[..., np.newaxis])
+        done = run("edge", tmp_path / "a.npy", "-o", tmp_path / name, "--memory", "5M", "--json")
+        assert (done.status, json.loads(done.out)["mode"]) == (0, "L")
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), edge(photo))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo))
 
 
@@ -81,12 +83,16 @@ def test_what_cannot_be_done_is_said_in_one_line(options, run, slide, tmp_path, 
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
-        (("edge", "--stretch"), "--stretch depends on the whole image"),
-        (("filter", "-k", "box:3", "--stride", "2"), "--stride cannot be done in parts"),
+        (("edge", "--stretch"), "--stride, --stretch and --canny need the whole image"),
+        (("edge", "--canny", "20,40"), "--stride, --stretch and --canny need the whole image"),
+        (("filter", "-k", "box:3", "--stride", "2"), "--stride, --stretch and --canny need"),
+        (("blur", "--depth", "16"), "--depth 16 cannot be done in parts"),
+        (("blur", "--nodata", "0"), "has samples to leave out (--nan, --nodata)"),
+        (("chain", "blur | edge"), "a chain of several stages cannot be done in parts"),
     ],
 )
 def test_what_needs_the_whole_image_is_refused(argv, text, run, slide, tmp_path):
-    done = run(argv[0], slide, *argv[1:], "-o", tmp_path / "b.tif", *SMALL)
+    done = run(*argv, slide, "-o", tmp_path / "b.tif", *SMALL)
     assert done.status == 1
     assert text in done.message
     assert not (tmp_path / "b.tif").exists()
@@ -132,12 +138,12 @@ def test_the_rest_of_a_batch_is_done(run, slide, tmp_path, photo):
 def test_a_photo_is_not_written_in_parts(run, picture_file, tmp_path):
     done = run("blur", picture_file("a.png"), "-o", tmp_path / "a.zarr")
     assert done.status == 1
-    assert "ZARR is written in parts, of TIFF, .npy and zarr" in done.message
+    assert "ZARR is written in parts, of images in TIFF, .npy and zarr" in done.message
 
 
 def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
     run, slide, tmp_path, photo, monkeypatch
 ):
-    monkeypatch.setattr(choice, "bound", lambda asked: asked or 1000)
+    monkeypatch.setattr(memory, "bound", lambda asked: asked or 1000)
     assert run("edge", slide, "--stretch", "-o", tmp_path / "b.tif").status == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo, stretch=True))

@@ -322,11 +322,12 @@ def test_dry_run_and_quiet(run, here):
 @pytest.mark.parametrize("bank", ["laws", "starlet:2"])
 def test_explain_counts_the_multiplications_of_each_method(run, here, bank):
     result = run("bank", bank, "photo.png", "-o", "maps", "--explain", "-q")
-    assert re.search(r"products +definition [\d,]+, direct [\d,]+, im2col [\d,]+, fft", result.err)
+    assert re.search(r"products .*definition, direct, im2col [\d,]+", result.err)
+    assert re.search(r"fft [\d,]+", result.err)
     assert re.search(r"method +\w+: predicted to be fastest", result.err)
     assert re.search(r"filter +[\d.]+ [mu]?s +[\d.]+ [mu]?s", result.err)
     if bank == "laws":
-        assert f"definition {25 * 25 * 48 * 64:,}" in result.err
+        assert f"definition, direct, im2col {25 * 25 * 48 * 64:,}" in result.err
 
 
 # --- what is refused

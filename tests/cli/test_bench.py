@@ -94,12 +94,15 @@ def test_a_broken_matplotlib_is_an_error_before_the_race(run, folder, monkeypatc
     assert "convcli: drawing needs matplotlib, which cannot be imported (" in result.message
 
 
-def test_a_budget_too_small_for_any_contender_is_an_error(run):
-    result = run("bench", "--sizes", "0.01", "--kernels", "3", "--budget", "1e-9", *QUICK[:2])
-    assert result.status == 2
-    assert result.message == (
-        "convcli: a budget of 1e-09 s is too small to time any contender; raise --budget"
-    )
+@pytest.mark.parametrize("methods", ["numpy", "dot", "dot,numpy"])
+def test_the_fastest_contender_has_a_time_however_small_the_budget_is(run, methods):
+    sizes = ["--sizes", "0.01,0.003,0.02", "--kernels", "3", "--methods", methods]
+    result = run("bench", *sizes, "--budget", "1e-9", "--json", "-")
+    assert result.status == 0
+    timed = [each for each in json.loads(result.out)["results"] if each["seconds"]]
+    fastest = methods.rpartition(",")[2]
+    assert [each["contender"] for each in timed] == [fastest]
+    assert timed[0]["height"] * timed[0]["width"] == pytest.approx(10_000, rel=0.02)
 
 
 def test_piped_tables_are_ascii(run):

@@ -330,7 +330,10 @@ def test_json_is_one_object_without_infinities(run, folder):
     assert (found["equal"], found["reason"]) == (False, "sizes differ: 64 x 48 and 64 x 20")
 
 
-@pytest.mark.parametrize("suffix", [row.suffixes[0] for row in FORMATS.values()])
+COLOURED = [row.suffixes[0] for row in FORMATS.values() if {"RGB", "RGBA"} & {*row.modes}]
+
+
+@pytest.mark.parametrize("suffix", COLOURED)
 def test_the_differences_are_written(run, folder, suffix):
     result = run("compare", "a.png", "near.png", "-o", f"d{suffix}")
     assert (result.status, result.err) == (1, "")
@@ -393,3 +396,10 @@ def test_the_histogram_is_ascii_in_a_pipe_and_blocks_on_a_terminal(run, terminal
     seen = terminal("compare", "a.png", "near.png", columns=40, cwd=folder).text
     assert "             by 1    0.271 % \N{FULL BLOCK}\n" in seen
     assert all(len(line) <= 40 for line in seen.splitlines())
+
+
+def test_a_video_is_not_taken_for_its_luma(run, folder):
+    (folder / "a.y4m").write_bytes(b"YUV4MPEG2 W1 H1 Cmono\nFRAME\n\0")
+    result = run("compare", "a.y4m", "a.y4m")
+    assert result.status == 2
+    assert result.err.startswith("convcli: 'a.y4m': is a video, and compare takes images")

@@ -175,8 +175,8 @@ def test_it_does_not_overwrite_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robinson"], "'robinson' is not a kernel; use a name .gaussian:SIGMA, log:SIGMA, "),
-        (["gaussian:-1"], "sigma must be a finite number above 0, not -1"),
+        (["robinson"], "'robinson' is not a kernel; use a name .gaussian.*:SIGMA, log:SIGMA, "),
+        (["gaussian:-1"], "kernel 'gaussian:-1': sigma must be a finite number above 0, not -1"),
         (
             ["sobel", "-o", "sobel.png"],
             "'sobel.png': a kernel can be saved as .npy, .csv, .txt or .json",

@@ -91,6 +91,10 @@ CALLS = {
     "edge": (convcli.edge, {"image": IMAGE}),
     "sharpen": (convcli.sharpen, {"image": IMAGE}),
     "convolve": (convcli.convolve, {"image": IMAGE, "kernel": [[1.0]]}),
+    "chain": (
+        convcli.chain,
+        {"image": IMAGE, "stages": [convcli.stage("blur"), convcli.stage("edge")]},
+    ),
     "plan": (convcli.plan, {"shape": (9, 9), "dtype": "uint8", "kernel": [[1.0]]}),
     "gaussian_kernel": (convcli.gaussian_kernel, {}),
 }

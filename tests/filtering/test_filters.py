@@ -11,7 +11,8 @@ from skimage import data
 
 import convcli
 from convcli import ConvcliError
-from convcli.filtering.filters import convolve_every
+from convcli.filtering.convolution import apply
+from convcli.filtering.definitions import convolving
 from convcli.filtering.options import Options
 from convcli.kernels.kernel import kernel_from
 from convcli.pixels.colour import full_scale
@@ -294,7 +295,8 @@ def test_an_amount_of_0_changes_nothing():
 def test_a_stride_keeps_every_nth_pixel_of_the_whole_result(stride, correlate):
     image = photograph("astronaut", "uint8")
     weights = np.sqrt([[0.3, 0.01, 0.2], [0.0, 0.05, 0.02]])
-    result = convolve_every(image, kernel_from(weights), stride, correlate, bias=-40.3)
+    filter_ = convolving(kernel_from(weights), correlate=correlate, bias=-40.3, stride=stride)
+    result = apply(image, filter_)
     wanted = scipy_convolve(image, weights, "reflect", correlate=correlate) - 40.3
     assert_same_picture(result, wanted[::stride, ::stride])
 
@@ -372,7 +374,7 @@ class TestEveryVerb:
         (convcli.blur, {"truncate": -4}, "truncate must be .* not -4"),
         (convcli.blur, {"radius": 2.5}, "radius must be .* not 2.5"),
         (convcli.edge, {"operator": "canny"}, "'canny'; it must be sobel, scharr or prewitt"),
-        (convcli.edge, {"show": "z"}, "'z'; it must be magnitude, x, y or angle"),
+        (convcli.edge, {"show": "z"}, "'z'; it must be magnitude, x, y, angle or laplacian"),
         (convcli.sharpen, {"sigma": -1}, "sigma must be .* not -1"),
         (convcli.sharpen, {"sigma": 1, "amount": -0.5}, "amount must be at least 0, not -0.5"),
         (convcli.sharpen, {"sigma": 1, "amount": math.nan}, "amount must be .* not nan"),

@@ -85,12 +85,27 @@ def test_scans_are_those_of_the_first_image():
     assert bombs.scans_of(KEPT["a comment full of markers"]) == 1
 
 
-def test_scans_inside_a_tiff_count(tmp_path):
+def tiff_of(strip, **settings):
+    """A TIFF whose one strip of 48 x 64 samples is a JPEG."""
     content = io.BytesIO()
-    Image.new("L", (64, 48)).save(content, "TIFF", compression="jpeg")
-    assert read(content.getvalue()).pixels.shape == (48, 64)
+    with tifffile.TiffWriter(content) as tiff:
+        tiff.write(
+            iter([strip]), shape=(48, 64), dtype=np.uint8, compression="jpeg",
+            photometric="minisblack", rowsperstrip=48, **settings,
+        )  # fmt: skip
+    return content.getvalue()
+
+
+def test_scans_inside_a_tiff_count():
+    assert read(tiff_of(with_scans(30, mode="L"))).pixels.shape == (48, 64)
     with pytest.raises(ConvcliError, match="holds JPEGs of more than 30 scans"):
-        read(content.getvalue() + 200 * b"\xff\xda")
+        read(tiff_of(with_scans(31, mode="L")))
+
+
+def test_scans_elsewhere_in_a_tiff_do_not_count():
+    """As in a colour profile of tables, which may hold any bytes."""
+    strip = with_scans(10, mode="L")
+    assert read(tiff_of(strip, iccprofile=200 * b"\xff\xda")).pixels.shape == (48, 64)
 
 
 def gif(frames):

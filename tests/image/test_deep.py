@@ -47,7 +47,9 @@ def samples(photo):
     return np.dstack([colour, colour[..., :1] | 1]) * 256 + noise
 
 
-HELD = [(mode, name) for mode in CHANNELS for name in FORMATS if mode in FORMATS[name].modes]
+HELD = [
+    (mode, name) for mode in CHANNELS for name in ("PNG", "TIFF") if mode in FORMATS[name].modes
+]
 
 
 @pytest.mark.parametrize(("mode", "format_name"), HELD)
@@ -125,9 +127,8 @@ def test_raw_planes_of_16_bits_are_read_or_refused(samples, byteorder, there, mo
 @pytest.mark.parametrize(
     ("dtype", "channels", "said"),
     [
-        ("float64", 1, "64-bit floats, 1 per pixel"),
-        ("float32", 3, "32-bit floats, 3 per pixel"),
-        ("int16", 3, "16-bit signed integers, 3 per pixel"),
+        ("uint32", 3, "32-bit integers, 3 per pixel"),
+        ("int32", 3, "32-bit signed integers, 3 per pixel"),
         ("complex64", 1, "64-bit complex floats, 1 per pixel"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -193,15 +195,32 @@ def test_previews_in_chunks_are_dropped(name):
     assert {kind for kind, _ in chunks_of(content)} == {b"IHDR", b"IDAT", b"IEND"}
 
 
-@pytest.mark.parametrize(("size", "kept"), [(1000, True), (2_000_000, False)])
-def test_a_small_png_does_not_become_a_large_one(size, kept):
-    data = exif_of(UserComment=b"x" * size).tobytes()
-    text = b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n"
-    source = png((b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9)))
-    content, notes = again(source, "PNG")
-    assert notes == (() if kept else ("dropped its EXIF data in text",))
-    assert len(content) < 10_000
-    assert (b"eXIf" in dict(chunks_of(content))) is kept
+def inflated(kind, size):
+    """A chunk of metadata that hold many bytes, nearly all alike."""
+    if kind == "EXIF data":
+        data = exif_of(UserComment=b"x" * size).tobytes()
+        text = b"\nexif\n%8d\n" % len(data) + data.hex().encode() + b"\n"
+        return b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9)
+    if kind == "XMP data":
+        packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + b" " * size + b"</x:xmpmeta>"
+        return b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(packet, 9)
+    profile = struct.pack(">I", len(PROFILE) + size) + PROFILE[4:] + bytes(size)
+    return b"iCCP", b"name\0\0" + zlib.compress(profile, 9)
+
+
+@pytest.mark.parametrize("target", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["EXIF data", "XMP data", "colour profile"])
+def test_a_small_png_does_not_become_a_large_file(kind, target):
+    few, notes = again(png(inflated(kind, 1000)), target)
+    assert notes == ()
+    content, notes = again(png(inflated(kind, 3_000_000)), target)
+    assert len(content) < len(few) + 15_000
+    if target != "PNG" or kind == "EXIF data":  # it holds the others compressed
+        (note,) = notes
+        assert note.startswith(f"dropped its {kind} (300")
+        assert note.endswith(" bytes, nearly all repetition)")
+    else:
+        assert notes == ()
 
 
 def test_one_note_names_all():
@@ -762,6 +781,15 @@ def test_a_tiff_keeps_tags_that_stay_true(name, dtype, compression):
 IPTC = b"\x1c\x02\x78\0\7caption"
 
 
+def test_tables_of_pillow_stay_as_they_are():
+    code = (
+        "from PIL import TiffTags; before = dict(TiffTags.TAGS_V2); "
+        "import convcli.image.tags, convcli.image.tiff, convcli.image.tiff_reading; "
+        "assert TiffTags.TAGS_V2 == before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize(
@@ -782,8 +810,27 @@ def test_iptc_data_of_any_type_keep_their_bytes(kind, is_swapped, order, dtype):
         assert file.pages[0].tags[33723].value == IPTC
 
 
-def test_page_0_of_1_goes_without_a_note():
-    assert again(tiff({297: (3, (0, 1))}, compression="lzw"), "TIFF")[1] == ()
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    ("code", "stated", "expected"),
+    [(254, 0, None), (254, 2, 2), (255, 1, None), (255, 2, 1), (255, 3, 2)],
+)
+def test_what_kind_of_page_a_tiff_is_stays_or_is_noted(code, stated, expected, dtype):
+    source = tiff({code: (4 if code == 254 else 3, (stated,))}, dtype)
+    content, notes = again(source, "TIFF")
+    assert notes == ()
+    assert opened(content).tag_v2.get(254, 0) == (expected or 0)
+    _, notes = again(source, "PNG")
+    assert notes == (("dropped its subfile type, which PNG cannot store",) if expected else ())
+
+
+@pytest.mark.parametrize("target", ["TIFF", "PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("number", "is_noted"), [((0, 1), False), ((0, 2), True), ((3, 0), True), ((0, 0), True)]
+)
+def test_page_0_of_1_goes_without_a_note(number, is_noted, target):
+    _, notes = again(tiff({297: (3, number)}, compression="lzw"), target)
+    assert any("page number" in note for note in notes) is is_noted
 
 
 def test_a_turned_tiff_loses_what_places_its_pixels():
@@ -885,13 +932,15 @@ OTHERS = {
     "gamma": bmp(bytes(4), gamma=1 << 17),
     "comment": b"P5\n# of the coast\n2 2\n255\nabcd",
     "2 comments": b"P6\n# of\n1 # the\n1\n255\nabc",
+    "comment of a PAM": b"P7\n# of\nWIDTH 1\nHEIGHT 1\nDEPTH 3\nMAXVAL 255\nENDHDR\nabc",
+    "comment of a text": b"P2\n# of the coast\n2 1\n9\n1 2\n",
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_other_formats_hold_is_named(name):
     _, notes = again(OTHERS[name], "PNG")
-    said = name.removeprefix("linked ").removeprefix("embedded ")
+    said = name.removeprefix("linked ").removeprefix("embedded ").partition(" of a ")[0]
     assert notes == (f"dropped its {said}",)
 
 
@@ -955,3 +1004,22 @@ def test_edges_of_colour_drop_a_colour_profile_with_a_note(tmp_path, program):
     assert "note: dropped its colour profile, as the result is grey" in result.err
     with Image.open(tmp_path / "b.png") as edges:
         assert "icc_profile" not in edges.info
+
+
+@pytest.mark.parametrize("target", ["JPEG", "PNG"])
+@pytest.mark.parametrize("source", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_a_profile_that_is_cut_off_is_dropped_with_a_note(source, target):
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(content, source, icc_profile=PROFILE[:-40])
+    got, notes = again(content.getvalue(), target)
+    assert notes == ("dropped its incomplete colour profile",)
+    assert "icc_profile" not in opened(got).info
+
+
+def test_an_empty_comment_does_not_hide_the_others():
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(content, "JPEG")
+    comments = b"".join(b"\xff\xfe" + struct.pack(">H", 2 + len(c)) + c for c in (b"a", b"b", b""))
+    source = content.getvalue()[:2] + comments + content.getvalue()[2:]
+    assert again(source, "PNG")[1] == ("dropped its 2 comments, which PNG cannot store",)
+    assert again(source, "JPEG")[1] == ()

@@ -48,6 +48,26 @@ def test_nothing_is_found_where_there_is_no_image(way):
     assert not shows_image("A walk to /usr/share/9j in 2P, 12:30; #ffd8f0, f(d8) = 255, 216")
 
 
+@pytest.mark.parametrize("way", ["Base64", "Base64 for addresses", "hexadecimal"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\xff\xd8\xff\xe1\x10\0" + bytes(4094) + b"\xff\xdb\0\x43", True),
+        (b"\xff\xd8\xff\xe1\x10\0" + bytes(300), True),  # cut off
+        (b"\xff\xd8\xff\xe1\x10\0" + bytes(5000), False),
+        (b"\xff\xd8\xff\xd9\0\x10" + bytes(5000), False),  # an end after the start
+    ],
+)
+@pytest.mark.parametrize("before", range(4))
+def test_the_header_of_a_jpeg_in_text_is_plausible(content, expected, way, before):
+    assert shows_image(b"<a>" + WAYS[way](b"abcd"[:before] + content) + b"</a>" * 5000) is expected
+
+
+def test_texts_that_look_like_many_images_take_no_time():
+    assert shows_image(b"/9j/" * 300_000)
+    assert shows_image(b"ffd8ffe" * 300_000)
+
+
 @pytest.mark.parametrize("value", [None, 5, (255, 216, 255), 0.5])
 def test_numbers_show_nothing(value):
     assert not shows_image(value)

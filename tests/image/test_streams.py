@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import subprocess
 import sys
 import tracemalloc
@@ -33,6 +34,15 @@ def plain(magic, pixels, comment=b""):
     return magic + b"\n" + comment + size + most + numbers + b"\n"
 
 
+def pam(pixels, kind):
+    """Encode an array as the manual page of PAM says."""
+    height, width, depth = pixels.shape
+    most = 255 if pixels.dtype == np.uint8 else 65535
+    sizes = f"WIDTH {width}\n# a comment\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL {most}\n"
+    head = b"P7\n" + sizes.encode() + (b"TUPLTYPE %s\n" % kind if kind else b"") + b"ENDHDR\n"
+    return head + pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+
+
 GREY = np.arange(35, dtype=np.uint8).reshape(5, 7)
 COLOUR = np.arange(105, dtype=np.uint8).reshape(5, 7, 3)
 BITS = GREY % 2
@@ -48,6 +58,14 @@ IMAGES = {
     "P6 up to 100": (
         b"P6 # a comment\n7\t5\n100\n" + (COLOUR % 101).tobytes(),
         np.rint(COLOUR % 101 / 100 * 255).astype(np.uint8),
+    ),
+    "P6 of 16 bits": (
+        b"P6 7 5 65535\n" + (600 * COLOUR.astype("u2")).astype(">u2").tobytes(),
+        600 * COLOUR.astype("u2"),
+    ),
+    "P5 up to 1000": (
+        b"P5 7 5 1000\n" + (20 * GREY.astype("u2")).astype(">u2").tobytes(),
+        np.rint(20 * GREY.astype(np.uint16) / 1000 * 65535).astype(np.uint16),
     ),
     "P6 that holds P6": (netpbm(np.full((2, 3, 3), (80, 54, 10), np.uint8)),
                          np.full((2, 3, 3), (80, 54, 10), np.uint8)),
@@ -132,7 +150,9 @@ def test_pages_of_a_tiff(way, tmp_path):
 @pytest.mark.parametrize("target", ["PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP"])
 def test_other_formats_do_not_hold_several(target, way, tmp_path):
     content = 3 * IMAGES["P6"][0]
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 3 images; write TIFF or PPM"):
+    with pytest.raises(
+        ConvcliError, match=f"{target} cannot hold its 3 images; write TIFF, PPM or PAM"
+    ):
         read(SOURCES[way](content, tmp_path), target)
 
 
@@ -153,7 +173,9 @@ DAMAGED = {
     "truncated raster": (IMAGES["P6"][0][:-1], "truncated"),
     "truncated header": (b"P6\n7", "truncated"),
     "no size": (b"P6\nwide high\n255\n", "truncated"),
-    "PAM": (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\nx", "is PAM"),
+    "PAM without a depth": (b"P7\nWIDTH 1\nHEIGHT 1\nMAXVAL 255\nENDHDR\nx", "one of PAM"),
+    "PAM of two kinds": (pam(np.zeros((1, 1, 4), np.uint8), b"RGB"), "one of PAM"),
+    "largest sample": (b"P6\n1 1\n65536\n" + bytes(6), "largest sample is 65536"),
     "too many pixels": (b"P6\n99999 99999\n255\n", "more than .* pixels"),
     "no pixels": (b"P6\n0 0\n255\n", "no pixels|damaged"),
     "no end of its comment": (b"P6\n#" + bytes(1 << 17), "truncated"),
@@ -250,3 +272,47 @@ def test_something_else_after_a_pipe_s_images_is_noted():
     assert done.returncode == 0
     assert done.stdout == 2 * IMAGES["P6"][0]
     assert done.stderr.count(b"note: ignored what follows its last image") == 1
+
+
+KINDS = {b"GRAYSCALE": 1, b"RGB": 3, b"GRAYSCALE_ALPHA": 2, b"RGB_ALPHA": 4}
+
+
+@in_any_way
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pam_of_every_kind_comes_out_as_it_went_in(way, dtype, tmp_path):
+    noise = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (5, 7, 4), dtype)
+    content = b"".join(pam(noise[..., :count], kind) for kind, count in KINDS.items())
+    found = list(read(SOURCES[way](content, tmp_path)).all_frames())
+    out = b""
+    for picture, (kind, count) in zip(found, KINDS.items(), strict=True):
+        pixels = picture.pixels.reshape(5, 7, -1)
+        np.testing.assert_array_equal(pixels, noise[..., :count])
+        assert picture.mode.startswith(("LA", "RGBA")) == kind.endswith(b"ALPHA")
+        written = io.BytesIO()
+        write(picture, written, "PAM")
+        out += written.getvalue()
+    assert out == content.replace(b"# a comment\n", b"")
+
+
+def test_pam_without_a_type_is_known_by_its_depth():
+    assert read(pam(np.zeros((1, 1, 4), np.uint8), b"")).mode == "RGBA"
+    assert read(pam(np.zeros((1, 1, 5), np.uint8), b""), "TIFF").mode == "5;8"
+    with pytest.raises(ConvcliError, match="PPM cannot hold transparency; write"):
+        read(pam(np.zeros((1, 1, 4), np.uint8), b""), "PPM")
+
+
+def test_16_bits_of_colour_are_reduced_where_they_do_not_fit():
+    content, pixels = IMAGES["P6 of 16 bits"]
+    picture = read(content, "JPEG")
+    np.testing.assert_array_equal(picture.pixels, pixels >> 8)
+    assert picture.notes == ("reduced 16-bit channels to 8 bits",)
+    written = io.BytesIO()
+    write(read(content), written, "PPM")
+    assert written.getvalue() == b"P6\n7 5\n65535\n" + pixels.astype(">u2").tobytes()
+
+
+def test_a_reader_that_goes_away_ends_the_stream_quietly(tmp_path):
+    (tmp_path / "many.ppm").write_bytes(60 * netpbm(np.zeros((400, 400, 3), np.uint8)))
+    line = f"{shlex.join(PROGRAM)} < many.ppm | head -c 10 > start; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True)
+    assert (done.stdout, done.stderr) == (b"141\n", b"")

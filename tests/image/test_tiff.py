@@ -252,7 +252,8 @@ def test_white_is_zero_where_zero_is_not_the_least():
 @pytest.mark.parametrize("planes", [False, True])
 def test_extra_samples_are_noted(photometric, count, extra, mode, note, planes):
     samples = np.random.default_rng(7).integers(0, 256, (5, 7, count))
-    got = read(tiff_of(samples, photometric, extra=extra, planes=planes))
+    target = {"CMYK": "JPEG", "LAB": "TIFF"}.get(mode, "PNG")
+    got = read(tiff_of(samples, photometric, extra=extra, planes=planes), target)
     assert (got.mode, got.notes) == (mode, (note,) if note else ())
     alpha = [count - 1] if mode == "RGBA" else [1] if mode == "LA" else []
     colours = got.pixels.reshape(5, 7, -1)
@@ -279,11 +280,12 @@ def test_extra_samples_that_are_miscounted(photometric, count, extra, with_deep)
             read(content)
 
 
-def test_bands_without_colours_are_called_bands(with_deep):
-    for form, bits in ((1, 8), (1, 16)):
-        samples = np.ones((5, 7, 5))
-        with pytest.raises(ConvcliError, match="is a TIFF of 5 bands"):
-            read(tiff_of(samples, 1, extra=(0,) * 4, form=form, bits=bits))
+@pytest.mark.parametrize(("bits", "said"), [(8, "8-bit 5 bands"), (16, "16-bit 5 bands")])
+def test_bands_without_colours_are_called_bands(with_deep, bits, said):
+    content = tiff_of(np.ones((5, 7, 5)), 1, extra=(0,) * 4, bits=bits)
+    reason = f"PNG cannot hold {said}; write TIFF or NPY" if with_deep else NO_DEEP
+    with pytest.raises(ConvcliError, match=reason):
+        read(content, "PNG")
 
 
 def test_inks_that_are_not_cmyk_are_refused():
@@ -330,6 +332,24 @@ def test_one_strip_or_tile_is_turned(
     path.write_bytes(content)
     np.testing.assert_array_equal(read(path).pixels, expected)
     np.testing.assert_array_equal(read(content).pixels, expected)
+
+
+@pytest.mark.parametrize("compression", [tiffs.NONE, tiffs.DEFLATE, tiffs.JPEG])
+@pytest.mark.parametrize("names", [(273, 279), (324, 325)])
+@pytest.mark.parametrize("tile", [None, 16])
+@pytest.mark.parametrize("also", [{}, {273: (4, [8]), 279: (4, [1])}])
+def test_tags_of_strips_and_tiles_are_the_same(compression, names, tile, also, with_deep):
+    """As in libtiff; Pillow goes by the tag, and reads what comes after a tile in the file, too."""
+    samples = np.random.default_rng(14).integers(0, 256, (24, 40, 1))
+    page = tiffs.page_of(samples, 1, compression=compression, tile=tile, rows=8)
+    usual = read(tiffs.file_of(page)).pixels
+    also = also if names[0] == 324 and tile else {}
+    content = tiffs.file_of((page[0] | also, page[1]), page, names=names)
+    if with_deep or ((tile is None) == (names[0] == 273) and not also):
+        np.testing.assert_array_equal(read(content).pixels, usual)
+    else:
+        with pytest.raises(ConvcliError, match=NO_DEEP):
+            read(content)
 
 
 THUMBNAIL, MASK = (254, 1), (254, 4)
@@ -494,11 +514,10 @@ def test_a_result_is_written_as_it_is_read(with_deep):
         np.testing.assert_array_equal(np.asarray(image), result.pixels)
 
 
-def test_more_bands_than_colours_are_counted():
-    for count in (5, 64, 200):
-        samples = np.zeros((2, 3, count))
-        with pytest.raises(ConvcliError, match=f"is a TIFF of {count} bands"):
-            read(tiff_of(samples, 1))
+def test_more_bands_than_are_read_are_counted():
+    assert read(tiff_of(np.zeros((2, 3, 64)), 1)).mode == "64;8"
+    with pytest.raises(ConvcliError, match="is a TIFF of 200 bands, more than the 64"):
+        read(tiff_of(np.zeros((2, 3, 200)), 1))
 
 
 def test_directories_that_share_their_data_do_not_take_gigabytes():

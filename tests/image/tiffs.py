@@ -28,8 +28,11 @@ _CODECS = {
 _DTYPES = {1: "u", 2: "i", 3: "f"}
 
 
-def file_of(*pages, order="<", big=False):
-    """Join pages, each ``(tags, segments)``; tags are ``{code: (type, values)}``."""
+def file_of(*pages, order="<", big=False, names=None):
+    """Join pages, each ``(tags, segments)``; tags are ``{code: (type, values)}``.
+
+    `names` are the tags of the segments' offsets and sizes, if they are not the right ones.
+    """
     mark = b"II" if order == "<" else b"MM"
     pointer, entry, count = ("Q", "HHQ", "Q") if big else ("I", "HHI", "H")
     room = struct.calcsize(order + pointer)
@@ -46,10 +49,10 @@ def file_of(*pages, order="<", big=False):
             out += bytes(len(out) % 2)
             places.append(len(out))
             out += segment
-        names = (324, 325) if 322 in tags else (273, 279)
+        offsets, sizes = names or ((324, 325) if 322 in tags else (273, 279))
         kind = 16 if big else 4
-        tags.setdefault(names[0], (kind, places))
-        tags.setdefault(names[1], (kind, [len(segment) for segment in segments]))
+        tags.setdefault(offsets, (kind, places))
+        tags.setdefault(sizes, (kind, [len(segment) for segment in segments]))
         entries = b""
         for code, (kind, values) in sorted(tags.items()):
             if isinstance(values, bytes):

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from skimage import data
 
 from convcli import ConvcliError
+from convcli.kernels.derivatives import log_kernel
 from convcli.kernels.kernel import Kernel, kernel_from, whole_numbers
 from convcli.kernels.named import (
     NAMED,
@@ -21,7 +22,6 @@ from convcli.kernels.named import (
     disc_kernel,
     edge_kernels,
     gaussian_kernel,
-    log_kernel,
     motion_kernel,
     named_kernel,
     sobel_kernels,
@@ -31,7 +31,11 @@ from convcli.words import OPERATORS
 # Shape, sum and rank of each name without numbers.
 EXPECTED = {
     "gaussian": ((9, 9), 1, 1),
+    **{f"gaussian-{axes}": ((9, 9), 0, 1) for axes in ("x", "y", "xx", "xy", "yy")},
     "log": ((9, 9), 0, 2),
+    "dog": ((13, 13), 0, 2),
+    "gabor": ((15, 15), 0, 1),
+    "gabor-odd": ((15, 15), 0, 1),
     "box": ((3, 3), 1, 1),
     "disc": ((7, 7), 1, 4),  # the number of its different rows
     "motion": ((1, 9), 1, 1),
@@ -524,7 +528,8 @@ def test_an_unknown_name_lists_the_known_ones_with_their_numbers():
     with pytest.raises(ConvcliError) as caught:
         named_kernel("magic")
     assert str(caught.value) == (
-        "unknown kernel 'magic'; it must be one of gaussian:SIGMA, log:SIGMA, box:SIZE, "
+        "unknown kernel 'magic'; it must be one of gaussian[-x|-y|-xx|-xy|-yy]:SIGMA, log:SIGMA, "
+        "dog:SIGMA,SIGMA, gabor[-odd]:WAVELENGTH,ANGLE,SIGMA, box:SIZE, "
         "disc:RADIUS, motion:LENGTH,ANGLE, sobel[-y], scharr[-y], prewitt[-y], laplacian, emboss, "
         "identity"
     )

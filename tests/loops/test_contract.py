@@ -293,11 +293,19 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
 @pytest.mark.parametrize("divisor", [1.0, 3.0, 4.0])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (3, 3000, 1)], ids=str)
 @pytest.mark.parametrize("any_size", [False, True])
-def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, any_size):
-    window = window_for(shape[:2], (3, 3), dtype, shape[2])
+@pytest.mark.parametrize("lengths", [(3, 3), (5, 8)])
+def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, any_size, lengths):
+    window = window_for(shape[:2], lengths, dtype, shape[2])
     accumulator = "float32" if dtype in ("uint8", "float32") else "float64"
-    across, along = np.array([1, 0, -1], accumulator), np.array([1, 2, 1], accumulator)
-    kernels = (along[:, None], across[None, :]), (across[:, None], along[None, :])
+    if lengths == (3, 3):
+        across, along = np.array([1, 0, -1], accumulator), np.array([1, 2, 1], accumulator)
+        kernels = (along[:, None], across[None, :]), (across[:, None], along[None, :])
+    else:  # kernels of which nothing is symmetric
+        columns, rows = (
+            weights_for((2, lengths[0]), accumulator),
+            weights_for((2, lengths[1]), accumulator),
+        )
+        kernels = tuple((c[:, None], r[None, :]) for c, r in zip(columns, rows, strict=True))
     correlate = load("direct_numba").magnitude_correlator(*kernels, divisor, any_size)
     derivatives = []
     for column, row in kernels:
@@ -317,14 +325,17 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, a
 
 
 @pytest.mark.parametrize("accumulator", ["float32", "float64"])
-@pytest.mark.parametrize("entry", ["correlate", "separable", "separable_long", "magnitude"])
+@pytest.mark.parametrize(
+    "entry", ["correlate", "separable", "separable_long", "magnitude", "magnitude_wide"]
+)
 def test_compiled_loops_get_no_read_only_array(entry, accumulator, monkeypatch):
     """For numba that is another type, and it would compile the loop again."""
     given = []
     monkeypatch.setattr(direct_numba, f"_{entry}", lambda *arguments: given.extend(arguments))
     image, options = np.zeros((300, 400), np.uint8), {"exact": accumulator == "float64"}
-    if entry == "magnitude":
-        convcli.edge(image, method="numba", **options)
+    if entry.startswith("magnitude"):
+        sigma = 1.0 if entry == "magnitude_wide" else None
+        convcli.edge(image, sigma=sigma, method="numba", **options)
     elif entry == "correlate":
         convcli.convolve(image, weights_for((3, 3), "float64"), method="numba", **options)
     else:

@@ -28,8 +28,8 @@ from tests.plans import planned
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
 ENTRIES = ("correlate", "separable", "separable_long", "magnitude",
-           "magnitude_of_any_size", "thin", "blur_rows",
-           "interpolate")  # fmt: skip
+           "magnitude_of_any_size", "magnitude_wide", "magnitude_wide_of_any_size",
+           "thin", "blur_rows", "interpolate")  # fmt: skip
 
 
 def plan_of(work, **options):
@@ -400,6 +400,23 @@ def test_what_is_kept_is_not_compiled(cold):
     assert "compil" not in plan.reason
 
 
+@pytest.mark.parametrize(
+    ("dtype", "kernel", "holes"),
+    [
+        ("uint8", gaussian_kernel(3), ("separable", "float32")),
+        ("uint16", gaussian_kernel(3), ("separable", "float64")),
+        ("float32", gaussian_kernel(3), ("separable", "float32")),
+        ("uint8", kernel_from(np.eye(9)), ("correlate", "float32")),
+    ],
+)
+def test_the_loop_for_missing_samples_is_compiled_before(monkeypatch, dtype, kernel, holes):
+    monkeypatch.setattr(costs.machine_code, "is_loaded", lambda *what: what != holes)
+    monkeypatch.setattr(costs.machine_code, "is_kept", lambda *_: False)
+    assert "numba" in planned((900, 900), dtype, kernel, "numba", leaves_out=True).needs
+    plan = planned((900, 900), dtype, kernel, "numba")
+    assert ("numba" in plan.needs) == (dtype == "float32")
+
+
 def test_auto_compiles_when_a_process_has_lost_as_much_as_that_takes(cold, monkeypatch):
     """A stream or a loop of unknown length: at most twice the time of the better choice.
 
@@ -423,6 +440,10 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     planned((900, 900), "float32", gaussian_kernel(12), "numba")
     planned((900, 900), "uint16", DENSE, "numba", form="dense")
     planned((900, 900), "uint8", sobel, "numba", is_magnitude=True)
+    wide = [gaussian_kernel(2)] * 2
+    planned((900, 900), "float32", wide, "numba", is_magnitude=True)
+    planned((900, 900), "uint8", wide, "numba", is_magnitude=True)
+    assert {("magnitude_wide_of_any_size", "float32"), ("magnitude_wide", "uint8")} <= set(asked)
     assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
             ("magnitude", "uint8")} <= set(asked)  # fmt: skip
 

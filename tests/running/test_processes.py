@@ -165,7 +165,7 @@ def test_workers_killed_at_birth_do_not_hang(monkeypatch, which, wanted):
     except convcli.ConvcliError as error:
         said = str(error)
     else:
-        assert which == slice(1, 2)
+        assert which != slice(2)  # with both killed
     assert "worker process died" in said
     assert time.monotonic() - start < 5
     assert len(born) == 2

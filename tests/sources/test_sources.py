@@ -28,7 +28,7 @@ def written(kind, path, image, heights=(7,), given=None, **settings):
                 yield image[top : top + height]
                 top += height
 
-    given = given or Given((), 1, "bands", "none")
+    given = given or Given((), 1, "L", "none")
     result = Result(image.shape, image.dtype, (band for band in bands() if len(band)))
     return load(kind).save(path, given, [result], Settings(**settings))
 

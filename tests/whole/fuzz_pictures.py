@@ -19,7 +19,10 @@ from PIL import Image
 
 import convcli
 from convcli import ConvcliError, image
+from convcli.files import formats
 from convcli.files.formats import FORMATS
+
+BY_PILLOW = {name: FORMATS[name] for name in formats.BY_PILLOW}
 
 # Larger images would be slow, and find nothing more.
 MOST_PIXELS = 1 << 16
@@ -38,11 +41,11 @@ def seeds() -> dict[str, bytes]:
     exif[274], exif[271] = 6, "Leitz"
     made = {
         f"{name}-{source.mode}": (name, source, {})
-        for name, row in FORMATS.items()
+        for name, row in BY_PILLOW.items()
         for source in (colour, clear, deep, colour.convert("L"), colour.convert("P"))
         if source.mode in (*row.modes, "P") and (name, source.mode) not in NO_PALETTES
     }
-    for name, row in FORMATS.items():
+    for name, row in BY_PILLOW.items():
         if row.frames:
             made[f"{name}-frames"] = (name, colour, {"save_all": True, "append_images": others})
         if "exif" in row.metadata:
@@ -60,6 +63,24 @@ def seeds() -> dict[str, bytes]:
     encoded["PNG-deep"] = imagecodecs.png_encode(samples)
     encoded["TIFF-deep"] = tifffile_bytes(samples, extrasamples=("assocalpha",))
     encoded["TIFF-planes"] = tifffile_bytes(np.moveaxis(samples[..., :3], -1, 0).copy())
+    floats = (samples[..., :3] / 65535).astype(np.float32)
+    encoded["TIFF-floats"] = tifffile_bytes(floats, compression="zlib", predictor=True)
+    encoded["TIFF-signed"] = tifffile_bytes(samples[..., :3].view(np.int16).copy())
+    for key, (name, mode, pixels) in {
+        "PPM-deep": ("PPM", "RGB;16", samples[..., :3]),
+        "PAM-RGBA": ("PAM", "RGBA;16", samples),
+        "NPY-RGB": ("NPY", "RGB", np.asarray(colour)),
+        "NPY-floats": ("NPY", "RGB;32F", floats),
+        "EXR-RGB": ("EXR", "RGB;32F", floats),
+    }.items():
+        content = io.BytesIO()
+        image.write(image.Picture(pixels, mode, name), content, name)
+        encoded[key] = content.getvalue()
+    for sampling, size in {"420": 13 * 17 + 2 * 7 * 9, "444p10": 2 * 3 * 13 * 17}.items():
+        frame = b"FRAME\n" + rng.integers(0, 4, size, dtype=np.uint8).tobytes()
+        encoded[f"Y4M-{sampling}"] = (
+            b"YUV4MPEG2 W17 H13 F25:1 C%s\n" % sampling.encode() + 2 * frame
+        )
     return encoded
 
 

@@ -36,8 +36,9 @@ def test_the_developers_cache_is_neither_read_nor_written(tmp_path):
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(WATCH)
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    inherited = {name: value for name, value in os.environ.items() if "XDIST" not in name}
     environment = {
-        **os.environ,
+        **inherited,
         "HOME": str(tmp_path),
         "XDG_CACHE_HOME": str(cache.parent),
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "hook"), str(ROOT)]),

@@ -46,6 +46,9 @@ def place(folder):  # noqa: F811
     np.save(folder / "mosaic.npy", photo)
     tifffile.imwrite(folder / "slide.tif", photo, tile=(64, 64))
     zarr.create_array(folder / "image.zarr", data=photo[..., 0], chunks=(64, 64))
+    height = photo[..., 0].astype(np.float32)
+    height[20:40, 20:40] = np.nan
+    Image.fromarray(height).save(folder / "height.tif")
     (folder / "examples").symlink_to(ROOT / "examples")
     python = folder / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

@@ -207,11 +207,11 @@ def test_nothing_is_left_when_all_are_killed(folder):
 
 
 STUCK = """
-import convcli.filtering.filters as filters, os, time
-def stuck(pixels, **options):
+import convcli.filtering.chains as chains, os, time
+def stuck(pixels, stages, **options):
     os.write(1, b"begun\\n")  # at once: two threads may print two beginnings and then two ends
     time.sleep(30)
-filters.blur = stuck
+chains.chain = stuck
 """
 
 

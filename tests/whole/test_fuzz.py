@@ -40,7 +40,7 @@ def with_unit(unit):
 
 # Found by fuzzing, named by the bug of that time.
 FOUND = {
-    "longer than a GIF can show it": bytes([8]) + lasting(700_000),
+    "longer than a GIF can show it": bytes([1 + [*FORMATS].index("GIF")]) + lasting(700_000),
     "an unknown unit of resolution": bytes([3]) + with_unit(65533),
     **{
         f"a resolution of 0/0 for {name}": bytes([1 + number]) + resolved_by(IFDRational(0, 0))

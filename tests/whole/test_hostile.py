@@ -195,8 +195,8 @@ def test_whatever_an_encoder_raises_has_no_name(monkeypatch, error, metadata):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(encoding, "_encode", fail)
     picture = image.read(fuzz_pictures.seeds()["PNG-RGB"])
+    monkeypatch.setattr(encoding, "_encode", fail)
     picture.metadata.update(metadata)
     with pytest.raises(ConvcliError if metadata else type(error)) as raised:
         image.write(picture, io.BytesIO(), "PNG")

@@ -22,8 +22,11 @@ from PIL import Image
 import convcli
 from convcli import image
 from convcli.cli.screen.progress import Bar
+from convcli.filtering.convolution import apply
+from convcli.filtering.definitions import convolving
 from convcli.image import read
 from convcli.kernels.kernel import kernel_from
+from convcli.words import SHOWS
 from tests.signals import attended
 from tests.terminals import seen, visible
 
@@ -94,7 +97,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border", "zero"), "'zero' is not one of 'reflect'"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "nan"),
-            "border_value .*not nan",
+            "--border-value .*not nan",
         ),
         ((*BLUR, "a.png", "--alpha", "no"), "'no' is not one of 'weight'"),
         ((*BLUR, "a.png", "--workers", "0"), "workers .*not 0"),
@@ -126,7 +129,7 @@ def pixels_of(path):
         ((*BLUR, "a.png", "--border-value", "9"), "--border-value .* --border constant"),
         (
             (*BLUR, "a.png", "--border", "constant", "--border-value", "1e10"),
-            "border_value .*1e.10",
+            "--border-value .*1e.10",
         ),
         ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
@@ -137,6 +140,23 @@ def pixels_of(path):
             "--radius and --truncate cannot be used together",
         ),
         (("edge", "a.png", "--show", "angle", "--stretch"), "--stretch .* --show angle"),
+        (("edge", "a.png", "--canny", "1,2", "--stretch"), "--stretch .* --canny"),
+        (("edge", "a.png", "--canny", "1,2", "--show", "x"), "canny .* no x; leave one out"),
+        *(
+            (("edge", "a.png", "--canny", text), f"--canny must be two numbers .*not '{text}'")
+            for text in ("", "1", "1,2,3", "a,b", "1;2")
+        ),
+        (("edge", "a.png", "--canny", "2,1"), "2 is more than 1"),
+        (("edge", "a.png", "--canny", "0,nan"), "high threshold of canny .*not nan"),
+        (("edge", "a.png", "--sigma", "0"), "sigma must be .*not 0"),
+        (("edge", "a.png", "--sigma", "0.1"), "sigma must be at least 0.2, not 0.1"),
+        (("edge", "a.png", "--sigma", "1e9", "--canny", "1,2"), r"sigma 1e\+09 .*shrink"),
+        (("edge", "a.png", "--sigma", "1,2"), "'--sigma': '1,2' is not a valid float"),
+        (("edge", "a.png", "--sigma", "2", "--operator", "sobel"), "operator .* beside sigma"),
+        (
+            ("edge", "a.png", "--show", "laplacian", "--operator", "sobel"),
+            "operator .* beside laplacian",
+        ),
         ((*BLUR, "a.png", "-f", "--skip-existing"), "--overwrite and --skip-existing cannot be"),
         ((*BLUR, "a.png", "-o", "b.jpg/c/x.png"), "-o 'b.jpg/c/x.png': 'b.jpg' is not a folder"),
         ((*BLUR, "-", "-o", "b.jpg/x.png"), "-o 'b.jpg/x.png': 'b.jpg' is not a folder"),
@@ -163,6 +183,10 @@ def pixels_of(path):
         (("filter", "a.png", "-k", "1 0 -1", "--normalize"), "'1 0 -1' sums to 0.*--normalize"),
         (("filter", "a.png", "-k", "1", "--scale", "nan"), "scale .*not nan"),
         (("filter", "a.png", "-k", "1", "--bias", "inf"), "bias .*not inf"),
+        (("filter", "a.png", "-k", "1", "--bias", "9", "--stretch"), "--stretch and --bias "),
+        (("filter", "a.png", "-k", "gaussian-x:0.1"), "gaussian-x must be at least 0.2"),
+        (("filter", "a.png", "-k", "gabor:1"), "wavelength must be at least 2"),
+        (("filter", "a.png", "-k", "dog:2,2"), "must differ, and both are 2"),
         (("filter", "a.png", "-k", "1", "--stride", "0"), "'--stride': 0 is not in the range"),
         (("filter", "a.png", "-k", "1", "--dilation", "0"), "'--dilation': 0 is not"),
     ],
@@ -244,8 +268,15 @@ def test_help_names_the_options_of_all_commands(run, command):
     assert all(option in result.text for option in options)
 
 
-def test_version(run):
-    assert run("--version").text == f"convcli {convcli.__version__}\n"
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(run, option):
+    assert run(option).text == f"convcli {convcli.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("blur",), ("kernel",)])
+def test_help_is_a_command_too(run, command):
+    assert run("help", *command) == run(*command, "--help")
+    assert "Usage: convcli" in run("help", *command).text
 
 
 def test_a_bug_is_one_line_and_with_debug_a_traceback(run, folder, monkeypatch, program):
@@ -292,6 +323,10 @@ def every(image, kernel, stride=1, **options):
     return convcli.convolve(image, kernel, **options)[::stride, ::stride]
 
 
+def stretched(image, kernel, stride=1, **options):
+    return apply(image, convolving(kernel, stride=stride, stretch=True), **options)
+
+
 @pytest.mark.parametrize(
     ("argv", "function"),
     [
@@ -311,6 +346,25 @@ def every(image, kernel, stride=1, **options):
         (("edge", "--show", "x"), partial(convcli.edge, show="x")),
         (("edge", "--show", "angle"), partial(convcli.edge, show="angle")),
         (("edge", "--stretch"), partial(convcli.edge, stretch=True)),
+        *(
+            (
+                ("edge", *width, "--show", show, *(["--stretch"] if stretch else [])),
+                partial(convcli.edge, show=show, sigma=sigma, stretch=stretch),
+            )
+            for width, sigma in (((), None), (("--sigma", "1.5"), 1.5))
+            for show in SHOWS
+            for stretch in (False, True)
+            if not (stretch and show == "angle")
+        ),
+        (("edge", "--canny", "20,40"), partial(convcli.edge, canny=(20, 40))),
+        (
+            ("edge", "--canny", "9,40.5", "--sigma", "1.5", "--linear"),
+            partial(convcli.edge, canny=(9, 40.5), sigma=1.5, linear=True),
+        ),
+        (
+            ("edge", "--canny", "20,40", "--operator", "prewitt", "--border", "wrap"),
+            partial(convcli.edge, operator="prewitt", canny=(20, 40), border="wrap"),
+        ),
         (("sharpen",), convcli.sharpen),
         (
             ("sharpen", "-s", "2,1", "--amount", "0.5", "--threshold", "4"),
@@ -328,6 +382,19 @@ def every(image, kernel, stride=1, **options):
         (
             ("filter", "-k", "1 -1", "--stride", "3", "--dilation", "2", "--border", "wrap"),
             partial(every, kernel=[[1, 0, -1]], stride=3, border="wrap"),
+        ),
+        (
+            ("filter", "-k", "gaussian-xy:2", "--stretch", "--stride", "2"),
+            partial(stretched, kernel=convcli.kernel("gaussian-xy:2"), stride=2),
+        ),
+        (("filter", "-k", "dog:1,1.6"), partial(every, kernel=convcli.kernel("dog:1,1.6"))),
+        (
+            ("filter", "-k", "gabor:8,30,3", "--scale", "2", "--bias", "128"),
+            partial(every, kernel=convcli.kernel("gabor:8,30,3").scaled(2), bias=128),
+        ),
+        (
+            ("filter", "-k", "gabor-odd:8", "--stretch"),
+            partial(stretched, kernel=convcli.kernel("gabor-odd:8")),
         ),
     ],
 )
@@ -384,6 +451,24 @@ def test_alpha_is_weighted_unless_asked_otherwise(run, folder, alpha):
     assert result.status == 0
     expected = convcli.blur(pixels, 1, alpha=alpha, method="numpy")
     np.testing.assert_array_equal(pixels_of("alpha.blur.png"), expected)
+
+
+@pytest.mark.parametrize("target", ["png", "webp"])
+@pytest.mark.parametrize("alpha", ["weight", "straight", "keep"])
+def test_colours_that_an_animation_cannot_hide_are_noted(run, here, target, alpha):
+    rng = np.random.default_rng(1)
+    frames = [rng.integers(1, 256, (12, 16, 4), np.uint8) for _ in range(3)]
+    for frame in frames:
+        frame[..., 3] = 255
+        frame[2:10, 3:12, 3] = 0
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    first.save("a.png", save_all=True, append_images=others, duration=50)
+    result = run("filter", "-k", "identity", "a.png", "-o", f"b.{target}", "--alpha", alpha)
+    lost = "note: dropped the colours of its transparent pixels"
+    assert (lost in result.err) is (target == "webp" and alpha != "weight")
+    with Image.open(f"b.{target}") as image:
+        is_kept = np.array_equal(np.asarray(image.convert("RGBA")), frames[0])
+    assert is_kept is (target == "png" and alpha != "weight")
 
 
 def test_the_fourth_colour_of_cmyk_is_no_alpha(run, here, picture_file, photo):
@@ -552,13 +637,17 @@ def test_explain_does_not_disturb_the_picture(run, folder):
 
 JSON_KEYS = (
     "input", "output", "status", "reason", "width", "height", "mode", "frames", "method", "form",
-    "sums", "seconds", "notes",
+    "sums", "seconds", "left_out", "notes",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        (
+            ("blur", "--sigma", "1", "--border", "constant", "--border-value", "1e300"),
+            "--border-value must be a number between -1e+09 and 1e+09, not 1e+300",
+        ),
         (("blur", "--sigma", "-1"), "--sigma must be a finite number above 0, not -1"),
         (("sharpen", "--sigma", "2,0"), "--sigma must be a finite number above 0, not 0"),
         ((*BLUR, "--radius", "-2"), "--radius must be a whole number of at least 0, not -2"),
@@ -624,6 +713,7 @@ def test_json_is_one_object_a_line(run, folder):
         "height": 48,
         "mode": "RGB",
         "frames": 1,
+        "left_out": None,
         "notes": [],
     }
 
@@ -863,17 +953,19 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 
 SLOW = r"""
 import os, sys, time
-import convcli.filtering.filters
+import convcli.filtering.chains
+from convcli.cli import signals
 from convcli.cli.program import main
 
-def slow(pixels, **options):
+def slow(pixels, stages, **options):
     os.write(1, b"begun\n")
     for part in range(1000):
         options["on_progress"](part, 1000) if options.get("on_progress") else None
         time.sleep({step})
     return pixels
 
-convcli.filtering.filters.blur = slow
+convcli.filtering.chains.chain = slow
+signals._PATIENCE_SECONDS = 1.5  # a busy machine needs longer than half a second to say so
 sys.argv = ["convcli", *sys.argv[1:]]
 main()
 """
@@ -1046,7 +1138,9 @@ def test_the_kernel_in_the_reason_of_a_plan(run, folder):
         assert f"+-- {line}" in result.err.splitlines()
 
 
-@pytest.mark.parametrize("argv", [("--stretch",), ("--show", "angle")], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv", [("--stretch",), ("--show", "angle"), ("--canny", "9e3,2e4")], ids=" ".join
+)
 def test_edges_of_whole_numbers_of_32_bits_are_not_rounded_to_nothing(run, folder, grey, argv):
     samples = grey.astype(np.int32) * 1000
     Image.fromarray(samples).save(folder / "whole.tif")
@@ -1054,7 +1148,8 @@ def test_edges_of_whole_numbers_of_32_bits_are_not_rounded_to_nothing(run, folde
     got = read(folder / "e.tif")
     assert got.mode == "F"
     show, stretch = ("angle", False) if "angle" in argv else ("magnitude", True)
-    expected = convcli.edge(samples.astype(float), show=show, stretch=stretch)
+    canny = (9e3, 2e4) if "--canny" in argv else None
+    expected = convcli.edge(samples.astype(float), show=show, stretch=stretch, canny=canny)
     np.testing.assert_allclose(got.pixels, expected, atol=1e-5)
 
 

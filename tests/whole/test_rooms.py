@@ -48,6 +48,7 @@ def test_importing_convcli_loads_nothing_heavy():
         ["compare", "--help"],
         ["kernel", "--help"],
         ["bank", "--help"],
+        ["chain", "--help"],
         ["bench", "--help"],
     ],
 )

@@ -10,7 +10,7 @@ import typer
 
 from convcli.cli.options import Shared, with_shared_options
 from convcli.errors import ConvcliError
-from convcli.words import BankMethod, Depth
+from convcli.words import BankMethod, MapDepth
 
 if TYPE_CHECKING:
     from convcli.batch.attempt import Pipeline
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 @partial(
     with_shared_options,
     first=("bank",),
-    without=("method", "border_value", "alpha", "linear", "in_place", "preview"),
+    without=(
+        *("method", "border_value", "alpha", "linear", "nan", "nodata"),
+        *("in_place", "preview", "depth"),
+    ),
 )
 def command(
     shared: Shared,
@@ -78,7 +81,7 @@ def command(
         ),
     ] = False,
     depth: Annotated[
-        Depth,
+        MapDepth,
         typer.Option(
             help="8: one scale for all maps of an image, 0 is mid-grey (black with --relu or "
             "--energy); float32: TIFF with signed values in the image's units."
@@ -123,7 +126,8 @@ def command(
             write = partial(batch.write, names=maps.names, keeps=shared.skip_existing, write=write)
         return Pipeline(
             verb=partial(batch.made, maps=maps, mosaic=mosaic, depth=depth),
-            options=Options(alpha="weight"),  # says which images have an alpha
+            # "weight" says which images have an alpha; a bank leaves out no samples.
+            options=Options(alpha="weight", nan="keep"),
             read=read,
             write=write,
         )
@@ -131,7 +135,7 @@ def command(
     carry_out(shared, "bank", read, pipeline, () if mosaic else maps.names)
 
 
-def _with_output(shared: Shared, mosaic: bool, depth: Depth) -> Shared:
+def _with_output(shared: Shared, mosaic: bool, depth: MapDepth) -> Shared:
     """Complete -o and --format: any name without an image's suffix is a folder; PNG, or TIFF."""
     from pathlib import Path
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli.options import Shared, with_shared_options
 from convcli.errors import ConvcliError
+
+if TYPE_CHECKING:
+    from convcli.cli.run import Shares
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -50,8 +54,17 @@ def command(
 
     Example: convcli blur photo.jpg --sigma 3
     """
+    from convcli.cli.run import run
+
+    run(shared, "blur", define(sigma, truncate, radius, exact))
+
+
+def define(
+    sigma: str, truncate: float | None, radius: int | None, exact: bool
+) -> Callable[[Shares], Stage]:
+    """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import count, positive
-    from convcli.cli.run import Verb, run, sigma_of
+    from convcli.cli.run import in_plane, sigma_of
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate cannot be used together; leave one out")
@@ -61,12 +74,11 @@ def command(
     if radius is not None:
         count(radius, "--radius", least=0)
 
-    def verb() -> Verb:
-        from convcli.filtering.filters import blur
-        from convcli.kernels.named import gaussian_kernel
+    def make(shared_by: Shares) -> Stage:
+        from convcli.filtering.stages import stage
 
-        # Raises the error of an invalid kernel before any work.
-        gaussian_kernel(both, 4.0 if truncate is None else truncate, radius)
-        return partial(blur, sigma=both, truncate=truncate, radius=radius, exact=exact)
+        cut = None if radius is None else -(-radius // min(shared_by or (1, 1)))
+        wide = in_plane(both, shared_by)
+        return stage("blur", wide, truncate=truncate, radius=cut, exact=exact)
 
-    run(shared, "blur", verb)
+    return make

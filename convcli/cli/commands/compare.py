@@ -158,7 +158,10 @@ def _read(name: str) -> Picture:
     from convcli import image
 
     try:
-        return image.read(content_or_path(name))
+        picture = image.read(content_or_path(name))
+        if picture.format == "Y4M":
+            raise ConvcliError("is a video, and compare takes images; extract the frames first")
+        return picture
     except Exception as error:  # decoders may raise anything
         raise ConvcliError(f"{named(name)}: {reason_of(error)}") from error
 

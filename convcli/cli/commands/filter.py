@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli.options import Shared, only_one, with_shared_options
+from convcli.errors import ConvcliError
+
+if TYPE_CHECKING:
+    from convcli.cli.run import Shares
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -30,6 +35,14 @@ def command(
     bias: Annotated[
         float, typer.Option(metavar="B", help="Add B to the result, in the image's units.")
     ] = 0.0,
+    stretch: Annotated[
+        bool,
+        typer.Option(
+            "--stretch",
+            help="Stretch the result to black and white (about mid-grey if the kernel sums to 0), "
+            "each frame separately.",
+        ),
+    ] = False,
     correlate: Annotated[
         bool, typer.Option("--correlate", help="Correlate instead: do not flip the kernel.")
     ] = False,
@@ -44,14 +57,37 @@ def command(
 
     Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
     """
+    from convcli.cli.run import run
+
+    run(
+        shared,
+        "filter",
+        define(kernels, normalize, scale, bias, stretch, correlate, stride, dilation),
+    )
+
+
+def define(
+    kernels: list[str],
+    normalize: bool,
+    scale: float,
+    bias: float,
+    stretch: bool,
+    correlate: bool,
+    stride: int,
+    dilation: int,
+) -> Callable[[Shares], Stage | None]:
+    """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import finite
-    from convcli.cli.run import Verb, run
 
     kernel = only_one(kernels)
     finite(**{"--scale": scale, "--bias": bias})
+    if stretch and bias:
+        raise ConvcliError(
+            "--stretch and --bias cannot be used together; a stretch has its own black and white"
+        )
 
-    def verb() -> Verb:
-        from convcli.filtering.filters import convolve_every
+    def make(shared_by: Shares) -> Stage | None:
+        from convcli.filtering.stages import stage
         from convcli.kernels.files import read_kernel
 
         chosen = read_kernel(kernel)
@@ -61,6 +97,12 @@ def command(
             chosen = chosen.scaled(scale)
         if dilation > 1:
             chosen = chosen.dilated(dilation)
-        return partial(convolve_every, kernel=chosen, stride=stride, correlate=correlate, bias=bias)
+        if shared_by and (stretch or shared_by != (1, 1)):
+            return None
+        # What is added to red, green and blue is added to the luma, and to no chroma.
+        added = 0.0 if shared_by else bias
+        return stage(
+            "filter", chosen, correlate=correlate, bias=added, stride=stride, stretch=stretch
+        )
 
-    run(shared, "filter", verb)
+    return make

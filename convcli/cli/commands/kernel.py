@@ -39,10 +39,12 @@ def command(
         str,
         typer.Argument(
             metavar="K",
-            help="A name: gaussian:SIGMA or gaussian:X,Y, log:SIGMA, box:SIZE or "
-            "box:WIDTH,HEIGHT, disc:RADIUS, motion:LENGTH,ANGLE, sobel, sobel-y, scharr, "
-            "scharr-y, prewitt, prewitt-y, laplacian, emboss, identity. Or a file (.npy, .csv, "
-            ".txt, .json). Or rows of numbers: '1 0 -1; 2 0 -2; 1 0 -1'.",
+            help="A name: gaussian:SIGMA or gaussian:X,Y, its derivatives gaussian-x:SIGMA, "
+            "gaussian-y, gaussian-xx, gaussian-xy and gaussian-yy, log:SIGMA, dog:SIGMA,SIGMA, "
+            "gabor:WAVELENGTH,ANGLE,SIGMA and gabor-odd, box:SIZE or box:WIDTH,HEIGHT, "
+            "disc:RADIUS, motion:LENGTH,ANGLE, sobel, sobel-y, scharr, scharr-y, prewitt, "
+            "prewitt-y, laplacian, emboss, identity. Or a file (.npy, .csv, .txt, .json). Or rows "
+            "of numbers: '1 0 -1; 2 0 -2; 1 0 -1'.",
         ),
     ],
     output: Annotated[

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from convcli.cli.options import Shared, with_shared_options
+
+if TYPE_CHECKING:
+    from convcli.cli.run import Shares
+    from convcli.filtering.stages import Stage
 
 
 @with_shared_options
@@ -37,17 +41,22 @@ def command(
 
     Example: convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
     """
+    from convcli.cli.run import run
+
+    run(shared, "sharpen", define(sigma, amount, threshold))
+
+
+def define(sigma: str, amount: float, threshold: float) -> Callable[[Shares], Stage]:
+    """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import at_least_0
-    from convcli.cli.run import Verb, run, sigma_of
+    from convcli.cli.run import in_plane, sigma_of
 
     both = sigma_of(sigma)
     at_least_0(**{"--amount": amount, "--threshold": threshold})
 
-    def verb() -> Verb:
-        from convcli.filtering.filters import sharpen
-        from convcli.kernels.named import gaussian_kernel
+    def make(shared_by: Shares) -> Stage:
+        from convcli.filtering.stages import stage
 
-        gaussian_kernel(both)  # raises the error of an invalid kernel
-        return partial(sharpen, sigma=both, amount=amount, threshold=threshold)
+        return stage("sharpen", in_plane(both, shared_by), amount, threshold)
 
-    run(shared, "sharpen", verb)
+    return make

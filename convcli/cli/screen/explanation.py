@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.words import duration
 
@@ -40,6 +41,12 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     assert plan is not None
     width, height = outcome.size
     tree = Tree(_plain(f"{name}, {width} x {height}:"), guide_style="dim")
+    for number, one in enumerate(plan.stages if isinstance(plan, ChainPlan) else (), 1):
+        branch = tree.add(_line(f"stage {number}", one.words))
+        for word, text in one.parts():
+            inner = branch.add(_line(word, text))
+            for each in one.plan.passes() if word == "kernel" else ():
+                inner.add(_plain(each))
     for word, text in plan.parts():
         branch = tree.add(_line(word, text))
         if not isinstance(plan, Plan):
@@ -63,7 +70,12 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     room = console.width - 8 - _WORD - 2 * _TIME - 2
     for stage in outcome.stages:
         share = stage.measured / longest if longest else 0.0
-        branch.add(_stage(stage, dash * round(share * max(0, min(_BAR, room)))))
+        inner = branch.add(_stage(stage, dash * round(share * max(0, min(_BAR, room)))))
+        if stage.name == "filter" and isinstance(plan, ChainPlan) and any(plan.measured):
+            for number, times in enumerate(zip(plan.predicted, plan.measured, strict=True), 1):
+                # A level deeper than the others, and so four columns to the left of them.
+                first, second = map(duration, times)
+                inner.add(_plain(f"{number:<{_WORD - 8}}{first:>{_TIME}}{second:>{_TIME}}"))
     return tree
 
 

@@ -134,6 +134,7 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
         "form": None,
         "sums": None,
         "seconds": None,
+        "left_out": None,
         "notes": [],
     }
     typer.echo(json.dumps(fields | more))
@@ -153,8 +154,9 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "frames": outcome.frames,
         "method": outcome.plan.method if outcome.plan else None,
         "form": route.form if route else None,
-        "sums": route.accumulator if route else None,
+        "sums": route.accumulator if route else getattr(outcome.plan, "between", None),
         "seconds": round(outcome.seconds, 4),
+        "left_out": outcome.left_out,
         "notes": list(outcome.notes),
     }
 

@@ -130,9 +130,40 @@ def _magnitude_by(root):
     return magnitude
 
 
+def _wide_magnitude_by(root):
+    """Compile the same for two kernels of any column and row."""
+
+    @_entry
+    def magnitude_wide(
+        samples, stride, columns, table_x, table_y, rows, weights_x, weights_y, divisor, fours,
+        totals, out,
+    ):  # fmt: skip
+        """Do what `separable` does for two kernels, and store the magnitude of both."""
+        height, width = out.shape
+        reach = stride - width
+        chunk, one = totals.shape[1], totals.dtype.type(1)
+        for top in range(0, height, ROWS):
+            for left in range(0, width, chunk):
+                run = min(chunk, width - left)
+                start, last = top * stride + left, samples.size - stride + left
+                _sum_four(samples, start, columns, last, table_x, fours, 0, 0, run + reach)
+                _sum_four(samples, start, columns, last, table_y, fours, ROWS, 0, run + reach)
+                for row in range(min(ROWS, height - top)):
+                    along_x, along_y = totals[0, :run], totals[1, :run]
+                    _sum(fours[row], rows, weights_x, along_x)
+                    _sum(fours[ROWS + row], rows, weights_y, along_y)
+                    for x in range(run):
+                        along_x[x] = root(along_x[x], along_y[x], one)
+                    _store(along_x, divisor, out[top + row, left : left + run])
+
+    return magnitude_wide
+
+
 # Of 8-bit and 16-bit samples no square leaves the range of the sums; float images have any.
 magnitude = _magnitude_by(_root)
 magnitude_of_any_size = _magnitude_by(_root_of_any_size)
+magnitude_wide = _wide_magnitude_by(_root)
+magnitude_wide_of_any_size = _wide_magnitude_by(_root_of_any_size)
 
 
 @_entry

@@ -4,7 +4,7 @@ Importing numba and refreshing its target takes 230 to 300 ms of every run. The 
 neither, so it is kept in a private folder. On Linux and x86-64 it is mapped from there, in less
 than a millisecond; elsewhere llvmlite links it, in 40. Code that does not match (processor,
 versions, the loops' source, the owners of the folders, a checksum) is compiled again, and where
-that does not work either, numba's own dispatcher runs.
+that does not work either, as on Windows, numba's own dispatcher runs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,13 @@ Signature = tuple[tuple[str, int], ...]
 
 _LOOPS = "convcli.loops.compiled.inner_loops"
 _BANKS = "convcli.loops.compiled.bank_loops"
-_HOMES = {"bank": _BANKS}
+_WINOGRAD = "convcli.loops.compiled.winograd_loops"
+_HOMES = {
+    "bank": _BANKS,
+    "lay_out": _BANKS,
+    "winograd": _WINOGRAD,
+    "winograd_kernels": _WINOGRAD,
+}
 
 # The end of a file: length of the image and offset of the function in it, both 0 where there is no
 # image, and a checksum of everything before.
@@ -67,10 +73,13 @@ def _renew_lock() -> None:
     _lock = Lock()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_lock)
 
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
+# What was found to be kept: the folder of caches, the function, and its dtype.
+_found: set[tuple[Path | None, str, str]] = set()
 # The owners of the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
@@ -106,8 +115,14 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 
 def is_kept(name: str, dtype: str) -> bool:
-    """Say whether an earlier run has kept a function, by the names of files alone."""
-    return _is_kept(f"{name}-{dtype}-")
+    """Say whether an earlier run has kept a function, by the names of files alone.
+
+    Every plan asks, and looking takes a quarter of a millisecond, so what was found is remembered.
+    """
+    found = _base(), name, dtype
+    if found not in _found and _is_kept(f"{name}-{dtype}-"):
+        _found.add(found)
+    return found in _found
 
 
 def miss(name: str, dtype: str, seconds: float) -> None:
@@ -142,7 +157,7 @@ def can_be_kept() -> bool:
     folder = base / "convcli"
     try:
         if folder.exists():
-            return _is_ours_alone(folder)
+            return os.access(folder, os.W_OK) and _is_ours_alone(folder)
         there = next(each for each in folder.parents if each.exists())
         return there.is_dir() and os.access(there, os.W_OK) and not problem_of_making(folder)
     except OSError:
@@ -212,7 +227,7 @@ def _folder(make: bool = False) -> Path | None:
 
 
 def _is_ours_alone(folder: Path) -> bool:
-    return _is_private(folder.stat()) and not problem_of(folder)
+    return not problem_of(folder) and _is_private(folder.stat())
 
 
 def _why_not_kept() -> str:
@@ -227,8 +242,8 @@ def _why_not_kept() -> str:
 
 
 def _is_private(status: os.stat_result) -> bool:
-    # Code from here is executed.
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    # Code from here is executed. Root's may be, as the program itself, which is often root's.
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @cache
@@ -237,7 +252,9 @@ def _versions() -> str | None:
     sources = (
         _LOOPS,
         _BANKS,
+        _WINOGRAD,
         "convcli.loops.compiled.registers",
+        "convcli.loops.compiled.transforms",
         "convcli.loops.layout",
         "convcli.pixels.rounding",
         "convcli.loops.compiled.elf",
@@ -268,6 +285,8 @@ def _path(name: str, signature: Signature) -> Path | None:
 def _processor() -> str:
     """Return what the code depends on: the processor, and numba's settings for it."""
     told = [os.environ.get(f"NUMBA_CPU_{word}") for word in ("NAME", "FEATURES")]
+    if all(told):  # the code is for any such processor, as in a container
+        return f"{platform.machine()} {told}"
     try:
         # The first processor's lines alone: a machine may have 200 of them.
         with open("/proc/cpuinfo") as file:
@@ -292,7 +311,7 @@ def _load(path: Path | None) -> int | None:
     if path is None:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     with open(descriptor, "rb") as file:
@@ -339,6 +358,10 @@ def _compile(name: str, signature: Signature) -> bytes:
     from numba import from_dtype, njit, types
 
     _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
+    if sys.platform == "win32":
+        # A symbol that LLVM's linker misses there, such as the probe of a large stack frame, ends
+        # the process, and this is untested.
+        raise NotImplementedError("its code is not linked on Windows")
     loops = import_module(_HOMES.get(name, _LOOPS))
     loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
     arguments = [

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.loops.compiled import bank_loops, inner_loops, machine_code
+from convcli import ownership
+from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -30,6 +31,13 @@ RUN = LOG + (
     "print(convcli.convolve(numpy.full((3, 3), 7, 'uint8'), [[1, 2]], method='numba').max(),"
     "'numba' in sys.modules)"
 )
+BANKS = (
+    "import numpy, convcli\n"
+    "for dtype in ('float32', 'float64'):\n"
+    "    x = numpy.zeros((2, 9, 9), dtype)\n"
+    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
+    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='winograd')\n"
+)
 EVERY_LOOP = LOG + (
     "import numpy, convcli\n"
     "grey = numpy.zeros((200, 300), 'uint8')\n"
@@ -37,10 +45,8 @@ EVERY_LOOP = LOG + (
     "    for sigma in (1, 12):\n"
     "        convcli.blur(image, sigma, method='numba')\n"
     "    convcli.edge(image, method='numba')\n"
-    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
-    "for dtype in ('float32', 'float64'):\n"
-    "    x = numpy.zeros((2, 9, 9), dtype)\n"
-    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
+    "    convcli.edge(image, sigma=1, method='numba')\n"
+    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n" + BANKS
 )
 
 
@@ -91,10 +97,18 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    names_of = vars(inner_loops) | vars(bank_loops)
-    loops = [name for name, loop in names_of.items() if hasattr(loop, "py_func")]
+    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops)
+    loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
-    assert names == {name for name in loops if not name.startswith("_")}
+    # The others are parts of these.
+    assert names == {
+        name for name, loop in loops.items() if not loop.targetoptions.get("no_cpython_wrapper")
+    }
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        # Those of banks are mapped. What calls the C library (as for filling with 0) would be
+        # linked by LLVM, which aborts where the library is far away.
+        printed, _ = python(BANKS + "import sys; print('llvmlite' in sys.modules)", cache)
+        assert printed == ["False"]
 
 
 def test_the_second_run_does_without_numba(first, cache):
@@ -176,8 +190,34 @@ def test_a_folder_that_others_can_write_to_is_not_used(path):
 def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert machine_code._folder(make=True) == machine_code._folder() == tmp_path / "convcli"
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    status = (tmp_path / "convcli").stat()
+    other = os.stat_result((*status[:4], os.geteuid() + 1, *status[5:]))
+    assert machine_code._is_private(status)
+    assert not machine_code._is_private(other)
+    monkeypatch.setattr(machine_code, "_is_private", lambda _: False)
     assert machine_code._folder() is None
+
+
+def test_code_that_root_has_kept_is_loaded_and_not_added_to(cache, monkeypatch):
+    """As in a container, which any user may run."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(ownership, "_problem", lambda *_: "")
+    status = (cache / "convcli").stat()
+    assert machine_code._is_private(os.stat_result((*status[:4], 0, *status[5:])))
+    assert not machine_code.can_be_kept()
+
+
+def test_a_processor_that_is_named_with_its_features_is_all_that_counts(monkeypatch):
+    """So that code which is compiled into a container fits wherever it runs."""
+    monkeypatch.setenv("NUMBA_CPU_NAME", "x86-64-v3")
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+fma")
+    machine_code._processor.cache_clear()
+    try:
+        assert "model name" not in machine_code._processor()
+        assert machine_code.target() == ("x86-64-v3", "+avx2,+fma")
+    finally:
+        machine_code._processor.cache_clear()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])

@@ -1,0 +1,28 @@
+"""Check what a wheel and an sdist hold: everything that git has and they need, and no junk."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+# Of the repository alone: its settings for git, GitHub, containers and editors.
+NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml")
+
+listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
+tracked = {name for name in listed.stdout.split("\0") if name}
+wanted = {
+    "whl": {name for name in tracked if name.startswith("convcli/")},
+    "gz": {name for name in tracked if not name.startswith(NOT_PUBLISHED)},
+}
+for path in sys.argv[1:]:
+    kind = path.rpartition(".")[2]
+    if kind == "whl":
+        with zipfile.ZipFile(path) as wheel:
+            names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    else:
+        with tarfile.open(path) as sdist:
+            names = {each.name.partition("/")[2] for each in sdist if each.isfile()} - {"PKG-INFO"}
+    missing, junk = wanted[kind] - names, names - wanted[kind]
+    if missing or junk:
+        sys.exit(f"{path}: missing {sorted(missing)}, not in git {sorted(junk)}")
+    print(f"{path}: {len(names)} files, as in git")

@@ -1,0 +1,14 @@
+"""Print the oldest packages that pyproject.toml allows: each >= of it becomes ==."""
+
+import re
+import sys
+import tomllib
+
+EXTRAS = ("fft", "deep", "exr", "bank", "plot", "compare")  # those that the program uses
+
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+extras = [] if "--no-extras" in sys.argv else EXTRAS
+wanted = (project["optional-dependencies"][name] for name in extras)
+for requirement in sum(wanted, project["dependencies"]):
+    print(re.sub(r">=([\d.]+).*", r"==\1", requirement))

@@ -1,0 +1,35 @@
+"""File names that Windows refuses, or takes for a device."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import PureWindowsPath
+
+from convcli.errors import shown
+
+# "Naming Files, Paths, and Namespaces" (Microsoft): with a suffix, too. A colon would begin the
+# name of a hidden stream of the file before it.
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\.|$)", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+
+
+def problem_of_name(path: str, system: str | None = None) -> str:
+    r"""Return why a file of this name cannot be made on this system, or nothing.
+
+    >>> problem_of_name(r"C:\photos\aux.png", "win32")
+    "'aux.png' is a device on Windows; choose another name"
+    >>> problem_of_name("aux.png", "linux")
+    ''
+    """
+    if (system or sys.platform) != "win32":
+        return ""
+    whole = PureWindowsPath(path)
+    for part in whole.parts[bool(whole.anchor) :]:
+        if _DEVICE.match(part):
+            return f"{shown(part)} is a device on Windows; choose another name"
+        if _FORBIDDEN.search(part):
+            return f'{shown(part)} contains one of < > : " | ? *; choose another name'
+        if part.endswith((".", " ")) and part.strip("."):
+            return f"{shown(part)} ends in {shown(part[-1])}, which Windows drops; rename it"
+    return ""

@@ -1,0 +1,157 @@
+"""A chain of filters carried out: every stage is a source over the source below.
+
+A worker computes a band of the result from its top down, a strip at a time. Each stage asks the one
+below for the rows of its window that it has not read yet, so that every row of every stage is
+computed once for a band, apart from the halos at its ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from convcli.loops.contract import Correlate
+from convcli.loops.layout import ROWS
+from convcli.pixels import colour
+from convcli.pixels.colour import Colour
+from convcli.pixels.padded import copy_pixels
+from convcli.pixels.rounding import store
+from convcli.pixels.source import Source
+from convcli.planning.chains import Bands
+from convcli.running.lines import Rooms
+from convcli.running.regions import Region, RegionFilter, pieces
+from convcli.running.stages import Begun, Link, StageSource, filler_of, in_groups, spread
+from convcli.types import Pixels
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What is done to an image by several filters.
+
+    Attributes
+    ----------
+    links : tuple of Link
+        The stages, from the first to the last. The last gives samples of `out_dtype`, unless there
+        is an `end`.
+    begin, end : Colour, optional
+        How samples become light, and colours weighted by alpha, before the first stage, and back
+        after the last.
+    between : dtype
+        The float that samples have from stage to stage.
+    out_dtype : dtype
+        Of the result.
+    """
+
+    links: tuple[Link, ...]
+    begin: Colour | None
+    end: Colour | None
+    between: np.dtype[np.floating[Any]]
+    out_dtype: np.dtype[Any]
+
+    def shapes(self, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+        """Return the shape of the image, and of what each stage makes of it."""
+        found = [shape]
+        for link in self.links:
+            found.append(link.shape(found[-1]))
+        return found
+
+
+def prepare_chain(
+    chain: Chain, shape: tuple[int, int, int], strip: int, seconds: list[float]
+) -> RegionFilter:
+    """Prepare the loops of a chain; the function returned computes one band of the result.
+
+    That is done by this many rows at a time. It adds the time of each stage to `seconds`.
+    """
+    shapes = chain.shapes(shape)
+    fills = [filler_of(link, below[2]) for link, below in zip(chain.links, shapes, strict=False)]
+    adding, rooms = threading.Lock(), Rooms()
+
+    def filter_band(source: Source, out: Pixels, region: Region) -> None:
+        stages = _stages(chain, source, fills, shapes, region, strip, rooms)
+        rows, columns = region
+        with np.errstate(all="ignore"):
+            for (top, bottom), _ in pieces(rows, columns, (strip, columns[1] - columns[0])):
+                result = stages[-1].window((top, bottom), columns)
+                _write(result, out[top:bottom, columns[0] : columns[1]], chain.end)
+        with adding:
+            before = 0.0
+            for number, stage in enumerate(stages):
+                seconds[number] += stage.seconds - before
+                before = stage.seconds
+
+    return filter_band
+
+
+def _write(result: Pixels, out: Pixels, end: Colour | None) -> None:
+    """Undo what was done to colour, round and clip, and put a strip into the result."""
+    if end is not None:
+        values = colour.unweighted(end, result)
+        values = colour.finished(end, values.copy() if values is result else values, values)
+        result = np.empty(values.shape, out.dtype)
+        store(values, result)
+    copy_pixels(result, out)
+
+
+def chain_bytes(chain: Chain, cut: Bands, shape: tuple[int, int, int]) -> int:
+    """Return the least memory that a worker needs for the strips of all stages."""
+    total = 0
+    for link, (_, width, channels) in zip(chain.links, chain.shapes(shape), strict=False):
+        above, below, left, right = link.recipe.halo
+        rows = 2 * cut.rows + above + below
+        columns = min(cut.regions[1] * link.stride + left + right, width + left + right)
+        total += rows * columns * channels * chain.between.itemsize
+    return total
+
+
+def first_row_needed(chain: Chain, height: int, row: int) -> int:
+    """Return the first row of the image that the result needs from a row on."""
+    if any(link.recipe.border == "wrap" for link in chain.links):
+        return 0
+    for link in reversed(chain.links):
+        row = row * link.stride // ROWS * ROWS - link.recipe.halo[0] - ROWS
+    return min(max(row, 0), height)
+
+
+def _stages(
+    chain: Chain,
+    source: Source,
+    fills: list[Correlate],
+    shapes: list[tuple[int, int, int]],
+    region: Region,
+    strip: int,
+    rooms: Rooms,
+) -> list[StageSource]:
+    """Put the stages on the image, for one band of the result."""
+    needs: list[Region] = []
+    rows, columns = region
+    for link, (height, width, _) in zip(reversed(chain.links), reversed(shapes[:-1]), strict=True):
+        rows = in_groups(spread(rows, link.stride), height)
+        columns = spread(columns, link.stride)
+        needs.append((rows, columns))
+        above, below, left, right = link.recipe.halo
+        rows = in_groups((max(rows[0] - above, 0), min(rows[1] + below, height)), height)
+        # Some of these lie beyond the edges, where the border puts other samples: so the stage
+        # below computes rows as long as those of the window.
+        columns = columns[0] - left, columns[1] + right
+        if link.recipe.border == "wrap":
+            columns = min(columns[0], 0), max(columns[1], width)
+    below_it: Source = source if chain.begin is None else Begun(source, chain.begin, chain.between)
+    stages: list[StageSource] = []
+    last = chain.out_dtype if chain.end is None else chain.between
+    for link, fill, need in zip(chain.links, fills, reversed(needs), strict=True):
+        dtype = last if link is chain.links[-1] else chain.between
+        take = partial(_take, rooms, len(stages))
+        stages.append(StageSource(below_it, link, fill, dtype, need, strip, take))
+        below_it = stages[-1]
+    return stages
+
+
+def _take(
+    rooms: Rooms, stage: int, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Pixels:
+    return rooms.take((stage, name), shape, dtype)

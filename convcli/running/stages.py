@@ -1,0 +1,217 @@
+"""What one stage of a chain makes of the source below it, row by row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from convcli.loops.contract import Correlate
+from convcli.loops.layout import ROWS, ceil_div
+from convcli.pixels import borders, colour
+from convcli.pixels.colour import Colour, result_channels
+from convcli.pixels.source import Source, Span
+from convcli.planning.plan import Plan
+from convcli.running.lines import Lines
+from convcli.running.recipe import Recipe
+from convcli.running.regions import Region, filler, pieces
+from convcli.types import Floats, Pixels
+
+
+@dataclass(frozen=True)
+class Link:
+    """One stage of a chain.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What it does.
+    plan : Plan
+        How.
+    stride : int
+        Only every `stride`-th row and column of it is used.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    stride: int = 1
+
+    def shape(self, below: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of what it makes of an image."""
+        height, width, channels = below
+        made = result_channels(self.recipe.colour, channels)
+        return ceil_div(height, self.stride), ceil_div(width, self.stride), made
+
+
+def spread(span: Span, stride: int) -> Span:
+    """Return where the rows, or columns, that a stride keeps were before."""
+    return span[0] * stride, (span[1] - 1) * stride + 1
+
+
+def in_groups(span: Span, length: int) -> Span:
+    """Widen a span to whole groups of rows, or columns, whose sums are made together."""
+    return span[0] // ROWS * ROWS, min(ceil_div(span[1], ROWS) * ROWS, length)
+
+
+class Begun:
+    """An image as floats: linear light if asked, colours multiplied by alpha."""
+
+    def __init__(self, source: Source, how: Colour, dtype: np.dtype[np.floating[Any]]) -> None:
+        self._source, self._how, self._dtype = source, how, dtype
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels."""
+        return self._source.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its samples."""
+        return self._dtype
+
+    def window(self, rows: Span, columns: Span) -> Floats:
+        """Return a window as floats."""
+        values = colour.samples(self._how, self._source.window(rows, columns), self.dtype)
+        return colour.weighted(self._how, values)
+
+
+class StageSource:
+    """What one stage makes of the source below; a worker has its own.
+
+    Its windows come from the top down, each where the one before ended. Others may be asked for,
+    as `wrap` does at the other end of the image, but are computed from scratch.
+    """
+
+    def __init__(
+        self,
+        below: Source,
+        link: Link,
+        fill: Correlate,
+        dtype: np.dtype[Any],
+        need: Region,
+        strip: int,
+        take: Callable[[str, tuple[int, ...], np.dtype[Any]], Pixels],
+    ) -> None:
+        height, width, channels = below.shape
+        self._below, self._link, self._fill = below, link, fill
+        self._whole = height, width, result_channels(link.recipe.colour, channels)
+        self._columns = need[1]
+        self._end = need[0][1]
+        self._dtype, self._strip = dtype, strip
+        recipe = link.recipe
+        how = recipe.halo, recipe.border, recipe.border_value
+        self._lines = Lines(below, need[1], *how, partial(take, "lines"))
+        # Transforms pay in large blocks alone: such a stage computes more than it is asked for.
+        transforms = link.plan.route.loop == "overlap_add"
+        self._block = max(link.plan.route.tile[0] // ROWS * ROWS, strip) if transforms else 0
+        self._at: int | None = None
+        self._take = take
+        self._ready = self._empty("ahead", 0)
+        self.seconds = 0.0
+        """Time in its windows, that of the stages below included."""
+
+    def window(self, rows: Span, columns: Span) -> Pixels:
+        """Return a window that holds until the next one is asked for."""
+        start = time.perf_counter()
+        stride = self._link.stride
+        first, end = rows[0] * stride, min(rows[1] * stride, self._whole[0])
+        left, right = spread(columns, stride)
+        follows = self._at in (None, first)
+        if follows and self._columns[0] <= left and right <= self._columns[1]:
+            made = self._empty("window", end - first)
+            self._next(first, end, made)
+            made = made[:, left - self._columns[0] : right - self._columns[0]]
+        else:
+            made = self._apart((first, end), (left, right))
+        self.seconds += time.perf_counter() - start
+        return made if stride == 1 else made[::stride, ::stride]
+
+    def can_put(self, columns: Span) -> bool:
+        """Whether it can put these columns, some of which may lie beyond the edges."""
+        return self._link.stride == 1 and columns == self._columns
+
+    def put(self, rows: Span, out: Pixels) -> None:
+        """Compute the rows that follow those before into `out`."""
+        start = time.perf_counter()
+        self._next(*rows, out)
+        self.seconds += time.perf_counter() - start
+
+    def _next(self, first: int, end: int, out: Pixels) -> None:
+        """Compute the rows that follow those before."""
+        at = first
+        while at < end:
+            if not len(self._ready):
+                last = max(self._end, end)
+                until = min(at + self._block, last) if self._block else min(at + self._strip, end)
+                there = until <= end
+                made = (
+                    out[at - first : until - first] if there else self._empty("ahead", until - at)
+                )
+                self._fill(self._lines.window((at, until)), made)
+                if there:
+                    at = until
+                    continue
+                self._ready = made
+            taken = min(len(self._ready), end - at)
+            out[at - first : at - first + taken] = self._ready[:taken]
+            self._ready = self._ready[taken:]
+            at += taken
+        self._at = end
+
+    def _apart(self, rows: Span, columns: Span) -> Pixels:
+        """Compute a window from scratch."""
+        height, width, channels = self._whole
+        recipe = self._link.recipe
+        y, x = in_groups(rows, height), in_groups(columns, width)
+        how = recipe.border, recipe.border_value
+        seen = borders.window(self._below, y, x, recipe.halo, *how)
+        out = np.empty((y[1] - y[0], x[1] - x[0], channels), self._dtype)
+        self._fill(seen, out)
+        return out[rows[0] - y[0] : rows[1] - y[0], columns[0] - x[0] : columns[1] - x[0]]
+
+    def _empty(self, name: str, rows: int) -> Pixels:
+        width = self._columns[1] - self._columns[0]
+        return self._take(name, (rows, width, self._whole[2]), self._dtype)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels."""
+        height, width, channels = self._whole
+        return ceil_div(height, self._link.stride), ceil_div(width, self._link.stride), channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its samples."""
+        return self._dtype
+
+
+def _by_pieces(fill: Correlate, most: tuple[int, int] | None) -> Correlate:
+    """Let a loop fill large arrays piece by piece."""
+    if most is None:
+        return fill
+
+    def fill_all(window: Pixels, out: Pixels) -> None:
+        above, beside = window.shape[0] - out.shape[0], window.shape[1] - out.shape[1]
+        if out.shape[0] <= most[0] and out.shape[1] <= most[1]:
+            fill(window, out)
+            return
+        for (top, bottom), (left, right) in pieces((0, len(out)), (0, out.shape[1]), most):
+            made = np.empty((bottom - top, right - left, out.shape[2]), out.dtype)
+            seen = window[top : bottom + above, left : right + beside]
+            fill(np.ascontiguousarray(seen), made)
+            out[top:bottom, left:right] = made
+
+    return fill_all
+
+
+def filler_of(link: Link, channels: int) -> Correlate:
+    """Prepare the loops of a stage, for arrays of any size."""
+    fill, most = filler(link.plan, link.recipe, channels)
+    tile = link.plan.route.tile
+    if link.plan.route.loop == "direct_numpy":  # its arrays are as large as what it fills
+        most = tile if most is None else (min(most[0], tile[0]), min(most[1], tile[1]))
+    return _by_pieces(fill, most)
