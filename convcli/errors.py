@@ -14,6 +14,10 @@ class ConvcliError(ValueError):
     """
 
 
+class NeedsWholeError(ConvcliError):
+    """A filter or an image that cannot be done in parts."""
+
+
 def shown(name: str | bytes | os.PathLike[str]) -> str:
     r"""Quote a file name so that printing it cannot change a terminal.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
 from functools import cache
@@ -159,3 +160,11 @@ def _fields(path: Path) -> dict[str, int]:
 
 def _shown(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.1f} MB"
+
+
+def bound(asked: int | None) -> float:
+    """Return the bytes that one run may hold: what was asked for, or half of what is free."""
+    if asked is not None:
+        return asked
+    free = available()
+    return math.inf if free is None else free / 2

@@ -64,3 +64,37 @@ def duration(seconds: float) -> str:
     if rounded >= 1:
         return f"{rounded:.3g} s"
     return f"{rounded * 1e3:.3g} ms" if rounded >= 1e-3 else f"{rounded * 1e6:.3g} us"
+
+
+def size_of(count: float) -> str:
+    """Return a number of bytes with a unit.
+
+    >>> size_of(1.5e9), size_of(212e6), size_of(4096)
+    ('1.5 GB', '212 MB', '4.1 kB')
+    """
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return (
+        f"{count / 1e6:.{0 if count >= 1e7 else 1}f} MB"
+        if count >= 1e6
+        else f"{count / 1e3:.1f} kB"
+    )
+
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def bytes_in(text: str) -> int | None:
+    """Return the bytes that a text such as "2G" or "500M" stands for, or None if it is none.
+
+    >>> bytes_in("2G"), bytes_in("1.5k"), bytes_in("a lot")
+    (2147483648, 1536, None)
+    """
+    number, unit = text[:-1], text[-1:].upper()
+    if unit.isdigit():
+        number, unit = text, ""
+    try:
+        count = float(number) * _UNITS[unit]
+    except (KeyError, ValueError):
+        return None
+    return int(count) if 1 <= count < 1 << 62 else None

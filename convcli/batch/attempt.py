@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from convcli import image
 from convcli.batch.ahead import Begun
 from convcli.errors import ConvcliError, reason_of, shown
-from convcli.files.formats import STREAMED
+from convcli.files.formats import STREAMED, row_of
 from convcli.files.job import Job
 from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
@@ -97,6 +97,8 @@ class Outcome(NamedTuple):
     left_out : int or None
         How many samples were missing, and so left out of every sum; None if that was not asked
         for.
+    parts : tuple of (str, str)
+        What there is to say of an image that was filtered in parts, each under a word.
     """
 
     job: Job
@@ -114,6 +116,7 @@ class Outcome(NamedTuple):
     stages: tuple[Stage, ...] = ()
     light: str = ""
     left_out: int | None = None
+    parts: tuple[tuple[str, str], ...] = ()
 
     @property
     def megapixels(self) -> float:
@@ -141,6 +144,8 @@ class Pipeline(NamedTuple):
         Whether an output that appears during the run is skipped, and not a failure.
     planes : callable, optional
         Returns how the filter goes over the planes of a video.
+    in_parts : InParts, optional
+        How images that do not fit into memory are filtered.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -150,6 +155,31 @@ class Pipeline(NamedTuple):
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
     planes: Callable[[], Planes] | None = None
+    in_parts: InParts | None = None
+
+
+class InParts(NamedTuple):
+    """How images are filtered that do not fit into memory; see `convcli.batch.windowed`.
+
+    Attributes
+    ----------
+    memory : int or None
+        Bytes that may be held; without it half of what is free.
+    overwrite : bool
+        Replace what has the name of an output.
+    strip : bool
+        Leave out metadata.
+    is_grey : bool
+        The filter makes grey of colour.
+    say : callable, optional
+        Called with lines that tell how an image will be filtered, before it is.
+    """
+
+    memory: int | None = None
+    overwrite: bool = False
+    strip: bool = False
+    is_grey: bool = False
+    say: Callable[[str], None] | None = None
 
 
 def outcome_of(
@@ -174,7 +204,7 @@ def outcome_of(
         If the reader of standard output has closed it: then the other jobs are of no use either.
     """
     start = time.perf_counter()
-    if pipeline.skip_existing and _has_appeared(job):
+    if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     work = _Work(job, pipeline, begun)
     try:
@@ -192,7 +222,7 @@ def outcome_of(
     except BrokenPipeError:
         raise
     except _LocatedError as located:
-        exists = isinstance(located.error, FileExistsError) and _has_appeared(job)
+        exists = isinstance(located.error, FileExistsError) and has_appeared(job)
         if pipeline.skip_existing and exists:
             return Outcome(job, "skipped")
         return Outcome(job, "failed", located.reason, located.error)
@@ -217,7 +247,7 @@ def outcome_of(
     )
 
 
-def _has_appeared(job: Job) -> bool:
+def has_appeared(job: Job) -> bool:
     """Whether the output of a job exists by now; a folder of that name is an error later."""
     name = job.target_name
     return name is not None and os.path.lexists(name) and not os.path.isdir(name)
@@ -419,6 +449,7 @@ class _Work:
         assert self.pipeline.write
         target = self.job.target
         format_name = self.job.format or result.format
+        row_of(format_name)  # refuses one that is written in parts alone
         workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
             format_name, result.frames * result.pixels.nbytes, workers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -15,6 +14,7 @@ from convcli import memory
 from convcli.batch.ahead import Begun
 from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
 from convcli.errors import reason_of
+from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
@@ -96,13 +96,13 @@ def run(
     options["scratch"] = True
     options["on_progress"] = go_on
     pipeline = pipeline._replace(options=options)
-    room = _Memory()
+    room = _Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
 
     def attempt(job: Job) -> Outcome:
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = outcome_of(job, pipeline, take, begun.get(job))
+            outcome = _outcome(job, pipeline, take, begun.get(job))
         if isinstance(outcome.error, OSError) and outcome.error.errno in _NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -133,6 +133,21 @@ def run(
         pool.shutdown(wait=not interrupted.is_set(), cancel=True)
 
 
+def _outcome(
+    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None
+) -> Outcome:
+    """Do a job, in parts if its image may be too large for memory."""
+    how, source = pipeline.in_parts, job.source
+    # What was begun was looked at before; a preview shows the whole.
+    if how is None or source is None or begun or pipeline.look:
+        return outcome_of(job, pipeline, take, begun)
+    if how.memory is None and not may_be_in_parts(source, job.format):
+        return outcome_of(job, pipeline, take)
+    from convcli.batch import windowed  # what most images need not
+
+    return windowed.outcome_of(job, pipeline, take)
+
+
 class _StoppedError(Exception):
     """Raised in threads that filter, to stop them between two regions."""
 
@@ -140,10 +155,9 @@ class _StoppedError(Exception):
 class _Memory:
     """Delays the decoding of an image until it fits into memory beside those at work."""
 
-    def __init__(self) -> None:
-        free = memory.available()
-        # Half of it, because the bytes that are counted are the least that an image takes.
-        self._most = math.inf if free is None else free / 2
+    def __init__(self, asked: int | None) -> None:
+        # Half of what is free, because the bytes that are counted are the least that images take.
+        self._most = memory.bound(asked)
         self._taken = 0
         self._changed = threading.Condition()
 

@@ -230,6 +230,14 @@ class Shared:
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per image on standard output.")
     ] = False
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Hold at most SIZE, such as 2G: a TIFF, .npy or zarr that takes more is filtered "
+            "in parts.  [default: half of what is free]",
+        ),
+    ] = None
     max_pixels: MaxPixels = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
     verbose: Annotated[

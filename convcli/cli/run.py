@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
@@ -18,15 +19,15 @@ from convcli.cli import signals
 from convcli.cli.options import Shared
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
-from convcli.files.formats import LOSSY
+from convcli.files.formats import LOSSY, may_be_in_parts
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
-from convcli.words import listed
+from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import Pipeline
+    from convcli.batch.attempt import InParts, Pipeline
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
@@ -130,7 +131,7 @@ def carry_out(
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    begun = {} if shared.dry_run else _begun(jobs, read)
+    begun = {} if shared.dry_run else _begun(jobs, read, shared)
 
     preview = None
     if shared.preview:
@@ -212,6 +213,7 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
+    _memory(shared)
     if shared.nan == "keep" and shared.nodata is not None:
         raise ConvcliError(
             "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
@@ -272,10 +274,24 @@ def _check_preview(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _begun(jobs: list[Job], read: Callable[..., Picture]) -> dict[Job, Begun]:
+def _is_in_parts(job: Job, source: Path, shared: Shared) -> bool:
+    """Return whether an image may be too large to be read whole; then it is not begun."""
+    if shared.memory is None and not may_be_in_parts(source, job.format):
+        return False
+    from convcli.sources.choice import kind_for
+
+    try:
+        return kind_for(job, _memory(shared)) is not None
+    except ConvcliError:  # which the job reports
+        return True
+
+
+def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dict[Job, Begun]:
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
+            if _is_in_parts(job, job.source, shared):
+                return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
 
@@ -318,8 +334,31 @@ def _pipeline(
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
+        in_parts=_in_parts(shared, stages),
         planes=cache(partial(_planes, makers, stages)),
     )
+
+
+def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
+    """Return how images are filtered that do not fit into memory."""
+    from convcli.batch.attempt import InParts
+
+    return InParts(
+        _memory(shared),
+        overwrite=shared.overwrite or shared.in_place,
+        strip=shared.strip,
+        is_grey=_is_grey(stages),
+    )
+
+
+def _memory(shared: Shared) -> int | None:
+    """Return the bytes of --memory, if it was given."""
+    if shared.memory is None:
+        return None
+    size = bytes_in(shared.memory)
+    if size is None:
+        raise ConvcliError(f"--memory must be a size such as 500M or 2G, not {shared.memory!r}")
+    return size
 
 
 def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
@@ -354,16 +393,19 @@ def _planes(makers: tuple[Maker, ...], several: list[Stage]) -> Planes:
         stages = _made(makers, shared_by) if shared_by else several
         return partial(_filtered, stages=stages) if stages else None
 
-    filters = [each.filter for each in several]
-    is_grey = any(each.use.channels == "luminance" for each in filters)
+    is_grey = _is_grey(several)
     return Planes(
         verb_for,
         is_grey=is_grey,
         # Derivatives take out any level.
-        keeps_level=(is_grey or all(each.keeps_level for each in filters))
+        keeps_level=(is_grey or all(each.filter.keeps_level for each in several))
         and all(each.border != "constant" for each in several),
         fills_range=_fills_range(several),
     )
+
+
+def _is_grey(stages: list[Stage]) -> bool:
+    return any(each.filter.use.channels == "luminance" for each in stages)
 
 
 def _fills_range(stages: list[Stage]) -> bool:
@@ -404,6 +446,8 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
 
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
+    if shared.explain and pipeline.in_parts:
+        pipeline = pipeline._replace(in_parts=pipeline.in_parts._replace(say=bar.say))
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):

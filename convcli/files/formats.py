@@ -111,7 +111,12 @@ BY_PILLOW = tuple(name for name in FORMATS if name not in ("PAM", "Y4M", "EXR", 
 STREAMED = ("PPM", "PAM", "Y4M")
 """Formats of a single image, of which several may stand one after the other in a file or pipe."""
 
-_BY_SUFFIX = {suffix: name for name, row in FORMATS.items() for suffix in row.suffixes}
+IN_PARTS = ("TIFF", "NPY", "ZARR")
+"""The formats that may be read and written in parts; see `convcli.sources`."""
+
+_SUFFIXES = {name: row.suffixes for name, row in FORMATS.items()} | {"ZARR": (".zarr",)}
+
+_BY_SUFFIX = {suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes}
 
 
 def is_picture(path: Path) -> bool:
@@ -138,10 +143,32 @@ def format_of(path: Path) -> str:
 def format_named(name: str) -> str:
     """Return the format that ``--format`` names: "png", "jpg", "tiff"..."""
     upper = name.upper().removeprefix(".")
-    found = upper if upper in FORMATS else _BY_SUFFIX.get(f".{upper.lower()}")
+    found = upper if upper in _SUFFIXES else _BY_SUFFIX.get(f".{upper.lower()}")
     if found is None:
-        raise ConvcliError(f"unknown format {name!r}; it must be {listed(tuple(FORMATS)).lower()}")
+        known = listed(tuple(_SUFFIXES))
+        raise ConvcliError(f"unknown format {name!r}; it must be {known.lower()}")
     return found
+
+
+def may_be_in_parts(source: Path, format_name: str | None) -> bool:
+    """Return whether an image, or its result of this format, may be one that is done in parts."""
+    by_suffix = _BY_SUFFIX.get(source.suffix.lower())
+    return by_suffix in (None, *IN_PARTS) or format_name == "ZARR"
+
+
+def suffix_of(format_name: str) -> str:
+    """Return the usual suffix of a format."""
+    return _SUFFIXES[format_name][0]
+
+
+def row_of(format_name: str) -> Format:
+    """Return what a format can hold that is written whole."""
+    if format_name not in FORMATS:
+        raise ConvcliError(
+            f"{format_name} is written in parts, of images in TIFF, .npy and zarr; write TIFF or "
+            "PNG instead (-o NAME.tif)"
+        )
+    return FORMATS[format_name]
 
 
 def mode_for(format_name: str, mode: str) -> str:
@@ -152,7 +179,7 @@ def mode_for(format_name: str, mode: str) -> str:
     ConvcliError
         If it cannot; the message names formats that can.
     """
-    row = FORMATS[format_name]
+    row = row_of(format_name)
     if holds(format_name, mode):
         return row.widened.get(mode, mode)
     able = [name for name in FORMATS if holds(name, mode)]
@@ -162,7 +189,7 @@ def mode_for(format_name: str, mode: str) -> str:
 
 def holds(format_name: str, mode: str) -> bool:
     """Return whether a format holds an image of this mode without loss."""
-    row = FORMATS[format_name]
+    row = row_of(format_name)
     if mode[0].isdigit():
         return mode.endswith(row.bands)
     return mode in (*row.modes, *row.widened)
@@ -170,7 +197,7 @@ def holds(format_name: str, mode: str) -> bool:
 
 def check_size(format_name: str, width: int, height: int) -> None:
     """Raise `ConvcliError` for an image with more pixels on a side than a format can hold."""
-    longest = FORMATS[format_name].longest
+    longest = row_of(format_name).longest
     if max(width, height) > longest:
         raise ConvcliError(
             f"{format_name} cannot hold {width} x {height} pixels (at most {longest} on a side); "

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from convcli.errors import ConvcliError, shown
 from convcli.files.clashes import check_clashes, check_inputs_stay
-from convcli.files.formats import FORMATS, format_named, format_of, is_picture
+from convcli.files.formats import format_named, format_of, is_picture, suffix_of
 from convcli.files.job import Existing, Job, Request
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside, real_folder, real_path
+from convcli.files.stores import is_store
 from convcli.files.walking import Input, inputs_of
 
 
@@ -51,7 +52,7 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
         _check_parts(request)
     if request.files_from is None and request.inputs in ((), ("-",)):
         return [_piped(request, format_name)]
-    several = request.files_from is not None or any(map(os.path.isdir, request.inputs))
+    several = request.files_from is not None or any(map(_is_folder, request.inputs))
     many = several or len(request.inputs) > 1 or _names_folder(request.output)
     many = many or bool(request.parts)
     if request.output == "-" and many:
@@ -86,8 +87,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 def _names_folder(output: str | None) -> bool:
     return output is not None and output != "-" and (
-        output.endswith(("/", os.sep)) or os.path.isdir(output)
+        output.endswith(("/", os.sep)) or _is_folder(output)
     )  # fmt: skip
+
+
+def _is_folder(name: str) -> bool:
+    """Return whether a path is a folder of images, and no image that is stored as a folder."""
+    return os.path.isdir(name) and not is_store(name)
 
 
 def _check_parts(request: Request) -> None:
@@ -173,13 +179,13 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         return Job(found.source, found.source, None, found_in=found_in, within=into)
     source = Path(found.source)
     if request.output is None:
-        suffix = FORMATS[format_name].suffixes[0] if format_name else source.suffix
+        suffix = suffix_of(format_name) if format_name else source.suffix
         target = source.with_name(f"{source.stem}.{request.command}{suffix}")
     elif many:
         within = request.output
         target = Path(request.output, found.relative)
         if format_name and _known_format(target) != format_name:
-            target = target.with_suffix(FORMATS[format_name].suffixes[0])
+            target = target.with_suffix(suffix_of(format_name))
     else:
         target = Path(request.output)
         format_name = _named_format(target, format_name)
@@ -250,7 +256,7 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
             f"{shown(names[0])} {exist}; use --overwrite, --skip-existing, or another -o"
         )
     for job, there in found:
-        folder = next(filter(os.path.isdir, there), None)
+        folder = next(filter(_is_folder, there), None)
         if folder:
             job.problem = f"its output {shown(folder)} is a folder; choose another -o"
         else:

@@ -17,6 +17,7 @@ from convcli.files.formats import is_picture
 from convcli.files.job import Job, Request
 from convcli.files.places import is_below, is_same
 from convcli.files.skipped import Kind, Skipped
+from convcli.files.stores import is_store
 
 # Limits on a list: Linux has names of at most 4096 bytes, and a name with its job takes about 300
 # bytes here, so that ten million take 3 GB.
@@ -54,7 +55,7 @@ def inputs_of(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
         return
     for typed in request.inputs:
         path = Path(typed)
-        if os.path.isdir(path):  # unlike Path.is_dir, it never raises
+        if os.path.isdir(path) and not is_store(path):  # unlike Path.is_dir, it never raises
             if not request.recursive:
                 raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter the images in it")
             yield from _walked(str(path), request, note)
@@ -183,6 +184,8 @@ def _kind(
 ) -> Kind | Literal["folder", "picture"]:
     """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
+        if is_store(path):
+            return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
         # Windows makes junctions in each home, one of which leads to its own parent.
         tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
         return "link to a folder" if tag == _JUNCTION else "folder"
@@ -225,7 +228,7 @@ def below(absolute: AnyPath, here: AnyPath) -> AnyPath:
 
 def _problem(path: Path) -> str:
     try:
-        if path.is_file():
+        if path.is_file() or is_store(path):
             return ""
         path.stat()
     except OSError as error:

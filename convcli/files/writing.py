@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from convcli.files.folders import NOFOLLOW, Place, opened
 from convcli.files.likeness import Likeness, likeness_of, make_like
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside
+from convcli.files.stores import is_store
 
 TEMPORARY_SUFFIX = ".part"
 
@@ -182,11 +184,64 @@ def _open_without_name(place: Place, mode: int) -> int | None:
         return None
 
 
+@contextmanager
+def new_folder(path: Path, overwrite: bool = False, *, within: str | None = None) -> Iterator[Path]:
+    """Make a folder that gets its name when all of its content is there.
+
+    Until then it has a hidden name beside that. Any error removes it. A folder of the final name
+    is replaced only if it is a zarr array or group.
+
+    Parameters
+    ----------
+    path : Path
+        The name of the folder.
+    overwrite : bool
+        Whether an existing folder of that name may be replaced.
+    within : str, optional
+        The folder that it has to be in; see `new_file`.
+
+    Raises
+    ------
+    FileExistsError
+        If something has that name, and `overwrite` is false or it is no zarr array or group.
+    ConvcliError
+        If the folder is not below `within`.
+    OSError
+        For any other error of the file system.
+    """
+    target = Path(os.path.realpath(path))
+    if within is not None and not is_below(str(target), within):
+        raise ConvcliError(leads_outside(within, str(target)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hidden = [
+        target.with_name(f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}") for _ in range(2)
+    ]
+    _check_replaces(target, overwrite)
+    _unfinished.update(map(str, hidden))
+    try:
+        hidden[0].mkdir()
+        yield hidden[0]
+        _check_replaces(target, overwrite)
+        if target.exists():
+            target.rename(hidden[1])
+        hidden[0].rename(target)
+    finally:
+        for folder in hidden:
+            shutil.rmtree(folder, ignore_errors=True)
+            _unfinished.discard(str(folder))
+
+
+def _check_replaces(target: Path, overwrite: bool) -> None:
+    if os.path.lexists(target) and not (overwrite and is_store(target)):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
 def remove_unfinished() -> None:
-    """Remove the temporary files of all threads, before the process ends."""
+    """Remove the temporary files and folders of all threads, before the process ends."""
     for temporary in tuple(_unfinished):
         with suppress(OSError):
             os.unlink(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _rename_to_new(place: Place, temporary: str, name: str) -> None:

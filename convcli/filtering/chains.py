@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import described
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, NeedsWholeError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
     apply,
@@ -84,6 +84,10 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     source = source_of(image, asked["channels"])
     wanted = out_dtype(asked["out_dtype"], source.dtype)
     last = several[-1].filter
+    if asked["carry_out"]:
+        raise NeedsWholeError(
+            "a chain of several stages cannot be done in parts; apply the filters one by one"
+        )
     if last.thresholds:
 
         def run(filter_: Filter, **own: Unpack[Options]) -> Pixels:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from convcli.checks import array as array_of
 from convcli.checks import callback, count, described, flag, number, word
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, NeedsWholeError
 from convcli.filtering.definitions import convolving
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
@@ -76,7 +76,8 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan,
+        carry_out.
 
     Returns
     -------
@@ -122,6 +123,12 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     asked["exact"] = asked["exact"] or filter_.exact
     source = source_of(image, asked["channels"])
     wanted = out_dtype(asked["out_dtype"], source.dtype)
+    goes_on = filter_.stride > 1 or filter_.finish
+    if asked["carry_out"] and (goes_on or filter_.thresholds):
+        raise NeedsWholeError(
+            "--stride, --stretch and --canny need the whole image, and cannot be done in parts; "
+            "leave them out"
+        )
     if filter_.thresholds:
         from convcli.filtering.canny import thin_edges  # other filters start without it
 
@@ -134,11 +141,12 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
-    goes_on = filter_.stride > 1 or filter_.finish
     as_it_is = asked["scratch"] and not goes_on and can_stay_padded(plan, recipe)
     if isinstance(source, Padded) and as_it_is:
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
+    if asked["carry_out"]:
+        return asked["carry_out"](plan, recipe, source)
     out = filter_source(plan, recipe, source, asked["on_progress"])
     out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
@@ -170,6 +178,7 @@ def checked(options: Options) -> Options:
     asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
+    callback(asked["carry_out"], "carry_out")
     return asked
 
 
@@ -388,7 +397,9 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
 
 
 def is_opaque(source: Source) -> bool:
-    """Say whether an image in memory has full alpha everywhere; of others that is not known."""
-    if not isinstance(source, ArraySource):
-        return False
-    return bool((source.array[..., -1] == full_scale(source.dtype)).all())
+    """Say whether an image has full alpha everywhere; of some sources that is not known."""
+    full = full_scale(source.dtype)
+    if isinstance(source, ArraySource):
+        return bool((source.array[..., -1] == full).all())
+    ends_with = getattr(source, "ends_with", None)
+    return bool(ends_with and ends_with(full))

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from convcli.errors import NeedsWholeError
 from convcli.filtering.options import Options
 from convcli.pixels.colour import full_scale
 from convcli.pixels.rounding import store
@@ -55,6 +56,10 @@ def at_depth(
     dtype, wanted = image.dtype, np.dtype(_DTYPES[depth])
     if wanted.kind == "f" or wanted == dtype or fills_range:
         return verb(image, **options, out_dtype=wanted)
+    if options.get("carry_out"):
+        raise NeedsWholeError(
+            f"--depth {depth} cannot be done in parts; leave it out, and convert the result"
+        )
     floats = verb(image, **{**options, "out_dtype": np.float64, "exact": True})
     result = np.empty(floats.shape, wanted)
     scale = full_scale(wanted) / full_scale(dtype)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
-from convcli.types import OnProgress
+from convcli.types import OnProgress, Pixels
 from convcli.words import Alpha, Border, Method, Nan
 
 
@@ -57,6 +57,9 @@ class Options(TypedDict, total=False):
     on_plan : callable, optional
         Called once with the `Plan` before any pixel is touched. (A chain calls it with a
         `ChainPlan`, and a bank of kernels with a `BankPlan` for each layer.)
+    carry_out : callable, optional
+        ``carry_out(plan, recipe, source)`` is called to carry out the plan, and its result is
+        returned: see `convcli.batch.windowed`.
     """
 
     border: Border
@@ -74,6 +77,7 @@ class Options(TypedDict, total=False):
     scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Any], None] | None
+    carry_out: Callable[..., Pixels] | None
 
 
 DEFAULTS: Options = {
@@ -92,5 +96,6 @@ DEFAULTS: Options = {
     "scratch": False,
     "on_progress": None,
     "on_plan": None,
+    "carry_out": None,
 }
 """The values of options that are not given."""

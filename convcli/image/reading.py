@@ -14,7 +14,7 @@ from PIL import Image
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import BY_PILLOW, FORMATS, check_frames
+from convcli.files.formats import BY_PILLOW, FORMATS, check_frames, row_of
 from convcli.image import bombs, deep, transparent_colour
 from convcli.image.blocks import held_by
 from convcli.image.content import beginning, opened, whole
@@ -98,6 +98,8 @@ def read(
         format cannot hold the image. The message is a predicate: the caller puts the name of the
         file in front. Iterating over `Picture.later` may raise it as well.
     """
+    if target_format:
+        row_of(target_format)
     start = beginning(source)
     if not start:
         raise ConvcliError("is empty")

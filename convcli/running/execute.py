@@ -68,7 +68,7 @@ def filter_padded(
 
 def _regions(plan: Plan, recipe: Recipe, source: Source) -> list[Region]:
     """Return the regions to hand out, if there is memory for their windows."""
-    windows = _window_bytes(plan, recipe, source) * plan.route.workers
+    windows = window_bytes(plan, recipe, source) * plan.route.workers
     if windows > ALWAYS_FREE:
         memory.check(windows)
     height, width, _ = source.shape
@@ -101,7 +101,7 @@ def _releasing(
     return on_done
 
 
-def _window_bytes(plan: Plan, recipe: Recipe, source: Source) -> int:
+def window_bytes(plan: Plan, recipe: Recipe, source: Source) -> int:
     """Return the least memory that a tile and its halo take: under a wide kernel, most of it.
 
     A window has the image's samples, and between two passes sums of its columns.

@@ -97,6 +97,14 @@ def _marked(
     return marked(window, recipe.missing.sample, recipe.colour.alpha, beyond, accumulator)
 
 
+def piece_of(recipe: Recipe, channels: int) -> tuple[int, int]:
+    """Return rows and columns of which the sums are kept at a time, where they are kept."""
+    height, width = recipe.kernels[0].shape
+    least = ceil_div(width, ROWS) * ROWS
+    columns = max(_COMBINED_SAMPLES // channels // ROWS * ROWS, least)
+    return max(_COMBINED_ROWS, height), columns
+
+
 def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[int, int] | None]:
     """Prepare the loops for a recipe that needs no coarser grid.
 
@@ -111,10 +119,7 @@ def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[
     form, accumulator = plan.route.form, np.dtype(plan.route.accumulator)
     dtype = plan.task.dtype
     fill = _fill(loop, form, accumulator, recipe, (dtype, True))
-    height, width = recipe.kernels[0].shape
-    least = ceil_div(width, ROWS) * ROWS
-    columns_at_a_time = max(_COMBINED_SAMPLES // channels // ROWS * ROWS, least)
-    piece = max(_COMBINED_ROWS, height), columns_at_a_time
+    piece = piece_of(recipe, channels)
     if dtype.kind == "f" and not recipe.bounded:
         of_any = partial(_fill, loop, form, accumulator, recipe, (dtype, False))
         wide = cache(partial(_wide_fill, recipe, dtype))

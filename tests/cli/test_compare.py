@@ -299,7 +299,7 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
         (("a.png", "near.png", "-fo", "hard.png"), "'hard.png' is one of the two inputs"),
         (
             ("a.png", "near.png", "-o", "d.psd"),
-            "'d.psd': the suffix '.psd' is unknown; use .png, .*or .gif",
+            "'d.psd': the suffix '.psd' is unknown; use .png, .*or .zarr",
         ),
         (("a.png", "near.png", "-o", "no/d.png"), "cannot write 'no/d.png': No such file"),
         (("a.png", "near.png", "--tolerance", "-1"), "tolerance must be at least 0, not -1"),

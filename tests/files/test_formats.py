@@ -42,14 +42,14 @@ def test_a_suffix_stands_for_its_format_in_any_case(suffix, format_name):
 @pytest.mark.parametrize("name", ["a.psd", "a.txt", "a.png.bak", "a", ".png", "png"])
 def test_any_other_name_is_refused_with_the_list_of_suffixes(name):
     assert not is_picture(Path(name))
-    with pytest.raises(ConvcliError, match=r"; use \.png, .*\.webp, .* or \.gif") as refused:
+    with pytest.raises(ConvcliError, match=r"; use \.png, .*\.webp, .* or \.zarr") as refused:
         format_of(Path(name))
     assert repr(name) in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["", "psd", "eps", ".", "png2"])
 def test_an_unknown_format_is_refused_with_the_list_of_formats(name):
-    with pytest.raises(ConvcliError, match=f"unknown format {name!r}.*png, jpeg, .* or gif"):
+    with pytest.raises(ConvcliError, match=f"unknown format {name!r}.*png, jpeg, .* or zarr"):
         format_named(name)
 
 

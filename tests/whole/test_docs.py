@@ -13,6 +13,8 @@ from urllib.parse import unquote, urldefrag
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 from PIL import Image
 
 import convcli
@@ -41,6 +43,9 @@ def place(folder):  # noqa: F811
     alpha[:, :50] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
+    np.save(folder / "mosaic.npy", photo)
+    tifffile.imwrite(folder / "slide.tif", photo, tile=(64, 64))
+    zarr.create_array(folder / "image.zarr", data=photo[..., 0], chunks=(64, 64))
     height = photo[..., 0].astype(np.float32)
     height[20:40, 20:40] = np.nan
     Image.fromarray(height).save(folder / "height.tif")

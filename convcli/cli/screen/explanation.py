@@ -60,6 +60,8 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
         if word == "spread":
             for each in _pieces(plan, width, height):
                 branch.add(_plain(each))
+    for word, text in outcome.parts:
+        tree.add(_line(word, text))
     if outcome.light:
         tree.add(_line("light", outcome.light))
     branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))

@@ -1,0 +1,216 @@
+"""An image that does not fit into memory: it is read, filtered and written in parts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from convcli import memory
+from convcli.batch.attempt import InParts, Outcome, Pipeline, Stage, fitted, has_appeared
+from convcli.batch.attempt import outcome_of as outcome_of_whole
+from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
+from convcli.files.formats import FORMATS
+from convcli.files.job import Job
+from convcli.files.places import is_below
+from convcli.files.walking import check_stays
+from convcli.filtering.filters import blur
+from convcli.filtering.options import Options
+from convcli.image.picture import kind_of, mode_of
+from convcli.loops.layout import ceil_div
+from convcli.pixels.colour import result_channels
+from convcli.planning.plan import Plan
+from convcli.running.recipe import Recipe
+from convcli.running.windowed import Cut, bands, cut_for
+from convcli.sources.bands import halved
+from convcli.sources.choice import kind_for
+from convcli.sources.contract import Given, Result, Settings, Stored, load
+from convcli.sources.windows import Tiles
+from convcli.types import Pixels
+from convcli.words import size_of
+
+# The Gaussian before a step of 2 that scikit-image's pyramid_reduce takes: twice the step over 6,
+# so that 99 % of its weights lie within the step.
+_HALVING = 2 * 2 / 6
+
+
+def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Outcome:
+    """Filter an image in parts if it does not fit into memory, and whole if it does.
+
+    The parameters are those of `convcli.batch.attempt.outcome_of`; the pipeline has `in_parts`.
+    """
+    assert pipeline.in_parts
+    start = time.perf_counter()
+    if pipeline.skip_existing and has_appeared(job):
+        return Outcome(job, "skipped")
+    try:
+        kind = kind_for(job, pipeline.in_parts.memory)
+        if kind is None:
+            return outcome_of_whole(job, pipeline, take)
+        check_stays(job)
+        outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
+        return outcome._replace(seconds=time.perf_counter() - start)
+    except BrokenPipeError:
+        raise
+    except NeedsWholeError as error:
+        # Reading it whole refuses what does not fit, and may take more than half of what is free.
+        if pipeline.in_parts.memory is None and kind_for(job, None) in FORMATS:
+            return outcome_of_whole(job, pipeline, take)
+        return Outcome(job, "failed", reason_of(error), error)
+    except Exception as error:  # decoders raise exceptions of any type
+        if pipeline.skip_existing and isinstance(error, FileExistsError) and has_appeared(job):
+            return Outcome(job, "skipped")
+        return Outcome(job, "failed", reason_of(error), error)
+
+
+class _Work:
+    """The work on one file: its images are filtered in turn while the result is written."""
+
+    def __init__(
+        self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
+    ) -> None:
+        self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
+        self.most = memory.bound(how.memory)
+        self.plan: Plan | None = None
+        self.cut: Cut | None = None
+        self.given: Given | None = None
+        self.size, self.pixels, self.mode = (0, 0), 0, ""
+        self.tiles, self.decoded = 0, 0
+        self.light = ""
+
+    def done(self, kind: str) -> Outcome:
+        """Do it, and return the outcome."""
+        source, target = self.job.source, self.job.target
+        assert source
+        assert target
+        own, place = os.path.realpath(source), os.path.realpath(target)
+        if os.path.isdir(own) and is_below(place, own):
+            raise ConvcliError(f"its output {shown(target)} is inside it; choose another -o")
+        start = time.perf_counter()
+        writer = load(self.job.format or kind)
+        with load(kind).opened(source, self.how.is_grey) as given:
+            self.given = given
+            options = self._options(given)
+            settings = Settings(
+                overwrite=self.how.overwrite,
+                strip=self.how.strip,
+                workers=options["workers"] or 1,
+                within=self.job.within or os.path.dirname(place),
+                halve=partial(self._halved, options=options),
+            )
+            gathered = writer.rows_gathered(given)
+            results = (self._result(each, options, gathered) for each in given.images)
+            notes = writer.save(target, given, results, settings)
+        seconds = time.perf_counter() - start
+        assert self.plan
+        predicted = self.plan.seconds * given.count
+        return Outcome(
+            self.job, "written", size=self.size, result_size=self.size, pixels=self.pixels,
+            mode=self.mode, frames=given.count, plan=self.plan,
+            notes=(*given.notes, *notes), light=self.light, parts=self._parts(),
+            stages=(Stage("all", predicted, seconds, "filtering is predicted, codecs are not"),),
+        )  # fmt: skip
+
+    def _options(self, given: Given) -> Options:
+        options = fitted(self.pipeline.options, given.mode)
+        leaves_out = options.get("nan") != "keep" and given.nodata is not None
+        if leaves_out or options.get("nan") == "skip" or options.get("nodata") is not None:
+            raise NeedsWholeError(
+                "has samples to leave out (--nan, --nodata), which cannot be done in parts; "
+                "pass --nan keep"
+            )
+        if kind_of(given.mode).isdigit() and self.how.is_grey:
+            raise NeedsWholeError(
+                "has bands that are no colours, which are not made grey in parts; save each as an "
+                "image of its own"
+            )
+        if options.get("linear"):
+            from convcli.image import light
+
+            transfer, said_by = light.stated({"icc_profile": given.profile})
+            self.light = f"{transfer.name}, by {said_by or 'default'}"
+            options["linear"] = transfer
+            options["exact"] = options.get("exact", False) or not transfer.has_toe
+        options["pictures"] *= given.count
+        return options
+
+    def _result(self, stored: Stored, options: Options, gathered: int) -> Result:
+        """Plan the work on an image; it is done when the bands of the result are asked for."""
+        self.size = stored.shape[1], stored.shape[0]
+        self.pixels += stored.shape[0] * stored.shape[1]
+        result = self._planned(self.pipeline.verb, stored, options, gathered)
+        self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
+        return result
+
+    def _planned(
+        self, verb: Callable[..., Any], stored: Stored, options: Options, gathered: int
+    ) -> Result:
+        found: list[Result] = []
+        mode = self._given_mode
+
+        def carry_out(plan: Plan, recipe: Recipe, _source: Any) -> Pixels:
+            if self.plan is None:
+                self.plan = plan
+            channels = result_channels(recipe.colour, stored.shape[2])
+            if channels < stored.shape[2] and mode in ("CMYK", "LAB"):
+                raise NeedsWholeError(
+                    f"is {mode}, which is turned into grey only where it fits into memory; "
+                    "convert it to RGB first"
+                )
+            most = self.most
+            cut = cut_for(plan, recipe, stored, most, gathered)
+            if self.cut is None:
+                self.cut = cut
+                self.take(cut.peak)
+                self._announce(cut, most)
+            shape = (*stored.shape[:2], channels)
+            found.append(Result(shape, recipe.out_dtype, self._bands(plan, recipe, stored, cut)))
+            return np.empty((0, 0, channels), recipe.out_dtype)
+
+        verb(Tiles(stored, 0), **Options(**{**options, "carry_out": carry_out}))
+        return found[0]
+
+    def _halved(self, stored: Stored, options: Options) -> Result:
+        """Return a plane half as large: the next level of a pyramid."""
+        plain = Options(**{**options, "linear": False, "alpha": "straight", "border": "reflect"})
+        blurred = self._planned(partial(blur, sigma=_HALVING), stored, plain, 0)
+        height, width, channels = stored.shape
+        shape = (ceil_div(height, 2), ceil_div(width, 2), channels)
+        return Result(shape, blurred.dtype, halved(blurred.bands))
+
+    def _bands(self, plan: Plan, recipe: Recipe, stored: Stored, cut: Cut) -> Iterator[Pixels]:
+        tiles = Tiles(stored, cut.kept)
+        on_progress = self.pipeline.options.get("on_progress") or (lambda _done, _total: None)
+        try:
+            yield from bands(plan, recipe, tiles, cut, on_progress)
+        finally:  # writers do not ask for more than there is
+            self.tiles += tiles.count
+            self.decoded += tiles.decoded
+
+    @property
+    def _given_mode(self) -> str:
+        assert self.given
+        return self.given.mode
+
+    def _announce(self, cut: Cut, most: float) -> None:
+        if self.how.say:
+            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {_memory(cut, most)}")
+
+    def _parts(self) -> tuple[tuple[str, str], ...]:
+        assert self.cut
+        times = self.decoded / max(self.tiles, 1)
+        return (
+            ("memory", _memory(self.cut, self.most)),
+            ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
+        )
+
+
+def _memory(cut: Cut, most: float) -> str:
+    return (
+        f"at most {size_of(cut.peak)} of {size_of(most)}, in bands of {cut.rows} rows, "
+        f"{size_of(cut.kept)} of it for tiles"
+    )

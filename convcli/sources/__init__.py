@@ -1,0 +1,1 @@
+"""Images that are stored in pieces, and read and written piece by piece: .npy, TIFF and zarr."""

@@ -1,0 +1,95 @@
+"""Which inputs are filtered window by window: those that do not fit. numpy is not imported."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from convcli import memory
+from convcli.errors import ConvcliError
+from convcli.files.formats import FORMATS, row_of
+from convcli.files.job import Job
+from convcli.files.stores import is_store
+from convcli.sources.contract import KINDS
+
+_SIGNATURES = {
+    b"\x93NUMPY": "NPY",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
+
+# Samples of the image and of the result, both held whole.
+_HELD = 2
+
+
+def kind_for(job: Job, asked: int | None) -> str | None:
+    """Return the kind by which an input is filtered in windows, or None if it is read whole.
+
+    Parameters
+    ----------
+    job : Job
+        The input and its output.
+    asked : int or None
+        The value of --memory.
+
+    Raises
+    ------
+    ConvcliError
+        If the input does not fit into --memory, and its output cannot be written in parts; or if
+        the output can be written in parts alone, and the input cannot be read so.
+    """
+    source = job.source
+    kind = None if source is None else kind_of(source)
+    target = job.format or kind
+    in_parts_only = {kind, target} & (KINDS.keys() - FORMATS.keys())
+    if source is None or kind is None:
+        if in_parts_only:
+            row_of(target or "ZARR")  # which refuses it
+        return None
+    writes_parts = target in KINDS and job.target is not None
+    if in_parts_only and not writes_parts:
+        raise ConvcliError(
+            f"is {kind}, which is filtered in parts, and these are written to files of TIFF, .npy "
+            "or zarr alone; name such an output with -o"
+        )
+    if in_parts_only or (writes_parts and _bytes_of(source, kind) > memory.bound(asked)):
+        return kind
+    if asked is not None and _bytes_of(source, kind) > asked:
+        raise ConvcliError(
+            f"does not fit into --memory, and {target} is not written in parts; write TIFF, .npy "
+            "or zarr instead (-o NAME.tif)"
+        )
+    return None
+
+
+def kind_of(path: Path) -> str | None:
+    """Return which kind of the table a file or folder is, by its content."""
+    if os.path.isdir(path):
+        return "ZARR" if is_store(path) else None
+    try:
+        with path.open("rb") as file:
+            start = file.read(6)
+    except OSError:  # reading reports it
+        return None
+    return _SIGNATURES.get(start, _SIGNATURES.get(start[:4]))
+
+
+def _bytes_of(source: Path, kind: str) -> int:
+    """Return the least bytes that filtering the whole image at once would take."""
+    if kind != "TIFF":
+        return _HELD * source.stat().st_size
+    from convcli.image.tiff_layout import layouts
+
+    try:
+        pages = layouts(source)
+    except (ConvcliError, OSError):  # which reading reports
+        return 0
+    # Pillow holds colours in four bytes a pixel.
+    return _HELD * max(
+        page.width * page.height * max(page.samples, 4 * (page.samples > 1))
+        * math.ceil(max(page.bits, default=8) / 8)
+        for page in pages
+    )  # fmt: skip

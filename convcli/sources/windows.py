@@ -1,0 +1,138 @@
+"""Windows of a stored image, from tiles that are decoded once and kept while they are needed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from convcli.pixels.source import Span
+from convcli.sources.contract import Stored
+from convcli.types import Pixels
+
+Place = tuple[int, int]
+
+
+class Tiles:
+    """A stored image as a source of windows; tiles used last are kept, up to a number of bytes.
+
+    Attributes
+    ----------
+    decoded : int
+        How many tiles have been decoded; one that had to be decoded again counts again.
+
+    Examples
+    --------
+    >>> image = np.arange(30, dtype=np.uint8).reshape(5, 6, 1)
+    >>> decode = lambda row, column: image[2 * row : 2 * row + 2, 4 * column : 4 * column + 4]
+    >>> tiles = Tiles(Stored(image.shape, image.dtype, (2, 4), decode), room=100)
+    >>> tiles.window((1, 3), (3, 5))[..., 0].tolist(), tiles.decoded
+    ([[9, 10], [15, 16]], 4)
+    """
+
+    def __init__(self, stored: Stored, room: float) -> None:
+        self._stored = stored
+        self._room = room
+        self._kept: OrderedDict[Place, Future[Pixels]] = OrderedDict()
+        self._bytes = 0
+        self._released = 0
+        self._lock = threading.Lock()
+        self.decoded = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of the whole image."""
+        return self._stored.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of its samples."""
+        return self._stored.dtype
+
+    @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        height, width, _ = self.shape
+        rows, columns = self._stored.tile
+        return -(-height // rows) * -(-width // columns)
+
+    def window(self, rows: Span, columns: Span) -> Pixels:
+        """Return the samples of a window; a view of a tile, where it lies in one."""
+        height, width = self._stored.tile
+        down = range(rows[0] // height, (rows[1] - 1) // height + 1)
+        across = range(columns[0] // width, (columns[1] - 1) // width + 1)
+        if len(down) == len(across) == 1:
+            tile = self._tile((down[0], across[0]))
+            top, left = down[0] * height, across[0] * width
+            return tile[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
+        out = np.empty((rows[1] - rows[0], columns[1] - columns[0], self.shape[2]), self.dtype)
+        for i in down:
+            top, bottom = max(rows[0], i * height), min(rows[1], (i + 1) * height)
+            for j in across:
+                left, right = max(columns[0], j * width), min(columns[1], (j + 1) * width)
+                out[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]] = (
+                    self._tile((i, j))[
+                        top - i * height : bottom - i * height, left - j * width : right - j * width
+                    ]
+                )
+        return out
+
+    def ends_with(self, value: float) -> bool:
+        """Return whether the last channel has this value everywhere; decoding ends where not."""
+        height, width, _ = self.shape
+        rows, columns = self._stored.tile
+        return all(
+            bool((self._stored.decode(i, j)[..., -1] == value).all())
+            for i in range(-(-height // rows))
+            for j in range(-(-width // columns))
+        )
+
+    def fetch(self, rows: Span) -> None:
+        """Decode the tiles of some rows ahead, unless they have been released meanwhile."""
+        height, width = self._stored.tile
+        for i in range(rows[0] // height, (rows[1] - 1) // height + 1):
+            for j in range(-(-self.shape[1] // width)):
+                if (i + 1) * height > self._released:
+                    self._tile((i, j))
+
+    def release(self, row: int) -> None:
+        """Let tiles that lie above a row be forgotten first: they were used, and will not be."""
+        with self._lock:
+            self._released = row
+            for place in [*self._kept]:
+                if (place[0] + 1) * self._stored.tile[0] <= row:
+                    self._kept.move_to_end(place, last=False)
+
+    def _tile(self, place: Place) -> Pixels:
+        with self._lock:
+            known = self._kept.get(place)
+            if known is None:
+                future = self._kept[place] = Future()
+                self.decoded += 1
+            else:
+                self._kept.move_to_end(place)
+        if known is not None:
+            return known.result()
+        try:
+            tile = self._stored.decode(*place)
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        future.set_result(tile)
+        with self._lock:
+            self._bytes += tile.nbytes
+            self._forget()
+        return tile
+
+    def _forget(self) -> None:
+        """Let go of the tiles that were used longest ago."""
+        for place in [*self._kept] if self._bytes > self._room else ():
+            future = self._kept[place]
+            if future.done() and not future.exception():
+                self._bytes -= future.result().nbytes
+                del self._kept[place]
+            if self._bytes <= self._room:
+                return

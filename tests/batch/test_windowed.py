@@ -1,0 +1,150 @@
+"""Images that do not fit into --memory, from the command line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+import tifffile
+
+from convcli import memory
+from convcli.files import writing
+from convcli.filtering.filters import blur, edge
+
+SMALL = ("--memory", "1.9M", "--method", "numpy")
+
+
+@pytest.fixture
+def slide(tmp_path, photo):
+    """A tiled TIFF of 512 x 512 pixels of colour: whole it takes 2 MB and more."""
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, photo, tile=(64, 64), compression="lzw", description="stain")
+    return path
+
+
+def test_a_tiff_that_does_not_fit_equals_one_that_does(run, slide, tmp_path, photo):
+    done = run("blur", slide, *SMALL, "--max-pixels", 1000)
+    assert (done.status, done.out) == (0, b"")
+    assert done.message.startswith(f"wrote {str(tmp_path / 'slide.blur.tif')!r}: 512 x 512 RGB, ")
+    with tifffile.TiffFile(tmp_path / "slide.blur.tif") as file:
+        assert file.is_bigtiff
+        assert file.pages[0].description == "stain"
+        np.testing.assert_array_equal(file.asarray(), blur(photo, method="numpy"))
+    assert run("blur", slide, "-o", tmp_path / "whole.tif", "-m", "numpy").status == 0
+    whole = tifffile.imread(tmp_path / "whole.tif")
+    np.testing.assert_array_equal(whole, blur(photo, method="numpy"))
+
+
+def test_an_array_becomes_an_array_or_a_tiff(run, tmp_path, photo):
+    photo = np.tile(photo, (4, 1, 1))
+    np.save(tmp_path / "a.npy", photo)
+    for name in ("b.npy", "b.tif"):
+        done = run("edge", tmp_path / "a.npy", "-o", tmp_path / name, "--memory", "5M", "--json")
+        assert (done.status, json.loads(done.out)["mode"]) == (0, "L")
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), edge(photo))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo))
+
+
+def test_the_peak_is_predicted_and_the_tiles_are_counted(run, slide, tmp_path):
+    done = run("blur", slide, "-o", tmp_path / "b.tif", "--explain", *SMALL)
+    first, *_ = done.err.splitlines()
+    assert first.startswith(f"convcli: {str(slide)!r}: at most ")
+    assert " of 2.0 MB, in bands of " in first
+    assert "tiles      64, decoded 64 times (1.00 each)" in done.err
+
+
+def test_json_says_what_it_says_of_others(run, slide, tmp_path):
+    done = run("blur", slide, "-o", tmp_path / "b.tif", "--json", *SMALL)
+    fields = json.loads(done.out)
+    assert (fields["status"], fields["width"], fields["mode"]) == ("written", 512, "RGB")
+
+
+REFUSED = {
+    ("--memory", "lots"): (2, "--memory must be a size such as 500M or 2G, not 'lots'"),
+    ("--memory", "9k"): (1, "raise --memory"),
+    (*SMALL, "-o", "b.png"): (1, "PNG is not written in parts; write TIFF, .npy or zarr instead"),
+    (*SMALL, "-o", "slide.tif"): (2, "is both input and output"),
+}
+
+
+@pytest.mark.parametrize("options", REFUSED)
+def test_what_cannot_be_done_is_said_in_one_line(options, run, slide, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = slide.read_bytes()
+    done = run("blur", slide, *options)
+    status, text = REFUSED[options]
+    assert done.status == status
+    assert text in done.message
+    assert (os.listdir(tmp_path), slide.read_bytes()) == (["slide.tif"], before)
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (("edge", "--stretch"), "--stride, --stretch and --canny need the whole image"),
+        (("edge", "--canny", "20,40"), "--stride, --stretch and --canny need the whole image"),
+        (("filter", "-k", "box:3", "--stride", "2"), "--stride, --stretch and --canny need"),
+        (("blur", "--depth", "16"), "--depth 16 cannot be done in parts"),
+        (("blur", "--nodata", "0"), "has samples to leave out (--nan, --nodata)"),
+        (("chain", "blur | edge"), "a chain of several stages cannot be done in parts"),
+    ],
+)
+def test_what_needs_the_whole_image_is_refused(argv, text, run, slide, tmp_path):
+    done = run(*argv, slide, "-o", tmp_path / "b.tif", *SMALL)
+    assert done.status == 1
+    assert text in done.message
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_full_disk_leaves_nothing(run, slide, tmp_path, monkeypatch):
+    written = 0
+
+    def write(self, data, original=writing.io.BufferedRandom.write):
+        nonlocal written
+        written += len(data)
+        if written > 300_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(self, data)
+
+    monkeypatch.setattr(writing._Whole, "write", write)
+    done = run("blur", slide, "-o", tmp_path / "b.tif", *SMALL)
+    assert done.status == 1
+    assert "No space left on device" in done.message
+    assert os.listdir(tmp_path) == ["slide.tif"]
+
+
+def test_the_rest_of_a_batch_is_done(run, slide, tmp_path, photo):
+    content = slide.read_bytes()
+    (tmp_path / "cut.tif").write_bytes(content[: len(content) // 2])
+    with tifffile.TiffFile(slide) as file:
+        at = file.pages[0].dataoffsets[40]
+    (tmp_path / "damaged.tif").write_bytes(content[:at] + b"\xff" * 30 + content[at + 30 :])
+    np.save(tmp_path / "a.npy", photo)
+    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    done = run("blur", tmp_path, "-r", "-o", tmp_path / "out", *SMALL)
+    assert done.status == 1
+    lines = done.err.splitlines()
+    assert lines[-1] == "2 written, 3 failed, 0 skipped"
+    for name, reason in {
+        "cut.tif": "truncated", "damaged.tif": "tile 41 of 64", "b.npy": "truncated"
+    }.items():  # fmt: skip
+        (line,) = (line for line in lines if name in line)
+        assert reason in line
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.npy", "slide.tif"]
+
+
+def test_a_photo_is_not_written_in_parts(run, picture_file, tmp_path):
+    done = run("blur", picture_file("a.png"), "-o", tmp_path / "a.zarr")
+    assert done.status == 1
+    assert "ZARR is written in parts, of images in TIFF, .npy and zarr" in done.message
+
+
+def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
+    run, slide, tmp_path, photo, monkeypatch
+):
+    monkeypatch.setattr(memory, "bound", lambda asked: asked or 1000)
+    assert run("edge", slide, "--stretch", "-o", tmp_path / "b.tif").status == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo, stretch=True))
