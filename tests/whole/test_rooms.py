@@ -186,6 +186,7 @@ OWNERS = {
     "zarr": {"sources"},
     "torch": {"racing"},
     "matplotlib": {"kernels", "plotting", "racing"},
+    "dask": {"dask"},
 }
 
 
@@ -202,8 +203,8 @@ def test_a_library_is_known_in_one_room(library):
 GROUND = ("words", "errors", "types", "checks", "memory", "ownership", "plotting", "pools")
 
 ROOMS = (
-    "cli", "racing", "batch", "filtering", "banks", "running", "planning", "kernels", "loops",
-    "sources", "image", "pixels", "files",
+    "cli", "racing", "batch", "dask", "filtering", "banks", "running", "planning", "kernels",
+    "loops", "sources", "image", "pixels", "files",
 )  # fmt: skip
 """From the top down: a room imports only rooms below it."""
 
