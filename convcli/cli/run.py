@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -27,7 +28,7 @@ from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import InParts, Pipeline
+    from convcli.batch.attempt import InParts, Outcome, Pipeline
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
@@ -74,7 +75,9 @@ def run(
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
     if has_later_edge:
         read = partial(_with_luminance, read)
-    carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
+    # On a cluster this is sent along with each batch, and names of inputs are of no use there.
+    nameless = replace(shared, inputs=None)
+    carry_out(shared, name, read, partial(_pipeline, nameless, makers, read))
 
 
 def grey_of(shared: Shared) -> Grey:
@@ -131,7 +134,10 @@ def carry_out(
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    begun = {} if shared.dry_run else _begun(jobs, read, shared)
+    if shared.cluster is not None:
+        _check_cluster(shared, jobs)
+    alone = not shared.dry_run and shared.cluster is None
+    begun = _begun(jobs, read, shared) if alone else {}
 
     preview = None
     if shared.preview:
@@ -146,6 +152,13 @@ def carry_out(
             from convcli.cli.screen.report import report_dry_run
 
             not_done = report_dry_run(jobs, shared, name)
+        elif shared.cluster is not None:
+            from convcli.cluster.connecting import connected
+            from convcli.cluster.run import Run
+
+            with connected(shared.cluster) as client:
+                on_cluster = Run(jobs, client, pipeline_for, shared.max_pixels).outcomes
+                not_done = _run(jobs, pipeline, shared, begun, on_cluster)
         else:
             not_done = _run(jobs, pipeline, shared, begun)
         if preview:
@@ -263,6 +276,31 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
             )
         if sys.stdout.isatty():
             raise ConvcliError("images are not written to a terminal; name a file with -o")
+
+
+def _check_cluster(shared: Shared, jobs: list[Job]) -> None:
+    """Refuse what cannot be spread over a cluster."""
+    from convcli.cluster import connecting
+
+    assert shared.cluster is not None
+    connecting.check(shared.cluster)
+    if any(not job.problem and None in (job.source_name, job.target_name) for job in jobs):
+        raise ConvcliError(
+            "--cluster reads and writes files, which its workers see; name inputs, and a file or "
+            "folder with -o"
+        )
+    if shared.in_place:
+        raise ConvcliError(
+            "--in-place and --cluster cannot be used together: what a lost worker has done is done "
+            "again, and its results would be filtered twice; write to another folder with -o"
+        )
+    if shared.workers is not None:
+        raise ConvcliError(
+            "--workers and --cluster cannot be used together: the threads of its workers are used; "
+            "leave --workers out"
+        )
+    if shared.preview:
+        raise ConvcliError("--preview and --cluster cannot be used together; leave one out")
 
 
 def _check_preview(shared: Shared, jobs: list[Job]) -> None:
@@ -439,7 +477,13 @@ def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
     )
 
 
-def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, Begun]) -> int:
+def _run(
+    jobs: list[Job],
+    pipeline: Pipeline,
+    shared: Shared,
+    begun: dict[Job, Begun],
+    on_cluster: Callable[..., Iterator[Outcome]] | None = None,
+) -> int:
     """Run the jobs, report their outcomes, and return how many are not done."""
     from convcli.batch import run as batch
     from convcli.cli.screen.report import Report
@@ -451,14 +495,10 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):
-                for outcome in batch.run(
-                    jobs,
-                    pipeline,
-                    shared.workers,
-                    bar.regions_done,
-                    begun=begun,
-                    interrupted=interrupted,
-                ):
+                here = partial(
+                    batch.run, jobs, pipeline, shared.workers, bar.regions_done, begun=begun
+                )
+                for outcome in (on_cluster or here)(interrupted=interrupted):
                     report.add(outcome)
         finally:
             report.end(interrupted.is_set())
