@@ -79,7 +79,7 @@ class Run:
         max_pixels: int | None,
     ) -> None:
         self.client = client
-        self.known = [outcome for outcome in map(known, jobs) if outcome]
+        self.jobs = jobs
         self.todo = deque(job for job in jobs if not known(job))
         self.threads, self.counted = 1, -_COUNT_SECONDS
         self.count_threads()
@@ -90,7 +90,8 @@ class Run:
         self.at_work: dict[str, tuple[Future, list[Job]]] = {}
         self.finished: SimpleQueue[Future] = SimpleQueue()
         self.pace: deque[float] = deque(maxlen=_REMEMBERED)
-        self.alone: deque[Job] = deque()  # each in a batch of its own
+        self.alone: deque[Job] = deque()  # jobs of batches that ended their workers
+        self.is_last = False  # they are tried
         self.problem = ""
         with probe(self.todo) as seen:
             check_workers(client, problem_here, *self.orders, *seen)
@@ -101,7 +102,7 @@ class Run:
         Set the event to interrupt the run: batches that wait are cancelled, and those at work
         finish on their workers, but are not waited for.
         """
-        yield from self.known
+        yield from filter(None, map(known, self.jobs))
         while not interrupted.is_set() and not self.is_lost:
             if not self.problem:
                 self.submit()
@@ -130,17 +131,24 @@ class Run:
         return lost
 
     def submit(self) -> None:
-        """Send batches until each thread has one at work and one that waits."""
+        """Send batches until each thread has one at work and one that waits.
+
+        At the end come jobs that are tried alone, one at a time: with a worker its other tasks are
+        lost as well, and Dask suspects them all.
+        """
         self.count_threads()
-        while (self.alone or self.todo) and len(self.at_work) < _AHEAD * self.threads:
-            if self.alone:
-                jobs = [self.alone.popleft()]
-            else:
-                jobs = [self.todo.popleft() for _ in range(self.batch_size())]
-            there = [elsewhere(job) for job in jobs]
-            future = self.client.submit(done, *self.orders, there, pure=False)
-            self.at_work[future.key] = future, jobs
-            future.add_done_callback(self.finished.put)
+        while self.todo and len(self.at_work) < _AHEAD * self.threads:
+            self.send([self.todo.popleft() for _ in range(self.batch_size())])
+        if self.alone and not self.at_work:
+            self.is_last = True
+            self.send([self.alone.popleft()])
+
+    def send(self, jobs: list[Job]) -> None:
+        """Send a batch."""
+        there = [elsewhere(job) for job in jobs]
+        future = self.client.submit(done, *self.orders, there, pure=False)
+        self.at_work[future.key] = future, jobs
+        future.add_done_callback(self.finished.put)
 
     def batch_size(self) -> int:
         """Return how many jobs take about two seconds; at the end fewer, so that all threads work.
@@ -188,7 +196,7 @@ class Run:
         from distributed import KilledWorker  # loaded by now
 
         was_killed = isinstance(error, KilledWorker)
-        if was_killed and len(jobs) > 1:
+        if was_killed and not self.is_last:
             self.alone.extend(jobs)
             return
         reason = "each worker that tried it died" if was_killed else reason_of(error)

@@ -186,7 +186,7 @@ def planned(jobs, threads, pace=()):
     """A run that is not connected."""
     run = Run.__new__(Run)
     run.todo, run.threads, run.pace = deque(jobs), threads, deque(pace)
-    run.alone, run.at_work = deque(), {}
+    run.alone, run.at_work, run.is_last = deque(), {}, False
     return run
 
 
@@ -210,6 +210,7 @@ def test_an_image_that_ends_its_workers_does_not_take_others_with_it():
     jobs = [Job(f"{n}.png", f"out/{n}.png", None) for n in "abc"]
     assert list(run.failed(jobs, error)) == []
     assert [*run.alone] == jobs
+    run.is_last = True
     (outcome,) = run.failed(jobs[:1], error)
     assert (outcome.status, outcome.reason) == ("failed", "each worker that tried it died")
 
