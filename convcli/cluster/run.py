@@ -174,14 +174,19 @@ class Run:
             future = self.finished.get(timeout=seconds)
         except Empty:
             return
-        if future.status not in ("finished", "error"):  # cancelled: see `is_lost`
+        if future.status == "cancelled":
+            time.sleep(_LOOK_SECONDS)
+            if not self.is_lost:  # others can cancel it there
+                _, jobs = self.at_work.pop(future.key)
+                yield from self.failed(jobs, ConvcliError("was cancelled on the cluster"))
             return
         try:
             made = future.result(timeout=_RESULT_SECONDS)
-        except TimeoutError:  # its worker has become silent
-            self.finished.put(future)
-            return
         except Exception as error:
+            if future.status != "error":  # its worker is silent, or the scheduler gone
+                time.sleep(_LOOK_SECONDS)
+                self.finished.put(future)
+                return
             _, jobs = self.at_work.pop(future.key)
             yield from self.failed(jobs, error)
             return

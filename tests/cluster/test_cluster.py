@@ -6,6 +6,7 @@ import json
 import pickle
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from types import SimpleNamespace
@@ -54,7 +55,7 @@ def files_of(folder):
 COMMANDS = {
     "blur": ("blur", "--sigma", 1, "-m", "numpy"),
     "chain": ("chain", "blur --sigma 1 | sharpen", "-m", "numpy"),
-    "bank": ("bank", "gabor:8,3", "-m", "im2col"),
+    "bank": ("bank", "haar", "-m", "definition"),
     "edge": ("edge", "-m", "numpy", "--stretch", "--format", "webp"),
 }
 
@@ -224,3 +225,20 @@ def test_a_full_disk_stops_the_run(tree, run, address, monkeypatch):
     done = run("blur", "in/0", "in/1", "-r", "-o", "out", "--cluster", address)
     assert done.status == 1
     assert "not tried: No space left on device" in done.err.splitlines()[-1]
+
+
+def test_jobs_that_others_cancel_are_reported(tree, address):
+    with connecting.connected(address) as client:
+        jobs = [Job(f"in/0/{n}.png", f"out/{n}.png", "PNG") for n in (0, 2)]
+        there = Run(jobs, client, slow_pipeline_for, None)
+        there.submit()
+        client.cancel([future for future, _ in there.at_work.values()])
+        found = [*there.outcomes(threading.Event())]
+    assert [(each.status, each.reason) for each in found] == [
+        ("failed", "was cancelled on the cluster")
+    ] * 2
+
+
+def slow_pipeline_for(_preview):
+    time.sleep(0.3)
+    return pipeline_for(_preview)
