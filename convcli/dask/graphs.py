@@ -1,4 +1,4 @@
-"""The filters as functions of dask arrays: lazy, a task for each chunk of the result."""
+"""Graphs of Dask: a task for each chunk of a result, over the chunks that it depends on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Unpack, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,10 +15,8 @@ from numpy.typing import ArrayLike
 from convcli.checks import number
 from convcli.errors import ConvcliError, reason_of
 from convcli.filtering.convolution import apply
-from convcli.filtering.definitions import blurring, convolving, edges, sharpening
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import Options
-from convcli.kernels.kernel import Kernel
 from convcli.loops.compiled import machine_code
 from convcli.pixels.source import Span
 from convcli.planning.plan import Plan
@@ -27,7 +25,7 @@ from convcli.running.recipe import Recipe
 from convcli.running.regions import Region
 from convcli.sources.contract import DTYPES
 from convcli.types import Pixels
-from convcli.words import Operator, Show, listed
+from convcli.words import listed
 
 if TYPE_CHECKING:
     from dask.array import Array
@@ -42,185 +40,6 @@ Sizes = tuple[int, ...]
 """Lengths of the chunks of an axis."""
 
 
-def blur(
-    array: Array,
-    sigma: float | tuple[float, float] = 3.0,
-    *,
-    truncate: float | None = None,
-    radius: int | None = None,
-    channel_axis: int | None = None,
-    **options: Unpack[Options],
-) -> Array:
-    """Blur a dask array with a Gaussian, as `convcli.blur` does.
-
-    Parameters
-    ----------
-    array : dask.array.Array
-        The last two axes, apart from the channel axis, are y and x. Those before them are looped
-        over: ``(z, y, x)`` is a stack of planes, each an image of its own.
-    sigma, truncate, radius
-        See `convcli.blur`.
-    channel_axis : int, optional
-        The axis of the channels. Default: there is none.
-    **options
-        border, border_value, method, alpha, linear, exact, out_dtype, nan, nodata and on_plan of
-        `convcli.filtering.options.Options`.
-
-    Returns
-    -------
-    dask.array.Array
-        The array's shape, chunks and dtype (or `out_dtype`). Where all samples are finite it equals
-        the result of the whole array to the bit, but for rounding in a luminance of float32.
-
-    Raises
-    ------
-    ConvcliError
-        If a parameter or the array is not valid.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dask.array as da
-    >>> import convcli
-    >>> row = da.from_array(np.array([[0, 0, 0, 255, 0, 0]], np.uint8), chunks=(1, 2))
-    >>> convcli.dask.blur(row, sigma=0.5).compute()
-    array([[  0,   0,  27, 201,  27,   0]], dtype=uint8)
-    """
-    filter_ = blurring(sigma, truncate=truncate, radius=radius)
-    return _lazy("blur", array, filter_, channel_axis, options)
-
-
-def edge(
-    array: Array,
-    operator: Operator | None = None,
-    show: Show = "magnitude",
-    *,
-    sigma: float | None = None,
-    channel_axis: int | None = None,
-    **options: Unpack[Options],
-) -> Array:
-    """Detect edges in a dask array, as `convcli.edge` does, but for `stretch` and `canny`.
-
-    These two need the whole image.
-
-    Parameters
-    ----------
-    array, channel_axis, **options
-        See `blur`.
-    operator, show, sigma
-        See `convcli.edge`.
-
-    Returns
-    -------
-    dask.array.Array
-        The array's dtype. Of colour the luminance is filtered: the channel axis is gone, or has
-        two channels under ``alpha="keep"``.
-
-    Raises
-    ------
-    ConvcliError
-        If a parameter or the array is not valid.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dask.array as da
-    >>> import convcli
-    >>> step = np.repeat(np.array([[0, 0, 0, 200, 200, 200]], np.uint8), 3, axis=0)
-    >>> convcli.dask.edge(da.from_array(step, chunks=2))[1].compute()
-    array([  0,   0, 200, 200,   0,   0], dtype=uint8)
-    """
-    for word in ("canny", "stretch"):
-        if word in options:
-            raise ConvcliError(
-                f"{word} needs the whole image, and a dask array is filtered chunk by chunk; pass "
-                "array.compute() to convcli.edge"
-            )
-    filter_ = edges(operator, show, sigma=sigma)
-    return _lazy("edge", array, filter_, channel_axis, options)
-
-
-def sharpen(
-    array: Array,
-    sigma: float | tuple[float, float] = 1.0,
-    amount: float = 1.0,
-    threshold: float = 0.0,
-    *,
-    channel_axis: int | None = None,
-    **options: Unpack[Options],
-) -> Array:
-    """Sharpen a dask array by an unsharp mask, as `convcli.sharpen` does.
-
-    Parameters
-    ----------
-    array, channel_axis, **options
-        See `blur`.
-    sigma, amount, threshold
-        See `convcli.sharpen`.
-
-    Returns
-    -------
-    dask.array.Array
-        The array's shape, chunks and dtype.
-
-    Raises
-    ------
-    ConvcliError
-        If a parameter or the array is not valid.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dask.array as da
-    >>> import convcli
-    >>> step = da.from_array(np.array([[100, 100, 100, 150, 150, 150]], np.uint8), chunks=(1, 3))
-    >>> convcli.dask.sharpen(step, sigma=0.5).compute()
-    array([[100, 100,  95, 155, 150, 150]], dtype=uint8)
-    """
-    return _lazy("sharpen", array, sharpening(sigma, amount, threshold), channel_axis, options)
-
-
-def convolve(
-    array: Array,
-    kernel: ArrayLike | Kernel,
-    *,
-    correlate: bool = False,
-    bias: float = 0.0,
-    channel_axis: int | None = None,
-    **options: Unpack[Options],
-) -> Array:
-    """Convolve a dask array with a kernel, as `convcli.convolve` does.
-
-    Parameters
-    ----------
-    array, channel_axis, **options
-        See `blur`.
-    kernel, correlate, bias
-        See `convcli.convolve`. The kernel may be larger than a chunk.
-
-    Returns
-    -------
-    dask.array.Array
-        The array's shape, chunks and dtype.
-
-    Raises
-    ------
-    ConvcliError
-        If a parameter or the array is not valid.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dask.array as da
-    >>> import convcli
-    >>> row = da.from_array(np.array([[0, 0, 255, 255, 255]], np.uint8), chunks=(1, 2))
-    >>> convcli.dask.convolve(row, [[0.5, 0, 0.5]]).compute()
-    array([[  0, 128, 128, 255, 255]], dtype=uint8)
-    """
-    filter_ = convolving(kernel, correlate=correlate, bias=bias)
-    return _lazy("convolve", array, filter_, channel_axis, options)
-
-
 class _Shape(NamedTuple):
     """An image that is known by its shape and dtype alone: enough to plan."""
 
@@ -232,10 +51,31 @@ class _Shape(NamedTuple):
         raise NotImplementedError
 
 
-def _lazy(
+def lazy(
     name: str, array: Array, filter_: Filter, channel_axis: int | None, options: Options
 ) -> Array:
-    """Plan for the whole image, and make a graph of tasks, each of which computes a region."""
+    """Return the lazy result of a filter, planned for the whole of each plane.
+
+    Parameters
+    ----------
+    name : str
+        What its tasks are called.
+    array : dask.array.Array
+        What is filtered.
+    filter_ : Filter
+        The filter.
+    channel_axis : int or None
+        The axis of the channels, if there is one.
+    options : Options
+        Those that concern how samples are computed.
+
+    Raises
+    ------
+    ConvcliError
+        For an array, axis or option that is not valid.
+    TypeError
+        For an unknown option.
+    """
     if unknown := set(options) - {*_OPTIONS}:
         raise TypeError(f"unknown option {min(unknown)!r}; the options are {', '.join(_OPTIONS)}")
     tokenize = _package("dask.base").tokenize
@@ -307,9 +147,11 @@ def _layer(
     bounds = bounds_of(given.chunks[0]), bounds_of(given.chunks[1])
     spans = spans_of(bounds[0]), spans_of(bounds[1])
     graph: dict[Any, Any] = {f"{name}-work": work}
-    regions = [spans_of(bounds_of(sizes)) for sizes in chunks]
-    for (i, rows), (j, columns) in product(*map(enumerate, regions)):
-        down, across = work.needs((rows, columns), bounds)
+    made = [spans_of(bounds_of(sizes)) for sizes in chunks]
+    downs = [work.needs((rows, made[1][0]), bounds)[0] for rows in made[0]]
+    acrosses = [work.needs((made[0][0], columns), bounds)[1] for columns in made[1]]
+    for (i, rows), (j, columns) in product(*map(enumerate, made)):
+        down, across = downs[i], acrosses[j]
         task = partial(
             _computed, region=(rows, columns), axes=(axis, left),
             rows=[spans[0][each] for each in down], columns=[spans[1][each] for each in across],
@@ -318,14 +160,14 @@ def _layer(
             keys = [[(array.name, *_with(axis, 0, *outer, y, x)) for x in across] for y in down]
             graph[name, *_with(left, 0, *outer, i, j)] = (task, f"{name}-work", keys)
     layers = _package("dask.highlevelgraph").HighLevelGraph
-    made = _package("dask.array").Array(
+    result = _package("dask.array").Array(
         layers.from_collections(name, graph, dependencies=[array]),
         name,
         _with(left, (channels,), *given.outer, *chunks),
         dtype=dtype,
         meta=np.empty((0,) * (len(given.outer) + 2 + (left is not None)), dtype),
     )
-    return _Given(made, left)
+    return _Given(result, left)
 
 
 def _with(axis: int | None, item: Any, *items: Any) -> tuple[Any, ...]:
