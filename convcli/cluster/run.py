@@ -194,7 +194,7 @@ class Run:
         self.pace.append(made.seconds / len(jobs))
         self.problem = self.problem or made.no_room
         for job, outcome in zip(jobs, made.outcomes, strict=True):
-            yield _here(job, outcome)
+            yield here(job, outcome)
 
     def failed(self, jobs: list[Job], error: Exception) -> Iterator[Outcome]:
         """Yield outcomes of a batch that was not done, or divide it if its workers were lost."""
@@ -247,7 +247,7 @@ def _absolute(name: str | None) -> str | None:
     return name if name is None or "://" in name else os.path.abspath(name)
 
 
-def _here(job: Job, outcome: Outcome) -> Outcome:
+def here(job: Job, outcome: Outcome) -> Outcome:
     """Return the outcome of a job under the names that it has here."""
     reason = outcome.reason
     for name in (job.source_name, job.target_name):

@@ -15,9 +15,9 @@ import pytest
 from distributed import KilledWorker, LocalCluster
 
 import convcli
-from convcli.batch.attempt import Pipeline
+from convcli.batch.attempt import Outcome, Pipeline
 from convcli.cluster import connecting, work
-from convcli.cluster.run import Run, elsewhere
+from convcli.cluster.run import Run, elsewhere, here
 from convcli.errors import ConvcliError
 from convcli.files.job import Job
 from convcli.filtering.filters import blur
@@ -181,6 +181,23 @@ def test_a_batch_that_runs_twice_does_no_harm(picture_file, tmp_path):
     assert one.status == "written"
     assert (other.status, "exists" in other.reason) == ("failed", True)
     assert (tmp_path / "out" / "b.png").read_bytes() == b"other"
+
+
+def test_a_job_has_absolute_names_elsewhere_and_its_own_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    job = Job("in/a.png", "out/a.png", "PNG", parts=("x",), found_in="/in", within="/out")
+    there = elsewhere(job)
+    assert (there.source_name, there.target_name) == (
+        f"{tmp_path}/in/a.png",
+        f"{tmp_path}/out/a.png",
+    )
+    for name in ("format", "parts", "found_in", "within"):
+        assert getattr(there, name) == getattr(job, name)
+    outcome = here(
+        job, Outcome(there, "failed", f"cannot write '{tmp_path}/out/a.png': it is full")
+    )
+    assert outcome == Outcome(job, "failed", "cannot write 'out/a.png': it is full")
+    assert elsewhere(Job("s3://a/b.png", "c.png", None)).source_name == "s3://a/b.png"
 
 
 def planned(jobs, threads, pace=()):
