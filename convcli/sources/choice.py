@@ -55,9 +55,9 @@ def kind_for(job: Job, asked: int | None) -> str | None:
             f"is {kind}, which is filtered in parts, and these are written to files of TIFF, .npy "
             "or zarr alone; name such an output with -o"
         )
-    if in_parts_only or (writes_parts and _bytes_of(source, kind) > memory.bound(asked)):
+    if in_parts_only or (writes_parts and bytes_of(source, kind) > memory.bound(asked)):
         return kind
-    if asked is not None and _bytes_of(source, kind) > asked:
+    if asked is not None and bytes_of(source, kind) > asked:
         raise ConvcliError(
             f"does not fit into --memory, and {target} is not written in parts; write TIFF, .npy "
             "or zarr instead (-o NAME.tif)"
@@ -77,7 +77,7 @@ def kind_of(path: Path) -> str | None:
     return _SIGNATURES.get(start, _SIGNATURES.get(start[:4]))
 
 
-def _bytes_of(source: Path, kind: str) -> int:
+def bytes_of(source: Path, kind: str) -> int:
     """Return the least bytes that filtering the whole image at once would take."""
     if kind != "TIFF":
         return _HELD * source.stat().st_size

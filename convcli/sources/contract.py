@@ -51,6 +51,17 @@ class Stored:
     tile: tuple[int, int]
     decode: Decode
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many tiles there are, down and across."""
+        (height, width, _), (rows, columns) = self.shape, self.tile
+        return -(-height // rows), -(-width // columns)
+
+    def tiles(self) -> Iterator[Pixels]:
+        """Decode one tile after the other."""
+        down, across = self.counts
+        return (self.decode(i, j) for i in range(down) for j in range(across))
+
 
 @dataclass(frozen=True)
 class Given:
@@ -96,6 +107,18 @@ class Result:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     bands: Iterator[Pixels]
+
+    def thinned(self, step: int) -> Result:
+        """Return every `step`-th row and column, beginning with the first."""
+        from convcli.sources.bands import thinned
+
+        height, width, channels = self.shape
+        shape = -(-height // step), -(-width // step), channels
+        return Result(shape, self.dtype, thinned(self.bands, step))
+
+    def converted(self, dtype: np.dtype[Any], convert: Callable[[Pixels], Pixels]) -> Result:
+        """Return a result of another dtype."""
+        return Result(self.shape, dtype, map(convert, self.bands))
 
 
 class Settings(NamedTuple):

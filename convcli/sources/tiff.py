@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -291,7 +290,7 @@ def _colours(mode: str) -> tuple[str, tuple[str, ...]]:
 def _as_stored(result: Result, mode: str) -> Result:
     """Round to integers what was filtered as floats, and shift CIELAB; as in a whole image."""
     if mode == "LAB":
-        return replace(result, bands=map(signed_lab, result.bands))
+        return result.converted(result.dtype, signed_lab)
     if mode != "I" and not mode.endswith(";16S"):
         return result
     dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if mode == "I" else np.int16)
@@ -300,7 +299,7 @@ def _as_stored(result: Result, mode: str) -> Result:
     def rounded(band: Pixels) -> Pixels:
         return np.nan_to_num(np.rint(band)).clip(least, most).astype(dtype)
 
-    return Result(result.shape, dtype, map(rounded, result.bands))
+    return result.converted(dtype, rounded)
 
 
 def _tiles(result: Result, tile: tuple[int, int]) -> Iterator[Pixels]:
