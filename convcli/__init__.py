@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from convcli.filtering.filters import blur, edge, sharpen
     from convcli.filtering.stages import stage
     from convcli.kernels.files import kernel
-    from convcli.kernels.named import gaussian_kernel, sobel_kernels
+    from convcli.kernels.gaussian import gaussian_kernel
+    from convcli.kernels.named import sobel_kernels
 
 __version__ = "0.1.0"
 
@@ -59,7 +60,7 @@ _HOMES = {
     "max_pool2d": "banks.network",
     "avg_pool2d": "banks.network",
     "kernel": "kernels.files",
-    "gaussian_kernel": "kernels.named",
+    "gaussian_kernel": "kernels.gaussian",
     "sobel_kernels": "kernels.named",
 }
 

@@ -7,8 +7,8 @@ import numpy as np
 from drawing import COLOURS, curves, milliseconds, scene, write
 from matplotlib.figure import Figure
 
+import convcli
 from convcli.kernels.kernel import Kernel
-from convcli.kernels.named import gaussian_kernel, named_kernel
 from convcli.loops.contract import load
 
 SHOWN = ("gaussian:3", "box:9", "sobel", "log:2", "disc:6", "motion:15,30")
@@ -41,12 +41,12 @@ def main() -> None:
     """Print the weights of kernels in both forms; time and draw both for a Gaussian."""
     print("kernel             size  rank  all weights  columns and rows")
     for name in SHOWN:
-        kernel = named_kernel(name)
+        kernel = convcli.kernel(name)
         size, apart = "{} x {}".format(*kernel.shape), kernel.rank * sum(kernel.shape)
         print(f"{name:14}{size:>9}{kernel.rank:6}{kernel.taps:13}{apart:18}")
-    times = np.array([nanoseconds(gaussian_kernel(r / 3, radius=r)) for r in RADII])
+    times = np.array([nanoseconds(convcli.gaussian_kernel(r / 3, radius=r)) for r in RADII])
     figure = plt.figure(figsize=(9, 4), layout="none")
-    draw_kernel(figure, gaussian_kernel(2.5, radius=7))
+    draw_kernel(figure, convcli.gaussian_kernel(2.5, radius=7))
     axes, sides = figure.add_axes((0.45, 0.13, 0.53, 0.82)), [2 * r + 1 for r in RADII]
     axes.plot(sides, times[:, 0], "o-", color=COLOURS[1], label="all weights at once")
     axes.plot(sides, times[:, 1], "o-", label="columns, then rows")

@@ -181,7 +181,7 @@ def test_a_limit_on_address_space_counts():
 
 def test_a_wide_blur_by_way_of_a_grid_needs_the_grids_rows_alone(told, monkeypatch):
     """Its halo is 32,802 rows and columns on each side, which never exist at once."""
-    monkeypatch.setattr(execute, "_ALWAYS_FREE", 0)
+    monkeypatch.setattr(execute, "ALWAYS_FREE", 0)
     (told / "meminfo").write_text("MemAvailable: 4000 kB\n")
     image = np.arange(48 * 64, dtype=np.uint8).reshape(48, 64)
     assert convcli.blur(image, 5000.0).std() < 1

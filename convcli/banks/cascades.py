@@ -12,7 +12,7 @@ from convcli.banks.layer import convolution_layer
 from convcli.banks.plan import BankPlan, plan_layer
 from convcli.checks import count
 from convcli.errors import ConvcliError
-from convcli.kernels.named import gaussian_kernel
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.types import Floats
 from convcli.words import BankMethod, Border
 

@@ -7,15 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from convcli import image
-from convcli.batch import planes
 from convcli.batch.ahead import Begun
-from convcli.batch.frames import in_order
-from convcli.batch.planes import Planes
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import STREAMED, row_of
 from convcli.files.job import Job
@@ -32,6 +29,7 @@ from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
+    from convcli.batch.planes import Planes
     from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
@@ -64,8 +62,7 @@ class Stage(NamedTuple):
     remark: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The outcome of a job.
 
     Attributes
@@ -127,8 +124,7 @@ class Outcome:
         return self.pixels / 1e6
 
 
-@dataclass(frozen=True)
-class Pipeline:
+class Pipeline(NamedTuple):
     """What is done to each image.
 
     Attributes
@@ -146,8 +142,8 @@ class Pipeline:
         Called with the first frame before it is filtered, and again with the result.
     skip_existing : bool
         Whether an output that appears during the run is skipped, and not a failure.
-    planes : Planes, optional
-        How the filter goes over the planes of a video.
+    planes : callable, optional
+        Returns how the filter goes over the planes of a video.
     in_parts : InParts, optional
         How images that do not fit into memory are filtered.
     """
@@ -158,8 +154,8 @@ class Pipeline:
     write: Callable[..., tuple[str, ...]] | None = image.write
     look: Callable[[Picture], None] | None = None
     skip_existing: bool = False
+    planes: Callable[[], Planes] | None = None
     in_parts: InParts | None = None
-    planes: Planes | None = None
 
 
 class InParts(NamedTuple):
@@ -336,10 +332,14 @@ class _Work:
         if frame.format == "Y4M":
             if not self.pipeline.planes:
                 raise ConvcliError("is a video, which this command cannot filter")
-            return planes.filtered(frame, self.pipeline.planes, options)
+            from convcli.batch import planes
+
+            return planes.filtered(frame, self.pipeline.planes(), options)
         verb = self.pipeline.verb
         if kind_of(frame.mode).isdigit():
-            verb = partial(planes.band_by_band, verb)
+            from convcli.batch.planes import band_by_band
+
+            verb = partial(band_by_band, verb)
         made = verb(frame.samples, **options)
         if isinstance(made, Several):
             return _divided(frame, made)
@@ -408,6 +408,8 @@ class _Work:
 
     def _spread(self, is_known: bool) -> Iterator[Picture]:
         """Filter several frames at a time, each in one thread."""
+        from convcli.batch.frames import in_order
+
         assert self.following
         where = f"in frame {{}} of {self.frames}" if is_known else "in image {}"
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -96,7 +95,7 @@ def run(
     options["pictures"] = max(1, len(todo))
     options["scratch"] = True
     options["on_progress"] = go_on
-    pipeline = replace(pipeline, options=options)
+    pipeline = pipeline._replace(options=options)
     room = _Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
 
     def attempt(job: Job) -> Outcome:

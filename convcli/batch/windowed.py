@@ -53,10 +53,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)
-        return replace(
-            _Work(job, pipeline, pipeline.in_parts, take).done(kind),
-            seconds=time.perf_counter() - start,
-        )
+        outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
+        return outcome._replace(seconds=time.perf_counter() - start)
     except BrokenPipeError:
         raise
     except NeedsWholeError as error:

@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -314,13 +313,12 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
-    planes = _planes(shared, makers)
-    verb = planes.verb_for(None)
-    assert verb
+    stages = _stages(shared, makers)
+    verb: Callable[..., Pixels] = partial(_filtered, stages=stages)
     if shared.depth:
         from convcli.filtering.depth import at_depth
 
-        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=planes.fills_range)
+        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=_fills_range(stages))
     return Pipeline(
         verb=verb,
         options=Options(
@@ -336,12 +334,12 @@ def _pipeline(
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
-        in_parts=_in_parts(shared, planes),
-        planes=planes,
+        in_parts=_in_parts(shared, stages),
+        planes=cache(partial(_planes, makers, stages)),
     )
 
 
-def _in_parts(shared: Shared, planes: Planes) -> InParts:
+def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
     """Return how images are filtered that do not fit into memory."""
     from convcli.batch.attempt import InParts
 
@@ -349,7 +347,7 @@ def _in_parts(shared: Shared, planes: Planes) -> InParts:
         _memory(shared),
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
-        is_grey=planes.is_grey,
+        is_grey=_is_grey(stages),
     )
 
 
@@ -363,44 +361,70 @@ def _memory(shared: Shared) -> int | None:
     return size
 
 
-def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
-    """Make the filters, and say how they go over the planes of a video."""
+def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
+    """Make the filters for an image, and check that they can follow each other."""
+    stages = _made(makers, None)
+    assert stages, "there is one for an image"
+    if len(stages) > 1:
+        from convcli.filtering.chains import check_missing
+
+        check_missing(stages, {"nan": shared.nan, "nodata": shared.nodata})
+    return stages
+
+
+def _made(makers: tuple[Maker, ...], shared_by: Shares) -> list[Stage] | None:
+    """Make the filters, or None if one cannot be made for chroma."""
+    stages = [stage for make in makers if (stage := make(shared_by))]
+    if len(stages) < len(makers):
+        return None
+    if len(stages) > 1:
+        from convcli.filtering.chains import checked_stages  # one filter starts without chains
+
+        return checked_stages(stages)
+    return stages
+
+
+def _planes(makers: tuple[Maker, ...], several: list[Stage]) -> Planes:
+    """Say how the filters go over the planes of a video."""
     from convcli.batch.planes import Planes
-    from convcli.filtering.chains import check_missing, checked_stages
 
     @cache  # it is asked for each frame
-    def made(shared_by: Shares) -> list[Stage] | None:
-        several = [stage for make in makers if (stage := make(shared_by))]
-        return checked_stages(several) if len(several) == len(makers) else None
-
     def verb_for(shared_by: Shares) -> Callable[..., Pixels] | None:
-        stages = several if shared_by is None else made(shared_by)
+        stages = _made(makers, shared_by) if shared_by else several
         return partial(_filtered, stages=stages) if stages else None
 
-    several = made(None)
-    assert several, "there is one for an image"
-    check_missing(several, {"nan": shared.nan, "nodata": shared.nodata})
-    filters = [each.filter for each in several]
-    is_grey = any(each.use.channels == "luminance" for each in filters)
+    is_grey = _is_grey(several)
     return Planes(
         verb_for,
         is_grey=is_grey,
         # Derivatives take out any level.
-        keeps_level=(is_grey or all(each.keeps_level for each in filters))
+        keeps_level=(is_grey or all(each.filter.keeps_level for each in several))
         and all(each.border != "constant" for each in several),
-        fills_range=any(each.fills_range for each in filters),
+        fills_range=_fills_range(several),
     )
+
+
+def _is_grey(stages: list[Stage]) -> bool:
+    return any(each.filter.use.channels == "luminance" for each in stages)
+
+
+def _fills_range(stages: list[Stage]) -> bool:
+    return any(each.filter.fills_range for each in stages)
 
 
 def _filtered(pixels: Pixels, stages: list[Stage], **options: Unpack[Options]) -> Pixels:
     """Filter an image, or a frame of it."""
-    from convcli.filtering.chains import chain
-
     # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such results would
     # be rounded to 0 in the integers.
-    spread = any(each.filter.fills_range for each in stages)
+    spread = _fills_range(stages)
     if spread and pixels.dtype.name == "float64" and "out_dtype" not in options:
         options["out_dtype"] = "float32"
+    if len(stages) == 1:
+        from convcli.filtering.convolution import apply
+
+        return apply(pixels, stages[0].filter, **stages[0].options(options))
+    from convcli.filtering.chains import chain
+
     return chain(pixels, stages, **options)
 
 
@@ -423,7 +447,7 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
     if shared.explain and pipeline.in_parts:
-        pipeline = replace(pipeline, in_parts=pipeline.in_parts._replace(say=bar.say))
+        pipeline = pipeline._replace(in_parts=pipeline.in_parts._replace(say=bar.say))
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):

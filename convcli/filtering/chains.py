@@ -34,8 +34,7 @@ from convcli.pixels.source import Source
 from convcli.pixels.transfer import to_light
 from convcli.planning.chains import ChainPlan, StagePlan, bands
 from convcli.planning.choice import float_between
-from convcli.running.chains import Chain
-from convcli.running.execute import run_chain
+from convcli.running.chains import Chain, run_chain
 from convcli.running.packages import ready_plan
 from convcli.running.recipe import Recipe
 from convcli.running.stages import Link
@@ -80,7 +79,7 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     """
     several = checked_stages(stages)
     if len(several) == 1:
-        return apply(image, several[0].filter, **_of_stage(several[0], options))
+        return apply(image, several[0].filter, **several[0].options(options))
     asked = checked(options)
     check_missing(several, asked)
     source = source_of(image, asked["channels"])
@@ -152,21 +151,9 @@ def _flat_of_all(source: Source, stages: list[Stage], asked: Options) -> float:
     return 0.0 if stages[-1].filter.settles else OF_TRANSFORMS * size * largest_in(source, asked)
 
 
-def _of_stage(stage: Stage, options: Options) -> Options:
-    """Return the options of a chain with what one of its stages has of its own."""
-    own = Options(**options)
-    if stage.border is not None:
-        own["border"] = stage.border
-    if stage.border_value is not None:
-        own["border_value"] = stage.border_value
-    if stage.exact:
-        own["exact"] = True
-    return own
-
-
 def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain, ChainPlan]:
     """Turn stages into what is done to this image, and choose how."""
-    given = [_of_stage(each, asked) for each in stages]
+    given = [each.options(asked) for each in stages]
     whole = _whole(source, stages, given)
     shape, dtype, is_light = source.shape, source.dtype, whole.begin.linear
     is_weighted = whole.begin.weight

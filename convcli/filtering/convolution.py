@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.checks import array as array_of
 from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError, NeedsWholeError
-from convcli.filtering.canny import thin_edges
 from convcli.filtering.definitions import convolving
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
@@ -127,6 +126,8 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     if asked["carry_out"]:
         check_in_parts(filter_)
     if filter_.thresholds:
+        from convcli.filtering.canny import thin_edges  # other filters start without it
+
         return thin_edges(partial(apply, image), filter_, source, wanted, **asked)
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import at_least_0, count, finite, flag
-from convcli.filtering.canny import thresholds
-from convcli.filtering.edges import kernels_for
 from convcli.filtering.filter import Filter, Whole
+from convcli.kernels.gaussian import gaussian_kernel, sigmas
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.kernels.named import gaussian_kernel, sigmas
 from convcli.loops.contract import magnitude
 from convcli.loops.decimation import decimations
 from convcli.pixels.colour import ColourUse, full_scale
@@ -49,9 +47,14 @@ def edges(
     stretch: bool = False,
 ) -> Filter:
     """Define `convcli.edge`."""
+    # Imported here, because every filter imports this module: that keeps their start short.
+    from convcli.filtering.edges import kernels_for
+
     kernels = kernels_for(operator, show, sigma, canny is not None)
     is_stretched = flag(stretch, "stretch") and show != "angle"
     if canny is not None:
+        from convcli.filtering.canny import thresholds
+
         use = ColourUse("luminance", gives_light=False)
         return Filter(kernels, use=use, local=True, marks=False, thresholds=thresholds(canny))
     return Filter(

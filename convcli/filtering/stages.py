@@ -11,6 +11,7 @@ from convcli.checks import described, flag, word
 from convcli.errors import ConvcliError
 from convcli.filtering.definitions import blurring, convolving, edges, sharpening
 from convcli.filtering.filter import Filter
+from convcli.filtering.options import Options
 from convcli.kernels.kernel import Kernel
 from convcli.pixels import borders
 from convcli.words import Border, listed
@@ -48,6 +49,17 @@ class Stage:
     border: Border | None = None
     border_value: float | None = None
     exact: bool = False
+
+    def options(self, given: Options) -> Options:
+        """Return the options of a chain with what the stage has of its own."""
+        own = Options(**given)
+        if self.border is not None:
+            own["border"] = self.border
+        if self.border_value is not None:
+            own["border_value"] = self.border_value
+        if self.exact:
+            own["exact"] = True
+        return own
 
 
 def stage(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -34,8 +33,7 @@ _DECODED_IN_PLACE = ("JPEG", "MPO", "PNG")
 _BAND_ROWS = 256
 
 
-@dataclass(frozen=True)
-class SharedMemory:
+class SharedMemory(NamedTuple):
     """Memory of ours that Pillow decodes an image into; the pixels need no copy.
 
     Attributes

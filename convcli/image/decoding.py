@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image, ImageFile
 from PIL.ExifTags import Base as Tag
@@ -48,8 +47,7 @@ _BLOCK = 1 << 24
 _SUFFIXES: dict[Depth, str] = {"8": ";8", "16": ";16", "float32": ";32F"}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What `convcli.image.read` wants of every frame, and what it knows about the file.
 
     Attributes
@@ -81,8 +79,7 @@ class Wanted:
     depth: Depth | None = None
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """How to read a frame.
 
     Attributes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from PIL import Image
@@ -135,6 +134,8 @@ class Encoder:
             self.note(f"rounded durations to milliseconds, the unit of {self.format}")
         if self.format != "PNG":
             return wanted
+        from fractions import Fraction  # takes 2 ms, for animated PNG alone
+
         # Seconds are stored as a fraction of two numbers of 16 bits, which Pillow finds.
         parts = Fraction(wanted / 1000).limit_denominator(_LARGEST_PART)
         if parts.numerator <= _LARGEST_PART:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Callable
 from functools import partial
@@ -74,7 +74,7 @@ def _part_of_64(text: bytes, run: tuple[int, int], before: int, first: int) -> b
     group, skipped = divmod(first + before, 3)
     place = run[0] - before + 4 * group
     digits = b"A" * (run[0] - place) + text[max(place, run[0]) : min(place + 12, run[1])]
-    return base64.b64decode(digits[: len(digits) // 4 * 4])[skipped:]
+    return binascii.a2b_base64(digits[: len(digits) // 4 * 4])[skipped:]
 
 
 def _is_in_16(text: bytes) -> bool:

@@ -221,7 +221,7 @@ def _frames(
                 yield decoded(image, wanted, frame)
             else:
                 yield decoded(frame, wanted)
-            wanted = replace(wanted, held=Held())
+            wanted = wanted._replace(held=Held())
 
 
 def _check_animation(image: Image.Image, frames: int) -> None:

@@ -6,28 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convcli.checks import count, positive
+from convcli.checks import positive
 from convcli.errors import ConvcliError
-from convcli.kernels.kernel import LONGEST_SIDE, Factor, Kernel, Weights
+from convcli.kernels.gaussian import radius_of
+from convcli.kernels.kernel import Factor, Kernel, Weights
 from convcli.loops.decimation import gaussian
-
-
-def radius_of(sigma: float, truncate: float = 4.0, radius: int | None = None) -> int:
-    """Return the radius of a sampled Gaussian: ``int(truncate * sigma + 0.5)``, as in scipy."""
-    positive(truncate, "truncate")
-    if radius is not None:
-        half = count(radius, "radius", least=0)
-        if 2 * half + 1 > LONGEST_SIDE:
-            raise ConvcliError(f"radius must be at most {LONGEST_SIDE // 2} pixels, not {half}")
-    else:
-        half_width = positive(truncate, "truncate") * sigma + 0.5
-        half = int(half_width) if half_width < LONGEST_SIDE else LONGEST_SIDE
-    if 2 * half + 1 > LONGEST_SIDE:
-        raise ConvcliError(
-            f"sigma {sigma:g} needs a kernel of more than {LONGEST_SIDE} samples; "
-            "shrink the image first, or cut the kernel earlier (truncate, radius)"
-        )
-    return half
 
 
 class Derivatives(NamedTuple):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from convcli.kernels.derivatives import derivatives
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import Kernel, Weights
-from convcli.kernels.named import edge_kernels, gaussian_kernel, laplacian_kernel
+from convcli.kernels.named import edge_kernels, laplacian_kernel
 from convcli.words import Operator
 
 Pair = tuple[Kernel, Kernel]

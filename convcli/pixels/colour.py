@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,7 @@ an 8-bit level, and ten times the largest error seen in sums of a unit L1 norm."
 _LUMA = (0.299, 0.587, 0.114)
 
 
-@dataclass(frozen=True)
-class ColourUse:
+class ColourUse(NamedTuple):
     """What a filter wants of colour.
 
     Attributes

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from convcli.types import Floats, Pixels
 
 
-@dataclass(frozen=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A transfer function with the parameters of ICC.1:2022, section 10.18, type 4.
 
     From a code value X, 0 to 1, to light Y on the same scale:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from convcli import memory
+from convcli.loops.compiled import machine_code
 from convcli.loops.contract import Correlate
 from convcli.loops.layout import ROWS
 from convcli.pixels import colour
 from convcli.pixels.colour import Colour
-from convcli.pixels.padded import copy_pixels
+from convcli.pixels.padded import Padded, copy_pixels
 from convcli.pixels.rounding import store
 from convcli.pixels.source import Source, Span
-from convcli.planning.chains import Bands
+from convcli.planning.chains import Bands, ChainPlan
+from convcli.running.execute import ALWAYS_FREE
 from convcli.running.lines import Rooms
 from convcli.running.regions import Region, RegionFilter, pieces
 from convcli.running.stages import Begun, Link, StageSource, filler_of, in_groups, spread
-from convcli.types import Pixels
+from convcli.running.threads import run_in_threads
+from convcli.types import OnProgress, Pixels
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,53 @@ class Chain:
         for link in self.links:
             found.append(link.shape(found[-1]))
         return found
+
+
+def run_chain(
+    chain: Chain,
+    plan: ChainPlan,
+    source: Source,
+    on_progress: OnProgress | None,
+    *,
+    scratch: bool,
+) -> Pixels | Padded:
+    """Apply the filters of a chain as the plan says, and return the whole result.
+
+    With `scratch`, a `Padded` image is used up: its rows are released on the way; and a result of
+    three bytes a pixel is `Padded`, too.
+    """
+    for link in chain.links:
+        if link.plan.missed:
+            machine_code.miss(*link.plan.missed)
+    shape = chain.shapes(source.shape)[-1]
+    needed = chain_bytes(chain, plan.bands, source.shape) * plan.workers
+    if needed > ALWAYS_FREE:
+        memory.check(needed)
+    regions = list(pieces((0, shape[0]), (0, shape[1]), plan.bands.regions))
+    filter_band = prepare_chain(chain, source.shape, plan.bands.rows, plan.measured)
+    if plan.executor == "processes":
+        from convcli.running.processes import fill_in_processes
+
+        result = shape, chain.out_dtype
+        return fill_in_processes(filter_band, source, result, regions, plan.workers, on_progress)
+    is_padded = scratch and isinstance(source, Padded)
+    samples = 4 if is_padded and shape[2] == 3 and chain.out_dtype == np.uint8 else shape[2]
+    buffer = np.empty((*shape[:2], samples), chain.out_dtype)
+    out = buffer[..., : shape[2]]
+
+    def on_done(done: int, total: int) -> None:
+        if is_padded and done < total:
+            top = first_row_needed(chain, source.shape[0], regions[done][0][0])
+            cast(Padded, source).release(top)
+        if on_progress:
+            on_progress(done, total)
+
+    def fill(region: Region) -> None:
+        filter_band(source, out, region)
+
+    run_in_threads(fill, regions, plan, on_done, in_order=is_padded)
+    plan.measured[:] = [seconds / plan.workers for seconds in plan.measured]
+    return Padded(buffer) if samples > shape[2] else out
 
 
 def prepare_chain(

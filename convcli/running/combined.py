@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from convcli.loops.contract import Correlate
 from convcli.pixels import colour
 from convcli.pixels.rounding import store
-from convcli.running.normalised import Normalised
 from convcli.running.recipe import Combine, Recipe
 from convcli.types import Floats, Pixels
+
+if TYPE_CHECKING:
+    from convcli.running.normalised import Normalised
 
 
 def combined(

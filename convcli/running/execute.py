@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import numpy as np
 
@@ -13,16 +12,14 @@ from convcli.pixels import borders
 from convcli.pixels.colour import result_channels
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
-from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
-from convcli.running.chains import Chain, chain_bytes, first_row_needed, prepare_chain
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, pieces, prepare
 from convcli.running.threads import run_in_threads
 from convcli.types import OnProgress, Pixels
 
 # Less is not checked: asking how much is free takes 0.1 ms, a tenth of what a megapixel takes.
-_ALWAYS_FREE = 1 << 25
+ALWAYS_FREE = 1 << 25
 
 
 def filter_source(
@@ -44,52 +41,6 @@ def filter_source(
     out = np.empty(shape, recipe.out_dtype)
     run_in_threads(_filling(out, plan, recipe, source), regions, plan, on_progress or _ignore)
     return out
-
-
-def run_chain(
-    chain: Chain,
-    plan: ChainPlan,
-    source: Source,
-    on_progress: OnProgress | None,
-    *,
-    scratch: bool,
-) -> Pixels | Padded:
-    """Apply the filters of a chain as the plan says, and return the whole result.
-
-    With `scratch`, a `Padded` image is used up: its rows are released on the way; and a result of
-    three bytes a pixel is `Padded`, too.
-    """
-    for link in chain.links:
-        if link.plan.missed:
-            machine_code.miss(*link.plan.missed)
-    shape = chain.shapes(source.shape)[-1]
-    needed = chain_bytes(chain, plan.bands, source.shape) * plan.workers
-    if needed > _ALWAYS_FREE:
-        memory.check(needed)
-    regions = list(pieces((0, shape[0]), (0, shape[1]), plan.bands.regions))
-    filter_band = prepare_chain(chain, source.shape, plan.bands.rows, plan.measured)
-    if plan.executor == "processes":
-        from convcli.running.processes import fill_in_processes
-
-        result = shape, chain.out_dtype
-        return fill_in_processes(filter_band, source, result, regions, plan.workers, on_progress)
-    is_padded = scratch and isinstance(source, Padded)
-    samples = 4 if is_padded and shape[2] == 3 and chain.out_dtype == np.uint8 else shape[2]
-    buffer = np.empty((*shape[:2], samples), chain.out_dtype)
-    out = buffer[..., : shape[2]]
-
-    def on_done(done: int, total: int) -> None:
-        if is_padded and done < total:
-            top = first_row_needed(chain, source.shape[0], regions[done][0][0])
-            cast(Padded, source).release(top)
-        (on_progress or _ignore)(done, total)
-
-    def fill(region: Region) -> None:
-        filter_band(source, out, region)
-
-    run_in_threads(fill, regions, plan, on_done, in_order=is_padded)
-    plan.measured[:] = [seconds / plan.workers for seconds in plan.measured]
-    return Padded(buffer) if samples > shape[2] else out
 
 
 def can_stay_padded(plan: Plan, recipe: Recipe) -> bool:
@@ -118,7 +69,7 @@ def filter_padded(
 def _regions(plan: Plan, recipe: Recipe, source: Source) -> list[Region]:
     """Return the regions to hand out, if there is memory for their windows."""
     windows = window_bytes(plan, recipe, source) * plan.route.workers
-    if windows > _ALWAYS_FREE:
+    if windows > ALWAYS_FREE:
         memory.check(windows)
     height, width, _ = source.shape
     return list(pieces((0, height), (0, width), plan.route.regions))

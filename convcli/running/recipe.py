@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ Combine = Callable[..., Floats]
 """``combine(centre, *filtered)``: the image's own samples, and one array a kernel."""
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """Which samples are left out of every sum: NaN, and those of one value.
 
     Attributes

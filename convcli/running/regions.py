@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,12 @@ from convcli.pixels.source import ArraySource, Source, Span
 from convcli.planning.plan import Form, Plan
 from convcli.running import ranges
 from convcli.running.combined import combined, combined_without
-from convcli.running.normalised import Normalised
 from convcli.running.recipe import Recipe
 from convcli.types import Floats, Pixels
+
+# Imported where samples are left out: every filter imports this module.
+if TYPE_CHECKING:
+    from convcli.running.normalised import Normalised
 
 Region = tuple[Span, Span]
 """Rows and columns of a piece of the result."""
@@ -232,6 +235,8 @@ def _normalised(
     loop: Loop, form: Form, accumulator: np.dtype[np.floating], recipe: Recipe
 ) -> list[Normalised]:
     """Prepare the kernels for windows in which samples are missing."""
+    from convcli.running.normalised import Normalised
+
     assert recipe.missing, "others need no such sums"
 
     @cache

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.pools import Pool
 from convcli.running.regions import Region
 from convcli.types import OnProgress
+
+if TYPE_CHECKING:  # one filter needs no plan of a chain
+    from convcli.planning.chains import ChainPlan
 
 # Work that takes longer leaves the main thread free, so that signals need not wait for it.
 _SHORT_SECONDS = 0.1

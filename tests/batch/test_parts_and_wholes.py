@@ -12,7 +12,7 @@ import tifffile
 from convcli.sources import choice
 
 TILES = {"tile": (64, 64), "metadata": None}
-MEMORY = ("--memory", "9M")
+MEMORY = ("--memory", "40M")
 
 
 def grey16(photo):

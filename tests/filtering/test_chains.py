@@ -21,7 +21,8 @@ from convcli.pixels.padded import Padded
 from convcli.pixels.transfer import SRGB
 from convcli.planning import chains
 from convcli.planning.chains import ChainPlan
-from convcli.running import execute, threads
+from convcli.running import chains as running
+from convcli.running import threads
 from convcli.words import BORDERS
 from tests.oracles import assert_same_picture
 
@@ -445,7 +446,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
     buffer[...] = np.random.default_rng(2).integers(1, 256, buffer.shape)
     several = [stage("blur", sigma=5), stage("sharpen", border=border), stage("blur", sigma=4)]
     wanted = convcli.chain(np.ascontiguousarray(buffer[..., :3]), several, method="numba")
-    real = execute.prepare_chain
+    real = running.prepare_chain
 
     def late(*arguments):
         fill = real(*arguments)
@@ -456,7 +457,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
 
         return filter_band
 
-    monkeypatch.setattr(execute, "prepare_chain", late)
+    monkeypatch.setattr(running, "prepare_chain", late)
     got = convcli.chain(Padded(buffer, memory), several, method="numba", workers=2, scratch=True)
     np.testing.assert_array_equal(got.pixels, wanted)
     assert buffer[:2000].any() == (border == "wrap")  # which needs the first rows at the end

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from convcli.kernels.drawing import _figure, draw_kernel, frequency_response
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.kernels.named import gaussian_kernel, named_kernel
+from convcli.kernels.named import named_kernel
 
 
 def panels(kernel):

@@ -8,8 +8,8 @@ import pytest
 import convcli
 from convcli.filtering import convolution
 from convcli.kernels.folding import folded
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.kernels.named import gaussian_kernel
 from convcli.running.recipe import halo_of
 from convcli.words import BORDERS
 

@@ -15,8 +15,10 @@ import pytest
 import convcli
 from convcli.errors import ConvcliError
 from convcli.filtering import convolution
+from convcli.kernels.derivatives import log_kernel
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.kernels.named import box_kernel, gaussian_kernel, log_kernel
+from convcli.kernels.named import box_kernel
 from convcli.loops import direct_numba
 from convcli.loops.decimation import decimations
 from convcli.planning import choice as planning

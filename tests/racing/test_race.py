@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from convcli import ConvcliError
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.kernels.named import gaussian_kernel
 from convcli.racing import contenders, measure, oracle, pictures
 from convcli.racing import race as racing
 from convcli.racing.cases import Case, cases_of, middle_of

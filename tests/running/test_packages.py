@@ -9,8 +9,8 @@ import pytest
 
 import convcli
 from convcli.errors import ConvcliError
+from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.kernels.named import gaussian_kernel
 from convcli.loops.compiled import machine_code
 from convcli.planning.plan import Task
 from convcli.running import packages

@@ -207,11 +207,11 @@ def test_nothing_is_left_when_all_are_killed(folder):
 
 
 STUCK = """
-import convcli.filtering.chains as chains, os, time
-def stuck(pixels, stages, **options):
+import convcli.filtering.convolution as convolution, os, time
+def stuck(pixels, filter_, **options):
     os.write(1, b"begun\\n")  # at once: two threads may print two beginnings and then two ends
     time.sleep(30)
-chains.chain = stuck
+convolution.apply = stuck
 """
 
 
@@ -325,7 +325,7 @@ def test_a_small_disk_keeps_what_was_on_it(with_disk, picture_file, photo):
     Path("disk").mkdir()
     done = with_disk(
         "disk", 100,
-        "cp in/0.png disk/b.png; convcli blur --sigma 1 -w 1 a.png b.png in/1.png -o disk -f;"
+        "cp in/0.png disk/b.png; convcli blur -s 1 -w 1 -m numpy a.png b.png in/1.png -o disk -f;"
         "echo $?; ls -A disk; cmp disk/b.png in/0.png",
     )  # fmt: skip
     reason = "No space left on device"

@@ -953,18 +953,18 @@ def test_names_are_printed_in_any_encoding(program, folder, encoding):
 
 SLOW = r"""
 import os, sys, time
-import convcli.filtering.chains
+import convcli.filtering.convolution
 from convcli.cli import signals
 from convcli.cli.program import main
 
-def slow(pixels, stages, **options):
+def slow(pixels, filter_, **options):
     os.write(1, b"begun\n")
     for part in range(1000):
         options["on_progress"](part, 1000) if options.get("on_progress") else None
         time.sleep({step})
     return pixels
 
-convcli.filtering.chains.chain = slow
+convcli.filtering.convolution.apply = slow
 signals._PATIENCE_SECONDS = 1.5  # a busy machine needs longer than half a second to say so
 sys.argv = ["convcli", *sys.argv[1:]]
 main()

@@ -201,7 +201,7 @@ def _check_outputs(files: dict[str, str], inputs: tuple[str | None, ...], overwr
 def _kernels(kernel: str | None, sides: str | None) -> list[Kernel]:
     from convcli.errors import ConvcliError
     from convcli.kernels.files import read_kernel
-    from convcli.kernels.named import gaussian_kernel
+    from convcli.kernels.gaussian import gaussian_kernel
 
     if kernel is not None:
         return [read_kernel(kernel)]

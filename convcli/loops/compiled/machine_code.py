@@ -20,10 +20,9 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
-from hashlib import sha256
+from functools import cache, lru_cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, source_hash
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -33,7 +32,6 @@ import numpy as np
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
-from convcli.loops.compiled.elf import laid_out
 from convcli.ownership import make_private, problem_of, problem_of_making
 
 Signature = tuple[tuple[str, int], ...]
@@ -50,8 +48,9 @@ _HOMES = {
 }
 
 # The end of a file: length of the image and offset of the function in it, both 0 where there is no
-# image, and a checksum of everything before.
-_END = struct.Struct("<QQ32s")
+# image, and a checksum of everything before. The hash of sources, of 64 bits, finds damage and
+# versions as well as those of hashlib, which would load OpenSSL first: 2.7 ms.
+_END = struct.Struct("<QQ8s")
 
 _log = logging.getLogger(__name__)
 
@@ -78,8 +77,6 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
-# What was found to be kept: the folder of caches, the function, and its dtype.
-_found: set[tuple[Path | None, str, str]] = set()
 # The owners of the machine code that is in use: mapped files, and llvmlite's engines.
 _owners: list[Any] = []
 
@@ -115,14 +112,8 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 
 def is_kept(name: str, dtype: str) -> bool:
-    """Say whether an earlier run has kept a function, by the names of files alone.
-
-    Every plan asks, and looking takes a quarter of a millisecond, so what was found is remembered.
-    """
-    found = _base(), name, dtype
-    if found not in _found and _is_kept(f"{name}-{dtype}-"):
-        _found.add(found)
-    return found in _found
+    """Say whether an earlier run has kept a function, by the names of files alone."""
+    return any(kept.startswith(f"{name}-{dtype}-") for kept in _kept())
 
 
 def miss(name: str, dtype: str, seconds: float) -> None:
@@ -137,16 +128,32 @@ def missed(name: str, dtype: str) -> float:
 
 def is_any_kept() -> bool:
     """Say whether an earlier run has kept any function."""
-    return _is_kept("")
+    return bool(_kept())
 
 
-def _is_kept(beginning: str) -> bool:
-    folder, versions = _folder(), _versions()
-    if folder is None or versions is None:
-        return False
+def _kept() -> frozenset[str]:
+    """Return the functions that are kept: a name, a dtype and the processor of each."""
+    base, versions = _base(), _versions()
+    if base is None or versions is None:
+        return frozenset()
+    try:
+        status = os.stat(base / "convcli")
+    except OSError:
+        return frozenset()
+    return _listed(versions, base, (status.st_mtime_ns, status.st_ctime_ns))
+
+
+@lru_cache(maxsize=1)
+def _listed(versions: str, _base: Path, _changed: tuple[int, int]) -> frozenset[str]:
+    """List what is kept. Every plan asks, and looking at a folder that stays takes 0.3 ms."""
+    folder = _folder()
+    if folder is None:
+        return frozenset()
+    beginning = f"{versions}-"
     with suppress(OSError), os.scandir(folder) as entries:
-        return any(entry.name.startswith(f"{versions}-{beginning}") for entry in entries)
-    return False
+        names = [entry.name for entry in entries]
+        return frozenset(n.removeprefix(beginning) for n in names if n.startswith(beginning))
+    return frozenset()
 
 
 def can_be_kept() -> bool:
@@ -268,7 +275,7 @@ def _versions() -> str | None:
         # These files hold the versions; importlib.metadata would take 20 ms.
         files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
         content = b"".join(path.read_bytes() for path in files)
-        return sha256(content).hexdigest()[:16]
+        return source_hash(content).hex()
     return None  # they are not files, as in a zip
 
 
@@ -277,7 +284,7 @@ def _path(name: str, signature: Signature) -> Path | None:
     folder, versions = _folder(make=True), _versions()
     if folder is None or versions is None:
         return None
-    machine = sha256(f"{_processor()} {signature}".encode()).hexdigest()[:32]
+    machine = source_hash(f"{_processor()} {signature}".encode()).hex()
     return folder / f"{versions}-{name}-{signature[0][0]}-{machine}"
 
 
@@ -333,7 +340,7 @@ def _load(path: Path | None) -> int | None:
 
 
 def _checksum(content: bytes, length: int, offset: int) -> bytes:
-    return sha256(content + _END.pack(length, offset, b"")).digest()
+    return source_hash(content + _END.pack(length, offset, b""))
 
 
 def _keep(path: Path | None, code: bytes) -> None:
@@ -342,6 +349,8 @@ def _keep(path: Path | None, code: bytes) -> None:
         return
     image, offset = b"", 0
     if sys.platform == "linux":
+        from convcli.loops.compiled.elf import laid_out
+
         with suppress(NotImplementedError):
             image, offset = laid_out(code, _ENTRY)
     content = image + code

@@ -232,6 +232,7 @@ def test_a_folder_above_that_others_can_write_to_is_not_used(path, cache, mode, 
     assert machine_code.is_any_kept()
     assert machine_code.can_be_kept()
     (cache / "above").chmod(mode)
+    machine_code._listed.cache_clear()  # as in another run
     assert machine_code._folder(make=True) is machine_code._folder() is None
     assert not machine_code.is_any_kept()
     assert not machine_code.can_be_kept()
@@ -243,6 +244,7 @@ def test_a_link_to_a_folder_is_followed_to_where_it_leads(cache, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "linked"))
     assert machine_code.is_any_kept()
     cache.chmod(0o777)
+    machine_code._listed.cache_clear()  # as in another run
     assert not machine_code.is_any_kept()
 
 
@@ -285,6 +287,13 @@ def test_what_is_kept_is_known_by_name_and_dtype(cache, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(kept(cache)[0]))
     assert not machine_code.is_kept("correlate", "uint8")
     assert not machine_code.can_be_kept()
+
+
+def test_what_another_run_keeps_meanwhile_is_found(cache):
+    assert not machine_code.is_kept("correlate", "uint16")
+    one = next(path for path in (cache / "convcli").iterdir() if "correlate-uint8-" in path.name)
+    one.with_name(one.name.replace("-uint8-", "-uint16-")).write_bytes(b"")
+    assert machine_code.is_kept("correlate", "uint16")
 
 
 def test_a_strided_array_is_refused():
