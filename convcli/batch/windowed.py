@@ -38,6 +38,11 @@ from convcli.words import size_of
 # so that 99 % of its weights lie within the step.
 _HALVING = 2 * 2 / 6
 
+_OTHERWISE = (
+    "filtered in lower bands than a whole image, to stay within --memory: beside missing or extreme "
+    "samples the last digit may differ"
+)
+
 
 def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Outcome:
     """Filter an image in parts if it does not fit into memory, and whole if it does.
@@ -189,6 +194,8 @@ class _Work:
                 self.cut = cut
                 self.take(cut.peak)
                 self._announce(cut, self.most)
+            if not cut.is_same:
+                self.notes = tuple(dict.fromkeys((*self.notes, _OTHERWISE)))
             return Result(work.shape, work.dtype, self._bands(work, stored, cut))
 
         made = verb(Tiles(source, 0), **Options(**{**options, "carry_out": carry_out}))

@@ -46,6 +46,8 @@ class Cut(NamedTuple):
     peak : int
         Bytes that are held at most: kept tiles, bands, the windows and sums of each worker, tiles
         that are being decoded, and rows of the result that wait to be written.
+    is_same : bool
+        The result is that of the whole image whatever its samples are; see `Work`.
     """
 
     rows: int
@@ -53,6 +55,7 @@ class Cut(NamedTuple):
     ahead: int
     kept: int
     peak: int
+    is_same: bool = True
 
 
 def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
@@ -73,8 +76,9 @@ def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
         If the least division takes more.
     """
     chosen = None
-    for rows, piece in work.divisions:
+    for number, (rows, piece) in enumerate(work.divisions):
         chosen = _measured(work, stored, gathered, rows, piece)
+        chosen = chosen._replace(is_same=number < work.same)
         if chosen.peak <= most:
             return chosen
     assert chosen

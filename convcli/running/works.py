@@ -51,6 +51,9 @@ class Work(NamedTuple):
         How many pieces are computed at a time.
     divisions : tuple of (int, Piece)
         Rows of bands and the pieces of these, from the preferred ones to the smallest.
+    same : int
+        How many of the first divisions give the whole image's result whatever its samples are. The
+        others do so where all are finite, and no sum nears the end of the range of its float.
     anchor : int
         Bands begin anew after so many rows.
     needed : callable
@@ -68,6 +71,7 @@ class Work(NamedTuple):
     dtype: np.dtype[Any]
     workers: int
     divisions: tuple[tuple[int, Piece], ...]
+    same: int
     anchor: int
     needed: Callable[[Span], Span]
     beyond: int
@@ -98,12 +102,18 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
     def needed(rows: Span) -> Span:
         return max(0, rows[0] - above), min(height, rows[1] + below)
 
+    divisions = tuple(_divisions(plan, recipe, source))
+    same, anchor = len(divisions), height
+    if _goes_by_tiles(recipe, source):
+        divisions = (*_whole_tiles(plan, recipe, source), *divisions)
+        same, anchor = len(divisions) - same, plan.route.regions[0]
     return Work(
         shape=(height, width, result_channels(recipe.colour, channels)),
         dtype=recipe.out_dtype,
         workers=plan.route.workers,
-        divisions=tuple(_divisions(plan, recipe, source)),
-        anchor=plan.route.regions[0] if _goes_by_tiles(recipe, source) else height,
+        divisions=divisions,
+        same=same,
+        anchor=anchor,
         needed=needed,
         beyond=max(above, below) if recipe.border == "wrap" else 0,
         holds=partial(_held_by_filter, plan, recipe, source),
@@ -123,7 +133,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
     wraps = any(link.recipe.border == "wrap" for link in chain.links)
     rows, columns = plan.bands.regions
     divisions = [(rows, (rows, columns))]
-    while rows > _LEAST_ROWS and not _goes_by_bands(chain):
+    while rows > _LEAST_ROWS and not _has_transforms(chain):
         rows = max(_LEAST_ROWS, rows // 2 // ROWS * ROWS)
         divisions.append((rows, (rows, columns)))
 
@@ -136,6 +146,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         dtype=chain.out_dtype,
         workers=plan.workers,
         divisions=tuple(divisions),
+        same=len(divisions) if all(link.recipe.bounded for link in chain.links) else 1,
         anchor=shapes[-1][0],
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
@@ -144,11 +155,9 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
     )
 
 
-def _goes_by_bands(chain: Chain) -> bool:
-    """Whether rounding depends on where bands begin, as in `_goes_by_tiles`."""
-    return any(
-        link.plan.route.loop == "overlap_add" or not link.recipe.bounded for link in chain.links
-    )
+def _has_transforms(chain: Chain) -> bool:
+    """Whether rounding depends on where bands begin, because blocks are transformed."""
+    return any(link.plan.route.loop == "overlap_add" for link in chain.links)
 
 
 def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
@@ -231,7 +240,7 @@ def _divisions(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int
 
     Pieces are those of the whole image, or cut where a loop gives the same wherever it begins.
     """
-    height, width, channels = source.shape
+    height, width, _ = source.shape
     route = plan.route
     base = route.regions if route.executor == "threads" else route.tile
     if route.loop == "overlap_add":  # its rounding depends on where its blocks begin
@@ -240,14 +249,24 @@ def _divisions(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int
     rows, columns = base
     if recipe.decimations:  # needs whole rows, and begins on the grid
         least, columns = ROWS * recipe.decimations[0].step, width
-    elif _goes_by_tiles(recipe, source):
-        least, (rows, columns) = route.tile[0], route.regions
-        if not _is_plain(recipe):
-            least = min(least, piece_of(recipe, channels)[0])
     else:
         least = _LEAST_ROWS
         share = ceil_div(ceil_div(width, route.workers), ROWS) * ROWS
         columns = min(columns, max(share, _LEAST_COLUMNS, 16 * recipe.kernels[0].shape[1]))
+    yield from _halved(rows, least, height, columns)
+
+
+def _whole_tiles(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int, Piece]]:
+    """Yield divisions into the tiles that a whole image has."""
+    rows, columns = plan.route.regions
+    least = plan.route.tile[0]
+    if not _is_plain(recipe):
+        least = min(least, piece_of(recipe, source.shape[2])[0])
+    yield from _halved(rows, least, source.shape[0], columns)
+
+
+def _halved(rows: int, least: int, height: int, columns: int) -> Iterator[tuple[int, Piece]]:
+    """Yield bands of rows, of half as many, and so on: multiples of the least number."""
     while True:
         yield min(rows, height), (min(rows, height), columns)
         if rows <= least:
