@@ -171,6 +171,8 @@ class InParts(NamedTuple):
         Leave out metadata.
     is_grey : bool
         The filter makes grey of colour.
+    mark : callable
+        Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
         Called with lines that tell how an image will be filtered, before it is.
     """
@@ -179,6 +181,7 @@ class InParts(NamedTuple):
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False
+    mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None
 
 

@@ -137,11 +137,11 @@ def _outcome(
     job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None
 ) -> Outcome:
     """Do a job, in parts if its image may be too large for memory."""
-    how, source = pipeline.in_parts, job.source
+    how, source = pipeline.in_parts, job.source_name
     # What was begun was looked at before; a preview shows the whole.
     if how is None or source is None or begun or pipeline.look:
         return outcome_of(job, pipeline, take, begun)
-    if how.memory is None and not may_be_in_parts(source, job.format):
+    if how.memory is None and not may_be_in_parts(source, job.target_name, job.format):
         return outcome_of(job, pipeline, take)
     from convcli.batch import windowed  # what most images need not
 

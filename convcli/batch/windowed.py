@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 from convcli import memory
@@ -16,6 +18,8 @@ from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.files.places import is_below
+from convcli.files.stores import METADATA
+from convcli.files.urls import is_url
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
@@ -28,7 +32,7 @@ from convcli.running.recipe import Recipe
 from convcli.running.windowed import Cut, cut_for
 from convcli.running.windowed import bands as bands_of
 from convcli.running.works import Work, by_bands, work_of
-from convcli.sources.choice import kind_for
+from convcli.sources.choice import kind_for, place_of
 from convcli.sources.contract import Given, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
@@ -39,8 +43,8 @@ from convcli.words import size_of
 _HALVING = 2 * 2 / 6
 
 _OTHERWISE = (
-    "filtered in lower bands than a whole image, to stay within --memory: beside missing or extreme "
-    "samples the last digit may differ"
+    "filtered in lower bands than a whole image, to stay within --memory: beside missing or "
+    "extreme samples the last digit may differ"
 )
 
 
@@ -68,7 +72,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
             return outcome_of_whole(job, pipeline, take)
         return Outcome(job, "failed", reason_of(error), error)
     except Exception as error:  # decoders raise exceptions of any type
-        if pipeline.skip_existing and isinstance(error, FileExistsError) and has_appeared(job):
+        is_there = has_appeared(job) or is_url(job.target_name)
+        if pipeline.skip_existing and isinstance(error, FileExistsError) and is_there:
             return Outcome(job, "skipped")
         return Outcome(job, "failed", reason_of(error), error)
 
@@ -92,11 +97,17 @@ class _Work:
 
     def done(self, kind: str) -> Outcome:
         """Do it, and return the outcome."""
-        source, target = self.job.source, self.job.target
+        source, target = place_of(self.job.source_name), place_of(self.job.target_name)
         assert source
         assert target
-        own, place = os.path.realpath(source), os.path.realpath(target)
-        if os.path.isdir(own) and is_below(place, own):
+        within = self.job.within
+        if isinstance(source, Path) and isinstance(target, Path):
+            own, place = os.path.realpath(source), os.path.realpath(target)
+            is_inside = os.path.isdir(own) and is_below(place, own)
+            within = within or os.path.dirname(place)
+        else:
+            is_inside = f"{target}/".startswith(f"{source}/")
+        if is_inside:
             raise ConvcliError(f"its output {shown(target)} is inside it; choose another -o")
         start = time.perf_counter()
         writer = load(self.job.format or kind)
@@ -107,7 +118,9 @@ class _Work:
                 overwrite=self.how.overwrite,
                 strip=self.how.strip,
                 workers=options["workers"] or 1,
-                within=self.job.within or os.path.dirname(place),
+                within=within,
+                mark=_mark(self.how.mark(), source, target),
+                goes_on=self.pipeline.skip_existing,
                 halve=partial(self._halved, options=options),
             )
             gathered = writer.rows_gathered(given)
@@ -196,7 +209,7 @@ class _Work:
                 self._announce(cut, self.most)
             if not cut.is_same:
                 self.notes = tuple(dict.fromkeys((*self.notes, _OTHERWISE)))
-            return Result(work.shape, work.dtype, self._bands(work, stored, cut))
+            return Result(work.shape, work.dtype, partial(self._bands, work, stored, cut))
 
         made = verb(Tiles(source, 0), **Options(**{**options, "carry_out": carry_out}))
         return cast(Result, made)
@@ -207,11 +220,11 @@ class _Work:
         plain["nan"], plain["nodata"] = None, None
         return self._planned(partial(blur, sigma=_HALVING), stored, plain, 0).thinned(2)
 
-    def _bands(self, work: Work, stored: Stored, cut: Cut) -> Iterator[Pixels]:
+    def _bands(self, work: Work, stored: Stored, cut: Cut, first: int) -> Iterator[Pixels]:
         tiles = Tiles(stored, cut.kept)
         on_progress = self.pipeline.options.get("on_progress") or (lambda _done, _total: None)
         try:
-            yield from bands_of(work, tiles, cut, on_progress)
+            yield from bands_of(work, tiles, cut, on_progress, first)
         finally:  # writers do not ask for more than there is
             self.tiles += tiles.count
             self.decoded += tiles.decoded
@@ -232,6 +245,15 @@ class _Work:
             ("memory", _memory(self.cut, self.most)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
+
+
+def _mark(done: str, source: Path | str, target: Path | str) -> str:
+    """Return what stands for some work on an image, as long as nobody replaces the image."""
+    about: list[Any] = [done, str(source), str(target)]
+    if isinstance(source, Path):
+        files = [source, *(source / name for name in METADATA)]
+        about += [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+    return sha256(repr(about).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _memory(cut: Cut, most: float) -> str:

@@ -136,15 +136,18 @@ def spans(height: int, anchor: int, rows: int) -> list[Span]:
     ]
 
 
-def bands(work: Work, tiles: Tiles, cut: Cut, on_progress: OnProgress) -> Iterator[Pixels]:
-    """Filter an image, and yield its result in bands from the top down.
+def bands(
+    work: Work, tiles: Tiles, cut: Cut, on_progress: OnProgress, first: int = 0
+) -> Iterator[Pixels]:
+    """Filter an image, and yield its result in bands from the top down, from its first row on.
 
     A band is computed before it is asked for, and the caller may write one in the meantime.
     """
     height, width, channels = work.shape
     filter_region = work.prepare(cut.piece)
     every = spans(height, work.anchor, cut.rows)
-    waiting, done = iter(every), 0
+    done = sum(end <= first for _, end in every)
+    waiting = iter(every[done:])
     at_work: deque[tuple[Pixels, list[Future[None]]]] = deque()
 
     def begin() -> None:
@@ -174,7 +177,8 @@ def bands(work: Work, tiles: Tiles, cut: Cut, on_progress: OnProgress) -> Iterat
             if done < len(every):
                 tiles.release(work.needed(every[done])[0])
             on_progress(done, len(every))
-            yield band
+            top = every[done - 1][0]
+            yield band[max(first - top, 0) :]
             del band
     finally:
         pool.shutdown(cancel=True)

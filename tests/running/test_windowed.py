@@ -89,7 +89,7 @@ def in_bands(verb, image, tile, most, gathered=0, bands=1, is_strange=False, **o
         cut = windowed.cut_for(work, stored, least, gathered)
         tiles = Tiles(stored, cut.kept)
         found.append((tiles, cut))
-        made = windowed.bands(work, tiles, cut, lambda done, total: None)
+        made = partial(windowed.bands, work, tiles, cut, lambda done, total: None)
         return Result(work.shape, work.dtype, made)
 
     made = verb(Tiles(given, 0), carry_out=carry_out, **options)
