@@ -75,7 +75,10 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
         is_there = has_appeared(job) or is_url(job.target_name)
         if pipeline.skip_existing and isinstance(error, FileExistsError) and is_there:
             return Outcome(job, "skipped")
-        return Outcome(job, "failed", reason_of(error), error)
+        reason = reason_of(error)
+        if isinstance(error, FileExistsError):
+            reason = f"its output {shown(job.target_name or '')} exists; use --overwrite"
+        return Outcome(job, "failed", reason, error)
 
 
 class _Work:
@@ -248,12 +251,13 @@ class _Work:
 
 
 def _mark(done: str, source: Path | str, target: Path | str) -> str:
-    """Return what stands for some work on an image, as long as nobody replaces the image."""
+    """Return two hashes: one for a target, and one for some work on an image as it is now."""
     about: list[Any] = [done, str(source), str(target)]
     if isinstance(source, Path):
         files = [source, *(source / name for name in METADATA)]
         about += [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-    return sha256(repr(about).encode(errors="surrogateescape")).hexdigest()[:16]
+    hashes = (sha256(repr(each).encode()).hexdigest()[:12] for each in (str(target), about))
+    return "-".join(hashes)
 
 
 def _memory(cut: Cut, most: float) -> str:

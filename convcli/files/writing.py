@@ -211,7 +211,8 @@ def new_folder(
     within : str, optional
         The folder that it has to be in; see `new_file`.
     mark : str
-        A part of the hidden name.
+        A part of the hidden name. At the end folders are removed whose mark begins alike, up to
+        a hyphen: other work on the same target has left them.
     goes_on : bool
         Take what an earlier call with the same mark has left; otherwise that is removed.
 
@@ -242,6 +243,9 @@ def new_folder(
         if target.exists():
             target.rename(old)
         new.rename(target)
+        same = f"{HIDDEN}{mark.partition('-')[0]}-*{TEMPORARY_SUFFIX}"
+        for left in target.parent.glob(same) if mark else ():
+            shutil.rmtree(left, ignore_errors=True)
     except BaseException as error:
         is_wrong = isinstance(error, (ConvcliError, FileExistsError))
         if is_wrong or not (new / RECORD).exists():

@@ -37,7 +37,10 @@ def opened(path: Path | str, _is_grey: bool = False) -> Iterator[Given]:
     if isinstance(path, str):
         file_system(path)  # which names what is not installed
     with reported("cannot be read"):
-        found: Any = zarr.open(str(path), mode="r")
+        try:
+            found: Any = zarr.open(str(path), mode="r")
+        except FileNotFoundError:
+            raise ConvcliError("is not there, or no zarr array or group") from None
     if isinstance(found, zarr.Array):
         array, levels = found, []
         carried: dict[str, Any] = {"group": False}
