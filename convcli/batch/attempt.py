@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors that the next image would meet as well: the disk or the quota is full, or read-only."""
 
 # How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
 _MANY = 100

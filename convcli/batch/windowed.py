@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from convcli import memory
-from convcli.batch.attempt import InParts, Outcome, Pipeline, Stage, fitted, has_appeared
+from convcli.batch.attempt import (
+    NO_ROOM,
+    InParts,
+    Outcome,
+    Pipeline,
+    Stage,
+    fitted,
+    has_appeared,
+)
 from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
@@ -78,6 +86,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
         reason = reason_of(error)
         if isinstance(error, FileExistsError):
             reason = f"its output {shown(job.target_name or '')} exists; use --overwrite"
+        elif isinstance(error, OSError) and error.errno in NO_ROOM:
+            reason = f"cannot write {shown(job.target_name or '')}: {reason}"
         return Outcome(job, "failed", reason, error)
 
 

@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_nothing(run, slide, tmp_path, monkeypatch):
     monkeypatch.setattr(writing._Whole, "write", write)
     done = run("blur", slide, "-o", tmp_path / "b.tif", *SMALL)
     assert done.status == 1
-    assert "No space left on device" in done.message
+    assert f"cannot write {str(tmp_path / 'b.tif')!r}: No space left on device" in done.message
     assert os.listdir(tmp_path) == ["slide.tif"]
 
 
