@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.checks import array as array_of
 from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError, NeedsWholeError
-from convcli.filtering.definitions import convolving
+from convcli.filtering.definitions import convolving, kernel_of
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import DEFAULTS, Options
 from convcli.filtering.rounding import (
@@ -27,7 +27,7 @@ from convcli.filtering.rounding import (
     within_range,
 )
 from convcli.kernels.folding import folded
-from convcli.kernels.kernel import Kernel, kernel_from
+from convcli.kernels.kernel import Kernel
 from convcli.kernels.sizes import sizes_of
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, is_foreign
@@ -50,7 +50,7 @@ _DTYPES = ("uint8", "uint16", "float32", "float64")
 
 def convolve(
     image: ArrayLike,
-    kernel: ArrayLike | Kernel,
+    kernel: ArrayLike | Kernel | str,
     *,
     correlate: bool = False,
     bias: float = 0.0,
@@ -68,8 +68,9 @@ def convolve(
         uint8, uint16, float32 or float64. All channels are convolved alike, unless the option
         `alpha` makes the last one an alpha. More than 4 need the option `channels`. Masked arrays
         are refused.
-    kernel : array_like (kh, kw), or Kernel
-        Any size; it may be larger than the image.
+    kernel : array_like (kh, kw), Kernel or str
+        Any size; it may be larger than the image. A text is one that `convcli.kernel` takes, such
+        as "disc:6".
     correlate : bool
         Do not flip the kernel.
     bias : float
@@ -99,6 +100,8 @@ def convolve(
     array([[  0, 128, 128, 255, 255]], dtype=uint8)
     >>> convcli.convolve(image, [[1, 0, -1]], out_dtype="float32")
     array([[  0., 255., 255.,   0.,   0.]], dtype=float32)
+    >>> convcli.convolve(image, "box:3,1")
+    array([[  0,  85, 170, 255, 255]], dtype=uint8)
     """
     return apply(image, convolving(kernel, correlate=correlate, bias=bias), **options)
 
@@ -273,7 +276,7 @@ def _missing(
 def plan(
     shape: Sequence[int],
     dtype: DTypeLike,
-    kernel: ArrayLike | Kernel,
+    kernel: ArrayLike | Kernel | str,
     method: Method = "auto",
     workers: int | None = None,
     channels: bool = False,
@@ -286,7 +289,7 @@ def plan(
         Size of the image in pixels.
     dtype : {"uint8", "uint16", "float32", "float64"}
         Its samples.
-    kernel : array_like (kh, kw), or Kernel
+    kernel : array_like (kh, kw), Kernel or str
         What it would be convolved with.
     method : {"auto", "numpy", "numba", "fft", "tiled"}
         How it would be computed; "auto" takes the method that is predicted to be fastest.
@@ -326,7 +329,7 @@ def plan(
         raise ConvcliError(f"shape is {described(shape)}; that is too large for any memory")
     _check_channels("shape is", shape, flag(channels, "channels"))
     samples = _dtype_of(dtype, "dtype")
-    whole = kernel_from(kernel).flipped
+    whole = kernel_of(kernel).flipped
     kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
     return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 

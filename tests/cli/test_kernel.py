@@ -175,7 +175,7 @@ def test_it_does_not_overwrite_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robinson"], "'robinson' is not a kernel; use a name .gaussian.*:SIGMA, log:SIGMA, "),
+        (["robinson"], "'robinson' is not a kernel; use a name such as gaussian:2"),
         (["gaussian:-1"], "kernel 'gaussian:-1': sigma must be a finite number above 0, not -1"),
         (
             ["sobel", "-o", "sobel.png"],

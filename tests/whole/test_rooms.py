@@ -99,6 +99,8 @@ def test_only_the_decoder_of_a_files_suffix_is_imported(picture_file, suffix, pl
 UNUSED = (
     "convcli.banks",
     "convcli.racing",
+    "convcli.sources",
+    "convcli.batch.windowed",
     "convcli.batch.frames",
     "convcli.batch.planes",
     "convcli.filtering.canny",
