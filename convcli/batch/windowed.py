@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most = memory.bound(how.memory)
+        self.most = math.inf
         self.plan: Plan | ChainPlan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
@@ -215,11 +216,13 @@ class _Work:
                     "memory; convert it to RGB first"
                 )
             work = by_bands(work, bands) if bands > 1 else work
+            if self.cut is None:
+                self.most = memory.left_of(memory.bound(self.how.memory))
             cut = cut_for(work, stored, self.most, gathered)
             if self.cut is None:
                 self.cut = cut
                 self.take(cut.peak)
-                self._announce(cut, self.most)
+                self._announce(cut)
             if not cut.is_same:
                 self.notes = tuple(dict.fromkeys((*self.notes, _OTHERWISE)))
             return Result(work.shape, work.dtype, partial(self._bands, work, stored, cut))
@@ -247,15 +250,22 @@ class _Work:
         assert self.given
         return self.given.mode
 
-    def _announce(self, cut: Cut, most: float) -> None:
+    def _announce(self, cut: Cut) -> None:
         if self.how.say:
-            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {_memory(cut, most)}")
+            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {self._memory(cut)}")
+
+    def _memory(self, cut: Cut) -> str:
+        """Say how much is held; the bound less what the interpreter and its packages hold."""
+        return (
+            f"at most {size_of(cut.peak)} of {size_of(self.most)}, in bands of {cut.rows} rows, "
+            f"{size_of(cut.kept)} of it for tiles"
+        )
 
     def _parts(self) -> tuple[tuple[str, str], ...]:
         assert self.cut
         times = self.decoded / max(self.tiles, 1)
         return (
-            ("memory", _memory(self.cut, self.most)),
+            ("memory", self._memory(self.cut)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
 
@@ -268,10 +278,3 @@ def _mark(done: str, source: Path | str, target: Path | str) -> str:
         about += [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
     hashes = (sha256(repr(each).encode()).hexdigest()[:12] for each in (str(target), about))
     return "-".join(hashes)
-
-
-def _memory(cut: Cut, most: float) -> str:
-    return (
-        f"at most {size_of(cut.peak)} of {size_of(most)}, in bands of {cut.rows} rows, "
-        f"{size_of(cut.kept)} of it for tiles"
-    )

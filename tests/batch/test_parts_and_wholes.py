@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from convcli import memory
 from convcli.sources import choice
 
 TILES = {"tile": (64, 64), "metadata": None}
@@ -104,6 +105,7 @@ def test_parts_equal_the_whole(make, words, run, tmp_path, photo, monkeypatch):
     chain = options[:1] if command == "chain" else []
     said = []
     for name, takes in (("whole.tif", 0), ("parts.tif", 1 << 40)):
+        monkeypatch.setattr(memory, "held", int)
         monkeypatch.setattr(choice, "bytes_of", lambda *_, takes=takes: takes)
         argv = [command, *chain, tmp_path / "a.tif", *options[len(chain) :]]
         done = run(*argv, "-o", tmp_path / name, "--json", "-m", "numpy", *MEMORY)

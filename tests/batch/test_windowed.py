@@ -17,6 +17,12 @@ from convcli.filtering.filters import blur, edge
 SMALL = ("--memory", "1.9M", "--method", "numpy")
 
 
+@pytest.fixture(autouse=True)
+def interpreter_that_holds_nothing(monkeypatch):
+    """The process of the tests is larger than --memory here."""
+    monkeypatch.setattr(memory, "held", int)
+
+
 @pytest.fixture
 def slide(tmp_path, photo):
     """A tiled TIFF of 512 x 512 pixels of colour: whole it takes 2 MB and more."""
