@@ -91,9 +91,12 @@ def beginning(url: str, size: int) -> bytes | None:
     system, path = file_system(url)
     with reported("cannot be opened"):
         try:
-            return cast(bytes, system.cat_file(path, start=0, end=size))
+            content: bytes = system.cat_file(path, start=0, end=size)
         except (FileNotFoundError, IsADirectoryError):
             return None
+    if len(content) > size:
+        raise ConvcliError("is at a server that gives no parts of files; download it")
+    return content
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def _of_url(url: str) -> Bytes:
         with reported(f"{what} cannot be read"):
             content = system.cat_file(path, start=at, end=at + size)
         if len(content) != size:
-            raise ConvcliError(f"is truncated, or its server gives no parts of files: {what}")
+            raise ConvcliError(f"is truncated: {what} ends early")
         return np.frombuffer(bytearray(content), np.uint8)  # loops take arrays that can be written
 
     def opened() -> BinaryIO:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 
 import fsspec
@@ -148,6 +151,56 @@ def test_a_server_without_rights_is_named(run, tmp_path, monkeypatch):
     done = run("blur", "memory://a/b.npy", "-o", tmp_path / "b.npy")
     assert done.status == 1
     assert "'memory://a/b.npy': cannot be opened: Access Denied" in done.message
+
+
+class Server(BaseHTTPRequestHandler):
+    """Gives one file, in parts or only whole."""
+
+    content = b""
+    in_parts = True
+
+    def do_GET(self):
+        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        first, last = map(int, asked.groups()) if asked and self.in_parts else (0, 1 << 40)
+        part = self.content[first : last + 1]
+        self.send_response(206 if asked and self.in_parts else 200)
+        self.send_header("Content-Length", str(len(part)))
+        if self.in_parts:
+            end = first + len(part) - 1
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Range", f"bytes {first}-{end}/{len(self.content)}")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(part)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+HTTP = [True, False] if find_spec("aiohttp") else []
+
+
+@pytest.mark.parametrize("in_parts", HTTP)
+def test_a_web_server_gives_parts_of_files_or_is_refused(
+    in_parts, run, tmp_path, photo, monkeypatch
+):
+    content = io.BytesIO()
+    np.save(content, photo)
+    monkeypatch.setattr(Server, "content", content.getvalue())
+    monkeypatch.setattr(Server, "in_parts", in_parts)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/a.npy"
+        done = run("blur", url, "-o", tmp_path / "b.npy")
+        server.shutdown()
+    if in_parts:
+        assert done.status == 0, done.err
+        np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), blur(photo))
+    else:
+        assert done.status == 1
+        assert "is at a server that gives no parts of files; download it" in done.message
 
 
 def test_urls_are_told_from_paths():
