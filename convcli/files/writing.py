@@ -234,10 +234,11 @@ def new_folder(
         for name in (mark, "")
     )
     _check_replaces(target, overwrite)
-    if not goes_on:
-        shutil.rmtree(new, ignore_errors=True)
     new.mkdir(exist_ok=True)
+    lock = _locked(new)
     try:
+        for inside in () if goes_on else new.iterdir():
+            shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
         yield new
         _check_replaces(target, overwrite)
         if target.exists():
@@ -252,7 +253,32 @@ def new_folder(
             shutil.rmtree(new, ignore_errors=True)
         raise
     finally:
+        if lock is not None:
+            os.close(lock)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a folder as long as this process lives; return its descriptor. Windows cannot do that.
+
+    Raises
+    ------
+    ConvcliError
+        If another process has locked it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise ConvcliError("is being written by another run; wait for that") from None
+    except OSError:  # a file system without locks
+        pass
+    return number
 
 
 def _check_replaces(target: Path, overwrite: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,19 +51,25 @@ def bytes_of(place: Place) -> Iterator[Bytes]:
         yield _of_url(place)
         return
     with place.open("rb") as file:
-        number = file.fileno()
+        moving = threading.Lock()
 
         def read(at: int, size: int, what: str) -> Pixels:
             out = np.empty(size, np.uint8)
             done = 0
             while done < size:
-                got = os.preadv(number, [memoryview(out.data)[done:]], at + done)
+                rest = memoryview(out.data)[done:]
+                if hasattr(os, "preadv"):
+                    got = os.preadv(file.fileno(), [rest], at + done)
+                else:  # Windows
+                    with moving:
+                        file.seek(at + done)
+                        got = file.readinto(rest)
                 if not got:
                     raise ConvcliError(f"is truncated: {what} ends early")
                 done += got
             return out
 
-        yield Bytes(os.fstat(number).st_size, read, lambda: place.open("rb"))
+        yield Bytes(os.fstat(file.fileno()).st_size, read, lambda: place.open("rb"))
 
 
 def file_system(url: str) -> tuple[Any, str]:

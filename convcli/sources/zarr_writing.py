@@ -54,7 +54,12 @@ class Record:
     def add(self, array: str, place: Axes, rows: int) -> None:
         """Record that so many rows of a plane are written."""
         self._rows[f"{array}/{place}"] = rows
-        self._keep(json.dumps({"mark": self._mark, "rows": self._rows}).encode())
+        self._keep(self.content)
+
+    @property
+    def content(self) -> bytes:
+        """What is kept."""
+        return json.dumps({"mark": self._mark, "rows": self._rows}).encode()
 
 
 class Target(NamedTuple):
@@ -138,6 +143,9 @@ def _at_url(url: str, folder: Path, settings: Settings) -> Iterator[Target]:
                 system.rm_file(f"{at}/{name}")
 
     yield Target(folder, array_at, known)
+    system.invalidate_cache()
+    if not system.exists(record) or system.cat_file(record) != known.content:
+        raise ConvcliError(f"another run has begun to write to {url!r}")
     files = [path for path in folder.rglob("*") if path.is_file()]
     for file in sorted(files, key=lambda path: -len(path.parts)):  # those of the image last
         system.pipe_file(f"{root}/{file.relative_to(folder).as_posix()}", file.read_bytes())

@@ -105,6 +105,26 @@ def test_a_zarr_is_read_and_written_and_its_metadata_come_last(place, run, photo
     )
 
 
+def test_of_two_runs_at_one_url_one_is_refused(place, run, photo, monkeypatch):
+    zarr.create_array(f"{place}/a.zarr", data=photo[..., 0], chunks=(128, 512))
+    argv = ("blur", f"{place}/a.zarr", "-o", f"{place}/b.zarr", "-m", "numpy")
+
+    def add(self, *done, original=Record.add):
+        original(self, *done)
+        put(f"{place}/b.zarr/.convcli-done", b'{"mark": "another", "rows": {}}')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "add", add)
+        done = run(*argv)
+    assert done.status == 1
+    assert f"another run has begun to write to '{place}/b.zarr'" in done.message
+    assert "unfinished result of other work" in run(*argv, "--skip-existing").message
+    assert run(*argv).status == 0
+    np.testing.assert_array_equal(
+        zarr.open_array(f"{place}/b.zarr", mode="r")[...], blur(photo[..., 0])
+    )
+
+
 def test_an_ome_zarr_goes_to_a_server_with_its_levels(place, run, tmp_path):
     from tests.sources.test_zarr import blurred, image_file, stack
 
@@ -179,28 +199,27 @@ class Server(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-HTTP = [True, False] if find_spec("aiohttp") else []
+if find_spec("aiohttp"):
 
-
-@pytest.mark.parametrize("in_parts", HTTP)
-def test_a_web_server_gives_parts_of_files_or_is_refused(
-    in_parts, run, tmp_path, photo, monkeypatch
-):
-    content = io.BytesIO()
-    np.save(content, photo)
-    monkeypatch.setattr(Server, "content", content.getvalue())
-    monkeypatch.setattr(Server, "in_parts", in_parts)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/a.npy"
-        done = run("blur", url, "-o", tmp_path / "b.npy")
-        server.shutdown()
-    if in_parts:
-        assert done.status == 0, done.err
-        np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), blur(photo))
-    else:
-        assert done.status == 1
-        assert "is at a server that gives no parts of files; download it" in done.message
+    @pytest.mark.parametrize("in_parts", [True, False])
+    def test_a_web_server_gives_parts_of_files_or_is_refused(
+        in_parts, run, tmp_path, photo, monkeypatch
+    ):
+        content = io.BytesIO()
+        np.save(content, photo)
+        monkeypatch.setattr(Server, "content", content.getvalue())
+        monkeypatch.setattr(Server, "in_parts", in_parts)
+        with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/a.npy"
+            done = run("blur", url, "-o", tmp_path / "b.npy")
+            server.shutdown()
+        if in_parts:
+            assert done.status == 0, done.err
+            np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), blur(photo))
+        else:
+            assert done.status == 1
+            assert "is at a server that gives no parts of files; download it" in done.message
 
 
 def test_urls_are_told_from_paths():

@@ -14,6 +14,7 @@ from scipy import ndimage
 from convcli.errors import ConvcliError
 from convcli.files.job import Request
 from convcli.files.walking import inputs_of
+from convcli.files.writing import new_folder
 from convcli.filtering.filters import blur, edge
 from convcli.sources.zarr_writing import Record
 
@@ -268,6 +269,17 @@ def test_other_work_begins_anew(change, run, tmp_path, monkeypatch):
     expected = blurred(pixels, sigma=1) if change == "sigma" else blurred(pixels)
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr")[...], expected)
     assert sorted(os.listdir(tmp_path)) == ["a.zarr", "b.zarr"]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_two_runs_do_not_write_to_one_folder(goes_on, tmp_path):
+    target = tmp_path / "b.zarr"
+    with new_folder(target, mark="a-b") as folder:
+        (folder / "zarr.json").write_text("{}")
+        with pytest.raises(ConvcliError, match="is being written by another run"):
+            new_folder(target, mark="a-b", goes_on=goes_on).__enter__()
+        assert os.listdir(folder) == ["zarr.json"]
+    assert os.listdir(target) == ["zarr.json"]
 
 
 def test_nothing_stays_where_the_input_is_damaged(run, tmp_path, monkeypatch):
