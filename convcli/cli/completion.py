@@ -81,7 +81,8 @@ _TAKE_FILES = ("PATH", "FILE", "FILE.html")
 
 
 def _value(parameter: Any, files: tuple[str, ...]) -> Value:
-    name = parameter.metavar or parameter.name.upper()
+    shown = parameter.metavar or parameter.name.upper()
+    name = shown.strip("[].")
     choices = getattr(parameter.type, "choices", None)
     if choices:
         return Value(name, tuple(map(str, choices)))
@@ -90,7 +91,7 @@ def _value(parameter: Any, files: tuple[str, ...]) -> Value:
     names = {"K": _kernels, "BANK": _banks}.get(name)
     if names:
         return Value(name, names(), is_file=True)
-    return Value(name.strip("[]."), is_file=name in files)
+    return Value(name, is_file=shown in files)
 
 
 def _kernels() -> tuple[str, ...]:
