@@ -36,11 +36,12 @@ from convcli.image.picture import WITH_ALPHA, kind_of, mode_of
 from convcli.pixels.missing import count_missing
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
+from convcli.running.banded import by_bands
 from convcli.running.chains import Chain
 from convcli.running.recipe import Recipe
 from convcli.running.windowed import Cut, cut_for
 from convcli.running.windowed import bands as bands_of
-from convcli.running.works import Work, by_bands, work_of
+from convcli.running.works import Work, work_of
 from convcli.sources.choice import kind_for, place_of
 from convcli.sources.contract import Given, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
@@ -152,6 +153,7 @@ class _Work:
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:
+        _check_part(self.pipeline.options)
         options = fitted(self.pipeline.options, given.mode)
         if options.get("linear"):
             from convcli.image import light
@@ -268,6 +270,16 @@ class _Work:
             ("memory", self._memory(self.cut)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
+
+
+def _check_part(options: Options) -> None:
+    """Refuse to filter a part of an image alone, which is done in memory."""
+    wanted: dict[str, Any] = {**options}
+    for name in ("region", "mask", "channels"):
+        if wanted.get(name) is not None and not isinstance(wanted[name], bool):
+            raise NeedsWholeError(
+                f"does not fit into memory, and --{name} needs the whole image; leave it out"
+            )
 
 
 def _mark(done: str, source: Path | str, target: Path | str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from convcli.planning.plan import Plan
 from convcli.running.chains import Chain, chain_bytes, prepare_chain, rows_read
 from convcli.running.execute import window_bytes
 from convcli.running.recipe import Recipe
-from convcli.running.regions import Region, RegionFilter, piece_of, prepare
-from convcli.types import Pixels
+from convcli.running.regions import RegionFilter, piece_of, prepare
 
 # Bands are not made lower than this, or all work would be halo.
 _LEAST_ROWS = 16
@@ -130,7 +129,9 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
             rows = rows_read(link, rows, height)[1]
         return rows
 
-    wraps = any(link.recipe.border == "wrap" for link in chain.links)
+    recipes = [link.recipe for link in chain.links]
+    wraps = any(each.border == "wrap" for each in recipes)
+    is_plain = all(each.bounded and not each.missing for each in recipes)
     rows, columns = plan.bands.regions
     divisions = [(rows, (rows, columns))]
     while rows > _LEAST_ROWS and not _has_transforms(chain):
@@ -146,7 +147,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         dtype=chain.out_dtype,
         workers=plan.workers,
         divisions=tuple(divisions),
-        same=len(divisions) if all(link.recipe.bounded for link in chain.links) else 1,
+        same=len(divisions) if is_plain else 1,
         anchor=shapes[-1][0],
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
@@ -166,68 +167,6 @@ def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
     Then the rounding of the others in such a tile may depend on where it begins.
     """
     return source.dtype.kind == "f" or recipe.missing is not None
-
-
-def by_bands(work: Work, count: int) -> Work:
-    """Return the work on an image of which each channel is filtered by itself, as grey."""
-    height, width, channels = work.shape
-
-    def prepared(piece: Piece) -> RegionFilter:
-        filter_region = work.prepare(piece)
-
-        def filter_each(source: Source, out: Pixels, region: Region) -> None:
-            rows, columns = region
-            result = out[rows[0] : rows[1], columns[0] : columns[1]]
-            for number in range(count):
-                made = np.empty((*result.shape[:2], channels), result.dtype)
-                part = cast(Pixels, Part(made, rows[0], columns[0]))
-                filter_region(_Band(source, number), part, region)
-                result[..., number * channels : (number + 1) * channels] = made
-
-        return filter_each
-
-    return work._replace(
-        shape=(height, width, channels * count),
-        holds=lambda piece: work.holds(piece) * 2 + piece[0] * piece[1] * work.dtype.itemsize,
-        prepare=prepared,
-    )
-
-
-class Part:
-    """A part of a result, which is addressed as in the whole."""
-
-    def __init__(self, pixels: Pixels, top: int, left: int = 0) -> None:
-        self._pixels = pixels
-        self._top, self._left = top, left
-
-    def __getitem__(self, place: tuple[slice, slice]) -> Pixels:
-        rows, columns = place
-        return self._pixels[
-            rows.start - self._top : rows.stop - self._top,
-            columns.start - self._left : columns.stop - self._left,
-        ]
-
-
-class _Band:
-    """One channel of an image."""
-
-    def __init__(self, source: Source, number: int) -> None:
-        self._source, self._number = source, number
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Rows, columns and one channel."""
-        return (*self._source.shape[:2], 1)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of its samples."""
-        return self._source.dtype
-
-    def window(self, rows: Span, columns: Span) -> Pixels:
-        """Return a window of the channel."""
-        window = self._source.window(rows, columns)
-        return np.ascontiguousarray(window[..., self._number : self._number + 1])
 
 
 def _is_plain(recipe: Recipe) -> bool:

@@ -11,7 +11,10 @@ import pytest
 import tifffile
 
 from convcli import memory
+from convcli.batch import windowed
+from convcli.batch.attempt import InParts, Pipeline
 from convcli.files import writing
+from convcli.files.job import Job
 from convcli.filtering.filters import blur, edge
 
 SMALL = ("--memory", "1.9M", "--method", "numpy")
@@ -100,6 +103,15 @@ def test_what_needs_the_whole_image_is_refused(argv, text, run, slide, tmp_path)
     assert done.status == 1
     assert text in done.message
     assert not (tmp_path / "b.tif").exists()
+
+
+@pytest.mark.parametrize("name", ["mask", "region", "channels"])
+def test_a_part_of_an_image_is_filtered_whole(name, slide, tmp_path):
+    options = {"workers": 1, "pictures": 1, name: ("r",)}
+    pipeline = Pipeline(blur, options, in_parts=InParts(1_900_000))
+    job = Job(slide, tmp_path / "b.tif", "TIFF")
+    outcome = windowed.outcome_of(job, pipeline, lambda size: None)
+    assert f"--{name} needs the whole image" in outcome.reason
 
 
 def test_a_full_disk_leaves_nothing(run, slide, tmp_path, monkeypatch):

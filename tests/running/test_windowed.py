@@ -18,7 +18,8 @@ from convcli.filtering.depth import at_depth
 from convcli.filtering.filters import blur, edge, sharpen
 from convcli.filtering.stages import stage
 from convcli.running import windowed
-from convcli.running.works import by_bands, work_of
+from convcli.running.banded import by_bands
+from convcli.running.works import work_of
 from convcli.sources.contract import Result, Stored
 from convcli.sources.windows import Tiles
 from convcli.words import BORDERS, METHODS
