@@ -19,7 +19,7 @@ from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.definitions import convolving
 from convcli.filtering.filter import Filter
-from convcli.filtering.options import DEFAULTS, Options
+from convcli.filtering.options import DEFAULTS, Options, means_part, names_channels
 from convcli.filtering.rounding import (
     flat_bytes,
     flat_of_all,
@@ -32,7 +32,7 @@ from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.kernels.sizes import sizes_of
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, is_foreign
-from convcli.pixels.colour import Colour, colour_for, full_scale
+from convcli.pixels.colour import Colour, colour_for, full_scale, is_opaque
 from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
@@ -77,7 +77,8 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan.
+        linear, exact, out_dtype, region, mask, channels, nan, nodata, pictures, scratch,
+        on_progress, on_plan.
 
     Returns
     -------
@@ -121,14 +122,25 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     asked = checked(options)
     asked["exact"] = asked["exact"] or filter_.exact
-    source = source_of(image, asked["channels"])
+    source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
+    if means_part(asked):
+        from convcli.filtering import part
+
+        several = [(filter_, asked["border"], asked["border_value"])]
+        made = part.filtered(partial(apply, filter_=filter_), source, several, wanted, asked)
+        return made[..., 0] if np.ndim(image) == 2 else made
     if filter_.thresholds:
         return thin_edges(partial(apply, image), filter_, source, wanted, **asked)
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
         recipe.task(
-            source.shape, source.dtype, asked["method"], asked["workers"], asked["pictures"]
+            source.shape,
+            source.dtype,
+            asked["method"],
+            asked["workers"],
+            asked["pictures"],
+            getattr(source, "whole", None),
         )
     )
     if asked["on_plan"]:
@@ -164,7 +176,12 @@ def checked(options: Options) -> Options:
     else:
         asked["linear"] = flag(asked["linear"], "linear")
     asked["exact"] = flag(asked["exact"], "exact")
-    asked["channels"] = flag(asked["channels"], "channels")
+    if names_channels(asked["channels"]):
+        from convcli.pixels.part import checked_channels
+
+        asked["channels"] = checked_channels(asked["channels"])
+    else:
+        asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
     asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
@@ -384,10 +401,3 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     if colour.weight and stays and asked["border"] != "constant" and is_opaque(source):
         return replace(colour, weight=False)
     return colour
-
-
-def is_opaque(source: Source) -> bool:
-    """Say whether an image in memory has full alpha everywhere; of others that is not known."""
-    if not isinstance(source, ArraySource):
-        return False
-    return bool((source.array[..., -1] == full_scale(source.dtype)).all())

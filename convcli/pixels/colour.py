@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from convcli.pixels.source import ArraySource, Cut, Source
 from convcli.pixels.transfer import SRGB, Transfer, to_code, to_light
 from convcli.types import Floats, Pixels
 from convcli.words import Alpha
@@ -140,6 +141,15 @@ def colour_for(
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value of full intensity: 255, 65535, or 1 for floats."""
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def is_opaque(source: Source) -> bool:
+    """Say whether an image in memory has full alpha everywhere; of others that is not known."""
+    if isinstance(source, Cut):
+        return source.is_opaque
+    if not isinstance(source, ArraySource):
+        return False
+    return bool((source.array[..., -1] == full_scale(source.dtype)).all())
 
 
 def result_channels(colour: Colour, channels: int) -> int:
