@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def _read(path: Path) -> Pixels:
     # TIFF holds all that can be read. CMYK becomes RGB, and LAB its lightness.
     picture = read_image(path, "TIFF", grey="L")
     if picture.frames > 1:
+        if isinstance(picture.later, Generator):
+            picture.later.close()  # and so the file
         raise ConvcliError(f"has {picture.frames} frames or pages, and a mask is one image")
     kind, mode, pixels = kind_of(picture.mode), picture.mode, picture.pixels
     if kind.isdigit() or mode == "I" or mode.endswith(";16S"):
