@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -399,3 +401,24 @@ def test_what_has_no_meaning_is_refused(call, message):
 def test_a_rectangle_is_read_as_it_is_written(numbers):
     text = "{}x{}+{}+{}".format(*numbers)
     assert str(rectangle(text)) == text
+
+
+def test_a_filter_of_a_whole_image_loads_nothing_of_it():
+    code = (
+        "import sys; sys.argv = ['convcli', 'blur', '-n', 'no.png']\n"
+        "import convcli.cli.run, convcli.batch.attempt, convcli.filtering.chains\n"
+        "import numpy, convcli; convcli.blur(numpy.zeros((4, 4)), 1)\n"
+        "print(*[name for name in sys.modules if name.startswith('convcli.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "convcli.filtering.convolution" in loaded
+    assert not [each for each in loaded if ".part" in each or each.endswith((".mask", ".luma"))]
+
+
+def test_an_alpha_below_0_mixes_as_none():
+    image = np.array([[[90, 0, 0, 255], [0, 90, 0, 10]]], np.uint8)
+    sharp = [[0, 0, 0], [-4, 5, 0], [0, 0, 0]]  # the alpha of the second becomes negative
+    mask = np.full((1, 2), 0.5)
+    result = convcli.convolve(image, sharp, correlate=True, alpha="weight", mask=mask)
+    assert result[0, 1].tolist() == [0, 90, 0, 5]

@@ -40,6 +40,7 @@ def place(folder):  # noqa: F811
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:, :50] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
+    Image.fromarray(alpha).save(folder / "mask.png")
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
     height = photo[..., 0].astype(np.float32)
     height[20:40, 20:40] = np.nan
