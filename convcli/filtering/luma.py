@@ -111,9 +111,6 @@ class Luma:
             values = colour.samples(self._how, band, self.floats)
             values[..., :colours] += gain
             values = colour.finished(self._how, values, values)
-            if self._how.linear:  # decoding and encoding leave rounding
-                there = band.astype(self.floats)
-                values = np.where(gain == 0, there, values)
             store(np.ascontiguousarray(values[..., :colours]), result[rows])
         return result
 

@@ -84,7 +84,7 @@ def filtered(
     if luma := work.chosen.luma:
         for _, border, value in stages:
             luma.check_border(border, value)
-    done: list[tuple[Rectangle, Pixels, Pixels | None]] = []
+    done: list[tuple[Rectangle, list[Pixels], Pixels | None]] = []
     todo = [
         (piece, is_whole)
         for region in regions
@@ -95,17 +95,19 @@ def filtered(
         of_mask = None if mask is None else mask[piece.at]
         if is_whole:
             made = work.of(piece, out_dtype)
-            done.append((piece, made, None if of_mask is None else is_filtered(of_mask)))
+            channels = [made[..., each] for each in work.chosen.results]
+            done.append((piece, channels, None if of_mask is None else is_filtered(of_mask)))
         else:
             assert of_mask is not None, "without a mask nothing is mixed"
-            done.append((piece, work.mixed(piece, of_mask, out_dtype), is_mixed(of_mask)))
+            mixed = work.mixed(piece, of_mask, out_dtype)
+            done.append((piece, [*np.moveaxis(mixed, 2, 0)], is_mixed(of_mask)))
     # Only now, because the pieces overlap in what they read.
     fills_range = any(each.fills_range for each in filters)
     out, result = _original(source, out_dtype, asked["scratch"], fills_range)
-    for piece, made, where in done:
-        for of, to in zip(work.chosen.results, work.chosen.targets, strict=True):
-            inside = out[piece.at][..., to]
-            np.copyto(inside, made[..., of], where=True if where is None else where)
+    for piece, results, where in done:
+        for channel, samples in zip(work.chosen.targets, results, strict=True):
+            inside = out[piece.at][..., channel]
+            np.copyto(inside, samples, where=True if where is None else where)
     return result
 
 
@@ -175,7 +177,7 @@ class _Work:
         return self._whole[dtype][piece.at]
 
     def mixed(self, piece: Rectangle, mask: Pixels, dtype: np.dtype[Any]) -> Pixels:
-        """Return the mix of a rectangle and its result that a mask asks for."""
+        """Return the mix of a rectangle and its result that a mask asks for: the targets alone."""
         single = dtype == np.uint8 or (dtype == np.float32 and self._source.dtype != np.float64)
         floats: np.dtype[np.floating[Any]] = np.dtype(np.float32 if single else np.float64)
         # Thin edges, angles and what is stretched have their units in the result's dtype alone.

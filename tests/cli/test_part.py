@@ -95,6 +95,15 @@ def test_a_mask_may_be_any_image(run, folder, colours, name):
     assert is_mix(pixels("out.png"), colours, convcli.blur(colours, 3, method="numpy"), disc())
 
 
+def test_white_is_white_beside_a_colour_and_in_floats(run, folder, colours):
+    mask = np.ones((*SIZE, 3), np.float32)
+    mask[:, :9] = 0, 0.5, 0
+    np.save("mask.npy", mask)
+    run("blur", "a.png", "--mask", "mask.npy", "--depth", "float32", *WAYS, "-o", "out.npy")
+    whole = convcli.blur(colours, 3, method="numpy", out_dtype="float32")
+    np.testing.assert_array_equal(np.load("out.npy")[:, 9:], whole[:, 9:])
+
+
 def test_a_mask_of_one_bit(run, folder, colours):
     mask = Image.fromarray(disc()).convert("1", dither=Image.Dither.NONE)
     mask.save("bit.png")

@@ -109,6 +109,18 @@ def test_a_piece_with_full_alpha_of_an_image_without_is_no_exception(alpha):
     np.testing.assert_array_equal(part[:10, :20], whole[:10, :20])
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_coarser_grid_is_that_of_the_whole_image(axis):
+    """Its step is 8 pixels, and the pieces are far from the edges."""
+    size = (400, 40) if axis == 0 else (40, 400)
+    image = noise(size=size)
+    region = "40x9+0+203" if axis == 0 else "9x40+203+0"
+    whole = convcli.blur(image, 13, method="numpy")
+    part = convcli.blur(image, 13, method="numpy", region=region)
+    where = inside([region], size)[..., np.newaxis]
+    np.testing.assert_array_equal(part, np.where(where, whole, image))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -286,13 +298,13 @@ def test_luma_is_weighted_by_alpha_which_stays():
 
 def test_luma_leaves_out_what_is_missing():
     image = noise(3, "uint8", (20, 30)) // 2 + 40
-    image[5:8, 5:9] = 0
-    gone = (image == 0).all(axis=2)
+    image[5:8, 5:9] = 7
+    gone = (image == 7).all(axis=2)
     y = luma(image.astype(float))
     there = ndimage.gaussian_filter((~gone).astype(float), 1)
     filled = ndimage.gaussian_filter(np.where(gone, 0, y), 1) / there
-    result = convcli.blur(image, 1, nodata=0, channels="luma")
-    np.testing.assert_array_equal(result[gone], 0)
+    result = convcli.blur(image, 1, nodata=7, channels="luma")
+    np.testing.assert_array_equal(result[gone], 7)
     expected = np.rint(image + (filled - y)[..., np.newaxis])[~gone].clip(0, 255)
     assert np.abs(result[~gone] - expected).max() <= 1
 
@@ -316,19 +328,23 @@ def test_luma_leaves_out_what_is_missing():
         (6, "straight", range(3, 6), [3, 4, 5]),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("part", [{}, {"region": "50x40+9+8"}])
+@pytest.mark.parametrize("part", [{}, {"region": "50x40+9+8"}, {"mask": np.full(SIZE, 0.5)}])
 def test_named_channels_are_those_of_the_whole_result(channels, alpha, wanted, numbers, part):
     image = noise(channels)
     for name in ("sharpen", "even", "chain"):
         options = {"alpha": alpha, "method": "numpy"}
+        if "mask" in part:
+            options["out_dtype"] = "float32"
         whole = VERBS[name](image, channels=True, **options)
         result = VERBS[name](image, channels=wanted, **options, **part)
         where = inside([part.get("region", "91x75+0+0")])
-        expected = image.copy()
+        expected = image.astype(whole.dtype)
         for each in numbers:
             of = ... if image.ndim == 2 else (..., each)
             expected[of] = np.where(where, whole[of], image[of])
-        np.testing.assert_array_equal(result, expected)
+            if part.get("mask") is not None:
+                expected[of] = image[of] / 2 + whole[of] / 2
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 if "mask" in part else 0)
 
 
 # --- another dtype, and what cannot be
@@ -349,6 +365,16 @@ def test_samples_outside_become_those_of_the_dtype(given, wanted):
     assert (result != expected.astype(wanted))[20:].mean() < 0.001  # halves, which are rounded once
     assert np.abs(result - expected)[20:].max() <= 1
     np.testing.assert_array_equal(result[:9, :9], convcli.blur(image, 2, **options)[:9, :9])
+
+
+def test_what_is_beside_a_spread_result_is_spread_as_well():
+    image, mask = noise(), np.zeros(SIZE)
+    mask[:, 30:] = 0.5
+    result = convcli.edge(image, show="angle", out_dtype="uint16", mask=mask)
+    angle = convcli.edge(image, show="angle", out_dtype="uint16")[..., np.newaxis]
+    wide = image * np.uint16(257)
+    np.testing.assert_array_equal(result[:, :30], wide[:, :30])
+    assert np.abs(result[:, 30:] - (wide / 2 + angle / 2)[:, 30:]).max() <= 1
 
 
 REFUSED = [
