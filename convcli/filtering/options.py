@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
@@ -113,7 +113,7 @@ DEFAULTS: Options = {
 
 def names_channels(channels: Any) -> bool:
     """Whether an option `channels` names some of them."""
-    return isinstance(channels, Iterable) and getattr(channels, "ndim", 1) > 0
+    return isinstance(channels, Sized) and getattr(channels, "ndim", 1) == 1
 
 
 def means_part(options: Options) -> bool:

@@ -20,6 +20,10 @@ LUMA = "luma"
 _NAME = re.compile(r"[rgbalcmyk]|[1-9]\d{0,8}", re.ASCII)
 
 
+# No list of them is longer; TIFF counts its bands in 16 bits.
+_MOST_CHANNELS = 1 << 16
+
+
 class Rectangle(NamedTuple):
     """A part of an image: its first row and the one after its last, and the same of columns."""
 
@@ -92,7 +96,7 @@ def checked_channels(channels: Any) -> str | tuple[int, ...]:
         channel_names(channels)
         return channels.strip().lower()
     try:
-        numbers = tuple(map(index, channels))
+        numbers = tuple(map(index, channels)) if len(channels) <= _MOST_CHANNELS else ()
     except Exception:  # an iterator may raise what it likes
         numbers = ()
     if not numbers:

@@ -313,6 +313,23 @@ def test_video_is_filtered_in_a_part_of_every_plane(run, folder, bits, words):
         np.testing.assert_array_equal(inside, expected)
 
 
+@pytest.mark.parametrize("words", [("blur",), ("edge",)])
+def test_chroma_is_mixed_by_the_mean_of_its_pixels(run, folder, words):
+    head, planes, content = y4m()
+    mask = np.zeros((12, 16), np.uint8)
+    mask[:6, 1::2] = 255  # a half of the pixels of each sample of chroma
+    Image.fromarray(mask).save("mask.png")
+    luma, *chroma = planes_of(
+        run(*words, "-", "--mask", "mask.png", *WAYS, stdin=content).out, head, planes
+    )
+    whole, *made = planes_of(run(*words, "-", *WAYS, stdin=content).out, head, planes)
+    np.testing.assert_array_equal(luma, np.where(mask, whole, planes[0]))
+    for before, result, after in zip(planes[1:], chroma, made, strict=True):
+        np.testing.assert_array_equal(result[3:], before[3:])
+        mean = (before.astype(float) + after)[:3] / 2
+        assert np.abs(result[:3] - mean).max() <= 1
+
+
 def test_video_has_luma_and_no_red(run, folder):
     head, planes, content = y4m()
     result = run("blur", "-", "--channels", "luma", *WAYS, stdin=content)
