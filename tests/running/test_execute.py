@@ -14,8 +14,8 @@ import pytest
 
 import convcli
 from convcli.filtering import convolution
-from convcli.loops.contract import LOOPS
 from convcli.kernels.kernel import kernel_from
+from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
 from convcli.pixels.padded import Padded
 from convcli.planning.methods import PRESETS
