@@ -336,6 +336,11 @@ class _Work:
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
+        if number == 0 and options.get("mask") is not None:
+            from convcli.batch import part
+
+            notes = part.note_on(options, self.job.format or frame.format)
+            frame = replace(frame, notes=(*frame.notes, *notes))
         if frame.format == "Y4M":
             if not self.pipeline.planes:
                 raise ConvcliError("is a video, which this command cannot filter")
@@ -503,7 +508,12 @@ def fitted(options: Options, mode: str) -> Options:
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"
         )
-    own = Options(**options, channels=True)
+    own = Options(**options)
+    own["channels"] = True
+    if isinstance(named := options.get("channels"), str):
+        from convcli.batch import part
+
+        own["channels"] = part.channels_of(named, mode)
     if mode not in WITH_ALPHA:
         own["alpha"] = "straight"
     return own

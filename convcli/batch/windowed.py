@@ -153,7 +153,6 @@ class _Work:
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:
-        _check_part(self.pipeline.options)
         options = fitted(self.pipeline.options, given.mode)
         if options.get("linear"):
             from convcli.image import light
@@ -270,16 +269,6 @@ class _Work:
             ("memory", self._memory(self.cut)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
-
-
-def _check_part(options: Options) -> None:
-    """Refuse to filter a part of an image alone, which is done in memory."""
-    wanted: dict[str, Any] = {**options}
-    for name in ("region", "mask", "channels"):
-        if wanted.get(name) is not None and not isinstance(wanted[name], bool):
-            raise NeedsWholeError(
-                f"does not fit into memory, and --{name} needs the whole image; leave it out"
-            )
 
 
 def _mark(done: str, source: Path | str, target: Path | str) -> str:

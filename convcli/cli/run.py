@@ -71,9 +71,12 @@ def run(
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
+    is_part = bool(shared.region or shared.mask)
+    if grey and is_part:  # the rest keeps its colours
+        grey, luma, has_later_edge = None, False, True
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
     if has_later_edge:
-        read = partial(_with_luminance, read)
+        read = partial(_with_luminance, read, _OF_A_PART if is_part else _OF_A_STAGE)
     carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
 
 
@@ -82,14 +85,17 @@ def grey_of(shared: Shared) -> Grey:
     return "LA" if shared.alpha == "keep" else "L"
 
 
-def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: Any) -> Picture:
+_OF_A_STAGE = "a later stage 'edge'; make edge the first stage, or convert the image to RGB"
+_OF_A_PART = "edges in a part of it; convert the image to RGB"
+
+
+def _with_luminance(
+    read: Callable[..., Picture], use: str, *arguments: Any, **options: Any
+) -> Picture:
     """Read an image, and refuse it if its samples have no luminance."""
     picture = read(*arguments, **options)
     if picture.mode in ("CMYK", "LAB"):
-        raise ConvcliError(
-            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
-            "make edge the first stage, or convert the image to RGB"
-        )
+        raise ConvcliError(f"has colours in {picture.mode}, which have no luminance for {use}")
     return picture
 
 
@@ -219,6 +225,13 @@ def _check_options(shared: Shared) -> None:
             "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
             "leave one out"
         )
+    if shared.region or shared.channels is not None:
+        from convcli.pixels import part
+
+        for region in shared.region or ():
+            part.rectangle(region, "--region")
+        if shared.channels is not None:
+            part.channel_names(shared.channels, "--channels")
     if shared.border_value != 0:
         from convcli.pixels.borders import checked_value  # imports numpy
 
@@ -315,6 +328,11 @@ def _pipeline(
     checked_value(shared.border_value)
     packages.check(shared.method)
     stages = _stages(shared, makers)
+    mask = None
+    if shared.mask is not None:
+        from convcli.image import mask as masks
+
+        mask = masks.read(shared.mask)
     verb: Callable[..., Pixels] = partial(_filtered, stages=stages)
     if shared.depth:
         from convcli.filtering.depth import at_depth
@@ -328,6 +346,9 @@ def _pipeline(
         linear=shared.linear,
         nan=shared.nan,
         nodata=shared.nodata,
+        region=shared.region or None,
+        mask=mask,
+        channels=shared.channels or False,
     )
     return Pipeline(
         verb=verb,
@@ -380,6 +401,10 @@ def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
         from convcli.filtering.chains import check_missing
 
         check_missing(stages, {"nan": shared.nan, "nodata": shared.nodata})
+    if shared.region or shared.mask or shared.channels:
+        from convcli.filtering import part
+
+        part.check([each.filter for each in stages], {"channels": shared.channels or False})
     return stages
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, Unpack, cast
 
 import numpy as np
@@ -17,18 +18,17 @@ from convcli.filtering.convolution import (
     apply,
     check_in_parts,
     checked,
-    is_opaque,
     laid,
     out_dtype,
     source_of,
 )
 from convcli.filtering.filter import Filter
-from convcli.filtering.options import Options
+from convcli.filtering.options import Options, means_part
 from convcli.filtering.rounding import OF_TRANSFORMS, largest_in, roundings, whole_of, within_range
 from convcli.filtering.stages import Stage
 from convcli.loops.layout import ceil_div
 from convcli.pixels.borders import Value, is_foreign
-from convcli.pixels.colour import EVERY_CHANNEL, Colour, colour_for, full_scale
+from convcli.pixels.colour import EVERY_CHANNEL, Colour, colour_for, full_scale, is_opaque
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import Source
 from convcli.pixels.transfer import to_light
@@ -82,8 +82,18 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
         return apply(image, several[0].filter, **several[0].options(options))
     asked = checked(options)
     check_missing(several, asked)
-    source = source_of(image, asked["channels"])
+    source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
+    if means_part(asked):
+        from convcli.filtering import part
+
+        own = [each.options(asked) for each in several]
+        bordered = [
+            (each.filter, its["border"], its["border_value"])
+            for each, its in zip(several, own, strict=True)
+        ]
+        whole = part.filtered(partial(chain, stages=several), source, bordered, wanted, asked)
+        return whole[..., 0] if np.ndim(image) == 2 else whole
     last = several[-1].filter
     if asked["carry_out"]:
         check_in_parts(last)
@@ -160,6 +170,7 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
     if is_light or is_weighted:
         dtype = whole.between
     links, plans = [], []
+    part_of = getattr(source, "whole", None)
     for number, (each, own) in enumerate(zip(stages, given, strict=True)):
         growth = _growth([before.filter for before in stages[:number]], whole.begin.full)
         filter_ = within_range(each.filter, source, asked, growth)
@@ -169,7 +180,7 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
         if number == len(stages) - 1 and not (is_light or is_weighted):
             recipe = replace(recipe, out_dtype=whole.out_dtype)
         plan = ready_plan(
-            recipe.task(shape, dtype, asked["method"], asked["workers"], asked["pictures"])
+            recipe.task(shape, dtype, asked["method"], asked["workers"], asked["pictures"], part_of)
         )
         links.append(Link(recipe, plan, each.filter.stride))
         plans.append(StagePlan(each.words, plan, own["border"]))

@@ -18,7 +18,7 @@ from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError, NeedsWholeError
 from convcli.filtering.definitions import convolving, kernel_of
 from convcli.filtering.filter import Filter
-from convcli.filtering.options import DEFAULTS, Options
+from convcli.filtering.options import DEFAULTS, Options, means_part, names_channels
 from convcli.filtering.rounding import (
     flat_bytes,
     flat_of_all,
@@ -31,7 +31,7 @@ from convcli.kernels.kernel import Kernel
 from convcli.kernels.sizes import sizes_of
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, is_foreign
-from convcli.pixels.colour import Colour, colour_for, full_scale
+from convcli.pixels.colour import Colour, colour_for, full_scale, is_opaque
 from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
@@ -77,8 +77,8 @@ def convolve(
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan,
-        carry_out.
+        linear, exact, out_dtype, region, mask, channels, nan, nodata, pictures, scratch,
+        on_progress, on_plan, carry_out.
 
     Returns
     -------
@@ -124,10 +124,16 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     asked = checked(options)
     asked["exact"] = asked["exact"] or filter_.exact
-    source = source_of(image, asked["channels"])
+    source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
     if asked["carry_out"]:
         check_in_parts(filter_)
+    if means_part(asked):
+        from convcli.filtering import part
+
+        several = [(filter_, asked["border"], asked["border_value"])]
+        made = part.filtered(partial(apply, filter_=filter_), source, several, wanted, asked)
+        return made[..., 0] if np.ndim(image) == 2 else made
     if filter_.thresholds:
         from convcli.filtering.canny import thin_edges  # other filters start without it
 
@@ -135,7 +141,12 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
         recipe.task(
-            source.shape, source.dtype, asked["method"], asked["workers"], asked["pictures"]
+            source.shape,
+            source.dtype,
+            asked["method"],
+            asked["workers"],
+            asked["pictures"],
+            getattr(source, "whole", None),
         )
     )
     if asked["on_plan"]:
@@ -181,7 +192,12 @@ def checked(options: Options) -> Options:
     else:
         asked["linear"] = flag(asked["linear"], "linear")
     asked["exact"] = flag(asked["exact"], "exact")
-    asked["channels"] = flag(asked["channels"], "channels")
+    if names_channels(asked["channels"]):
+        from convcli.pixels.part import checked_channels
+
+        asked["channels"] = checked_channels(asked["channels"])
+    else:
+        asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
     asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
@@ -402,12 +418,3 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     if colour.weight and stays and asked["border"] != "constant" and is_opaque(source):
         return replace(colour, weight=False)
     return colour
-
-
-def is_opaque(source: Source) -> bool:
-    """Say whether an image has full alpha everywhere; of some sources that is not known."""
-    full = full_scale(source.dtype)
-    if isinstance(source, ArraySource):
-        return bool((source.array[..., -1] == full).all())
-    ends_with = getattr(source, "ends_with", None)
-    return bool(ends_with and ends_with(full))

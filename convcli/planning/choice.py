@@ -266,10 +266,9 @@ def _cheaper_form(loop: str, task: Task) -> Form:
     kernel = task.kernels[0]
     if kernel.cheap_factors is None:
         return "dense"
-    whole = tile_size(loop, task.size, kernel.shape, 1)
-    separable, dense = (
-        f(loop, task.size, task.kernels, whole) for f in (separable_cost, dense_cost)
-    )
+    size = task.size if task.whole is None else (*task.whole, task.size[2])
+    whole = tile_size(loop, size, kernel.shape, 1)
+    separable, dense = (f(loop, size, task.kernels, whole) for f in (separable_cost, dense_cost))
     return "separable" if separable < dense else "dense"
 
 

@@ -106,6 +106,7 @@ class Recipe:
         method: Method,
         workers: int | None,
         images: int,
+        whole: tuple[int, int] | None = None,
     ) -> Task:
         """Return what a plan needs to know of this filter and an image."""
         # Such a constant may be so large that float32 sums would lose the samples.
@@ -124,6 +125,7 @@ class Recipe:
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
             leaves_out=self.missing is not None,
+            whole=whole,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 

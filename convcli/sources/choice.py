@@ -46,10 +46,10 @@ def kind_for(job: Job, asked: int | None) -> str | None:
     kind = None if source is None else kind_of(source)
     target = job.format or kind
     if isinstance(source, str) or is_url(job.target_name):
-        if kind is None or target not in KINDS:
+        if kind is None or target not in KINDS or job.target_name is None:
             raise ConvcliError(
-                "is read from a URL, or written to one, where both it and its output are TIFF, "
-                ".npy or zarr; copy other images first"
+                "is read from a URL, or written to one, where both it and its output are files of "
+                "TIFF, .npy or zarr; copy other images first"
             )
         return kind
     in_parts_only = {kind, target} & (KINDS.keys() - FORMATS.keys())

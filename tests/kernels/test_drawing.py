@@ -125,7 +125,8 @@ def test_a_users_settings_of_matplotlib_change_nothing():
 def test_without_a_kernel_all_are_plotted(run, here):
     result = run("kernel", "--plot", "all.png")
     assert (result.status, result.err) == (0, "wrote 'all.png'\n")
-    assert Image.open("all.png").size == (1440, 1200)
+    with Image.open("all.png") as picture:
+        assert picture.size == (1440, 1200)
     assert run("kernel", "-o", "all.npy").status == 2
 
 

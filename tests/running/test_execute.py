@@ -14,6 +14,7 @@ import pytest
 
 import convcli
 from convcli.filtering import convolution
+from convcli.kernels.kernel import kernel_from
 from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
 from convcli.pixels.padded import Padded
@@ -30,7 +31,7 @@ KERNEL = np.random.default_rng(1).normal(size=(5, 4))
 def test_the_other_routes_are_not_taken(method, monkeypatch):
     """The plan's loop and executor run although all others raise."""
     wanted = convcli.convolve(IMAGE, KERNEL, method=method)
-    plan = planned(IMAGE.shape, "uint8", convolution.kernel_from(KERNEL), method)
+    plan = planned(IMAGE.shape, "uint8", kernel_from(KERNEL), method)
     real_load, used = regions.load, []
 
     def only(name):

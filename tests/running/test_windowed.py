@@ -26,6 +26,9 @@ from convcli.words import BORDERS, METHODS
 
 UNEVEN = np.random.default_rng(3).normal(size=(6, 9))
 
+# `auto` may take another one once loops are compiled.
+NAMED = [each for each in METHODS if each != "auto"]
+
 FILTERS = {
     "blur": partial(blur, sigma=1.5),
     "wide blur": partial(blur, sigma=(7.0, 9.0)),
@@ -122,7 +125,7 @@ def cases(draw):
     tile = draw(st.integers(1, 100)), draw(st.integers(1, 100))
     options = {
         "border": draw(st.sampled_from(BORDERS)),
-        "method": draw(st.sampled_from([each for each in METHODS if each != "tiled"])),
+        "method": draw(st.sampled_from([each for each in NAMED if each != "tiled"])),
         "workers": draw(st.integers(1, 3)),
     }
     is_strange = is_strange or name.startswith("without")
@@ -141,7 +144,7 @@ def test_bands_equal_the_whole_to_the_bit(case):
         np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMED)
 @pytest.mark.parametrize("border", BORDERS)
 def test_pieces_of_every_method_equal_the_whole(method, border, photo):
     image = np.tile(photo, (2, 1, 1))[:700, :300, :1]
@@ -170,13 +173,13 @@ def least_for(work, stored):
 def test_bands_that_are_no_colours_are_filtered_each_by_itself(name):
     image = np.random.default_rng(0).integers(0, 256, (200, 90, 5), np.uint8)
     options = {"border": "wrap", "alpha": "straight"}
-    expected = band_by_band(FILTERS[name], image, **options)
+    expected = band_by_band(FILTERS[name], image, **options, channels=True)
     result, tiles, _ = in_bands(FILTERS[name], image, (64, 32), 0, bands=5, **options)
     assert tiles.decoded < 2 * tiles.count
     np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMED)
 @pytest.mark.parametrize("border", BORDERS)
 def test_chains_equal_the_whole_by_every_method(method, border, photo):
     image = np.tile(photo, (3, 1, 1))[:, :300, :1]
@@ -184,7 +187,7 @@ def test_chains_equal_the_whole_by_every_method(method, border, photo):
     options = {"method": method, "border": border, "workers": 2}
     verb = partial(chain, stages=stages)
     result, tiles, cut = in_bands(verb, image, (100, 128), 0, **options)
-    assert cut.rows == 16 or method in ("fft", "auto")  # transforms need large blocks
+    assert cut.rows == 16 or method == "fft"  # transforms need large blocks
     assert tiles.decoded <= (1.4 if border == "wrap" else 1.1) * tiles.count
     np.testing.assert_array_equal(result, whole(verb, image, **options))
 

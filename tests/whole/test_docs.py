@@ -44,6 +44,7 @@ def place(folder):  # noqa: F811
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:, :50] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
+    Image.fromarray(alpha).save(folder / "mask.png")
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
     np.save(folder / "mosaic.npy", photo)
     tifffile.imwrite(folder / "slide.tif", photo, tile=(64, 64))

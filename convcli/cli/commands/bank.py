@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     first=("bank",),
     without=(
         *("method", "border_value", "alpha", "linear", "nan", "nodata"),
-        *("in_place", "preview", "depth"),
+        *("in_place", "preview", "depth", "region", "mask", "channels"),
     ),
 )
 def command(

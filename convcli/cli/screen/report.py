@@ -93,10 +93,10 @@ class Report:
         ):
             width, height = outcome.result_size
             frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
-            method = outcome.plan.method if outcome.plan else ""
+            method = f"{outcome.plan.method}, " if outcome.plan else ""  # nothing was filtered
             self._bar.say(
                 f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
-                f"{method}, {outcome.seconds:.2f} s"
+                f"{method}{outcome.seconds:.2f} s"
             )
 
 
