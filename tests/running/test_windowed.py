@@ -132,7 +132,7 @@ def cases(draw):
     return FILTERS[name], image, tile, options, is_strange
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(cases())
 def test_bands_equal_the_whole_to_the_bit(case):
     verb, image, tile, options, is_strange = case
