@@ -297,7 +297,7 @@ def _pipeline(
     worker_count(shared.workers)
     checked_value(shared.border_value)
     packages.check(shared.method)
-    planes = _planes(shared, makers)
+    planes = _planes(makers)
     verb = planes.verb_for(None)
     assert verb
     if shared.depth:
@@ -323,10 +323,10 @@ def _pipeline(
     )
 
 
-def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
+def _planes(makers: tuple[Maker, ...]) -> Planes:
     """Make the filters, and say how they go over the planes of a video."""
     from convcli.batch.planes import Planes
-    from convcli.filtering.chains import check_missing, checked_stages
+    from convcli.filtering.chains import checked_stages
 
     @cache  # it is asked for each frame
     def made(shared_by: Shares) -> list[Stage] | None:
@@ -339,7 +339,6 @@ def _planes(shared: Shared, makers: tuple[Maker, ...]) -> Planes:
 
     several = made(None)
     assert several, "there is one for an image"
-    check_missing(several, {"nan": shared.nan, "nodata": shared.nodata})
     filters = [each.filter for each in several]
     is_grey = any(each.use.channels == "luminance" for each in filters)
     return Planes(

@@ -14,6 +14,7 @@ from convcli.loops.contract import Correlate
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders, colour
 from convcli.pixels.colour import Colour, result_channels
+from convcli.pixels.missing import marked
 from convcli.pixels.source import Source, Span
 from convcli.planning.plan import Plan
 from convcli.running.lines import Lines
@@ -58,10 +59,12 @@ def in_groups(span: Span, length: int) -> Span:
 
 
 class Begun:
-    """An image as floats: linear light if asked, colours multiplied by alpha."""
+    """An image as floats: linear light if asked, colours multiplied by alpha, no-data as NaN."""
 
-    def __init__(self, source: Source, how: Colour, dtype: np.dtype[np.floating[Any]]) -> None:
-        self._source, self._how, self._dtype = source, how, dtype
+    def __init__(
+        self, source: Source, how: Colour, dtype: np.dtype[np.floating[Any]], nodata: float
+    ) -> None:
+        self._source, self._how, self._dtype, self._nodata = source, how, dtype, nodata
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,7 +78,9 @@ class Begun:
 
     def window(self, rows: Span, columns: Span) -> Floats:
         """Return a window as floats."""
-        values = colour.samples(self._how, self._source.window(rows, columns), self.dtype)
+        stored = self._source.window(rows, columns)
+        known = marked(stored, self._nodata, self._how.alpha, None, self._dtype)
+        values = colour.samples(self._how, known, self._dtype)
         return colour.weighted(self._how, values)
 
 

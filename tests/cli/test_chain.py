@@ -201,15 +201,26 @@ def test_a_stretch_fills_the_depth(run, folder):
     assert (pixels_16("out.png").min(), pixels_16("out.png").max()) == (0, 65535)
 
 
-def test_what_a_file_says_is_missing_is_refused_where_it_occurs(run, folder):
-    for name, stated in (("all.tif", "300"), ("missing.tif", "7")):
-        Image.fromarray(np.full((9, 9), 7, np.uint8)).save(name, tiffinfo={42113: stated})
-    result = run("chain", "blur | edge", "all.tif", "missing.tif", "-o", "out")
-    assert result.status == 1
-    assert "'missing.tif': nan='skip' and nodata leave samples out" in result.err
-    assert (folder / "out" / "all.tif").exists()
-    assert run("chain", "blur | edge", "missing.tif", "-o", "out", "--nan", "keep").status == 0
-    assert run("chain", "blur | edge", "a.png", "--nodata", "0").status == 2
+@pytest.mark.parametrize(
+    ("stated", "options", "meant"),
+    [
+        ("-9999", (), {"nodata": -9999}),
+        ("-9999", ("--nan", "keep"), {}),
+        (None, ("--nodata", "-9999"), {"nodata": -9999}),
+        (None, ("--nan", "skip"), {"nan": "skip"}),
+    ],
+)
+def test_missing_samples_are_left_out_of_every_stage(run, folder, stated, options, meant):
+    image = np.random.default_rng(0).normal(100, 10, (30, 40)).astype(np.float32)
+    image[5:20, 5:30] = -9999
+    image[25, 35] = np.nan
+    Image.fromarray(image).save("a.tif", tiffinfo={42113: stated} if stated else {})
+    text = "blur --sigma 0.5 | sharpen"
+    result = run("chain", text, "a.tif", "-o", "b.tif", "--json", *options)
+    assert json.loads(result.out)["left_out"] == (1 + 375 * ("nodata" in meant) if meant else None)
+    wanted = convcli.chain(image, [stage("blur", 0.5), stage("sharpen")], **meant)
+    np.testing.assert_array_equal(read(Path("b.tif")).pixels, wanted)
+    assert ((wanted == -9999).sum() == 3 * 13) == ("nodata" in meant)
 
 
 def test_the_commands_of_other_stages_are_not_imported(folder):

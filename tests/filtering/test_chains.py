@@ -369,17 +369,6 @@ def test_edges_of_the_largest_floats_are_stretched_like_smaller_ones():
     np.testing.assert_allclose(largest, smaller, atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"nan": "skip"}, {"nodata": 3}])
-def test_samples_that_are_left_out_are_for_one_stage(options):
-    with pytest.raises(ConvcliError, match="which a chain of several stages cannot do; pass nan="):
-        convcli.chain(PHOTO, [stage("blur")] * 2, **options)
-    image = np.where(PHOTO == 3, np.nan, PHOTO.astype(float))
-    np.testing.assert_array_equal(
-        convcli.chain(image, [stage("blur", 1)], **options), convcli.blur(image, 1, **options)
-    )
-    assert np.isnan(convcli.chain(image, [stage("blur")] * 2, nan="keep")).any()
-
-
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("border", BORDERS)
 def test_strides_between_stages(border, place):
