@@ -331,6 +331,7 @@ def _cut(made: Chain, source: Source, plans: list[StagePlan]) -> tuple[Chain, Ch
         (height, width, max(shape[2] for shape in shapes)),
         (sum(halo[0] + halo[1] for halo in after), sum(halo[2] + halo[3] for halo in after)),
         cores,
+        strips=made.between.itemsize * len(plans),
         whole_rows=any(link.recipe.border == "wrap" for link in made.links),
         blocks=[route.tile for route in routes if route.loop == "overlap_add"],
     )

@@ -83,8 +83,11 @@ def prepare_chain(
         rows, columns = region
         with np.errstate(all="ignore"):
             for (top, bottom), _ in pieces(rows, columns, (strip, columns[1] - columns[0])):
-                result = stages[-1].window((top, bottom), columns)
-                _write(result, out[top:bottom, columns[0] : columns[1]], chain)
+                target = out[top:bottom, columns[0] : columns[1]]
+                if chain.end is None and target.flags.c_contiguous and stages[-1].can_put(columns):
+                    stages[-1].put((top, bottom), target)
+                else:
+                    _write(stages[-1].window((top, bottom), columns), target, chain)
         with adding:
             before = 0.0
             for number, stage in enumerate(stages):

@@ -113,7 +113,7 @@ images = st.builds(
     st.integers(0, 99),
 )
 cuts = st.tuples(
-    st.sampled_from([1, 40, 1 << 18]),  # samples of a strip
+    st.sampled_from([1, 800, 1 << 20]),  # bytes of all strips
     st.sampled_from([24, 3840]),  # samples across a band
     st.sampled_from([12, 512]),  # rows of a band
 )
@@ -136,9 +136,10 @@ def cut(strip, across, rows):
     """Cut chains into strips and bands of other sizes."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (
-            ("_STRIP_SAMPLES", strip),
+            ("_STRIPS_BYTES", strip),
             ("_LEAST_ROWS", 1),
             ("_BAND_SAMPLES", across),
+            ("_NARROW_SAMPLES", across),
             ("_HALOS", 0),
             ("_BAND_ROWS", rows),
             ("_SHORT_BAND", 1),
@@ -384,7 +385,7 @@ def test_strides_between_stages(border, place):
         if number == place:
             several.append(stage("convolve", [[1.0]], stride=3))
             wanted = wanted[::3, ::3]
-    for sizes in ((1 << 18, 3840, 512), (40, 20, 8)):
+    for sizes in ((1 << 20, 3840, 512), (800, 20, 8)):
         with cut(*sizes):
             assert_same_picture(convcli.chain(PHOTO, several, workers=2), wanted)
 
@@ -448,7 +449,7 @@ def test_rows_are_given_back_once_no_stage_needs_them(monkeypatch, border):
     monkeypatch.setattr(execute, "prepare_chain", late)
     got = convcli.chain(Padded(buffer, memory), several, method="numba", workers=2, scratch=True)
     np.testing.assert_array_equal(got.pixels, wanted)
-    assert buffer[:2000].any() == (border == "wrap")  # which needs the first rows at the end
+    assert buffer[:1900].any() == (border == "wrap")  # which needs the first rows at the end
 
 
 def test_exact_stages_are_summed_in_float64():
