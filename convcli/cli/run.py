@@ -49,7 +49,7 @@ def run(
     name: str,
     *makers: Maker,
     grey: Grey | None = None,
-    has_later_edge: bool = False,
+    has_later_grey: bool = False,
 ) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
@@ -65,19 +65,19 @@ def run(
         The filters, in their order; see `Maker`.
     grey : {"L", "LA"}, optional
         What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
-    has_later_edge : bool
+    has_later_grey : bool
         A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
-    if has_later_edge:
+    if has_later_grey:
         read = partial(_with_luminance, read)
     carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
 
 
 def grey_of(shared: Shared) -> Grey:
-    """Return what `edge` makes of an image."""
+    """Return what a filter of the luminance makes of an image."""
     return "LA" if shared.alpha == "keep" else "L"
 
 
@@ -86,8 +86,8 @@ def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: An
     picture = read(*arguments, **options)
     if picture.mode in ("CMYK", "LAB"):
         raise ConvcliError(
-            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
-            "make edge the first stage, or convert the image to RGB"
+            f"has colours in {picture.mode}, which have no luminance for a later stage such as "
+            "edge; make that the first stage, or convert the image to RGB"
         )
     return picture
 
@@ -344,8 +344,12 @@ def _planes(makers: tuple[Maker, ...]) -> Planes:
     return Planes(
         verb_for,
         is_grey=is_grey,
-        # Derivatives take out any level.
-        keeps_level=(is_grey or all(each.keeps_level for each in filters))
+        keeps_level=all(
+            each.takes_out_level
+            if is_grey and each.use.channels == "luminance"
+            else is_grey or each.keeps_level
+            for each in filters
+        )
         and all(each.border != "constant" for each in several),
         fills_range=any(each.fills_range for each in filters),
     )

@@ -15,6 +15,7 @@ from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
     apply,
+    check_channels,
     checked,
     is_opaque,
     laid,
@@ -274,6 +275,7 @@ def _recipe(
 ) -> Recipe:
     """Turn one stage into what is done to the samples before it."""
     begin, border = whole.begin, own["border"]
+    check_channels(filter_, shape[2], own)
     kernels, halo = laid(filter_, shape[:2], border)
     if own["exact"]:
         kernels = tuple(kernel.exactly for kernel in kernels)

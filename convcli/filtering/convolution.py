@@ -210,6 +210,7 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         dtype = np.dtype(np.float32 if is_bytes else np.float64)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
     plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
+    check_channels(filter_, source.shape[2], asked)
     sample = missing_sample(source, asked)
     plain = plain and sample is None
     decimations = filter_.decimations if bytes_alone and plain else None
@@ -234,6 +235,16 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
             filter_, source.shape[:2], border, exact, sample, sample if filter_.marks else math.nan
         ),
     )
+
+
+def check_channels(filter_: Filter, channels: int, asked: Options) -> None:
+    """Refuse an image that has not the channels which a filter takes."""
+    colours = channels - (channels in (2, 4) and asked["alpha"] != "straight")
+    if filter_.channels > 1 and filter_.channels != colours:
+        raise ConvcliError(
+            f"the bank takes {filter_.channels} channels, but it gets {colours}; use one of "
+            f"{'1 channel' if colours == 1 else f'{colours} channels'}"
+        )
 
 
 def laid(

@@ -83,6 +83,8 @@ class Filter:
         How much of the filtered arrays goes into the result, beside the image's own samples.
     added : float
         What is added to the result.
+    channels : int
+        How many channels it takes, apart from an alpha; 0 for any number.
     """
 
     kernels: tuple[Kernel, ...]
@@ -99,6 +101,7 @@ class Filter:
     thresholds: tuple[float, float] | None = None
     weight: float | None = None
     added: float = 0.0
+    channels: int = 0
 
     @property
     def needs_all(self) -> bool:
@@ -112,9 +115,16 @@ class Filter:
 
     @property
     def total(self) -> float:
-        """The sum of the kernel's weights, 0 for a derivative."""
-        kernel = self.kernels[0]
-        return 0.0 if kernel.is_derivative else kernel.sum()
+        """The sum of the kernel's weights, 0 for a derivative, and for kernels of several sums."""
+        kernel, *others = self.kernels
+        total = kernel.sum()
+        differ = any(abs(each.sum() - total) > 1e-9 * kernel.l1_norm for each in others)
+        return 0.0 if kernel.is_derivative or differ else total
+
+    @property
+    def takes_out_level(self) -> bool:
+        """Whether a constant added to the samples changes nothing."""
+        return all(kernel.is_derivative for kernel in self.kernels)
 
     @property
     def keeps_level(self) -> bool:
