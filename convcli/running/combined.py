@@ -57,7 +57,7 @@ def combined_without(
     def fill(window: Pixels, out: Pixels) -> None:
         values = window if how.is_plain else colour.samples(how, window, accumulator)
         centre = _middle(recipe, values)
-        seen = colour.weighted(how, values)
+        seen = np.ascontiguousarray(colour.weighted(how, values))
         if how.weight and how.grey:
             seen = np.concatenate([seen, values[..., -1:]], axis=2)
         results, gone = [], np.zeros((1, 1, 1), bool)

@@ -90,8 +90,8 @@ def test_equals_filters_that_are_called_alone(name, how, channels):
     image[missing] = np.nan
     several = COMPOSED[name]
     stages = [stage(each, **own) for each, own in several]
-    wanted = one_by_one(image, several, nan="skip", **HOW[how])
-    got = convcli.chain(image, stages, nan="skip", **HOW[how])
+    wanted = one_by_one(image, several, nan="skip", method="numpy", **HOW[how])
+    got = convcli.chain(image, stages, nan="skip", method="numba", **HOW[how])
     np.testing.assert_array_equal(np.isnan(got), np.isnan(wanted))
     np.testing.assert_allclose(got, wanted, atol=1e-9)
     marked = convcli.chain(np.where(missing, -7, image), stages, nodata=-7, **HOW[how])
