@@ -233,7 +233,7 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
     for each, own in zip(filters, given, strict=True):
         foreign = is_foreign(dtype, own["border"], own["border_value"])
         needs_float64 = needs_float64 or each.exact or own["exact"] or foreign
-    grown = [(each.kernels, *grows) for each, grows in zip(filters, growths, strict=True)]
+    grown = [(each.kernels, grows) for each, grows in zip(filters, growths, strict=True)]
     between = float_between(dtype, wanted, grown)
     is_float = dtype.kind == "f"
     return _Whole(
@@ -250,7 +250,8 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
 
 def _growth(filters: list[Filter], full: float) -> float:
     """Return how many times larger all stages together may make samples."""
-    return math.prod(max(each.growth(full)[0], 1.0) for each in filters)
+    grows = [each.growth(full) for each in filters]
+    return math.prod(max(each.largest + each.added, 1.0) for each in grows)
 
 
 def _begin(source: Source, filters: list[Filter], given: list[Options]) -> Colour:

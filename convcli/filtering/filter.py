@@ -12,6 +12,7 @@ import numpy as np
 from convcli.kernels.kernel import Kernel
 from convcli.loops.decimation import Decimations
 from convcli.pixels.colour import EVERY_CHANNEL, ColourUse
+from convcli.planning.choice import Growth
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 
@@ -131,11 +132,12 @@ class Filter:
         """Whether a constant added to the samples is added to the result and does nothing else."""
         return abs(self.total - 1) <= 1e-9 and not self.added
 
-    def growth(self, full: float) -> tuple[float, float]:
-        """Return how many times larger samples may become, and independent errors of them."""
+    def growth(self, full: float) -> Growth:
+        """Return how much larger samples may become."""
         largest = math.fsum(kernel.l1_norm for kernel in self.kernels)
         errors = math.hypot(*(kernel.l2_norm for kernel in self.kernels))
+        level = math.fsum(abs(kernel.sum()) for kernel in self.kernels)
         if self.weight is not None:
-            largest = 1 + self.weight * (1 + largest)
-            errors = 1 + self.weight
-        return largest + abs(self.added) / full, errors
+            largest, errors = 1 + self.weight * (1 + largest), 1 + self.weight
+            level = 1 + self.weight * abs(1 - level)
+        return Growth(largest, errors, level, abs(self.added) / full)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -180,24 +181,46 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     return "float32" if error * 2**-24 <= _MOST_ERROR else "float64"
 
 
+class Growth(NamedTuple):
+    """How much larger a filter may make samples.
+
+    Attributes
+    ----------
+    largest : float
+        How many times larger any samples.
+    errors : float
+        The same of independent errors of them.
+    level : float
+        The same of samples that are all alike.
+    added : float
+        What it adds to them, as a share of the full scale.
+    """
+
+    largest: float
+    errors: float
+    level: float
+    added: float
+
+
 def float_between(
     dtype: np.dtype[np.generic],
     wanted: np.dtype[np.generic],
-    stages: Sequence[tuple[Sequence[Kernel], float, float]],
+    stages: Sequence[tuple[Sequence[Kernel], Growth]],
 ) -> str:
     """Return which float holds the samples between the stages of a chain.
 
     It depends on the dtypes of the image and of the result. Of each stage there are its kernels,
-    and how many times larger it makes samples and independent errors of them. The rounding of one
-    stage is a share of the samples that reach it, and grows with the stages after it. Errors of
-    several stages are independent: their squares add up. 8-bit images alone are sure to stay
+    and its growth. The rounding of one stage is a share of the samples that reach it, and grows
+    with the stages after it. Samples lie about a middle, which most filters do not enlarge. Errors
+    of several stages are independent: their squares add up. 8-bit images alone are sure to stay
     within float32's range.
     """
-    if dtype != np.uint8 or any(_is_tiny(kernel) for kernels, _, _ in stages for kernel in kernels):
+    if dtype != np.uint8 or any(_is_tiny(kernel) for kernels, _ in stages for kernel in kernels):
         return "float64"
-    size, squares = 1.0, 0.0
-    for kernels, largest, errors in stages:
-        size *= max(largest, 1.0)
+    middle, apart, squares = 0.5, 0.5, 0.0  # of the full scale
+    for kernels, (largest, errors, level, added) in stages:
+        size = max(middle + apart, 1.0) * max(largest, 1.0) + added
+        middle, apart = middle * level + added, apart * largest
         roundings = max(
             _roundings(kernel, "separable" if kernel.is_separable else "dense")
             for kernel in kernels

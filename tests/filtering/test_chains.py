@@ -552,6 +552,8 @@ BETWEEN = {
     "bytes": ("uint8", [stage("blur", 2), stage("sharpen"), stage("edge")], {}, "float32"),
     "deep": ("uint16", [stage("blur", 2)] * 2, {}, "float64"),
     "floats": ("float32", [stage("blur", 2)] * 2, {}, "float64"),
+    "sharpened thrice": ("uint8", [stage("sharpen", 1.5)] * 3, {}, "float32"),
+    "sharpened often": ("uint8", [stage("sharpen", 1.5)] * 4, {}, "float64"),
     "large weights": ("uint8", [stage("sharpen", amount=50)] * 2, {}, "float64"),
     "floats out": ("uint8", [stage("sharpen", 1.5, 0.8)] * 3, {"out_dtype": "float32"}, "float64"),
     "an exact stage": ("uint8", [stage("blur"), stage("blur", exact=True)], {}, "float64"),
