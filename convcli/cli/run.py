@@ -50,7 +50,7 @@ def run(
     name: str,
     *makers: Maker,
     grey: Grey | None = None,
-    has_later_edge: bool = False,
+    has_later_grey: bool = False,
 ) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
@@ -66,26 +66,26 @@ def run(
         The filters, in their order; see `Maker`.
     grey : {"L", "LA"}, optional
         What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
-    has_later_edge : bool
+    has_later_grey : bool
         A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
     is_part = bool(shared.region or shared.mask)
     if grey and is_part:  # the rest keeps its colours
-        grey, luma, has_later_edge = None, False, True
+        grey, luma, has_later_grey = None, False, True
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
-    if has_later_edge:
+    if has_later_grey:
         read = partial(_with_luminance, read, _OF_A_PART if is_part else _OF_A_STAGE)
     carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
 
 
 def grey_of(shared: Shared) -> Grey:
-    """Return what `edge` makes of an image."""
+    """Return what a filter of the luminance makes of an image."""
     return "LA" if shared.alpha == "keep" else "L"
 
 
-_OF_A_STAGE = "a later stage 'edge'; make edge the first stage, or convert the image to RGB"
+_OF_A_STAGE = "a later stage such as edge; make that the first stage, or convert the image to RGB"
 _OF_A_PART = "edges in a part of it; convert the image to RGB"
 
 
@@ -397,10 +397,6 @@ def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
     """Make the filters for an image, and check that they can follow each other."""
     stages = _made(makers, None)
     assert stages, "there is one for an image"
-    if len(stages) > 1:
-        from convcli.filtering.chains import check_missing
-
-        check_missing(stages, {"nan": shared.nan, "nodata": shared.nodata})
     if shared.region or shared.mask or shared.channels:
         from convcli.filtering import part
 
@@ -429,12 +425,17 @@ def _planes(makers: tuple[Maker, ...], several: list[Stage]) -> Planes:
         stages = _made(makers, shared_by) if shared_by else several
         return partial(_filtered, stages=stages) if stages else None
 
+    filters = [each.filter for each in several]
     is_grey = _is_grey(several)
     return Planes(
         verb_for,
         is_grey=is_grey,
-        # Derivatives take out any level.
-        keeps_level=(is_grey or all(each.filter.keeps_level for each in several))
+        keeps_level=all(
+            each.takes_out_level
+            if is_grey and each.use.channels == "luminance"
+            else is_grey or each.keeps_level
+            for each in filters
+        )
         and all(each.border != "constant" for each in several),
         fills_range=_fills_range(several),
     )

@@ -16,9 +16,12 @@ from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
     apply,
+    check_channels,
     check_in_parts,
     checked,
     laid,
+    left_out,
+    missing_sample,
     out_dtype,
     source_of,
 )
@@ -56,8 +59,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
         Made by `convcli.stage`. "edge" gives one channel to the stages after it.
     **options
         See `convcli.convolve`. `border` and `border_value` are those of the stages that have none.
-        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`). `nan="skip"` and
-        `nodata` are for a single stage; several refuse them.
+        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`). With `nan="skip"`
+        or `nodata`, each stage leaves out what is missing after the one before.
 
     Returns
     -------
@@ -81,7 +84,6 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     if len(several) == 1:
         return apply(image, several[0].filter, **several[0].options(options))
     asked = checked(options)
-    check_missing(several, asked)
     source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
     if means_part(asked):
@@ -144,15 +146,6 @@ def checked_stages(stages: Any) -> list[Stage]:
     return several
 
 
-def check_missing(stages: Sequence[Stage], options: Options) -> None:
-    """Refuse to leave samples out of the sums of several stages."""
-    if len(stages) > 1 and (options.get("nan") == "skip" or options.get("nodata") is not None):
-        raise ConvcliError(
-            "nan='skip' and nodata leave samples out, which a chain of several stages cannot do; "
-            "pass nan='keep' (--nan keep), or apply the filters one by one"
-        )
-
-
 def _flat_of_all(source: Source, stages: list[Stage], asked: Options) -> float:
     """Return up to which size samples of the whole result may be nothing but rounding."""
     size = _growth([each.filter for each in stages], full_scale(source.dtype))
@@ -167,8 +160,11 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
     whole = _whole(source, stages, given)
     shape, dtype, is_light = source.shape, source.dtype, whole.begin.linear
     is_weighted = whole.begin.weight
-    if is_light or is_weighted:
+    nodata = math.nan if whole.missing is None else whole.missing
+    begin = whole.begin if is_light or is_weighted or not math.isnan(nodata) else None
+    if begin:
         dtype = whole.between
+    mark = nodata if stages[-1].filter.marks else math.nan
     links, plans = [], []
     part_of = getattr(source, "whole", None)
     for number, (each, own) in enumerate(zip(stages, given, strict=True)):
@@ -177,7 +173,8 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
         recipe = _recipe(whole, filter_, own, shape, is_light)
         is_light = is_light and each.filter.use.gives_light
         is_weighted = is_weighted and not recipe.colour.grey
-        if number == len(stages) - 1 and not (is_light or is_weighted):
+        is_last = number == len(stages) - 1
+        if is_last and not (is_light or is_weighted or not math.isnan(mark)):
             recipe = replace(recipe, out_dtype=whole.out_dtype)
         plan = ready_plan(
             recipe.task(shape, dtype, asked["method"], asked["workers"], asked["pictures"], part_of)
@@ -185,12 +182,12 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
         links.append(Link(recipe, plan, each.filter.stride))
         plans.append(StagePlan(each.words, plan, own["border"]))
         shape, dtype = links[-1].shape(shape), whole.between
-    begin = whole.begin if whole.begin.linear or whole.begin.weight else None
     end = None
-    if is_light or is_weighted:
+    if is_light or is_weighted or not math.isnan(mark):
         alpha = whole.begin.alpha and shape[2] in (2, 4)
         end = replace(whole.begin, linear=is_light, weight=is_weighted, alpha=alpha)
-    return _cut(Chain(tuple(links), begin, end, whole.between, whole.out_dtype), source, plans)
+    todo = Chain(tuple(links), begin, end, whole.between, whole.out_dtype, nodata, mark)
+    return _cut(todo, source, plans)
 
 
 class _Whole(NamedTuple):
@@ -206,6 +203,8 @@ class _Whole(NamedTuple):
         See `Recipe`; for the stages that need it, if the image is of integers.
     local, bounded : bool
         See `Recipe`.
+    missing : float, optional
+        The no-data value of samples that are left out, NaN if there is none; None leaves none out.
     """
 
     begin: Colour
@@ -215,6 +214,7 @@ class _Whole(NamedTuple):
     flat: float
     local: bool
     bounded: bool
+    missing: float | None
 
 
 # Samples of integers that become larger than this could leave the range of a float.
@@ -229,12 +229,14 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
     growths = [each.growth(begin.full) for each in filters]
     size = _growth(filters, begin.full)
     settles = any(each.settles or each.finish for each in filters)
+    missing = missing_sample(source, given[0])
     # Of some transfer functions the inverse is steep near black: rounding in float32 would show.
     needs_float64 = settles or (begin.linear and not begin.transfer.has_toe)
+    needs_float64 = needs_float64 or missing is not None  # what remains may be little
     for each, own in zip(filters, given, strict=True):
         foreign = is_foreign(dtype, own["border"], own["border_value"])
         needs_float64 = needs_float64 or each.exact or own["exact"] or foreign
-    grown = [(each.kernels, *grows) for each, grows in zip(filters, growths, strict=True)]
+    grown = [(each.kernels, grows) for each, grows in zip(filters, growths, strict=True)]
     between = float_between(dtype, wanted, grown)
     is_float = dtype.kind == "f"
     return _Whole(
@@ -245,12 +247,14 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
         flat=0.0 if is_float else _FLAT * begin.full * size,
         local=is_float and settles,
         bounded=not is_float and size < _LARGEST_GROWTH,
+        missing=missing,
     )
 
 
 def _growth(filters: list[Filter], full: float) -> float:
     """Return how many times larger all stages together may make samples."""
-    return math.prod(max(each.growth(full)[0], 1.0) for each in filters)
+    grows = [each.growth(full) for each in filters]
+    return math.prod(max(each.largest + each.added, 1.0) for each in grows)
 
 
 def _begin(source: Source, filters: list[Filter], given: list[Options]) -> Colour:
@@ -275,6 +279,7 @@ def _recipe(
 ) -> Recipe:
     """Turn one stage into what is done to the samples before it."""
     begin, border = whole.begin, own["border"]
+    check_channels(filter_, shape[2], own)
     kernels, halo = laid(filter_, shape[:2], border)
     if own["exact"]:
         kernels = tuple(kernel.exactly for kernel in kernels)
@@ -283,7 +288,7 @@ def _recipe(
     how = replace(how, full=begin.full, weight=how.weight and begin.weight)
     how = replace(how, multiplied=how.weight)
     is_sum = filter_.combine is None and not (how.grey or how.keep_alpha)
-    if how.multiplied and is_sum and abs(total - 1) <= _SAME:
+    if how.multiplied and is_sum and abs(total - 1) <= _SAME and whole.missing is None:
         how = Colour(begin.full)  # every channel alike
     if not filter_.use.gives_light and whole.wanted.kind == "u":
         how = replace(how, turn=full_scale(whole.wanted))
@@ -300,6 +305,9 @@ def _recipe(
         exact=whole.between == np.float64,
         flat=flat if filter_.settles else 0.0,
         local=whole.local or filter_.local,
+        missing=None
+        if whole.missing is None
+        else left_out(filter_, shape[:2], border, own["exact"]),
         bounded=whole.bounded,
     )
 
@@ -329,6 +337,7 @@ def _cut(made: Chain, source: Source, plans: list[StagePlan]) -> tuple[Chain, Ch
         (height, width, max(shape[2] for shape in shapes)),
         (sum(halo[0] + halo[1] for halo in after), sum(halo[2] + halo[3] for halo in after)),
         cores,
+        strips=made.between.itemsize * len(plans),
         whole_rows=any(link.recipe.border == "wrap" for link in made.links),
         blocks=[route.tile for route in routes if route.loop == "overlap_add"],
     )

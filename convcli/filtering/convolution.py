@@ -219,7 +219,7 @@ def nodata_of(asked: Options) -> float | None:
     return None if value is None else number(value, "nodata")
 
 
-def _missing_sample(source: Source, asked: Options) -> float | None:
+def missing_sample(source: Source, asked: Options) -> float | None:
     """Return the no-data value of a filter that leaves samples out (NaN: none), if it does."""
     if asked["nodata"] is None and asked["nan"] != "skip":
         return None
@@ -244,7 +244,8 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         dtype = np.dtype(np.float32 if is_bytes else np.float64)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
     plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
-    sample = _missing_sample(source, asked)
+    check_channels(filter_, source.shape[2], asked)
+    sample = missing_sample(source, asked)
     plain = plain and sample is None
     decimations = filter_.decimations if bytes_alone and plain else None
     kernels, halo = laid(filter_, None if decimations else source.shape[:2], border)
@@ -262,8 +263,22 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         decimations=decimations,
         flat=flat if settles else 0.0,
         local=filter_.local or (settles and not is_bytes),
-        missing=None if sample is None else _missing(source, filter_, sample, border, exact),
+        missing=None
+        if sample is None
+        else left_out(
+            filter_, source.shape[:2], border, exact, sample, sample if filter_.marks else math.nan
+        ),
     )
+
+
+def check_channels(filter_: Filter, channels: int, asked: Options) -> None:
+    """Refuse an image that has not the channels which a filter takes."""
+    colours = channels - (channels in (2, 4) and asked["alpha"] != "straight")
+    if filter_.channels > 1 and filter_.channels != colours:
+        raise ConvcliError(
+            f"the bank takes {filter_.channels} channels, but it gets {colours}; use one of "
+            f"{'1 channel' if colours == 1 else f'{colours} channels'}"
+        )
 
 
 def laid(
@@ -276,17 +291,22 @@ def laid(
     return folded(kernels, halo, size, border) if size else (kernels, halo)
 
 
-def _missing(
-    source: Source, filter_: Filter, sample: float, border: Border, exact: bool
+def left_out(
+    filter_: Filter,
+    size: tuple[int, int],
+    border: Border,
+    exact: bool,
+    sample: float = math.nan,
+    mark: float = math.nan,
 ) -> Missing:
     """Say which samples are left out, and how large the weights of what remains are."""
     kernels, halo = laid(filter_, None, border)
     sizes = [sizes_of(kernel) for kernel in kernels]
     for at, each in enumerate(sizes):
         if each:
-            (each,), _ = folded((each,), halo, source.shape[:2], border)
+            (each,), _ = folded((each,), halo, size, border)
             sizes[at] = each.exactly if exact else each
-    return Missing(tuple(sizes), sample, sample if filter_.marks else math.nan)
+    return Missing(tuple(sizes), sample, mark)
 
 
 def plan(

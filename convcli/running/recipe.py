@@ -72,7 +72,8 @@ class Recipe:
     missing : Missing, optional
         Which samples are left out; without it NaN is a value like others.
     bounded : bool
-        Float samples are finite and far from the ends of their range, for they come from integers.
+        Float samples are finite and far from the ends of their range, for they come from integers;
+        or they are missing.
     """
 
     kernels: tuple[Kernel, ...]

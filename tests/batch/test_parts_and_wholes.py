@@ -91,6 +91,7 @@ CASES = [
     (lab, "blur"),
     (heights, "blur"),
     (heights, "blur --nan keep"),
+    (heights, "chain 'blur | sharpen -s 1'"),
     (heights, "sharpen --nodata -9999 -s 2"),
     (all_heights, "blur -s 20"),
 ]

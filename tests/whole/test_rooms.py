@@ -103,6 +103,7 @@ UNUSED = (
     "convcli.batch.windowed",
     "convcli.batch.frames",
     "convcli.batch.planes",
+    "convcli.filtering.banking",
     "convcli.filtering.canny",
     "convcli.filtering.chains",
     "convcli.filtering.luma",

@@ -40,7 +40,10 @@ Signature = tuple[tuple[str, int], ...]
 _LOOPS = "convcli.loops.compiled.inner_loops"
 _BANKS = "convcli.loops.compiled.bank_loops"
 _WINOGRAD = "convcli.loops.compiled.winograd_loops"
+_MISSING = "convcli.loops.compiled.missing_loops"
 _HOMES = {
+    "parted": _MISSING,
+    "divided": _MISSING,
     "bank": _BANKS,
     "lay_out": _BANKS,
     "winograd": _WINOGRAD,
@@ -260,6 +263,7 @@ def _versions() -> str | None:
         _LOOPS,
         _BANKS,
         _WINOGRAD,
+        _MISSING,
         "convcli.loops.compiled.registers",
         "convcli.loops.compiled.transforms",
         "convcli.loops.layout",

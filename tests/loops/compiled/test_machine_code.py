@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 from convcli import ownership
-from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
+from convcli.loops.compiled import (
+    bank_loops,
+    inner_loops,
+    machine_code,
+    missing_loops,
+    winograd_loops,
+)
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -46,7 +52,8 @@ EVERY_LOOP = LOG + (
     "        convcli.blur(image, sigma, method='numba')\n"
     "    convcli.edge(image, method='numba')\n"
     "    convcli.edge(image, sigma=1, method='numba')\n"
-    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n" + BANKS
+    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+    "convcli.blur(numpy.full((9, 9), numpy.nan), 1, method='numba', nan='skip')\n" + BANKS
 )
 
 
@@ -97,7 +104,7 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops)
+    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops) | vars(missing_loops)
     loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
     # The others are parts of these.
