@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors that the next image would meet as well: the disk or the quota is full, or read-only."""
 
 # How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
 _MANY = 100
@@ -171,6 +175,8 @@ class InParts(NamedTuple):
         Leave out metadata.
     is_grey : bool
         The filter makes grey of colour.
+    mark : callable
+        Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
         Called with lines that tell how an image will be filtered, before it is.
     """
@@ -179,6 +185,7 @@ class InParts(NamedTuple):
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False
+    mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None
 
 

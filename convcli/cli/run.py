@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
 
+import convcli
 from convcli import image
 from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
@@ -287,9 +287,10 @@ def _check_preview(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _is_in_parts(job: Job, source: Path, shared: Shared) -> bool:
+def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     """Return whether an image may be too large to be read whole; then it is not begun."""
-    if shared.memory is None and not may_be_in_parts(source, job.format):
+    may_be = may_be_in_parts(source, job.target_name, job.format)
+    if shared.memory is None and not may_be:
         return False
     from convcli.sources.choice import kind_for
 
@@ -303,7 +304,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
-            if _is_in_parts(job, job.source, shared):
+            if _is_in_parts(job, str(job.source_name), shared):
                 return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
@@ -337,30 +338,31 @@ def _pipeline(
         from convcli.filtering.depth import at_depth
 
         verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=_fills_range(stages))
+    options = Options(
+        method=shared.method,
+        border=shared.border,
+        border_value=shared.border_value,
+        alpha=shared.alpha,
+        linear=shared.linear,
+        nan=shared.nan,
+        nodata=shared.nodata,
+        region=shared.region or None,
+        mask=mask,
+        channels=shared.channels or False,
+    )
     return Pipeline(
         verb=verb,
-        options=Options(
-            method=shared.method,
-            border=shared.border,
-            border_value=shared.border_value,
-            alpha=shared.alpha,
-            linear=shared.linear,
-            nan=shared.nan,
-            nodata=shared.nodata,
-            region=shared.region or None,
-            mask=mask,
-            channels=shared.channels or False,
-        ),
+        options=options,
         read=read,
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
-        in_parts=_in_parts(shared, stages),
+        in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
     )
 
 
-def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
+def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
     """Return how images are filtered that do not fit into memory."""
     from convcli.batch.attempt import InParts
 
@@ -369,7 +371,16 @@ def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
         is_grey=_is_grey(stages),
+        mark=mark,
     )
+
+
+def _mark(*what: Any) -> str:
+    """Return what stands for a filter and its options, to compare it with that of another run."""
+    import pickle
+    from hashlib import sha256
+
+    return sha256(pickle.dumps((convcli.__version__, what))).hexdigest()
 
 
 def _memory(shared: Shared) -> int | None:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import described
-from convcli.errors import ConvcliError, NeedsWholeError
+from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
     apply,
     check_channels,
+    check_in_parts,
     checked,
     laid,
     left_out,
@@ -97,9 +98,7 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
         return whole[..., 0] if np.ndim(image) == 2 else whole
     last = several[-1].filter
     if asked["carry_out"]:
-        raise NeedsWholeError(
-            "a chain of several stages cannot be done in parts; apply the filters one by one"
-        )
+        check_in_parts(last)
     if last.thresholds:
 
         def run(filter_: Filter, **own: Unpack[Options]) -> Pixels:
@@ -109,6 +108,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     todo, plan = _planned(source, several, asked)
     if asked["on_plan"]:
         asked["on_plan"](plan)
+    if asked["carry_out"]:
+        return cast(Pixels, asked["carry_out"](plan, todo, source))
     made = run_chain(todo, plan, source, asked["on_progress"], scratch=asked["scratch"])
     if isinstance(made, Padded):
         return cast(Pixels, made)

@@ -126,12 +126,8 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     asked["exact"] = asked["exact"] or filter_.exact
     source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
-    goes_on = filter_.stride > 1 or filter_.finish
-    if asked["carry_out"] and (goes_on or filter_.thresholds):
-        raise NeedsWholeError(
-            "--stride, --stretch and --canny need the whole image, and cannot be done in parts; "
-            "leave them out"
-        )
+    if asked["carry_out"]:
+        check_in_parts(filter_)
     if means_part(asked):
         from convcli.filtering import part
 
@@ -155,12 +151,14 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
+    goes_on = filter_.stride > 1 or filter_.finish
     as_it_is = asked["scratch"] and not goes_on and can_stay_padded(plan, recipe)
     if isinstance(source, Padded) and as_it_is:
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
     if asked["carry_out"]:
-        return asked["carry_out"](plan, recipe, source)
+        made = asked["carry_out"](plan, recipe, source)
+        return cast(Pixels, made.thinned(filter_.stride) if filter_.stride > 1 else made)
     out = filter_source(plan, recipe, source, asked["on_progress"])
     out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
@@ -168,6 +166,13 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
         flat = flat_of_all(source, filter_, asked)
         out = filter_.finish(whole_of(out, wanted, flat, source, asked))
     return out[..., 0] if is_flat else out
+
+
+def check_in_parts(filter_: Filter) -> None:
+    """Refuse a filter whose result depends on the whole image."""
+    if filter_.needs_all:
+        does = "--stretch" if filter_.finish else "--canny"
+        raise NeedsWholeError(f"{does} needs the whole image, and cannot be done in parts")
 
 
 def checked(options: Options) -> Options:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Sized
 from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
-from convcli.types import OnProgress, Pixels
+from convcli.types import OnProgress
 from convcli.words import Alpha, Border, Method, Nan
 
 
@@ -69,8 +69,9 @@ class Options(TypedDict, total=False):
         Called once with the `Plan` before any pixel is touched. (A chain calls it with a
         `ChainPlan`, and a bank of kernels with a `BankPlan` for each layer.)
     carry_out : callable, optional
-        ``carry_out(plan, recipe, source)`` is called to carry out the plan, and its result is
-        returned: see `convcli.batch.windowed`.
+        ``carry_out(plan, recipe, source)`` is called to carry out the plan, and a
+        `convcli.sources.contract.Result` that it returns is returned. (A chain calls it with a
+        `ChainPlan` and a `Chain`.)
     """
 
     border: Border
@@ -90,7 +91,7 @@ class Options(TypedDict, total=False):
     scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Any], None] | None
-    carry_out: Callable[..., Pixels] | None
+    carry_out: Callable[..., Any] | None
 
 
 DEFAULTS: Options = {

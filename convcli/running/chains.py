@@ -23,7 +23,7 @@ from convcli.pixels import colour
 from convcli.pixels.colour import Colour
 from convcli.pixels.padded import Padded, copy_pixels
 from convcli.pixels.rounding import store
-from convcli.pixels.source import Source
+from convcli.pixels.source import Source, Span
 from convcli.planning.chains import Bands, ChainPlan
 from convcli.running.execute import ALWAYS_FREE
 from convcli.running.lines import Rooms
@@ -180,6 +180,13 @@ def first_row_needed(chain: Chain, height: int, row: int) -> int:
     return min(max(row, 0), height)
 
 
+def rows_read(link: Link, rows: Span, height: int) -> tuple[Span, Span]:
+    """Return the rows that a stage computes for rows of what it makes, and those below it."""
+    need = in_groups(spread(rows, link.stride), height)
+    above, below, _, _ = link.recipe.halo
+    return need, in_groups((max(need[0] - above, 0), min(need[1] + below, height)), height)
+
+
 def _stages(
     chain: Chain,
     source: Source,
@@ -193,11 +200,10 @@ def _stages(
     needs: list[Region] = []
     rows, columns = region
     for link, (height, width, _) in zip(reversed(chain.links), reversed(shapes[:-1]), strict=True):
-        rows = in_groups(spread(rows, link.stride), height)
+        own, rows = rows_read(link, rows, height)
         columns = spread(columns, link.stride)
-        needs.append((rows, columns))
-        above, below, left, right = link.recipe.halo
-        rows = in_groups((max(rows[0] - above, 0), min(rows[1] + below, height)), height)
+        needs.append((own, columns))
+        _, _, left, right = link.recipe.halo
         # Some of these lie beyond the edges, where the border puts other samples: so the stage
         # below computes rows as long as those of the window.
         columns = columns[0] - left, columns[1] + right
