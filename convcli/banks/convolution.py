@@ -322,8 +322,10 @@ def _arrays(x: ArrayLike, weight: ArrayLike) -> tuple[Floats, Floats]:
             f"x must be float32 or float64, not {samples.dtype}; convert it first, for example "
             "with x.astype('float32')"
         )
-    with np.errstate(over="ignore"):
-        weights = np.ascontiguousarray(weights, samples.dtype)
+    if weights.dtype != samples.dtype:
+        with np.errstate(over="ignore"):
+            weights = weights.astype(samples.dtype)
+    weights = np.ascontiguousarray(weights)
     if not np.isfinite(weights).all():
         raise ConvcliError(
             f"weight of shape {weights.shape} must hold finite numbers, and it has NaN or infinity "
@@ -340,7 +342,7 @@ def _array(values: ArrayLike, name: str) -> Any:
         raise ConvcliError(f"{name} must be an array of numbers: {error}") from error
     if array.dtype.kind not in "fiub":
         raise ConvcliError(f"{name} must be an array of real numbers, not of {array.dtype}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _bias(bias: ArrayLike | None, layer: Layer) -> Floats:

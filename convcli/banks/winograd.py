@@ -75,7 +75,7 @@ def work(
     chunk = max(1, _CHUNK // (places * channels * dtype.itemsize * _TILE)) * _TILE
     chunk = min(chunk, ceil_div(lines * pitch, _TILE) * _TILE)
     kernels = _transformed(layer, weight, m)
-    columns, inside = columns_of(layer, -layer.before[1], m, pitch)
+    columns, inside = (a.ravel() for a in columns_of(layer, -layer.before[1], m, pitch))
 
     def fill(piece: tuple[int, int, int]) -> None:
         image, group, top = piece
@@ -95,7 +95,7 @@ def work(
         strides = maps * height * width, height * width, m * width, 1
         _winograd(
             x[image, group * channels : (group + 1) * channels].reshape(-1), np.array(sizes), rows,
-            columns, inside, m, dtype.type(0), window, at.reshape(-1), kernels[group], bias[here],
+            columns, inside, m, window, at.reshape(-1), kernels[group], bias[here],
             aligned(places * (channels * chunk + APART), dtype), np.arange(channels) * chunk,
             np.zeros(BLOCK, dtype), aligned(places * (BLOCK * chunk + APART) + slack, dtype),
             np.arange(places) * (BLOCK * chunk + APART), aligned(m * (m * chunk + APART), dtype),
@@ -116,6 +116,7 @@ def _transformed(layer: Layer, weight: Floats, m: int) -> Floats:
     kernels = np.empty(layer.groups * size + slack, layer.dtype)
     _kernels(
         weight.reshape(-1), layer.groups, maps, channels, m,
+        np.empty(9 * row + SLACK, layer.dtype),
         np.empty(9 * (row + APART) + slack, layer.dtype), np.arange(9) * (row + APART), kernels,
     )  # fmt: skip
     return kernels[: layer.groups * size].reshape(layer.groups, size)

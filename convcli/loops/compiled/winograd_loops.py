@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from convcli.loops.compiled.bank_loops import BYTES, V8, gather, put, sum_block
+from convcli.loops.compiled.bank_loops import BYTES, V8, gather, put, sum_block, turn
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS
 from convcli.loops.compiled.transforms import F2, F4, register_results, register_transform
 from convcli.loops.layout import APART, BLOCK
@@ -21,13 +21,15 @@ _results_4 = register_results(F4.sums, BYTES)
 
 
 @_entry
-def winograd_kernels(weight, groups, maps, channels, m, scratch, places, out):
+def winograd_kernels(weight, groups, maps, channels, m, turned, scratch, places, out):
     """Transform kernels, and lay them out for `winograd`.
 
     Parameters
     ----------
     weight : flat
         Groups, maps of a group, channels of a group, and 9 weights of each kernel.
+    turned : flat scratch
+        Kernels of BLOCK maps, and BLOCK vectors.
     scratch : flat
         9 rows of 8 * channels and the slack of a vector.
     places : (9,)
@@ -42,13 +44,19 @@ def winograd_kernels(weight, groups, maps, channels, m, scratch, places, out):
     lanes = BYTES // weight.itemsize
     for group in range(groups):
         for block in range(blocks):
+            first, count = block * BLOCK, min(BLOCK, maps - block * BLOCK)
+            start = (group * maps + first) * channels * 9
+            turn(weight, start, channels * 9, count, channels * 9, turned)
             for c in range(channels):
-                for lane in range(BLOCK):
-                    at = block * BLOCK + lane
-                    kernel = weight[((group * maps + at) * channels + c) * 9 :]
-                    for tap in range(9):
-                        value = kernel[tap] if at < maps else weight.dtype.type(0)
-                        scratch[places[tap] + c * BLOCK + lane] = value
+                for tap in range(9):
+                    at, place = (c * 9 + tap) * count, places[tap] + c * BLOCK
+                    if count == BLOCK:
+                        for lane in range(BLOCK):
+                            scratch[place + lane] = turned[at + lane]
+                    else:
+                        for lane in range(BLOCK):
+                            value = turned[at + lane] if lane < count else weight.dtype.type(0)
+                            scratch[place + lane] = value
             start = group * (m + 2) ** 2 * step + block * row
             for x in range(0, row, lanes):
                 if m == 2:
@@ -59,16 +67,16 @@ def winograd_kernels(weight, groups, maps, channels, m, scratch, places, out):
 
 @_entry
 def winograd(
-    planes, sizes, rows, columns, inside, m, constant, window, samples, weights, bias, data, taps,
+    planes, sizes, rows, columns, inside, m, window, samples, weights, bias, data, taps,
     zeros, sums, products, results, chunk, out, strides,
 ):  # fmt: skip
     """Correlate planes with 3x3 kernels, for a strip of the results.
 
     Parameters
     ----------
-    planes, rows, columns, inside, constant, window
+    planes, rows, columns, inside, window
         As for `bank_loops.bank`, of one group, with a step of m along both axes: a window has m x m
-        phases.
+        phases. It ends with zeros.
     sizes : (14,)
         The first ten as for `bank`; then rows and columns of tiles, rows and columns of results.
     samples : ((m + 2)^2,)
@@ -103,8 +111,8 @@ def winograd(
     weights_step = -(-maps // BLOCK) * BLOCK * channels + APART
     for channel in range(channels):
         gather(
-            planes[channel * plane :], width, rows, columns, inside, m, constant,
-            window[channel * laid :], sizes,
+            planes[channel * plane :], width, rows, columns, inside, window[channel * laid :],
+            sizes,
         )  # fmt: skip
     for left in range(0, run, chunk):
         length = min(chunk, run - left)
