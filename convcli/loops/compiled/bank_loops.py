@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import numba
 
+from convcli.loops.compiled.bank_rows import correlate_rows
+from convcli.loops.compiled.bank_windows import gather
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS
-from convcli.loops.compiled.machine_code import target
-from convcli.loops.compiled.registers import (
-    register_copy,
-    register_rows,
-    register_tile,
-    register_turn,
-)
-from convcli.loops.layout import APART, BLOCK, LEAST_SHARED, SHARED_ROWS, SLACK
+from convcli.loops.compiled.registers import register_copy, register_tile
+from convcli.loops.compiled.vectors import BYTES
+from convcli.loops.layout import APART, BLOCK, LEAST_SHARED, SLACK
 
 _entry = numba.njit(**HOW)
 _part = numba.njit(**HOW, **NO_WRAPPERS)
 
-# How many vectors of pixels a tile of so many maps, or of rows of one map, has. AVX-512 has 32
-# registers of 64 bytes, AVX2 16 of 32: the sums of a tile, the vectors that are loaded for them and
-# a spread weight fit in.
-if "+avx512f" in target()[1]:
-    BYTES, HALF = 64, 8
-    V8, V4, V2, V1, VR = 3, 6, 8, 8, 4
-else:
-    BYTES, HALF = 32, 4
-    V8, V4, V2, V1, VR = 3, 3, 4, 6, 2
-_eight = register_tile(HALF, V8, BYTES)
-_eight_packed = register_tile(HALF, V8, BYTES, packed=True)
+# How many vectors of pixels a tile of so many maps has: its sums, the vectors that are loaded for
+# them and a spread weight fit in the registers.
+HALF, V8, V4, V2, V1 = (8, 3, 6, 8, 8) if BYTES == 64 else (4, 3, 3, 4, 6)
+_eight, _eight_2, _eight_1 = (register_tile(HALF, v, BYTES) for v in (V8, 2, 1))
+_packed, _packed_2, _packed_1 = (register_tile(HALF, v, BYTES, packed=V8) for v in (V8, 2, 1))
 _four = register_tile(4, V4, BYTES)
 _two = register_tile(2, V2, BYTES)
 _one = register_tile(1, V1, BYTES)
-_copy = register_copy(V8, BYTES)
-_copy_one = register_copy(1, BYTES)
-_turn = register_turn(BLOCK, BYTES)
-_rows_4, _rows_4_half = register_rows(4, VR, BYTES), register_rows(4, VR // 2, BYTES)
-_rows_3, _rows_3_half = register_rows(3, VR, BYTES), register_rows(3, VR // 2, BYTES)
+_copy = register_copy(V8, vector_bytes=BYTES)
 
 
 @_entry
@@ -108,7 +95,7 @@ def bank(planes, table, weights, bias, scratch, out):
     for group in range(groups):
         source = planes[group * channels * plane :]
         if shared_rows and passes[2] >= LEAST_SHARED:
-            _correlate_rows(
+            correlate_rows(
                 source, width, rows, columns, inside, window, table, offsets,
                 weights[group * taps :], passes[2], passes[3], bias[group], sums,
                 out[group * strides[0] + passes[4] :], strides[2],
@@ -127,108 +114,6 @@ def bank(planes, table, weights, bias, scratch, out):
                 passes[each + 2], passes[each + 3], bias[group * maps : (group + 1) * maps], sums,
                 chunk, packed, out[place + group * strides[0] :], strides,
             )  # fmt: skip
-
-
-@_entry
-def lay_out(weight, sizes, taps, passes, turned, out):
-    """Lay weights out as `bank` takes them.
-
-    Parameters
-    ----------
-    weight : flat
-        Weights of which the taps of a kernel lie together.
-    sizes : (7,)
-        Groups, maps and channels of a group, taps of a kernel, and in `weight` the steps from one
-        group, map and channel to the next.
-    taps : flat
-        Which taps of a kernel those of each pass are; nothing for all in their order.
-    passes : (n, 2)
-        First tap and number of taps of each pass.
-    turned : flat scratch
-        BLOCK kernels and BLOCK vectors.
-    out : flat
-        For each group and pass blocks of 8, 4, 2 and 1 maps, all maps of a tap together.
-    """
-    groups, maps, channels, area = sizes[0], sizes[1], sizes[2], sizes[3]
-    used = taps.size if taps.size else area
-    for group in range(groups):
-        done = 0
-        while done < maps:
-            rest = maps - done
-            block = 8 if rest >= 8 else 4 if rest >= 4 else 2 if rest >= 2 else 1
-            for channel in range(channels):
-                start = group * sizes[4] + done * sizes[5] + channel * sizes[6]
-                if taps.size == 0:
-                    row = (group * maps * channels + done * channels + channel * block) * area
-                    turn(weight, start, sizes[5], block, area, out[row:])
-                    continue
-                turn(weight, start, sizes[5], block, area, turned)
-                for each in range(passes.shape[0]):
-                    first, count = passes[each, 0], passes[each, 1]
-                    row = ((group * used + first) * maps + done * count) * channels
-                    row += channel * count * block
-                    for tap in range(count):
-                        at, place = taps[first + tap] * block, row + tap * block
-                        if block == BLOCK:
-                            for m in range(BLOCK):
-                                out[place + m] = turned[at + m]
-                        else:
-                            for m in range(block):
-                                out[place + m] = turned[at + m]
-            done += block
-
-
-@_part
-def turn(weight, start, pitch, block, count, out):
-    """Lay `count` weights of each of `block` maps out so that the maps of a weight are together."""
-    lanes = BYTES // weight.itemsize
-    for first in range(0, count, lanes):
-        at, place = start + first, first * block
-        if (
-            block == BLOCK
-            and at + (BLOCK - 1) * pitch + lanes <= weight.size
-            and place + BLOCK * lanes <= out.size
-        ):
-            _turn(weight, at, pitch, out, place)
-            continue
-        for tap in range(min(lanes, count - first)):
-            for m in range(block):
-                out[place + tap * block + m] = weight[at + tap + m * pitch]
-
-
-@_part
-def gather(plane, width, rows, columns, inside, window, sizes):
-    """Lay rows of a plane out as the phases of a window, with what lies beyond the edges.
-
-    `sizes` begins as the table of `bank`. The window ends with zeros.
-    """
-    phases_y, phases_x, height, across = sizes[5], sizes[6], sizes[7], sizes[8]
-    lanes = BYTES // window.itemsize
-    # LLVM would call the C library to fill with a zero that it knows.
-    zero = window[window.size - 1]
-    for r in range(rows.size):
-        y, phase_y = r // phases_y, r % phases_y
-        for p in range(phases_x):
-            line = window[((phase_y * phases_x + p) * height + y) * across :]
-            if rows[r] < 0:
-                for x in range(across):
-                    line[x] = zero
-                continue
-            source = plane[rows[r] * width :]
-            indices = columns[p * across : (p + 1) * across]
-            first, length, start = inside[3 * p], inside[3 * p + 1], inside[3 * p + 2]
-            for x in range(first):
-                line[x] = source[indices[x]] if indices[x] >= 0 else zero
-            if phases_x == 1 and length >= lanes:
-                for x in range(0, length, lanes):
-                    at = min(x, length - lanes)
-                    _copy_one(source, start + at, line, first + at)
-            else:
-                middle, samples = line[first:], source[start:]
-                for x in range(length):
-                    middle[x] = samples[x * phases_x]
-            for x in range(first + length, across):
-                line[x] = source[indices[x]] if indices[x] >= 0 else zero
 
 
 @_part
@@ -306,70 +191,15 @@ def _sum_packed(packed, first, last, offsets, weights, start, bias, sums, pitch)
     wide = V8 * (BYTES // packed.itemsize)
     step = offsets.size * wide + APART
     for x in range(first, last, wide):
+        at, rest = x // wide * step, (last - x) * packed.itemsize
         for half in range(0, 8, HALF):
-            _eight_packed(
-                packed, x // wide * step, offsets, weights, start + half, 8, bias, half, sums,
-                half * pitch + x, pitch,
-            )  # fmt: skip
-
-
-@_part
-def _correlate_rows(
-    plane, width, rows, columns, inside, window, sizes, offsets, weights, height, across, bias,
-    sums, out, pitch,
-):  # fmt: skip
-    """Do what `_correlate` does for one channel and map, a few rows of results at a time.
-
-    The rows of the window are laid out when the first results need them, so that they are still in
-    the first-level cache.
-    """
-    kernel_rows, in_place, lanes = sizes[10], sizes[9] == 1, BYTES // window.itemsize
-    shared = min(kernel_rows, SHARED_ROWS, height)
-    offsets = offsets[: offsets.size // kernel_rows]
-    flat, line, ready = plane if in_place else window, sizes[8], 0
-    wide = (VR if across >= VR * lanes else VR // 2) * lanes
-    for top in range(0, height, shared):
-        y = min(top, height - shared)  # the last rows may be computed twice
-        if not in_place:
-            wanted = y + shared + kernel_rows - 1
-            gather(plane, width, rows[ready:wanted], columns, inside, window[ready * line :], sizes)
-            ready = wanted
-        start, at = y * line, y * pitch
-        if across < wide:
-            _sum_rows(
-                flat, start, line, offsets, weights, bias, kernel_rows, shared, wide // lanes, sums,
-                0, wide,
-            )  # fmt: skip
-            for row in range(shared):
-                for x in range(across):
-                    out[at + row * pitch + x] = sums[row * wide + x]
-            continue
-        x = 0
-        while x < across:
-            # The last tile of a row may overlap the one before.
-            tile = VR // 2 * lanes if across - x <= VR // 2 * lanes else wide
-            left = min(x, across - tile)
-            _sum_rows(
-                flat, start + left, line, offsets, weights, bias, kernel_rows, shared,
-                tile // lanes, out, at + left, pitch,
-            )  # fmt: skip
-            x += tile
-
-
-@_part
-def _sum_rows(
-    window, start, line, offsets, weights, bias, height, shared, vectors, out, at, pitch
-):  # fmt: skip
-    """Sum a tile of some rows of results, by VR vectors or half of them."""
-    if shared == 4:
-        if vectors == VR:
-            _rows_4(window, start, line, offsets, weights, bias, height, out, at, pitch)
-        else:
-            _rows_4_half(window, start, line, offsets, weights, bias, height, out, at, pitch)
-    elif vectors == VR:
-        _rows_3(window, start, line, offsets, weights, bias, height, out, at, pitch)
-    else:
-        _rows_3_half(window, start, line, offsets, weights, bias, height, out, at, pitch)
+            place, row = start + half, half * pitch + x
+            if rest > 2 * BYTES:
+                _packed(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
+            elif rest > BYTES:
+                _packed_2(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
+            else:
+                _packed_1(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
 
 
 @_part
@@ -378,11 +208,19 @@ def sum_block(window, left, offsets, weights, first, block, bias, sums, capacity
     lanes = BYTES // window.itemsize
     if block == 8:
         for x in range(0, length, V8 * lanes):
+            at, rest = left + x, length - x
             for half in range(0, 8, HALF):
-                _eight(
-                    window, left + x, offsets, weights, first + half, 8, bias, half, sums,
-                    half * capacity + x, capacity,
-                )  # fmt: skip
+                place, row = first + half, half * capacity + x
+                if rest > 2 * lanes:
+                    _eight(window, at, offsets, weights, place, 8, bias, half, sums, row, capacity)
+                elif rest > lanes:
+                    _eight_2(
+                        window, at, offsets, weights, place, 8, bias, half, sums, row, capacity
+                    )
+                else:
+                    _eight_1(
+                        window, at, offsets, weights, place, 8, bias, half, sums, row, capacity
+                    )
     elif block == 4:
         for x in range(0, length, V4 * lanes):
             _four(window, left + x, offsets, weights, first, 4, bias, 0, sums, x, capacity)
@@ -397,9 +235,8 @@ def sum_block(window, left, offsets, weights, first, block, bias, sums, capacity
 @_part
 def put(line, left, length, pitch, width, out, strides):
     """Store the sums that lie in the first `width` pixels of their rows."""
-    x = 0
+    x, y, column = 0, left // pitch, left % pitch
     while x < length:
-        y, column = (left + x) // pitch, (left + x) % pitch
         run = min(pitch - column, length - x)
         stored = min(width - column, run)
         source, target = line[x:], out[y * strides[2] + column * strides[3] :]
@@ -409,4 +246,4 @@ def put(line, left, length, pitch, width, out, strides):
         else:
             for i in range(stored):
                 target[i * strides[3]] = source[i]
-        x += run
+        x, y, column = x + run, y + 1, 0

@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def register_tile(maps: int, vectors: int, vector_bytes: int, packed: bool = False) -> Any:
+def register_tile(maps: int, vectors: int, vector_bytes: int, packed: int = 0) -> Any:
     """Return an intrinsic that sums a tile of `maps` rows by `vectors` vectors.
 
     ``tile(source, start, offsets, weights, first, step, bias, of, out, at, pitch)`` stores::
@@ -27,8 +27,8 @@ def register_tile(maps: int, vectors: int, vector_bytes: int, packed: bool = Fal
             sum_t weights[first + t * step + m] * source[start + offsets[t] + x]
 
     for m below `maps` and x below vectors * vector_bytes / itemsize. All arrays are flat and
-    C-contiguous, of one kind of floats; offsets are int64. With `packed` the samples of a tap
-    follow those of the one before, and of the offsets only their number counts.
+    C-contiguous, of one kind of floats; offsets are int64. With `packed` each tap has so
+    many vectors, which follow those of the one before, and only the number of offsets counts.
     """
 
     @intrinsic
@@ -55,7 +55,7 @@ def register_tile(maps: int, vectors: int, vector_bytes: int, packed: bool = Fal
                 sums.append([emit.started(spread) for _ in range(vectors)])
             with cgutils.for_range(builder, taps) as tap:
                 if packed:
-                    offset = builder.mul(tap.index, emit.index(vectors * emit.lanes))
+                    offset = builder.mul(tap.index, emit.index(packed * emit.lanes))
                 else:
                     offset = builder.load(builder.gep(offsets.data, [tap.index]))
                 here = builder.gep(samples, [offset])
@@ -140,8 +140,11 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
     return tile
 
 
-def register_copy(vectors: int, vector_bytes: int) -> Any:
-    """Return an intrinsic that copies some vectors: ``copy(source, start, out, at)``."""
+def register_copy(vectors: int = 1, *, vector_bytes: int = 0, lanes: int = 0) -> Any:
+    """Return an intrinsic that copies some vectors: ``copy(source, start, out, at)``.
+
+    Vectors have so many bytes, or so many samples.
+    """
 
     @intrinsic
     def copy(_context, source, start, out, at):
@@ -152,7 +155,9 @@ def register_copy(vectors: int, vector_bytes: int) -> Any:
                 context.make_array(signature.args[i])(context, builder, arguments[i])
                 for i in (0, 2)
             )
-            emit = Emitter(builder, context, signature.args[0].dtype, vector_bytes)
+            dtype = signature.args[0].dtype
+            length = vector_bytes or lanes * dtype.bitwidth // 8
+            emit = Emitter(builder, context, dtype, length)
             here = builder.gep(source.data, [arguments[1]])
             there = builder.gep(out.data, [arguments[3]])
             loaded = [emit.load(here, each) for each in range(vectors)]

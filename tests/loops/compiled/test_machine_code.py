@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 
 from convcli import ownership
-from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
+from convcli.loops.compiled import (
+    bank_loops,
+    bank_weights,
+    inner_loops,
+    machine_code,
+    winograd_loops,
+)
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -97,7 +103,8 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops)
+    homes = inner_loops, bank_loops, bank_weights, winograd_loops
+    names_of = {name: each for home in homes for name, each in vars(home).items()}
     loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
     # The others are parts of these.
