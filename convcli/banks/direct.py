@@ -139,6 +139,7 @@ class _Layout:
         self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
         self.taps_of_passes = self._taps_of_passes()
         self.table = lru_cache(maxsize=64)(self._table)
+        self.pieces = lru_cache(maxsize=8)(self._pieces)
 
     def _results(self, axis: int) -> int:
         """Rows or columns of the largest set of results."""
@@ -166,17 +167,20 @@ class _Layout:
         sizes = (
             layer.groups, self.maps, channels, area, group // step, map_ // step, channel // step
         )  # fmt: skip
-        flat = as_strided(weight, (1 + sum(
-            (length - 1) * (each // step)
-            for length, each in zip(weight.shape, weight.strides, strict=True)
-        ),), (step,))  # fmt: skip
+        if weight.flags.c_contiguous:
+            flat = weight.reshape(-1)
+        else:  # some of the maps of a transposed layer
+            flat = as_strided(weight, (1 + sum(
+                (length - 1) * (each // step)
+                for length, each in zip(weight.shape, weight.strides, strict=True)
+            ),), (step,))  # fmt: skip
         taps, passes = self.taps_of_passes
         out = np.empty(layer.maps * channels * (taps.size or area), layer.dtype)
         turned = aligned(BLOCK * area + SLACK, layer.dtype) if taps.size else out
         _lay_out(flat, np.array(sizes), taps, passes, turned, out)
         return out.reshape(layer.groups, -1)
 
-    def pieces(self, workers: int) -> list[Piece]:
+    def _pieces(self, workers: int) -> list[Piece]:
         """Cut the work so that windows fit the cache and every worker has its share."""
         layer = self.layer
         height = self._results(0)

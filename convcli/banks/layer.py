@@ -212,6 +212,8 @@ def _groups(groups: int, x: tuple[int, ...], weight: tuple[int, ...], **counts: 
 
 def pair(value: Any, name: str, least: int = 1) -> Pair:
     """Return a number, or a pair of them, as a pair."""
+    if type(value) is int and value >= least:  # nearly always, and no more need be checked
+        return value, value
     values = (value, value) if _is_whole(value) else value
     if not (isinstance(values, (tuple, list)) and len(values) == 2 and all(map(_is_whole, values))):
         raise ConvcliError(f"{name} must be a whole number or a pair of them, not {value!r}")

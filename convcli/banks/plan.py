@@ -131,7 +131,7 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
     ConvcliError
         If the method is unknown, or cannot compute the layer.
     """
-    if method not in ("auto", *METHODS):
+    if method != "auto" and not (isinstance(method, str) and method in METHODS):
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
     return _planned(layer, method, cores, _compiling(layer))
@@ -267,7 +267,7 @@ def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
 
 def _compiling(layer: Layer) -> float:
     """Predict the seconds that compiling costs a layer: a share, as `costs.loading` says."""
-    name = layer.dtype.name
+    name = "float64" if layer.dtype.itemsize == 8 else "float32"  # numpy's `name` is slow
     if machine_code.is_loaded("bank", name) or machine_code.is_kept("bank", name):
         return 0.0
     share = COMPILING / RUNS if machine_code.can_be_kept() else COMPILING
