@@ -58,11 +58,12 @@ def try_threads(count: int) -> None:
 
 
 class Pool:
-    """As many threads as the system allows, up to a number."""
+    """As many threads as the system allows, up to a number; their names begin with `name`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, name: str = "") -> None:
         self.count = count
-        self._threads = ThreadPoolExecutor(count)
+        self._name = name
+        self._threads = ThreadPoolExecutor(count, name)
         self._has_thread = False
 
     def __enter__(self) -> Self:
@@ -113,7 +114,7 @@ class Pool:
             self._threads.submit(call).add_done_callback(call.cancelled)
         except REFUSED:
             if not self._has_thread:  # its queue would hold the call, and so the result
-                self._threads = ThreadPoolExecutor(self.count)
+                self._threads = ThreadPoolExecutor(self.count, self._name)
             return self._has_thread
         self._has_thread = True
         return True
@@ -132,7 +133,8 @@ def kept(count: int) -> Pool:
     global _kept
     pool = _kept
     if pool is None or pool.count < count:
-        _kept = pool = Pool(count)  # the threads of the one before end with what they have begun
+        # The threads of a pool that it replaces end with what they have begun.
+        _kept = pool = Pool(count, "kept")
     return pool
 
 
