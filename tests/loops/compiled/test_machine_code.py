@@ -41,7 +41,7 @@ BANKS = (
     "import numpy, convcli\n"
     "for dtype in ('float32', 'float64'):\n"
     "    x = numpy.zeros((2, 9, 9), dtype)\n"
-    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
+    "    convcli.conv2d(x, numpy.ones((2, 2, 3, 3)), method='direct')\n"
     "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='winograd')\n"
 )
 EVERY_LOOP = LOG + (
