@@ -113,8 +113,8 @@ def array(value: Any, name: str) -> Any:
     if masked and any(isinstance(each, masked.MaskedArray) for each in (value, *parts)):
         skipping = f"{name}.filled(np.nan) and nan='skip', " if name == "image" else ""
         raise ConvcliError(
-            f"{name} is a masked array, and filters have no mask: pass {skipping}{name}.filled(0), "
-            f"or {name}.data to use the masked samples as well"
+            f"{name} is a masked array, which filters do not take: pass {skipping}"
+            f"{name}.filled(0), or {name}.data to use the masked samples as well"
         )
     try:
         return np.asarray(value)

@@ -168,3 +168,17 @@ def bound(asked: int | None) -> float:
         return asked
     free = available()
     return math.inf if free is None else free / 2
+
+
+def held() -> int:
+    """Return the bytes that this process holds, 0 where that is unknown."""
+    return _fields(_STATUS).get("VmRSS", 0)
+
+
+# Of what may be held, how much is left for images, however large the interpreter is.
+_LEAST_SHARE = 0.5
+
+
+def left_of(most: float) -> float:
+    """Return the bytes that images may take, so that the whole process holds at most so many."""
+    return max(most - held(), most * _LEAST_SHARE)

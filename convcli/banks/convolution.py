@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli import memory
+from convcli.banks.arrays import arrays_of, bias_of, dtype_of, new_maps
 from convcli.banks.contract import load
-from convcli.banks.layer import Layer, Padding, Pair, convolution_layer, transposed_layer
+from convcli.banks.layer import Padding, Pair, convolution_layer, transposed_layer
 from convcli.banks.plan import BankPlan, plan_layer
-from convcli.banks.windows import aligned, strip_of
+from convcli.banks.windows import strip_of
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ceil_div
@@ -79,12 +77,12 @@ def conv2d(
     >>> convcli.conv2d(x, edges)[0, 0].tolist()
     [1.0, 1.0, 1.0]
     """
-    samples, weights = _arrays(x, weight)
+    samples, weights = arrays_of(x, weight)
     layer = convolution_layer(
         samples.shape, weights.shape, samples.dtype, stride=stride, padding=padding,
         dilation=dilation, groups=groups, border=border,
     )  # fmt: skip
-    return run_plan(plan_layer(layer, method, workers), samples, weights, _bias(bias, layer))
+    return run_plan(plan_layer(layer, method, workers), samples, weights, bias_of(bias, layer))
 
 
 def conv_transpose2d(
@@ -139,16 +137,13 @@ def conv_transpose2d(
     >>> convcli.conv_transpose2d(x, np.ones((1, 1, 1, 2), np.float32), stride=2)[0, 0].tolist()
     [1.0, 1.0, 2.0, 2.0]
     """
-    samples, weights = _arrays(x, weight)
+    samples, weights = arrays_of(x, weight)
     layer = transposed_layer(
         samples.shape, weights.shape, samples.dtype, stride=stride, padding=padding,
         output_padding=output_padding, dilation=dilation, groups=groups,
     )  # fmt: skip
-    return run_plan(plan_layer(layer, workers=workers), samples, weights, _bias(bias, layer))
+    return run_plan(plan_layer(layer, workers=workers), samples, weights, bias_of(bias, layer))
 
-
-# Bytes of maps that are allocated without a look at the free memory, which takes 0.1 ms.
-_SMALL = 1 << 24
 
 # Bytes of the maps between the two steps, which should stay in the second-level cache.
 _BETWEEN = 1 << 19
@@ -205,8 +200,8 @@ def separable_conv2d(
     >>> convcli.separable_conv2d(x, box, mix).tolist()
     [[[18.0]]]
     """
-    samples, kernels = _arrays(x, depthwise)
-    _, mixing = _arrays(x, pointwise)
+    samples, kernels = arrays_of(x, depthwise)
+    _, mixing = arrays_of(x, pointwise)
     channels = samples.shape[-3] if samples.ndim > 2 else 1
     first = convolution_layer(
         samples.shape, kernels.shape, samples.dtype, stride=stride, padding=padding,
@@ -217,10 +212,10 @@ def separable_conv2d(
         raise ConvcliError(
             f"pointwise must have kernels of 1 x 1, not of {mixing.shape[2]} x {mixing.shape[3]}"
         )
-    biases = _bias(bias, second)
+    biases = bias_of(bias, second)
     plan = plan_layer(first, workers=workers)
     images = samples.reshape(-1, *samples.shape[-3:])
-    out = _new(second.out_shape, samples.dtype)
+    out = new_maps(second.out_shape, samples.dtype)
     height, width = first.out_size
     row = first.maps * width * samples.itemsize
     lines = max(1, min(_BETWEEN // row, ceil_div(height, plan.workers)))
@@ -265,30 +260,10 @@ def plan_conv2d(
     (1, 64, 56, 56)
     """
     layer = convolution_layer(
-        tuple(x_shape), tuple(weight_shape), _dtype(dtype), stride=stride, padding=padding,
+        tuple(x_shape), tuple(weight_shape), dtype_of(dtype), stride=stride, padding=padding,
         dilation=dilation, groups=groups,
     )  # fmt: skip
     return plan_layer(layer, method, workers)
-
-
-def _dtype(dtype: Any) -> np.dtype[Any]:
-    """Return a dtype that layers have, or raise `ConvcliError`."""
-    with suppress(TypeError):
-        found: np.dtype[Any] = np.dtype(dtype)
-        if found in (np.float32, np.float64):
-            return found
-    raise ConvcliError(f"dtype must be float32 or float64, not {dtype!r}")
-
-
-def _new(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Floats:
-    """Allocate maps, or raise `ConvcliError` if there is no room for them."""
-    size = math.prod(shape) * dtype.itemsize
-    if size > _SMALL:
-        try:
-            memory.check(size)
-        except ConvcliError as error:
-            raise ConvcliError(f"the result of shape {shape} {error}") from None
-    return aligned(shape, dtype)
 
 
 def _ignore(_done: int, _total: int) -> None:
@@ -306,50 +281,9 @@ def run_plan(
     layer = plan.layer
     if plan.missed:
         machine_code.miss("bank", layer.dtype.name, plan.missed)
-    out = _new(layer.out_shape, samples.dtype)
+    out = new_maps(layer.out_shape, samples.dtype)
     images = samples.reshape(-1, *samples.shape[-3:])
     biases = np.zeros(layer.maps, layer.dtype) if bias is None else bias
     work = load(plan.method)(layer, images, weights, biases, out, plan.workers)
     share(work.fill, work.pieces, min(plan.workers, len(work.pieces)), on_done)
     return out[0] if samples.ndim == 3 else out
-
-
-def _arrays(x: ArrayLike, weight: ArrayLike) -> tuple[Floats, Floats]:
-    """Return the input and the weights as C-contiguous arrays of one dtype."""
-    samples, weights = _array(x, "x"), _array(weight, "weight")
-    if samples.dtype not in (np.float32, np.float64):
-        raise ConvcliError(
-            f"x must be float32 or float64, not {samples.dtype}; convert it first, for example "
-            "with x.astype('float32')"
-        )
-    with np.errstate(over="ignore"):
-        weights = np.ascontiguousarray(weights, samples.dtype)
-    if not np.isfinite(weights).all():
-        raise ConvcliError(
-            f"weight of shape {weights.shape} must hold finite numbers, and it has NaN or infinity "
-            f"as {weights.dtype}"
-        )
-    return np.ascontiguousarray(samples), weights
-
-
-def _array(values: ArrayLike, name: str) -> Any:
-    """Return an array of real numbers in this machine's byte order."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:  # a ragged list
-        raise ConvcliError(f"{name} must be an array of numbers: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise ConvcliError(f"{name} must be an array of real numbers, not of {array.dtype}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def _bias(bias: ArrayLike | None, layer: Layer) -> Floats:
-    if bias is None:
-        return np.zeros(layer.maps, layer.dtype)
-    values = _array(bias, "bias")
-    if values.shape != (layer.maps,):
-        raise ConvcliError(
-            f"bias must have one number for each of the {layer.maps} maps, not the shape "
-            f"{values.shape}"
-        )
-    return np.ascontiguousarray(values, layer.dtype)

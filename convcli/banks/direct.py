@@ -16,7 +16,7 @@ from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
 from convcli.banks.windows import aligned, columns_of
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.layout import APART, BLOCK, SHARED_ROWS, SLACK, ceil_div
+from convcli.loops.layout import APART, BLOCK, LEAST_SHARED, SLACK, ceil_div
 from convcli.pixels.borders import Index
 from convcli.types import Floats
 
@@ -37,11 +37,9 @@ _PACKED_MAPS = 16
 _NARROWEST, _TILE = 12, 48
 _PACKED = 1 << 19
 
-# Products for which a worker gets one piece: a piece takes 50 microseconds to set up, as much as
-# 5 million products.
-_SHORT = 100_000_000
-
-_NO_ROWS = np.empty(0, np.int64)
+# Products for which a worker gets one piece, and otherwise four: a piece takes 25 microseconds to
+# set up, as much as 2 million products.
+_SHORT = 250_000_000
 
 
 class _Axis(NamedTuple):
@@ -74,6 +72,9 @@ def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, wor
     if workers > 1 and layer.groups == 1 and weight.size > x.size + out.size:
         return _shared_by_maps(layer, x, weight, bias, out, workers)
     layout = _layout(layer)
+    if layout.is_column:
+        shape = layout.layer.size
+        x, out = x.reshape(*x.shape[:2], *shape), out.reshape(*out.shape[:2], *shape)
     weights = layout.laid_out(weight)
     return Work(lambda piece: layout.fill(x, weights, bias, out, piece), layout.pieces(workers))
 
@@ -96,7 +97,12 @@ def _shared_by_maps(
 
 @lru_cache(maxsize=64)  # a network has the same layers for every image
 def _layout(layer: Layer) -> _Layout:
-    return _Layout(layer)
+    layout = _Layout(layer)
+    if layer.kernel == (1, 1) and layout.is_plain and layout.is_all_packed():
+        # Every pixel is alike: in a single column they can be cut anywhere.
+        layout = _Layout(replace(layer, size=(math.prod(layer.size), 1)))
+        layout.is_column = True
+    return layout
 
 
 class _Layout:
@@ -117,12 +123,13 @@ class _Layout:
         self.width = self._results(1) + self.reaches[1]
         self.steps = self.axes[0][0].step, self.axes[1][0].step
         self.slack = SLACK // layer.dtype.itemsize
+        self.is_column = False
         forward = not layer.transposed
         self.is_plain = forward and layer.stride == (1, 1) and layer.before == layer.after == (0, 0)
         # Rows of a kernel of one channel and map, whose results share samples; 0 for others.
         alone = forward and self.channels == self.maps == 1
         shared = alone and layer.stride[0] == layer.dilation[0] == 1
-        self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= SHARED_ROWS else 0
+        self.shared_rows = layer.kernel[0] if shared and layer.kernel[0] >= LEAST_SHARED else 0
         taps = self.channels * max(len(y.taps) * len(x.taps) for y, x in self._passes())
         self.taps = taps if self.maps >= _PACKED_MAPS else 0
         self.chunk = _CHUNK
@@ -130,7 +137,9 @@ class _Layout:
             tiles = _PACKED // (taps * layer.dtype.itemsize * _TILE)
             self.chunk = min(max(tiles, 1) * _TILE, _CHUNK)
         self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
-        self.places = lru_cache(maxsize=64)(self._places)
+        self.taps_of_passes = self._taps_of_passes()
+        self.table = lru_cache(maxsize=64)(self._table)
+        self.pieces = lru_cache(maxsize=8)(self._pieces)
 
     def _results(self, axis: int) -> int:
         """Rows or columns of the largest set of results."""
@@ -145,37 +154,39 @@ class _Layout:
     def laid_out(self, weight: Floats) -> Floats:
         """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
         layer = self.layer
+        if self.maps == 1 and not layer.transposed:
+            return weight.reshape(layer.groups, -1)
         step, channel, map_ = weight.itemsize, *(weight.strides[:2])
         if not layer.transposed:
             channel, map_ = map_, channel
         # A group's maps follow those of the one before; of a transposed layer its channels do.
         group = channel * self.channels if layer.transposed else map_ * self.maps
-        strides = group // step, map_ // step, channel // step
-        flat = as_strided(weight, (1 + sum(
-            (length - 1) * (each // step)
-            for length, each in zip(weight.shape, weight.strides, strict=True)
-        ),), (step,))  # fmt: skip
-        taps, passes, done = list[int](), [], 0
-        for along_y, along_x in self._passes():
-            here = [i * layer.kernel[1] + j for i, *_ in along_y.taps for j, *_ in along_x.taps]
-            taps += here
-            passes.append((done, len(here)))
-            done += len(here)
-        sizes = layer.groups, self.maps, self.channels
-        out = np.empty(layer.groups * self.maps * self.channels * done, layer.dtype)
-        _lay_out(
-            flat, np.array(sizes), np.array(strides), np.array(taps, np.int64),
-            np.array(passes), out,
+        channels, area = self.channels, math.prod(layer.kernel)
+        if not layer.transposed:  # all taps of all channels lie together
+            channels, area = 1, channels * area
+        sizes = (
+            layer.groups, self.maps, channels, area, group // step, map_ // step, channel // step
         )  # fmt: skip
+        if weight.flags.c_contiguous:
+            flat = weight.reshape(-1)
+        else:  # some of the maps of a transposed layer
+            flat = as_strided(weight, (1 + sum(
+                (length - 1) * (each // step)
+                for length, each in zip(weight.shape, weight.strides, strict=True)
+            ),), (step,))  # fmt: skip
+        taps, passes = self.taps_of_passes
+        out = np.empty(layer.maps * channels * (taps.size or area), layer.dtype)
+        turned = aligned(BLOCK * area + SLACK, layer.dtype) if taps.size else out
+        _lay_out(flat, np.array(sizes), taps, passes, turned, out)
         return out.reshape(layer.groups, -1)
 
-    def pieces(self, workers: int) -> list[Piece]:
+    def _pieces(self, workers: int) -> list[Piece]:
         """Cut the work so that windows fit the cache and every worker has its share."""
         layer = self.layer
         height = self._results(0)
         row = self.channels * math.prod(self.phases) * self.width * layer.dtype.itemsize
         most = max(_WINDOW // row - self.reaches[0], 1)
-        if self.is_plain and self._is_all_packed():  # there are no windows
+        if self.is_plain and self.is_all_packed():  # there are no windows
             most = height
         is_short = layer.multiplications < _SHORT * workers
         wanted = workers * (1 if is_short or workers == 1 else 4)
@@ -183,8 +194,10 @@ class _Layout:
         shares = layer.images * ceil_div(layer.groups, groups)
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
+        if self.is_column:  # whole tiles
+            rows = ceil_div(rows, _TILE) * _TILE
         cuts = [*range(0, height, rows), height]
-        if self.is_plain and not self._is_all_packed():  # the last rows are windows: see `fill`
+        if self.is_plain and not self.is_all_packed():  # the last rows are windows: see `fill`
             last = height - ceil_div(self.slack, layer.size[1]) - 1
             cuts = sorted({*cuts, max(last, 0)})
         return [
@@ -194,50 +207,51 @@ class _Layout:
             for strip in pairwise(cuts)
         ]
 
-    def _is_all_packed(self) -> bool:
+    def is_all_packed(self) -> bool:
         """Say whether no tile reads the window itself, and so nothing beyond its end."""
         return self.taps > 0 and self.maps % BLOCK == 0
 
     def fill(self, x: Floats, weights: Floats, bias: Floats, out: Floats, piece: Piece) -> None:
         """Compute a piece of the result."""
-        layer, dtype = self.layer, self.layer.dtype
-        (first, last), (top, bottom) = piece.groups, piece.rows
-        planes = x[piece.image, first * self.channels : last * self.channels].reshape(-1)
+        first, last = piece.groups
+        table, size = self.table(last - first, piece.rows)
+        scratch = aligned(size, self.layer.dtype)
+        scratch[size - self.slack :] = 0
         maps = slice(first * self.maps, last * self.maps)
+        _bank(
+            x[piece.image, first * self.channels : last * self.channels].reshape(-1), table,
+            weights[first:last].reshape(-1), bias[maps], scratch,
+            out[piece.image, maps].reshape(-1),
+        )  # fmt: skip
+
+    def _table(self, groups: int, strip: tuple[int, int]) -> tuple[Index, int]:
+        """Return what the loop needs to know for a strip of some groups, and its scratch's size."""
+        layer, (top, bottom) = self.layer, strip
         _, _, out_height, out_width = layer.out_shape
         plane = out_height * out_width
-        sums = aligned(BLOCK * (self.chunk + self.slack), dtype)
-        tiles = self.chunk // _NARROWEST if self.taps else 0
-        packed = aligned(self.taps * self.chunk + tiles * APART, dtype)
-        panel = np.empty(self.taps, np.int64)
         # Without padding and steps the input itself is the window, but for what lies so near its
         # end that a tile would read beyond it.
         is_last = bottom == self._results(0)
-        in_place = self.is_plain and (self._is_all_packed() or not is_last)
-        if in_place:
-            height, rows, window = layer.size[0], _NO_ROWS, sums
-        else:
+        in_place = self.is_plain and (self.is_all_packed() or not is_last)
+        height, rows, laid = layer.size[0], np.empty(0, np.int64), 0
+        if not in_place:
             height = bottom - top + self.reaches[0]
             step = self.phases[0]
             rows = layer.index(0, self.starts[0] + top * step, height * step)
             laid = self.channels * math.prod(self.phases) * height * self.width
-            window = np.empty(laid + self.slack, dtype)
-            window[laid:] = 0
-        offsets, passes = self.places(height, top, bottom)
+        offsets, passes = self._places(height, top, bottom)
         if in_place:
             offsets = offsets + top * self.width
-        sizes = (
-            last - first, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
-            in_place,
+        numbers = (
+            groups, self.channels, self.maps, *layer.size, *self.phases, height, self.width,
+            in_place, self.shared_rows, self.chunk, self.taps, offsets.size, len(passes),
+            self.maps * plane, plane, self.steps[0] * out_width, self.steps[1],
         )  # fmt: skip
-        strides = (self.maps * plane, plane, self.steps[0] * out_width, self.steps[1])
-        _bank(
-            planes, np.array(sizes), rows, self.columns, self.inside, self.phases[1],
-            dtype.type(0), window, offsets, passes, weights[first:last].reshape(-1),
-            bias[maps], self.shared_rows, sums, self.chunk,
-            packed, panel,
-            out[piece.image, maps].reshape(-1), np.array(strides),
-        )  # fmt: skip
+        parts = numbers, rows, self.columns, self.inside, offsets, passes
+        tiles = self.chunk // _NARROWEST if self.taps else 0
+        sums = BLOCK * (self.chunk + self.slack)
+        size = sums + self.taps * self.chunk + tiles * APART + laid + self.slack
+        return np.concatenate([np.ravel(part) for part in parts]).astype(np.int64), size
 
     def _places(self, height: int, top: int, bottom: int) -> tuple[Index, Index]:
         """Return the offsets of all taps in a window of so many rows, and the passes."""
@@ -258,6 +272,19 @@ class _Layout:
             passes.append((done, taps.size, lines, pixels, place))
             done += taps.size
         return np.concatenate(offsets).astype(np.int64), np.array(passes)
+
+    def _taps_of_passes(self) -> tuple[Index, Index]:
+        """Return which taps of a kernel those of all passes are, and the passes, for `lay_out`."""
+        taps, passes = list[int](), []
+        for along_y, along_x in self._passes():
+            here = [
+                i * self.layer.kernel[1] + j for i, *_ in along_y.taps for j, *_ in along_x.taps
+            ]
+            passes.append((len(taps), len(here)))
+            taps += here
+        if not self.layer.transposed:  # one pass with all taps in their order
+            taps = []
+        return np.array(taps, np.int64), np.array(passes)
 
 
 def _axes(layer: Layer, axis: int) -> list[_Axis]:

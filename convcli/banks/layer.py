@@ -130,20 +130,17 @@ def convolution_layer(
     if not isinstance(border, str) or border not in INDEX_OF:
         raise ConvcliError(f"unknown border {border!r}; it must be one of {', '.join(INDEX_OF)}")
     # A step beyond the padded input reaches one result, however long it is.
-    steps = (
-        min(steps[0], max(1, height + before[0] + after[0])),
-        min(steps[1], max(1, width + before[1] + after[1])),
-    )
+    padded = height + before[0] + after[0], width + before[1] + after[1]
+    steps = min(steps[0], padded[0]), min(steps[1], padded[1])
     layer = Layer(
         images, channels, (height, width), maps, (kernel[0], kernel[1]), steps, gaps, groups,
         before, after, border, dtype,
     )  # fmt: skip
-    for length, around, reach in zip(layer.size, np.add(before, after), extent, strict=True):
-        if length + around < reach:
-            raise ConvcliError(
-                f"the kernel spans {extent[0]} x {extent[1]} pixels, more than the padded input of "
-                f"{height + before[0] + after[0]} x {width + before[1] + after[1]}"
-            )
+    if padded[0] < extent[0] or padded[1] < extent[1]:
+        raise ConvcliError(
+            f"the kernel spans {extent[0]} x {extent[1]} pixels, more than the padded input of "
+            f"{padded[0]} x {padded[1]}"
+        )
     return layer
 
 
@@ -215,6 +212,8 @@ def _groups(groups: int, x: tuple[int, ...], weight: tuple[int, ...], **counts: 
 
 def pair(value: Any, name: str, least: int = 1) -> Pair:
     """Return a number, or a pair of them, as a pair."""
+    if type(value) is int and value >= least:  # nearly always, and no more need be checked
+        return value, value
     values = (value, value) if _is_whole(value) else value
     if not (isinstance(values, (tuple, list)) and len(values) == 2 and all(map(_is_whole, values))):
         raise ConvcliError(f"{name} must be a whole number or a pair of them, not {value!r}")

@@ -16,7 +16,7 @@ from convcli.banks.convolution import run_plan
 from convcli.banks.files import SUFFIXES, read_bank
 from convcli.banks.layer import Layer, convolution_layer
 from convcli.banks.named import NAMED, named_bank
-from convcli.banks.network import max_pool2d, relu
+from convcli.banks.network import check_windows, max_pool2d, relu
 from convcli.banks.plan import BankPlan, plan_layer
 from convcli.errors import ConvcliError
 from convcli.types import Floats, OnProgress, Pixels
@@ -179,7 +179,9 @@ class Maps:
                 f"({_shape(self.bank)})"
             )
         x = np.ascontiguousarray(x)
+        pool = self.wish.pool
         if isinstance(self.bank, Cascade):
+            check_windows((pool, pool), (x.shape[1], x.shape[2]))
             memory.check(len(self.names) * x[0].size * (x.itemsize + 1))
             split = CASCADES[self.bank.name]
             planes = split(
@@ -189,6 +191,7 @@ class Maps:
             maps = [plane.samples[c] for c in range(self.channels) for plane in planes]
         else:
             layer = self._layer(self.bank, x)
+            check_windows((pool, pool), layer.out_size)
             # A byte more for each: they are written one after the other.
             memory.check(layer.maps * math.prod(layer.out_size) * (x.itemsize + 1))
             plan = plan_layer(layer, self.wish.method, workers)
@@ -201,7 +204,7 @@ class Maps:
                     maps = [np.hypot(maps[even], maps[odd]) for even, odd in self.bank.pairs]
         if self.wish.relu:
             maps = [relu(each) for each in maps]
-        return [max_pool2d(each, self.wish.pool) for each in maps] if self.wish.pool > 1 else maps
+        return [max_pool2d(each, pool) for each in maps] if pool > 1 else maps
 
     def _layer(self, bank: Bank, x: Floats) -> Layer:
         """Return the layer whose results with stride 1 lie on the pixels of the image."""

@@ -74,6 +74,14 @@ def avg_pool2d(x: ArrayLike, size: int | Pair, stride: int | Pair | None = None)
     return total
 
 
+def check_windows(size: Pair, maps: Pair) -> None:
+    """Raise `ConvcliError` if windows of this size do not fit in maps of that size."""
+    if size[0] > maps[0] or size[1] > maps[1]:
+        raise ConvcliError(
+            f"windows of {size[0]} x {size[1]} do not fit in maps of {maps[0]} x {maps[1]}"
+        )
+
+
 def _pooled(
     x: ArrayLike, size: int | Pair, stride: int | Pair | None, combine: Callable[..., Any]
 ) -> Floats:
@@ -85,10 +93,7 @@ def _pooled(
     height, width = pair(size, "size")
     sy, sx = pair(size if stride is None else stride, "stride")
     rows, columns = maps.shape[-2:]
-    if height > rows or width > columns:
-        raise ConvcliError(
-            f"windows of {height} x {width} do not fit in maps of {rows} x {columns}"
-        )
+    check_windows((height, width), (rows, columns))
     down, across = (rows - height) // sy + 1, (columns - width) // sx + 1
     total: Floats | None = None
     for i in range(height):

@@ -20,8 +20,8 @@ from convcli.words import BankMethod, duration, listed
 
 # Nanoseconds of one core, measured on an Intel Xeon (AVX-512) with float32; float64 takes twice as
 # long. `benchmarks/banks.py --costs` compares them with measurements.
-_PRODUCT = {"definition": 1000.0, "direct": 1 / 75, "im2col": 1 / 75, "winograd": 1 / 80,
-            "winograd_4x4": 1 / 70, "fft": 1 / 12}  # fmt: skip
+_PRODUCT = {"definition": 1000.0, "direct": 1 / 88, "im2col": 1 / 75, "winograd": 1 / 95,
+            "winograd_4x4": 1 / 85, "fft": 1 / 12}  # fmt: skip
 # The largest error of F(4x4, 3x3) in float32 is 3.4e-6 of the range with 512 channels, 9e-6 with
 # 2048.
 _MOST_CHANNELS = 512
@@ -29,17 +29,18 @@ _MOST_CHANNELS = 512
 _SPILLED = 1 / 40
 # Fewer maps share less of what is loaded.
 _ALONE, _FEW = 1 / 70, 1 / 45
-# To check the arguments and lay the weights out; a thread more; and numpy's calls for each piece.
-_SET_UP = {"definition": 0.0, "direct": 1.4e5, "im2col": 1.2e5, "winograd": 1.7e5,
-           "winograd_4x4": 1.7e5, "fft": 1.5e5}  # fmt: skip
-_THREAD = 1e5
+# To check the arguments; to hand work to a thread (20 microseconds) and set its piece up, while no
+# other thread runs Python; and numpy's calls for each piece.
+_SET_UP = {"definition": 0.0, "direct": 1.0e5, "im2col": 1.2e5, "winograd": 1.2e5,
+           "winograd_4x4": 1.2e5, "fft": 1.5e5}  # fmt: skip
+_THREAD = 5e4
 _PIECE = {"winograd": 5e4, "winograd_4x4": 5e4, "fft": 2.7e5}
 # A sample that is loaded or stored once; of im2col that of a column, a result and the input, and a
 # copy into a block; of Winograd's transforms all together; of Fourier's for each halving. A weight
 # that is transformed or laid out is not shared by threads.
-_MOVED, _LAID_OUT = 0.5, 1.0
+_MOVED, _LAID_OUT = 0.15, 0.6
 _COLUMN, _RESULT, _PADDED, _COPY = 1.2, 1.5, 5.0, 2500.0
-_TILED, _TILED_WEIGHT = 1.6, 1.5
+_TILED, _TILED_WEIGHT = 1.2, 0.6
 _HALVED, _HALVED_WEIGHT = 0.6, 1.1
 
 
@@ -130,7 +131,7 @@ def plan_layer(layer: Layer, method: BankMethod = "auto", workers: int | None = 
     ConvcliError
         If the method is unknown, or cannot compute the layer.
     """
-    if method not in ("auto", *METHODS):
+    if method != "auto" and not (isinstance(method, str) and method in METHODS):
         raise ConvcliError(f"unknown method {method!r}; it must be {listed(('auto', *METHODS))}")
     cores = worker_count(workers)
     return _planned(layer, method, cores, _compiling(layer))
@@ -266,7 +267,7 @@ def _work(layer: Layer, method: str, workers: int) -> tuple[float, float]:
 
 def _compiling(layer: Layer) -> float:
     """Predict the seconds that compiling costs a layer: a share, as `costs.loading` says."""
-    name = layer.dtype.name
+    name = "float64" if layer.dtype.itemsize == 8 else "float32"  # numpy's `name` is slow
     if machine_code.is_loaded("bank", name) or machine_code.is_kept("bank", name):
         return 0.0
     share = COMPILING / RUNS if machine_code.can_be_kept() else COMPILING

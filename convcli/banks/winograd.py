@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -13,6 +14,7 @@ from convcli.banks.windows import aligned, columns_of
 from convcli.errors import ConvcliError
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.layout import APART, BLOCK, SLACK, ceil_div
+from convcli.pixels.borders import Index
 from convcli.types import Floats
 
 _kernels, _winograd = function("winograd_kernels"), function("winograd")
@@ -63,48 +65,59 @@ def work(
         )
     if not np.isfinite(x).all():  # a sample that is not would reach all results of its tiles
         return direct.work(layer, x, weight, bias, out, workers)
-    dtype = layer.dtype
     channels, maps = layer.channels // layer.groups, layer.maps // layer.groups
-    places = (m + 2) ** 2
     height, width = layer.out_size
-    across = ceil_div(width, m)
-    pitch = across + 1
-    slack = SLACK // dtype.itemsize
-    row = channels * m * m * pitch * dtype.itemsize
+    row = channels * m * m * (ceil_div(width, m) + 1) * layer.dtype.itemsize
     lines = max(1, min(_WINDOW // row - 1, ceil_div(ceil_div(height, m), workers)))
-    chunk = max(1, _CHUNK // (places * channels * dtype.itemsize * _TILE)) * _TILE
-    chunk = min(chunk, ceil_div(lines * pitch, _TILE) * _TILE)
     kernels = _transformed(layer, weight, m)
-    columns, inside = columns_of(layer, -layer.before[1], m, pitch)
 
     def fill(piece: tuple[int, int, int]) -> None:
         image, group, top = piece
-        down = ceil_div(min(lines * m, height - top), m)
-        rows = layer.index(0, top - layer.before[0], (down + 1) * m)
-        steps = np.arange(m + 2)
-        phases = (steps % m * m)[:, None] + steps % m
-        at = phases * (down + 1) * pitch + (steps // m * pitch)[:, None] + steps // m
-        laid = channels * m * m * (down + 1) * pitch
-        window = np.empty(laid + slack, dtype)
-        window[laid:] = 0
+        table, size = _table(layer, m, lines, top)
+        scratch = aligned(size, layer.dtype)
+        scratch[size - SLACK // layer.dtype.itemsize :] = 0
         here = slice(group * maps, (group + 1) * maps)
-        sizes = (
-            1, channels, maps, *layer.size, m, m, down + 1, pitch, 0, down, across,
-            min(lines * m, height - top), width,
-        )  # fmt: skip
-        strides = maps * height * width, height * width, m * width, 1
         _winograd(
-            x[image, group * channels : (group + 1) * channels].reshape(-1), np.array(sizes), rows,
-            columns, inside, m, dtype.type(0), window, at.reshape(-1), kernels[group], bias[here],
-            aligned(places * (channels * chunk + APART), dtype), np.arange(channels) * chunk,
-            np.zeros(BLOCK, dtype), aligned(places * (BLOCK * chunk + APART) + slack, dtype),
-            np.arange(places) * (BLOCK * chunk + APART), aligned(m * (m * chunk + APART), dtype),
-            chunk, out[image, here].reshape(-1)[top * width :], np.array(strides),
+            x[image, group * channels : (group + 1) * channels].reshape(-1), table, kernels[group],
+            bias[here], scratch, out[image, here].reshape(-1)[top * width :],
         )  # fmt: skip
 
     return Work(fill, [
         *product(range(layer.images), range(layer.groups), range(0, height, lines * m))
     ])  # fmt: skip
+
+
+@lru_cache(maxsize=256)  # a network has the same layers for every image
+def _table(layer: Layer, m: int, lines: int, top: int) -> tuple[Index, int]:
+    """Return what the loop needs to know for a strip of `lines` tiles, and its scratch's size."""
+    channels, maps, places = (
+        layer.channels // layer.groups,
+        layer.maps // layer.groups,
+        (m + 2) ** 2,
+    )
+    height, width = layer.out_size
+    results = min(lines * m, height - top)
+    down, across = ceil_div(results, m), ceil_div(width, m)
+    pitch = across + 1
+    chunk = max(1, _CHUNK // (places * channels * layer.dtype.itemsize * _TILE)) * _TILE
+    chunk = min(chunk, ceil_div(lines * pitch, _TILE) * _TILE)
+    columns, inside = columns_of(layer, -layer.before[1], m, pitch)
+    steps = np.arange(m + 2)
+    phases = (steps % m * m)[:, None] + steps % m
+    samples = phases * (down + 1) * pitch + (steps // m * pitch)[:, None] + steps // m
+    numbers = (
+        1, channels, maps, *layer.size, m, m, down + 1, pitch, 0, down, across, results, width,
+        chunk, maps * height * width, height * width, m * width, 1,
+    )  # fmt: skip
+    parts = (
+        numbers, layer.index(0, top - layer.before[0], (down + 1) * m), columns, inside, samples,
+        np.arange(places) * (BLOCK * chunk + APART), np.arange(channels) * chunk,
+    )  # fmt: skip
+    slack = SLACK // layer.dtype.itemsize
+    data, sums = places * (channels * chunk + APART), places * (BLOCK * chunk + APART) + slack
+    window = channels * m * m * (down + 1) * pitch + slack
+    size = data + sums + m * (m * chunk + APART) + window
+    return np.concatenate([np.ravel(part) for part in parts]).astype(np.int64), size
 
 
 def _transformed(layer: Layer, weight: Floats, m: int) -> Floats:
@@ -116,6 +129,7 @@ def _transformed(layer: Layer, weight: Floats, m: int) -> Floats:
     kernels = np.empty(layer.groups * size + slack, layer.dtype)
     _kernels(
         weight.reshape(-1), layer.groups, maps, channels, m,
+        np.empty(9 * row + SLACK, layer.dtype),
         np.empty(9 * (row + APART) + slack, layer.dtype), np.arange(9) * (row + APART), kernels,
     )  # fmt: skip
     return kernels[: layer.groups * size].reshape(layer.groups, size)

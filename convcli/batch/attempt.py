@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from convcli.planning.chains import ChainPlan
 
 Status = Literal["written", "shown", "failed", "skipped", "not tried"]
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors that the next image would meet as well: the disk or the quota is full, or read-only."""
 
 # How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
 _MANY = 100
@@ -171,6 +175,8 @@ class InParts(NamedTuple):
         Leave out metadata.
     is_grey : bool
         The filter makes grey of colour.
+    mark : callable
+        Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
         Called with lines that tell how an image will be filtered, before it is.
     """
@@ -179,6 +185,7 @@ class InParts(NamedTuple):
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False
+    mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None
 
 
@@ -329,6 +336,11 @@ class _Work:
         if on_progress := options.get("on_progress"):
             options["on_progress"] = partial(_frame_progress, on_progress, number, self.frames)
         self.pixels += frame.pixels.shape[0] * frame.pixels.shape[1]
+        if number == 0 and options.get("mask") is not None:
+            from convcli.batch import part
+
+            notes = part.note_on(options, self.job.format or frame.format)
+            frame = replace(frame, notes=(*frame.notes, *notes))
         if frame.format == "Y4M":
             if not self.pipeline.planes:
                 raise ConvcliError("is a video, which this command cannot filter")
@@ -496,7 +508,12 @@ def fitted(options: Options, mode: str) -> Options:
             f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
             "leave --linear out"
         )
-    own = Options(**options, channels=True)
+    own = Options(**options)
+    own["channels"] = True
+    if isinstance(named := options.get("channels"), str):
+        from convcli.batch import part
+
+        own["channels"] = part.channels_of(named, mode)
     if mode not in WITH_ALPHA:
         own["alpha"] = "straight"
     return own

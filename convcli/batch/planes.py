@@ -55,10 +55,18 @@ def filtered(frame: Picture, how: Planes, options: Options) -> Picture:
     """
     video = frame.encoding["video"]
     most = (1 << video.bits) - 1
+    luma_alone = not isinstance(options["channels"], bool)
+    options = Options(**{**options, "channels": True})
     luma = _plane(frame.pixels, how, how.verb_for(None), video.black, most, options)
     notes, chroma = frame.notes, frame.frame["chroma"]
-    if how.is_grey:
-        chroma = [np.full_like(plane, video.grey) for plane in chroma]
+    if chroma and _is_part(options):
+        from convcli.batch import part
+
+        options = part.chroma_options(options, frame.pixels.shape, video.shared)
+    if luma_alone:
+        pass
+    elif how.is_grey:
+        chroma = [_without_colour(plane, video.grey, options) for plane in chroma]
     elif chroma and (verb := how.verb_for(video.shared)):
         options = Options(**{**options, "border_value": 0.0})
         chroma = [_plane(plane, how, verb, video.grey, most, options) for plane in chroma]
@@ -67,11 +75,31 @@ def filtered(frame: Picture, how: Planes, options: Options) -> Picture:
     return replace(frame.with_pixels(luma), frame={**frame.frame, "chroma": chroma}, notes=notes)
 
 
+def _is_part(options: Options) -> bool:
+    return options.get("region") is not None or options.get("mask") is not None
+
+
+def _without_colour(plane: Pixels, grey: int, options: Options) -> Pixels:
+    """Return chroma that has no colour, where that is asked for."""
+    nothing = np.full_like(plane, grey)
+    if not _is_part(options):
+        return nothing
+    from convcli.filtering.part import chosen
+
+    return chosen(plane, nothing, options["region"], options["mask"])
+
+
 def _plane(
     plane: Pixels, how: Planes, verb: Verb | None, level: int, most: int, options: Options
 ) -> Pixels:
     """Filter a plane whose samples count from a level, up to the most."""
     assert verb
+    if _is_part(options) and (how.is_grey or how.fills_range):  # outside, black is another sample
+        from convcli.filtering.part import chosen
+
+        whole_image = Options(**{**options, "region": None, "mask": None})
+        made = _plane(plane, how, verb, level, most, whole_image)
+        return chosen(plane, made, options["region"], options["mask"])
     given: dict[str, Any] = {**options, "alpha": "straight"}
     if how.fills_range:
         whole = verb(plane, **given)
@@ -94,9 +122,18 @@ def _plane(
 def band_by_band(verb: Callable[..., Any], samples: Any, **options: Any) -> Pixels:
     """Filter each band of an image by itself, as an image of one channel."""
     first, *others = np.moveaxis(np.asarray(samples), -1, 0)
-    result = verb(np.ascontiguousarray(first), **options)
+    own = [options] * (1 + len(others))
+    if not isinstance(options["channels"], bool):
+        own = [_of_band(options, number) for number in range(len(own))]
+    result = verb(np.ascontiguousarray(first), **own[0])
     results = np.empty((*result.shape, 1 + len(others)), result.dtype)
     results[..., 0] = result
     for number, band in enumerate(others, 1):
-        results[..., number] = verb(np.ascontiguousarray(band), **options)
+        results[..., number] = verb(np.ascontiguousarray(band), **own[number])
     return results
+
+
+def _of_band(options: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the options for a band of which nothing is filtered if it is not named."""
+    own = {**options, "channels": True}
+    return own if number in options["channels"] else {**own, "region": ()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,7 +11,7 @@ from itertools import islice
 
 from convcli import memory
 from convcli.batch.ahead import Begun
-from convcli.batch.attempt import Outcome, Pipeline, Status, outcome_of
+from convcli.batch.attempt import NO_ROOM, Outcome, Pipeline, Status, outcome_of
 from convcli.errors import reason_of
 from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
@@ -20,9 +19,6 @@ from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.pools import Pool
 from convcli.types import OnProgress
-
-# Errors that the next image would meet as well: the disk or the quota is full, or read-only.
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 # The longest time until an interruption is noticed, and the time that images at work then have
 # to be finished. Together they leave half of the second in which the program should end.
@@ -144,11 +140,11 @@ def attempted(
     job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None = None
 ) -> Outcome:
     """Do a job, in parts if its image may be too large for memory."""
-    how, source = pipeline.in_parts, job.source
+    how, source = pipeline.in_parts, job.source_name
     # What was begun was looked at before; a preview shows the whole.
     if how is None or source is None or begun or pipeline.look:
         return outcome_of(job, pipeline, take, begun)
-    if how.memory is None and not may_be_in_parts(source, job.format):
+    if how.memory is None and not may_be_in_parts(source, job.target_name, job.format):
         return outcome_of(job, pipeline, take)
     from convcli.batch import windowed  # what most images need not
 

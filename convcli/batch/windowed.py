@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
-from typing import Any
-
-import numpy as np
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, cast
 
 from convcli import memory
-from convcli.batch.attempt import InParts, Outcome, Pipeline, Stage, fitted, has_appeared
+from convcli.batch.attempt import (
+    NO_ROOM,
+    InParts,
+    Outcome,
+    Pipeline,
+    Stage,
+    fitted,
+    has_appeared,
+)
 from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.files.places import is_below
+from convcli.files.stores import METADATA
+from convcli.files.urls import is_url
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
-from convcli.image.picture import kind_of, mode_of
-from convcli.loops.layout import ceil_div
-from convcli.pixels.colour import result_channels
+from convcli.image.picture import WITH_ALPHA, kind_of, mode_of
+from convcli.pixels.missing import count_missing
+from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
+from convcli.running.banded import by_bands
+from convcli.running.chains import Chain
 from convcli.running.recipe import Recipe
-from convcli.running.windowed import Cut, bands, cut_for
-from convcli.sources.bands import halved
-from convcli.sources.choice import kind_for
+from convcli.running.windowed import Cut, cut_for
+from convcli.running.windowed import bands as bands_of
+from convcli.running.works import Work, work_of
+from convcli.sources.choice import kind_for, place_of
 from convcli.sources.contract import Given, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
@@ -36,6 +51,11 @@ from convcli.words import size_of
 # The Gaussian before a step of 2 that scikit-image's pyramid_reduce takes: twice the step over 6,
 # so that 99 % of its weights lie within the step.
 _HALVING = 2 * 2 / 6
+
+_OTHERWISE = (
+    "filtered in lower bands than a whole image, to stay within --memory: beside missing or "
+    "extreme samples the last digit may differ"
+)
 
 
 def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Outcome:
@@ -62,9 +82,15 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
             return outcome_of_whole(job, pipeline, take)
         return Outcome(job, "failed", reason_of(error), error)
     except Exception as error:  # decoders raise exceptions of any type
-        if pipeline.skip_existing and isinstance(error, FileExistsError) and has_appeared(job):
+        is_there = has_appeared(job) or is_url(job.target_name)
+        if pipeline.skip_existing and isinstance(error, FileExistsError) and is_there:
             return Outcome(job, "skipped")
-        return Outcome(job, "failed", reason_of(error), error)
+        reason = reason_of(error)
+        if isinstance(error, FileExistsError):
+            reason = f"its output {shown(job.target_name or '')} exists; use --overwrite"
+        elif isinstance(error, OSError) and error.errno in NO_ROOM:
+            reason = f"cannot write {shown(job.target_name or '')}: {reason}"
+        return Outcome(job, "failed", reason, error)
 
 
 class _Work:
@@ -74,21 +100,29 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most = memory.bound(how.memory)
-        self.plan: Plan | None = None
+        self.most = math.inf
+        self.plan: Plan | ChainPlan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
-        self.size, self.pixels, self.mode = (0, 0), 0, ""
+        self.size, self.result_size, self.pixels, self.mode = (0, 0), (0, 0), 0, ""
+        self.notes: tuple[str, ...] = ()
+        self.left_out: list[dict[tuple[int, int], int]] = []
         self.tiles, self.decoded = 0, 0
         self.light = ""
 
     def done(self, kind: str) -> Outcome:
         """Do it, and return the outcome."""
-        source, target = self.job.source, self.job.target
+        source, target = place_of(self.job.source_name), place_of(self.job.target_name)
         assert source
         assert target
-        own, place = os.path.realpath(source), os.path.realpath(target)
-        if os.path.isdir(own) and is_below(place, own):
+        within = self.job.within
+        if isinstance(source, Path) and isinstance(target, Path):
+            own, place = os.path.realpath(source), os.path.realpath(target)
+            is_inside = os.path.isdir(own) and is_below(place, own)
+            within = within or os.path.dirname(place)
+        else:
+            is_inside = f"{target}/".startswith(f"{source}/")
+        if is_inside:
             raise ConvcliError(f"its output {shown(target)} is inside it; choose another -o")
         start = time.perf_counter()
         writer = load(self.job.format or kind)
@@ -99,7 +133,9 @@ class _Work:
                 overwrite=self.how.overwrite,
                 strip=self.how.strip,
                 workers=options["workers"] or 1,
-                within=self.job.within or os.path.dirname(place),
+                within=within,
+                mark=_mark(self.how.mark(), source, target),
+                goes_on=self.pipeline.skip_existing,
                 halve=partial(self._halved, options=options),
             )
             gathered = writer.rows_gathered(given)
@@ -109,25 +145,15 @@ class _Work:
         assert self.plan
         predicted = self.plan.seconds * given.count
         return Outcome(
-            self.job, "written", size=self.size, result_size=self.size, pixels=self.pixels,
+            self.job, "written", size=self.size, result_size=self.result_size, pixels=self.pixels,
             mode=self.mode, frames=given.count, plan=self.plan,
-            notes=(*given.notes, *notes), light=self.light, parts=self._parts(),
+            notes=(*given.notes, *notes, *self.notes), light=self.light, parts=self._parts(),
+            left_out=sum(sum(each.values()) for each in self.left_out) if self.left_out else None,
             stages=(Stage("all", predicted, seconds, "filtering is predicted, codecs are not"),),
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:
         options = fitted(self.pipeline.options, given.mode)
-        leaves_out = options.get("nan") != "keep" and given.nodata is not None
-        if leaves_out or options.get("nan") == "skip" or options.get("nodata") is not None:
-            raise NeedsWholeError(
-                "has samples to leave out (--nan, --nodata), which cannot be done in parts; "
-                "pass --nan keep"
-            )
-        if kind_of(given.mode).isdigit() and self.how.is_grey:
-            raise NeedsWholeError(
-                "has bands that are no colours, which are not made grey in parts; save each as an "
-                "image of its own"
-            )
         if options.get("linear"):
             from convcli.image import light
 
@@ -142,51 +168,80 @@ class _Work:
         """Plan the work on an image; it is done when the bands of the result are asked for."""
         self.size = stored.shape[1], stored.shape[0]
         self.pixels += stored.shape[0] * stored.shape[1]
+        stored, options = self._leaving_out(stored, options)
         result = self._planned(self.pipeline.verb, stored, options, gathered)
+        self.result_size = result.shape[1], result.shape[0]
         self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
         return result
+
+    def _leaving_out(self, stored: Stored, options: Options) -> tuple[Stored, Options]:
+        """Leave out missing samples, those that the file states as well, and count them."""
+        options = Options(**options)
+        stated = self.given.nodata if self.given else None
+        by_file = options.get("nodata") is None and stated is not None
+        is_asked = options.get("nodata") is not None or options.get("nan") is not None
+        if options.get("nan") == "keep" or not (by_file or is_asked):
+            return stored, options
+        if by_file:
+            options["nodata"] = stated
+        has_alpha = self._given_mode in WITH_ALPHA and options["alpha"] != "straight"
+        count = partial(count_missing, value=options.get("nodata"), has_alpha=has_alpha)
+        if by_file and not any(map(count, stored.tiles())):
+            options["nodata"] = None
+        elif by_file:
+            note = f"left out its no-data value, {stated:.10g}"
+            self.notes = tuple(dict.fromkeys((*self.notes, note)))
+        found: dict[tuple[int, int], int] = {}  # a tile may be decoded again
+        self.left_out.append(found)
+
+        def decode(row: int, column: int) -> Pixels:
+            tile = stored.decode(row, column)
+            found[row, column] = count(tile)
+            return tile
+
+        return replace(stored, decode=decode), options
 
     def _planned(
         self, verb: Callable[..., Any], stored: Stored, options: Options, gathered: int
     ) -> Result:
-        found: list[Result] = []
-        mode = self._given_mode
+        bands = stored.shape[2] if kind_of(self._given_mode).isdigit() else 1
+        source = replace(stored, shape=(*stored.shape[:2], 1)) if bands > 1 else stored
 
-        def carry_out(plan: Plan, recipe: Recipe, _source: Any) -> Pixels:
+        def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain, _source: Any) -> Result:
             if self.plan is None:
                 self.plan = plan
-            channels = result_channels(recipe.colour, stored.shape[2])
-            if channels < stored.shape[2] and mode in ("CMYK", "LAB"):
+            work = work_of(plan, what, Tiles(source, 0))
+            if work.shape[2] < source.shape[2] and self._given_mode in ("CMYK", "LAB"):
                 raise NeedsWholeError(
-                    f"is {mode}, which is turned into grey only where it fits into memory; "
-                    "convert it to RGB first"
+                    f"is {self._given_mode}, which is turned into grey only where it fits into "
+                    "memory; convert it to RGB first"
                 )
-            most = self.most
-            cut = cut_for(plan, recipe, stored, most, gathered)
+            work = by_bands(work, bands) if bands > 1 else work
+            if self.cut is None:
+                self.most = memory.left_of(memory.bound(self.how.memory))
+            cut = cut_for(work, stored, self.most, gathered)
             if self.cut is None:
                 self.cut = cut
                 self.take(cut.peak)
-                self._announce(cut, most)
-            shape = (*stored.shape[:2], channels)
-            found.append(Result(shape, recipe.out_dtype, self._bands(plan, recipe, stored, cut)))
-            return np.empty((0, 0, channels), recipe.out_dtype)
+                self._announce(cut)
+            if not cut.is_same:
+                self.notes = tuple(dict.fromkeys((*self.notes, _OTHERWISE)))
+            return Result(work.shape, work.dtype, partial(self._bands, work, stored, cut))
 
-        verb(Tiles(stored, 0), **Options(**{**options, "carry_out": carry_out}))
-        return found[0]
+        made = verb(Tiles(source, 0), **Options(**{**options, "carry_out": carry_out}))
+        return cast(Result, made)
 
     def _halved(self, stored: Stored, options: Options) -> Result:
         """Return a plane half as large: the next level of a pyramid."""
         plain = Options(**{**options, "linear": False, "alpha": "straight", "border": "reflect"})
-        blurred = self._planned(partial(blur, sigma=_HALVING), stored, plain, 0)
-        height, width, channels = stored.shape
-        shape = (ceil_div(height, 2), ceil_div(width, 2), channels)
-        return Result(shape, blurred.dtype, halved(blurred.bands))
+        plain["nan"], plain["nodata"] = None, None
+        return self._planned(partial(blur, sigma=_HALVING), stored, plain, 0).thinned(2)
 
-    def _bands(self, plan: Plan, recipe: Recipe, stored: Stored, cut: Cut) -> Iterator[Pixels]:
+    def _bands(self, work: Work, stored: Stored, cut: Cut, first: int) -> Iterator[Pixels]:
         tiles = Tiles(stored, cut.kept)
         on_progress = self.pipeline.options.get("on_progress") or (lambda _done, _total: None)
         try:
-            yield from bands(plan, recipe, tiles, cut, on_progress)
+            yield from bands_of(work, tiles, cut, on_progress, first)
         finally:  # writers do not ask for more than there is
             self.tiles += tiles.count
             self.decoded += tiles.decoded
@@ -196,21 +251,31 @@ class _Work:
         assert self.given
         return self.given.mode
 
-    def _announce(self, cut: Cut, most: float) -> None:
+    def _announce(self, cut: Cut) -> None:
         if self.how.say:
-            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {_memory(cut, most)}")
+            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {self._memory(cut)}")
+
+    def _memory(self, cut: Cut) -> str:
+        """Say how much is held; the bound less what the interpreter and its packages hold."""
+        return (
+            f"at most {size_of(cut.peak)} of {size_of(self.most)}, in bands of {cut.rows} rows, "
+            f"{size_of(cut.kept)} of it for tiles"
+        )
 
     def _parts(self) -> tuple[tuple[str, str], ...]:
         assert self.cut
         times = self.decoded / max(self.tiles, 1)
         return (
-            ("memory", _memory(self.cut, self.most)),
+            ("memory", self._memory(self.cut)),
             ("tiles", f"{self.tiles}, decoded {self.decoded} times ({times:.2f} each)"),
         )
 
 
-def _memory(cut: Cut, most: float) -> str:
-    return (
-        f"at most {size_of(cut.peak)} of {size_of(most)}, in bands of {cut.rows} rows, "
-        f"{size_of(cut.kept)} of it for tiles"
-    )
+def _mark(done: str, source: Path | str, target: Path | str) -> str:
+    """Return two hashes: one for a target, and one for some work on an image as it is now."""
+    about: list[Any] = [done, str(source), str(target)]
+    if isinstance(source, Path):
+        files = [source, *(source / name for name in METADATA)]
+        about += [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
+    hashes = (sha256(repr(each).encode()).hexdigest()[:12] for each in (str(target), about))
+    return "-".join(hashes)

@@ -135,6 +135,31 @@ class Shared:
             help="Leave out samples of the value V as well.  [default: a TIFF's own no-data value]",
         ),
     ] = None
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WxH+X+Y",
+            help="Filter only this rectangle, in pixels from the top left corner; repeat it for "
+            "more. Every other pixel keeps its value.  [default: the whole image]",
+            show_default=False,
+        ),
+    ] = None
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Filter where this grey image of the same size is white, keep where it is black, "
+            "and mix where it is grey.",
+        ),
+    ] = None
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C",
+            help="Filter the luminance alone (luma), or only the channels named, such as r,g or a; "
+            "the others keep their values.  [default: all]",
+        ),
+    ] = None
     recursive: Annotated[
         bool,
         typer.Option(

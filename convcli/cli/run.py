@@ -6,13 +6,12 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import typer
 
+import convcli
 from convcli import image
 from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
@@ -51,7 +50,7 @@ def run(
     name: str,
     *makers: Maker,
     grey: Grey | None = None,
-    has_later_edge: bool = False,
+    has_later_grey: bool = False,
 ) -> None:
     """Carry out a filter command, and raise `typer.Exit` with its status.
 
@@ -67,32 +66,41 @@ def run(
         The filters, in their order; see `Maker`.
     grey : {"L", "LA"}, optional
         What the first filter makes of colour, if it makes grey of it; see `convcli.image.read`.
-    has_later_edge : bool
+    has_later_grey : bool
         A later one does, and so the colours must be such that there is a luminance.
     """
     # --preview shows the colours of the input as well, so that luma alone is not enough.
     luma = grey is not None and not shared.linear and shared.writes
+    is_part = bool(shared.region or shared.mask)
+    if grey and is_part:  # the rest keeps its colours
+        grey, luma, has_later_grey = None, False, True
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
-    if has_later_edge:
-        read = partial(_with_luminance, read)
-    # On a cluster this is sent along with each batch, and names of inputs are of no use there.
-    nameless = replace(shared, inputs=None)
-    carry_out(shared, name, read, partial(_pipeline, nameless, makers, read))
+    if has_later_grey:
+        read = partial(_with_luminance, read, _OF_A_PART if is_part else _OF_A_STAGE)
+    how = shared, makers
+    if shared.cluster is not None:
+        from convcli.cli import clusters
+
+        how = clusters.for_workers(shared, makers)
+    carry_out(shared, name, read, partial(_pipeline, *how, read))
 
 
 def grey_of(shared: Shared) -> Grey:
-    """Return what `edge` makes of an image."""
+    """Return what a filter of the luminance makes of an image."""
     return "LA" if shared.alpha == "keep" else "L"
 
 
-def _with_luminance(read: Callable[..., Picture], *arguments: Any, **options: Any) -> Picture:
+_OF_A_STAGE = "a later stage such as edge; make that the first stage, or convert the image to RGB"
+_OF_A_PART = "edges in a part of it; convert the image to RGB"
+
+
+def _with_luminance(
+    read: Callable[..., Picture], use: str, *arguments: Any, **options: Any
+) -> Picture:
     """Read an image, and refuse it if its samples have no luminance."""
     picture = read(*arguments, **options)
     if picture.mode in ("CMYK", "LAB"):
-        raise ConvcliError(
-            f"has colours in {picture.mode}, which have no luminance for a later stage 'edge'; "
-            "make edge the first stage, or convert the image to RGB"
-        )
+        raise ConvcliError(f"has colours in {picture.mode}, which have no luminance for {use}")
     return picture
 
 
@@ -135,7 +143,9 @@ def carry_out(
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
     if shared.cluster is not None:
-        _check_cluster(shared, jobs)
+        from convcli.cli import clusters
+
+        clusters.check(shared, jobs)
     alone = not shared.dry_run and shared.cluster is None
     begun = _begun(jobs, read, shared) if alone else {}
 
@@ -232,6 +242,13 @@ def _check_options(shared: Shared) -> None:
             "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
             "leave one out"
         )
+    if shared.region or shared.channels is not None:
+        from convcli.pixels import part
+
+        for region in shared.region or ():
+            part.rectangle(region, "--region")
+        if shared.channels is not None:
+            part.channel_names(shared.channels, "--channels")
     if shared.border_value != 0:
         from convcli.pixels.borders import checked_value  # imports numpy
 
@@ -278,31 +295,6 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
             raise ConvcliError("images are not written to a terminal; name a file with -o")
 
 
-def _check_cluster(shared: Shared, jobs: list[Job]) -> None:
-    """Refuse what cannot be spread over a cluster."""
-    from convcli.cluster import connecting
-
-    assert shared.cluster is not None
-    connecting.check(shared.cluster)
-    if any(not job.problem and None in (job.source_name, job.target_name) for job in jobs):
-        raise ConvcliError(
-            "--cluster reads and writes files, which its workers see; name inputs, and a file or "
-            "folder with -o"
-        )
-    if shared.in_place:
-        raise ConvcliError(
-            "--in-place and --cluster cannot be used together: what a lost worker has done is done "
-            "again, and its results would be filtered twice; write to another folder with -o"
-        )
-    if shared.workers is not None:
-        raise ConvcliError(
-            "--workers and --cluster cannot be used together: the threads of its workers are used; "
-            "leave --workers out"
-        )
-    if shared.preview:
-        raise ConvcliError("--preview and --cluster cannot be used together; leave one out")
-
-
 def _check_preview(shared: Shared, jobs: list[Job]) -> None:
     if not (sys.stdout and sys.stdout.isatty()):
         raise ConvcliError("--preview needs a terminal; standard output is not one")
@@ -312,9 +304,10 @@ def _check_preview(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
 
 
-def _is_in_parts(job: Job, source: Path, shared: Shared) -> bool:
+def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     """Return whether an image may be too large to be read whole; then it is not begun."""
-    if shared.memory is None and not may_be_in_parts(source, job.format):
+    may_be = may_be_in_parts(source, job.target_name, job.format)
+    if shared.memory is None and not may_be:
         return False
     from convcli.sources.choice import kind_for
 
@@ -328,7 +321,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
-            if _is_in_parts(job, job.source, shared):
+            if _is_in_parts(job, str(job.source_name), shared):
                 return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
@@ -352,32 +345,41 @@ def _pipeline(
     checked_value(shared.border_value)
     packages.check(shared.method)
     stages = _stages(shared, makers)
+    mask = None
+    if shared.mask is not None:
+        from convcli.image import mask as masks
+
+        mask = masks.read(shared.mask)
     verb: Callable[..., Pixels] = partial(_filtered, stages=stages)
     if shared.depth:
         from convcli.filtering.depth import at_depth
 
         verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=_fills_range(stages))
+    options = Options(
+        method=shared.method,
+        border=shared.border,
+        border_value=shared.border_value,
+        alpha=shared.alpha,
+        linear=shared.linear,
+        nan=shared.nan,
+        nodata=shared.nodata,
+        region=shared.region or None,
+        mask=mask,
+        channels=shared.channels or False,
+    )
     return Pipeline(
         verb=verb,
-        options=Options(
-            method=shared.method,
-            border=shared.border,
-            border_value=shared.border_value,
-            alpha=shared.alpha,
-            linear=shared.linear,
-            nan=shared.nan,
-            nodata=shared.nodata,
-        ),
+        options=options,
         read=read,
         write=writer(shared) if shared.writes else None,
         look=preview.look if preview else None,
         skip_existing=shared.skip_existing,
-        in_parts=_in_parts(shared, stages),
+        in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
     )
 
 
-def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
+def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
     """Return how images are filtered that do not fit into memory."""
     from convcli.batch.attempt import InParts
 
@@ -386,7 +388,16 @@ def _in_parts(shared: Shared, stages: list[Stage]) -> InParts:
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
         is_grey=_is_grey(stages),
+        mark=mark,
     )
+
+
+def _mark(*what: Any) -> str:
+    """Return what stands for a filter and its options, to compare it with that of another run."""
+    import pickle
+    from hashlib import sha256
+
+    return sha256(pickle.dumps((convcli.__version__, what))).hexdigest()
 
 
 def _memory(shared: Shared) -> int | None:
@@ -403,10 +414,10 @@ def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
     """Make the filters for an image, and check that they can follow each other."""
     stages = _made(makers, None)
     assert stages, "there is one for an image"
-    if len(stages) > 1:
-        from convcli.filtering.chains import check_missing
+    if shared.region or shared.mask or shared.channels:
+        from convcli.filtering import part
 
-        check_missing(stages, {"nan": shared.nan, "nodata": shared.nodata})
+        part.check([each.filter for each in stages], {"channels": shared.channels or False})
     return stages
 
 
@@ -431,12 +442,17 @@ def _planes(makers: tuple[Maker, ...], several: list[Stage]) -> Planes:
         stages = _made(makers, shared_by) if shared_by else several
         return partial(_filtered, stages=stages) if stages else None
 
+    filters = [each.filter for each in several]
     is_grey = _is_grey(several)
     return Planes(
         verb_for,
         is_grey=is_grey,
-        # Derivatives take out any level.
-        keeps_level=(is_grey or all(each.filter.keeps_level for each in several))
+        keeps_level=all(
+            each.takes_out_level
+            if is_grey and each.use.channels == "luminance"
+            else is_grey or each.keeps_level
+            for each in filters
+        )
         and all(each.border != "constant" for each in several),
         fills_range=_fills_range(several),
     )

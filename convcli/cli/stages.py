@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convcli.cli.run import Maker, Shares
     from convcli.filtering.stages import Stage
 
-COMMANDS = ("blur", "edge", "sharpen", "filter")
+COMMANDS = ("blur", "edge", "sharpen", "filter", "bank")
 """The commands that may be stages, each in its module of `commands/`."""
 
 # What a stage may have of the options of a chain.
@@ -31,10 +31,10 @@ _LARGEST_FILE = 1 << 20
 
 
 class Parsed(NamedTuple):
-    """A stage: the name of its command, and what makes the filter of its options."""
+    """A stage: what makes the filter of its options, and whether that is of the luminance."""
 
-    name: str
     make: Maker
+    is_grey: bool
 
 
 class _Piece(NamedTuple):
@@ -156,7 +156,14 @@ def _parsed(piece: _Piece, shared: Shared) -> Parsed:
         make = _module(name).define(**own)
     except ConvcliError as error:
         raise piece.error(str(error)) from None
-    return Parsed(name, partial(_made, piece, make, border, value))
+    is_grey = name == "edge" or (name == "bank" and _is_of_luminance(make))
+    return Parsed(partial(_made, piece, make, border, value), is_grey)
+
+
+def _is_of_luminance(make: Maker) -> bool:
+    """Whether a filter is of the luminance: a bank is read at once, because it may be refused."""
+    made = make(None)
+    return made is not None and made.filter.use.channels == "luminance"
 
 
 def _made(

@@ -22,6 +22,7 @@ from convcli.cluster.connecting import check_workers
 from convcli.cluster.work import Orders, done, problem_here
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.job import Job
+from convcli.files.urls import is_url
 from convcli.files.writing import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def probe(jobs: Iterable[Job]) -> Iterator[tuple[str, tuple[str, int]]]:
     Workers that see both share the disk. Without jobs whose files are on a disk there are none.
     """
     names = ((job.source_name or "", job.target_name or "") for job in jobs)
-    found = next((each for each in names if "://" not in "".join(each)), None)
+    found = next((each for each in names if not any(map(is_url, each))), None)
     if found is None:
         yield "", ("", 0)
         return
@@ -244,7 +245,7 @@ def elsewhere(job: Job) -> Job:
 
 
 def _absolute(name: str | None) -> str | None:
-    return name if name is None or "://" in name else os.path.abspath(name)
+    return name if name is None or is_url(name) else os.path.abspath(name)
 
 
 def here(job: Job, outcome: Outcome) -> Outcome:

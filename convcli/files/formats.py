@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, shown
+from convcli.files.urls import is_url
 from convcli.words import listed
 
 
@@ -150,9 +152,11 @@ def format_named(name: str) -> str:
     return found
 
 
-def may_be_in_parts(source: Path, format_name: str | None) -> bool:
+def may_be_in_parts(source: str, target: str | None, format_name: str | None) -> bool:
     """Return whether an image, or its result of this format, may be one that is done in parts."""
-    by_suffix = _BY_SUFFIX.get(source.suffix.lower())
+    if is_url(source) or is_url(target):
+        return True
+    by_suffix = _BY_SUFFIX.get(os.path.splitext(source)[1].lower())
     return by_suffix in (None, *IN_PARTS) or format_name == "ZARR"
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from convcli.files.urls import is_url
+
 Existing = Literal["refuse", "overwrite", "skip", "in place"]
 """What to do where an output exists."""
 
@@ -38,7 +40,7 @@ class Job:
         Names of the images that the result is divided into, each in a file of its own: part "x" of
         the target "a.png" is "a.x.png". Empty for a single image.
     source_name, target_name : str or None
-        `source` and `target` as strings.
+        `source` and `target` as strings; a URL is there alone.
     """
 
     __slots__ = (
@@ -116,6 +118,8 @@ def _split(path: str | os.PathLike[str] | None) -> tuple[str, str | None]:
     """Split a path into folder and name; equal folders share one string."""
     if path is None:
         return "", None
+    if isinstance(path, str) and is_url(path):
+        return "", path
     folder, name = os.path.split(path)
     return sys.intern(folder), name
 

@@ -15,6 +15,7 @@ from convcli.files.job import Existing, Job, Request
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside, real_folder, real_path
 from convcli.files.stores import is_store
+from convcli.files.urls import is_url
 from convcli.files.walking import Input, inputs_of
 
 
@@ -161,7 +162,7 @@ def _piped(request: Request, format_name: str | None) -> Job:
     target = Path(request.output)
     _check_parents(target)
     named = _named_format(target, format_name)
-    jobs = [Job(None, request.output, named, within=_real_parent(request.output))]
+    jobs = [Job(None, str(target), named, within=_real_parent(request.output))]
     _check_existing(jobs, request.existing)
     return jobs[0]
 
@@ -174,6 +175,11 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
     found_in = None if within is None else real_folder(within)
     if request.output == "-":
         return Job(found.source, None, format_name)
+    if is_url(request.output):
+        return _url_job(request, found, format_name, many)
+    if is_url(found.source) and request.output is None:
+        problem = "is at a URL, beside which nothing is written; name an output with -o"
+        return Job(found.source, None, None, problem)
     if request.existing == "in place":  # the format of its content, not of its suffix
         into = found_in or _real_parent(found.source)
         return Job(found.source, found.source, None, found_in=found_in, within=into)
@@ -201,6 +207,16 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
         found.source, str(target), final_format, problem, parts=request.parts, found_in=found_in,
         within=into,
     )  # fmt: skip
+
+
+def _url_job(request: Request, found: Input, format_name: str | None, many: bool) -> Job:
+    """Make the job of a result that is written to a URL: zarr can be, part by part."""
+    output = str(request.output)
+    final_format = format_name or _known_format(Path(found.relative if many else output))
+    name = Path(found.relative).with_suffix(".zarr").as_posix()
+    target = f"{output.rstrip('/')}/{name}" if many else output
+    problem = "" if final_format == "ZARR" else "is written to a URL as zarr alone; name a .zarr"
+    return Job(found.source, target, final_format, problem)
 
 
 def _real_parent(name: str) -> str:

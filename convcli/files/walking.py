@@ -17,7 +17,8 @@ from convcli.files.formats import is_picture
 from convcli.files.job import Job, Request
 from convcli.files.places import is_below, is_same
 from convcli.files.skipped import Kind, Skipped
-from convcli.files.stores import is_store
+from convcli.files.stores import HIDDEN, is_store
+from convcli.files.urls import is_url, last_part
 
 # Limits on a list: Linux has names of at most 4096 bytes, and a name with its job takes about 300
 # bytes here, so that ten million take 3 GB.
@@ -50,12 +51,17 @@ def inputs_of(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
     """Yield every input, in the order of the request."""
     if request.files_from is not None:
         for name in _listed(request.files_from, request.null):
+            if is_url(name):
+                yield Input(name, last_part(name))
+                continue
             path = Path(name)
             yield Input(str(path), str(_relative(path)), _problem(path))
         return
     for typed in request.inputs:
         path = Path(typed)
-        if os.path.isdir(path) and not is_store(path):  # unlike Path.is_dir, it never raises
+        if is_url(typed):
+            yield Input(typed, last_part(typed))
+        elif os.path.isdir(path) and not is_store(path):  # unlike Path.is_dir, it never raises
             if not request.recursive:
                 raise ConvcliError(f"{shown(typed)} is a folder; add -r to filter the images in it")
             yield from _walked(str(path), request, note)
@@ -185,7 +191,8 @@ def _kind(
     """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
         if is_store(path):
-            return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
+            is_result = Path(Path(path).stem).suffix == own or entry.name.startswith(HIDDEN)
+            return "earlier result" if is_result else "picture"
         # Windows makes junctions in each home, one of which leads to its own parent.
         tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
         return "link to a folder" if tag == _JUNCTION else "folder"

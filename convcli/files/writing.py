@@ -17,9 +17,12 @@ from convcli.files.folders import NOFOLLOW, Place, opened
 from convcli.files.likeness import Likeness, likeness_of, make_like
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, leads_outside
-from convcli.files.stores import is_store
+from convcli.files.stores import HIDDEN, is_store
 
 TEMPORARY_SUFFIX = ".part"
+
+RECORD = ".convcli-done"
+"""The file in an unfinished folder that says what is done."""
 
 _unfinished: set[str] = set()
 
@@ -93,7 +96,7 @@ def new_file(
                 return
         old = None if before is None else _likeness(place, name)
         # Hidden, and short for any name of the target (255 bytes is a common limit).
-        temporary = f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}"
+        temporary = f"{HIDDEN}{os.urandom(6).hex()}{TEMPORARY_SUFFIX}"
         _unfinished.add(os.path.join(folder, temporary))
         try:
             # The old file may be for its owner alone, and its content is in the new one.
@@ -185,11 +188,19 @@ def _open_without_name(place: Place, mode: int) -> int | None:
 
 
 @contextmanager
-def new_folder(path: Path, overwrite: bool = False, *, within: str | None = None) -> Iterator[Path]:
+def new_folder(
+    path: Path,
+    overwrite: bool = False,
+    *,
+    within: str | None = None,
+    mark: str = "",
+    goes_on: bool = False,
+) -> Iterator[Path]:
     """Make a folder that gets its name when all of its content is there.
 
-    Until then it has a hidden name beside that. Any error removes it. A folder of the final name
-    is replaced only if it is a zarr array or group.
+    Until then it has a hidden name beside that. After an interruption, or an error of the system
+    such as a full disk, it stays if it holds a `RECORD`; else it is removed. A folder of the final
+    name is replaced only if it is a zarr array or group.
 
     Parameters
     ----------
@@ -199,6 +210,11 @@ def new_folder(path: Path, overwrite: bool = False, *, within: str | None = None
         Whether an existing folder of that name may be replaced.
     within : str, optional
         The folder that it has to be in; see `new_file`.
+    mark : str
+        A part of the hidden name. At the end folders are removed whose mark begins alike, up to
+        a hyphen: other work on the same target has left them.
+    goes_on : bool
+        Take what an earlier call with the same mark has left; otherwise that is removed.
 
     Raises
     ------
@@ -213,22 +229,56 @@ def new_folder(path: Path, overwrite: bool = False, *, within: str | None = None
     if within is not None and not is_below(str(target), within):
         raise ConvcliError(leads_outside(within, str(target)))
     target.parent.mkdir(parents=True, exist_ok=True)
-    hidden = [
-        target.with_name(f".convcli-{os.urandom(6).hex()}{TEMPORARY_SUFFIX}") for _ in range(2)
-    ]
+    new, old = (
+        target.with_name(f"{HIDDEN}{name or os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
+        for name in (mark, "")
+    )
     _check_replaces(target, overwrite)
-    _unfinished.update(map(str, hidden))
+    new.mkdir(exist_ok=True)
+    lock = _locked(new)
     try:
-        hidden[0].mkdir()
-        yield hidden[0]
+        for inside in () if goes_on else new.iterdir():
+            shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+        yield new
         _check_replaces(target, overwrite)
         if target.exists():
-            target.rename(hidden[1])
-        hidden[0].rename(target)
+            target.rename(old)
+        new.rename(target)
+        same = f"{HIDDEN}{mark.partition('-')[0]}-*{TEMPORARY_SUFFIX}"
+        for left in target.parent.glob(same) if mark else ():
+            shutil.rmtree(left, ignore_errors=True)
+    except BaseException as error:
+        is_wrong = isinstance(error, (ConvcliError, FileExistsError))
+        if is_wrong or not (new / RECORD).exists():
+            shutil.rmtree(new, ignore_errors=True)
+        raise
     finally:
-        for folder in hidden:
-            shutil.rmtree(folder, ignore_errors=True)
-            _unfinished.discard(str(folder))
+        if lock is not None:
+            os.close(lock)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a folder as long as this process lives; return its descriptor. Windows cannot do that.
+
+    Raises
+    ------
+    ConvcliError
+        If another process has locked it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise ConvcliError("is being written by another run; wait for that") from None
+    except OSError:  # a file system without locks
+        pass
+    return number
 
 
 def _check_replaces(target: Path, overwrite: bool) -> None:
@@ -237,11 +287,10 @@ def _check_replaces(target: Path, overwrite: bool) -> None:
 
 
 def remove_unfinished() -> None:
-    """Remove the temporary files and folders of all threads, before the process ends."""
+    """Remove the temporary files of all threads, before the process ends; folders stay."""
     for temporary in tuple(_unfinished):
         with suppress(OSError):
             os.unlink(temporary)
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _rename_to_new(place: Place, temporary: str, name: str) -> None:

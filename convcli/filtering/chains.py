@@ -5,29 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from convcli.checks import described
-from convcli.errors import ConvcliError, NeedsWholeError
+from convcli.errors import ConvcliError
 from convcli.filtering.canny import thin_edges
 from convcli.filtering.convolution import (
     apply,
+    check_channels,
+    check_in_parts,
     checked,
-    is_opaque,
     laid,
+    left_out,
+    missing_sample,
     out_dtype,
     source_of,
 )
 from convcli.filtering.filter import Filter
-from convcli.filtering.options import Options
+from convcli.filtering.options import Options, means_part
 from convcli.filtering.rounding import OF_TRANSFORMS, largest_in, roundings, whole_of, within_range
 from convcli.filtering.stages import Stage
 from convcli.loops.layout import ceil_div
 from convcli.pixels.borders import Value, is_foreign
-from convcli.pixels.colour import EVERY_CHANNEL, Colour, colour_for, full_scale
+from convcli.pixels.colour import EVERY_CHANNEL, Colour, colour_for, full_scale, is_opaque
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import Source
 from convcli.pixels.transfer import to_light
@@ -55,8 +59,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
         Made by `convcli.stage`. "edge" gives one channel to the stages after it.
     **options
         See `convcli.convolve`. `border` and `border_value` are those of the stages that have none.
-        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`). `nan="skip"` and
-        `nodata` are for a single stage; several refuse them.
+        `on_plan` is called with a `ChainPlan` (for a single stage, a `Plan`). With `nan="skip"`
+        or `nodata`, each stage leaves out what is missing after the one before.
 
     Returns
     -------
@@ -80,14 +84,21 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     if len(several) == 1:
         return apply(image, several[0].filter, **several[0].options(options))
     asked = checked(options)
-    check_missing(several, asked)
-    source = source_of(image, asked["channels"])
+    source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
+    if means_part(asked):
+        from convcli.filtering import part
+
+        own = [each.options(asked) for each in several]
+        bordered = [
+            (each.filter, its["border"], its["border_value"])
+            for each, its in zip(several, own, strict=True)
+        ]
+        whole = part.filtered(partial(chain, stages=several), source, bordered, wanted, asked)
+        return whole[..., 0] if np.ndim(image) == 2 else whole
     last = several[-1].filter
     if asked["carry_out"]:
-        raise NeedsWholeError(
-            "a chain of several stages cannot be done in parts; apply the filters one by one"
-        )
+        check_in_parts(last)
     if last.thresholds:
 
         def run(filter_: Filter, **own: Unpack[Options]) -> Pixels:
@@ -97,6 +108,8 @@ def chain(image: ArrayLike, stages: Sequence[Stage], **options: Unpack[Options])
     todo, plan = _planned(source, several, asked)
     if asked["on_plan"]:
         asked["on_plan"](plan)
+    if asked["carry_out"]:
+        return cast(Pixels, asked["carry_out"](plan, todo, source))
     made = run_chain(todo, plan, source, asked["on_progress"], scratch=asked["scratch"])
     if isinstance(made, Padded):
         return cast(Pixels, made)
@@ -133,15 +146,6 @@ def checked_stages(stages: Any) -> list[Stage]:
     return several
 
 
-def check_missing(stages: Sequence[Stage], options: Options) -> None:
-    """Refuse to leave samples out of the sums of several stages."""
-    if len(stages) > 1 and (options.get("nan") == "skip" or options.get("nodata") is not None):
-        raise ConvcliError(
-            "nan='skip' and nodata leave samples out, which a chain of several stages cannot do; "
-            "pass nan='keep' (--nan keep), or apply the filters one by one"
-        )
-
-
 def _flat_of_all(source: Source, stages: list[Stage], asked: Options) -> float:
     """Return up to which size samples of the whole result may be nothing but rounding."""
     size = _growth([each.filter for each in stages], full_scale(source.dtype))
@@ -156,29 +160,34 @@ def _planned(source: Source, stages: list[Stage], asked: Options) -> tuple[Chain
     whole = _whole(source, stages, given)
     shape, dtype, is_light = source.shape, source.dtype, whole.begin.linear
     is_weighted = whole.begin.weight
-    if is_light or is_weighted:
+    nodata = math.nan if whole.missing is None else whole.missing
+    begin = whole.begin if is_light or is_weighted or not math.isnan(nodata) else None
+    if begin:
         dtype = whole.between
+    mark = nodata if stages[-1].filter.marks else math.nan
     links, plans = [], []
+    part_of = getattr(source, "whole", None)
     for number, (each, own) in enumerate(zip(stages, given, strict=True)):
         growth = _growth([before.filter for before in stages[:number]], whole.begin.full)
         filter_ = within_range(each.filter, source, asked, growth)
         recipe = _recipe(whole, filter_, own, shape, is_light)
         is_light = is_light and each.filter.use.gives_light
         is_weighted = is_weighted and not recipe.colour.grey
-        if number == len(stages) - 1 and not (is_light or is_weighted):
+        is_last = number == len(stages) - 1
+        if is_last and not (is_light or is_weighted or not math.isnan(mark)):
             recipe = replace(recipe, out_dtype=whole.out_dtype)
         plan = ready_plan(
-            recipe.task(shape, dtype, asked["method"], asked["workers"], asked["pictures"])
+            recipe.task(shape, dtype, asked["method"], asked["workers"], asked["pictures"], part_of)
         )
         links.append(Link(recipe, plan, each.filter.stride))
         plans.append(StagePlan(each.words, plan, own["border"]))
         shape, dtype = links[-1].shape(shape), whole.between
-    begin = whole.begin if whole.begin.linear or whole.begin.weight else None
     end = None
-    if is_light or is_weighted:
+    if is_light or is_weighted or not math.isnan(mark):
         alpha = whole.begin.alpha and shape[2] in (2, 4)
         end = replace(whole.begin, linear=is_light, weight=is_weighted, alpha=alpha)
-    return _cut(Chain(tuple(links), begin, end, whole.between, whole.out_dtype), source, plans)
+    todo = Chain(tuple(links), begin, end, whole.between, whole.out_dtype, nodata, mark)
+    return _cut(todo, source, plans)
 
 
 class _Whole(NamedTuple):
@@ -194,6 +203,8 @@ class _Whole(NamedTuple):
         See `Recipe`; for the stages that need it, if the image is of integers.
     local, bounded : bool
         See `Recipe`.
+    missing : float, optional
+        The no-data value of samples that are left out, NaN if there is none; None leaves none out.
     """
 
     begin: Colour
@@ -203,6 +214,7 @@ class _Whole(NamedTuple):
     flat: float
     local: bool
     bounded: bool
+    missing: float | None
 
 
 # Samples of integers that become larger than this could leave the range of a float.
@@ -217,12 +229,14 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
     growths = [each.growth(begin.full) for each in filters]
     size = _growth(filters, begin.full)
     settles = any(each.settles or each.finish for each in filters)
+    missing = missing_sample(source, given[0])
     # Of some transfer functions the inverse is steep near black: rounding in float32 would show.
     needs_float64 = settles or (begin.linear and not begin.transfer.has_toe)
+    needs_float64 = needs_float64 or missing is not None  # what remains may be little
     for each, own in zip(filters, given, strict=True):
         foreign = is_foreign(dtype, own["border"], own["border_value"])
         needs_float64 = needs_float64 or each.exact or own["exact"] or foreign
-    grown = [(each.kernels, *grows) for each, grows in zip(filters, growths, strict=True)]
+    grown = [(each.kernels, grows) for each, grows in zip(filters, growths, strict=True)]
     between = float_between(dtype, wanted, grown)
     is_float = dtype.kind == "f"
     return _Whole(
@@ -233,12 +247,14 @@ def _whole(source: Source, stages: list[Stage], given: list[Options]) -> _Whole:
         flat=0.0 if is_float else _FLAT * begin.full * size,
         local=is_float and settles,
         bounded=not is_float and size < _LARGEST_GROWTH,
+        missing=missing,
     )
 
 
 def _growth(filters: list[Filter], full: float) -> float:
     """Return how many times larger all stages together may make samples."""
-    return math.prod(max(each.growth(full)[0], 1.0) for each in filters)
+    grows = [each.growth(full) for each in filters]
+    return math.prod(max(each.largest + each.added, 1.0) for each in grows)
 
 
 def _begin(source: Source, filters: list[Filter], given: list[Options]) -> Colour:
@@ -263,6 +279,7 @@ def _recipe(
 ) -> Recipe:
     """Turn one stage into what is done to the samples before it."""
     begin, border = whole.begin, own["border"]
+    check_channels(filter_, shape[2], own)
     kernels, halo = laid(filter_, shape[:2], border)
     if own["exact"]:
         kernels = tuple(kernel.exactly for kernel in kernels)
@@ -271,7 +288,7 @@ def _recipe(
     how = replace(how, full=begin.full, weight=how.weight and begin.weight)
     how = replace(how, multiplied=how.weight)
     is_sum = filter_.combine is None and not (how.grey or how.keep_alpha)
-    if how.multiplied and is_sum and abs(total - 1) <= _SAME:
+    if how.multiplied and is_sum and abs(total - 1) <= _SAME and whole.missing is None:
         how = Colour(begin.full)  # every channel alike
     if not filter_.use.gives_light and whole.wanted.kind == "u":
         how = replace(how, turn=full_scale(whole.wanted))
@@ -288,6 +305,9 @@ def _recipe(
         exact=whole.between == np.float64,
         flat=flat if filter_.settles else 0.0,
         local=whole.local or filter_.local,
+        missing=None
+        if whole.missing is None
+        else left_out(filter_, shape[:2], border, own["exact"]),
         bounded=whole.bounded,
     )
 
@@ -317,6 +337,7 @@ def _cut(made: Chain, source: Source, plans: list[StagePlan]) -> tuple[Chain, Ch
         (height, width, max(shape[2] for shape in shapes)),
         (sum(halo[0] + halo[1] for halo in after), sum(halo[2] + halo[3] for halo in after)),
         cores,
+        strips=made.between.itemsize * len(plans),
         whole_rows=any(link.recipe.border == "wrap" for link in made.links),
         blocks=[route.tile for route in routes if route.loop == "overlap_add"],
     )

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from convcli.checks import array as array_of
 from convcli.checks import callback, count, described, flag, number, word
 from convcli.errors import ConvcliError, NeedsWholeError
-from convcli.filtering.definitions import convolving
+from convcli.filtering.definitions import convolving, kernel_of
 from convcli.filtering.filter import Filter
-from convcli.filtering.options import DEFAULTS, Options
+from convcli.filtering.options import DEFAULTS, Options, means_part, names_channels
 from convcli.filtering.rounding import (
     flat_bytes,
     flat_of_all,
@@ -27,11 +27,11 @@ from convcli.filtering.rounding import (
     within_range,
 )
 from convcli.kernels.folding import folded
-from convcli.kernels.kernel import Kernel, kernel_from
+from convcli.kernels.kernel import Kernel
 from convcli.kernels.sizes import sizes_of
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, is_foreign
-from convcli.pixels.colour import Colour, colour_for, full_scale
+from convcli.pixels.colour import Colour, colour_for, full_scale, is_opaque
 from convcli.pixels.missing import sample_of
 from convcli.pixels.padded import Padded
 from convcli.pixels.source import ArraySource, Source
@@ -50,7 +50,7 @@ _DTYPES = ("uint8", "uint16", "float32", "float64")
 
 def convolve(
     image: ArrayLike,
-    kernel: ArrayLike | Kernel,
+    kernel: ArrayLike | Kernel | str,
     *,
     correlate: bool = False,
     bias: float = 0.0,
@@ -68,16 +68,17 @@ def convolve(
         uint8, uint16, float32 or float64. All channels are convolved alike, unless the option
         `alpha` makes the last one an alpha. More than 4 need the option `channels`. Masked arrays
         are refused.
-    kernel : array_like (kh, kw), or Kernel
-        Any size; it may be larger than the image.
+    kernel : array_like (kh, kw), Kernel or str
+        Any size; it may be larger than the image. A text is one that `convcli.kernel` takes, such
+        as "disc:6".
     correlate : bool
         Do not flip the kernel.
     bias : float
         Added to every sum, in the image's units; not to an alpha.
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
-        linear, exact, out_dtype, channels, nan, nodata, pictures, scratch, on_progress, on_plan,
-        carry_out.
+        linear, exact, out_dtype, region, mask, channels, nan, nodata, pictures, scratch,
+        on_progress, on_plan, carry_out.
 
     Returns
     -------
@@ -99,6 +100,8 @@ def convolve(
     array([[  0, 128, 128, 255, 255]], dtype=uint8)
     >>> convcli.convolve(image, [[1, 0, -1]], out_dtype="float32")
     array([[  0., 255., 255.,   0.,   0.]], dtype=float32)
+    >>> convcli.convolve(image, "box:3,1")
+    array([[  0,  85, 170, 255, 255]], dtype=uint8)
     """
     return apply(image, convolving(kernel, correlate=correlate, bias=bias), **options)
 
@@ -121,14 +124,16 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     asked = checked(options)
     asked["exact"] = asked["exact"] or filter_.exact
-    source = source_of(image, asked["channels"])
+    source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
-    goes_on = filter_.stride > 1 or filter_.finish
-    if asked["carry_out"] and (goes_on or filter_.thresholds):
-        raise NeedsWholeError(
-            "--stride, --stretch and --canny need the whole image, and cannot be done in parts; "
-            "leave them out"
-        )
+    if asked["carry_out"]:
+        check_in_parts(filter_)
+    if means_part(asked):
+        from convcli.filtering import part
+
+        several = [(filter_, asked["border"], asked["border_value"])]
+        made = part.filtered(partial(apply, filter_=filter_), source, several, wanted, asked)
+        return made[..., 0] if np.ndim(image) == 2 else made
     if filter_.thresholds:
         from convcli.filtering.canny import thin_edges  # other filters start without it
 
@@ -136,17 +141,24 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     recipe = _recipe(source, filter_, asked)
     plan = ready_plan(
         recipe.task(
-            source.shape, source.dtype, asked["method"], asked["workers"], asked["pictures"]
+            source.shape,
+            source.dtype,
+            asked["method"],
+            asked["workers"],
+            asked["pictures"],
+            getattr(source, "whole", None),
         )
     )
     if asked["on_plan"]:
         asked["on_plan"](plan)
+    goes_on = filter_.stride > 1 or filter_.finish
     as_it_is = asked["scratch"] and not goes_on and can_stay_padded(plan, recipe)
     if isinstance(source, Padded) and as_it_is:
         # For the caller that handed one in and asked for `scratch`; public functions take arrays.
         return cast(Pixels, filter_padded(plan, recipe, source, asked["on_progress"]))
     if asked["carry_out"]:
-        return asked["carry_out"](plan, recipe, source)
+        made = asked["carry_out"](plan, recipe, source)
+        return cast(Pixels, made.thinned(filter_.stride) if filter_.stride > 1 else made)
     out = filter_source(plan, recipe, source, asked["on_progress"])
     out = out[:: filter_.stride, :: filter_.stride]
     is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
@@ -154,6 +166,13 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
         flat = flat_of_all(source, filter_, asked)
         out = filter_.finish(whole_of(out, wanted, flat, source, asked))
     return out[..., 0] if is_flat else out
+
+
+def check_in_parts(filter_: Filter) -> None:
+    """Refuse a filter whose result depends on the whole image."""
+    if filter_.needs_all:
+        does = "--stretch" if filter_.finish else "--canny"
+        raise NeedsWholeError(f"{does} needs the whole image, and cannot be done in parts")
 
 
 def checked(options: Options) -> Options:
@@ -173,7 +192,12 @@ def checked(options: Options) -> Options:
     else:
         asked["linear"] = flag(asked["linear"], "linear")
     asked["exact"] = flag(asked["exact"], "exact")
-    asked["channels"] = flag(asked["channels"], "channels")
+    if names_channels(asked["channels"]):
+        from convcli.pixels.part import checked_channels
+
+        asked["channels"] = checked_channels(asked["channels"])
+    else:
+        asked["channels"] = flag(asked["channels"], "channels")
     asked["scratch"] = flag(asked["scratch"], "scratch")
     asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
@@ -195,7 +219,7 @@ def nodata_of(asked: Options) -> float | None:
     return None if value is None else number(value, "nodata")
 
 
-def _missing_sample(source: Source, asked: Options) -> float | None:
+def missing_sample(source: Source, asked: Options) -> float | None:
     """Return the no-data value of a filter that leaves samples out (NaN: none), if it does."""
     if asked["nodata"] is None and asked["nan"] != "skip":
         return None
@@ -220,7 +244,8 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         dtype = np.dtype(np.float32 if is_bytes else np.float64)
     bytes_alone = {source.dtype, dtype} == {np.dtype(np.uint8)}
     plain = colour.is_plain and not exact and not is_foreign(source.dtype, border, value)
-    sample = _missing_sample(source, asked)
+    check_channels(filter_, source.shape[2], asked)
+    sample = missing_sample(source, asked)
     plain = plain and sample is None
     decimations = filter_.decimations if bytes_alone and plain else None
     kernels, halo = laid(filter_, None if decimations else source.shape[:2], border)
@@ -238,8 +263,22 @@ def _recipe(source: Source, filter_: Filter, asked: Options) -> Recipe:
         decimations=decimations,
         flat=flat if settles else 0.0,
         local=filter_.local or (settles and not is_bytes),
-        missing=None if sample is None else _missing(source, filter_, sample, border, exact),
+        missing=None
+        if sample is None
+        else left_out(
+            filter_, source.shape[:2], border, exact, sample, sample if filter_.marks else math.nan
+        ),
     )
+
+
+def check_channels(filter_: Filter, channels: int, asked: Options) -> None:
+    """Refuse an image that has not the channels which a filter takes."""
+    colours = channels - (channels in (2, 4) and asked["alpha"] != "straight")
+    if filter_.channels > 1 and filter_.channels != colours:
+        raise ConvcliError(
+            f"the bank takes {filter_.channels} channels, but it gets {colours}; use one of "
+            f"{'1 channel' if colours == 1 else f'{colours} channels'}"
+        )
 
 
 def laid(
@@ -252,23 +291,28 @@ def laid(
     return folded(kernels, halo, size, border) if size else (kernels, halo)
 
 
-def _missing(
-    source: Source, filter_: Filter, sample: float, border: Border, exact: bool
+def left_out(
+    filter_: Filter,
+    size: tuple[int, int],
+    border: Border,
+    exact: bool,
+    sample: float = math.nan,
+    mark: float = math.nan,
 ) -> Missing:
     """Say which samples are left out, and how large the weights of what remains are."""
     kernels, halo = laid(filter_, None, border)
     sizes = [sizes_of(kernel) for kernel in kernels]
     for at, each in enumerate(sizes):
         if each:
-            (each,), _ = folded((each,), halo, source.shape[:2], border)
+            (each,), _ = folded((each,), halo, size, border)
             sizes[at] = each.exactly if exact else each
-    return Missing(tuple(sizes), sample, sample if filter_.marks else math.nan)
+    return Missing(tuple(sizes), sample, mark)
 
 
 def plan(
     shape: Sequence[int],
     dtype: DTypeLike,
-    kernel: ArrayLike | Kernel,
+    kernel: ArrayLike | Kernel | str,
     method: Method = "auto",
     workers: int | None = None,
     channels: bool = False,
@@ -281,7 +325,7 @@ def plan(
         Size of the image in pixels.
     dtype : {"uint8", "uint16", "float32", "float64"}
         Its samples.
-    kernel : array_like (kh, kw), or Kernel
+    kernel : array_like (kh, kw), Kernel or str
         What it would be convolved with.
     method : {"auto", "numpy", "numba", "fft", "tiled"}
         How it would be computed; "auto" takes the method that is predicted to be fastest.
@@ -321,7 +365,7 @@ def plan(
         raise ConvcliError(f"shape is {described(shape)}; that is too large for any memory")
     _check_channels("shape is", shape, flag(channels, "channels"))
     samples = _dtype_of(dtype, "dtype")
-    whole = kernel_from(kernel).flipped
+    whole = kernel_of(kernel).flipped
     kernels, _ = folded((whole,), halo_of(whole.shape, False), (shape[0], shape[1]), "reflect")
     return plan_for(Task(shape, samples, kernels, method, workers, without=broken()))
 
@@ -394,12 +438,3 @@ def _colour(source: Source, filter_: Filter, asked: Options) -> Colour:
     if colour.weight and stays and asked["border"] != "constant" and is_opaque(source):
         return replace(colour, weight=False)
     return colour
-
-
-def is_opaque(source: Source) -> bool:
-    """Say whether an image has full alpha everywhere; of some sources that is not known."""
-    full = full_scale(source.dtype)
-    if isinstance(source, ArraySource):
-        return bool((source.array[..., -1] == full).all())
-    ends_with = getattr(source, "ends_with", None)
-    return bool(ends_with and ends_with(full))

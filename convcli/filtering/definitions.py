@@ -84,7 +84,7 @@ def sharpening(
 
 
 def convolving(
-    kernel: ArrayLike | Kernel,
+    kernel: ArrayLike | Kernel | str,
     *,
     correlate: bool = False,
     bias: float = 0.0,
@@ -96,7 +96,7 @@ def convolving(
     The pixels that are kept are stretched over the full range of an integer dtype, or 0 to 1: from
     the smallest sample of any colour to the largest, or about mid-grey if the kernel sums to 0.
     """
-    whole = kernel_from(kernel)
+    whole = kernel_of(kernel)
     finite(bias=bias)
     bias = float(bias)
     about_grey = partial(_spread, is_signed=True)
@@ -112,6 +112,15 @@ def convolving(
         finish=finish if stretch else None,
         added=bias,
     )
+
+
+def kernel_of(given: ArrayLike | Kernel | str) -> Kernel:
+    """Return a kernel from its weights, or from words that `convcli.kernel` takes."""
+    if isinstance(given, str):
+        from convcli.kernels.files import read_kernel  # most callers name none
+
+        return read_kernel(given)
+    return kernel_from(given)
 
 
 def _plus(_centre: Pixels, filtered: Floats, bias: float) -> Floats:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 
-from convcli.errors import NeedsWholeError
 from convcli.filtering.options import Options
 from convcli.pixels.colour import full_scale
 from convcli.pixels.rounding import store
-from convcli.types import Pixels
+from convcli.types import Floats, Pixels
 from convcli.words import Depth
 
 _DTYPES: dict[Depth, str] = {"8": "uint8", "16": "uint16", "float32": "float32"}
@@ -56,15 +55,17 @@ def at_depth(
     dtype, wanted = image.dtype, np.dtype(_DTYPES[depth])
     if wanted.kind == "f" or wanted == dtype or fills_range:
         return verb(image, **options, out_dtype=wanted)
-    if options.get("carry_out"):
-        raise NeedsWholeError(
-            f"--depth {depth} cannot be done in parts; leave it out, and convert the result"
-        )
-    floats = verb(image, **{**options, "out_dtype": np.float64, "exact": True})
-    result = np.empty(floats.shape, wanted)
+    floats: Any = verb(image, **{**options, "out_dtype": np.float64, "exact": True})
     scale = full_scale(wanted) / full_scale(dtype)
-    with np.errstate(all="ignore"):  # not-a-number and infinity are samples like others
-        for top in range(0, len(floats), _BAND_ROWS):
-            band = slice(top, top + _BAND_ROWS)
-            store(floats[band] * scale, result[band])
-    return result
+
+    def rounded(floats: Floats) -> Pixels:
+        result = np.empty(floats.shape, wanted)
+        with np.errstate(all="ignore"):  # not-a-number and infinity are samples like others
+            for top in range(0, len(floats), _BAND_ROWS):
+                band = slice(top, top + _BAND_ROWS)
+                store(floats[band] * scale, result[band])
+        return result
+
+    if options.get("carry_out"):
+        return cast(Pixels, floats.converted(wanted, rounded))
+    return rounded(floats)

@@ -12,6 +12,7 @@ import numpy as np
 from convcli.kernels.kernel import Kernel
 from convcli.loops.decimation import Decimations
 from convcli.pixels.colour import EVERY_CHANNEL, ColourUse
+from convcli.planning.choice import Growth
 from convcli.running.recipe import Combine
 from convcli.types import Floats, Pixels
 
@@ -83,6 +84,8 @@ class Filter:
         How much of the filtered arrays goes into the result, beside the image's own samples.
     added : float
         What is added to the result.
+    channels : int
+        How many channels it takes, apart from an alpha; 0 for any number.
     """
 
     kernels: tuple[Kernel, ...]
@@ -99,6 +102,7 @@ class Filter:
     thresholds: tuple[float, float] | None = None
     weight: float | None = None
     added: float = 0.0
+    channels: int = 0
 
     @property
     def needs_all(self) -> bool:
@@ -112,20 +116,28 @@ class Filter:
 
     @property
     def total(self) -> float:
-        """The sum of the kernel's weights, 0 for a derivative."""
-        kernel = self.kernels[0]
-        return 0.0 if kernel.is_derivative else kernel.sum()
+        """The sum of the kernel's weights, 0 for a derivative, and for kernels of several sums."""
+        kernel, *others = self.kernels
+        total = kernel.sum()
+        differ = any(abs(each.sum() - total) > 1e-9 * kernel.l1_norm for each in others)
+        return 0.0 if kernel.is_derivative or differ else total
+
+    @property
+    def takes_out_level(self) -> bool:
+        """Whether a constant added to the samples changes nothing."""
+        return all(kernel.is_derivative for kernel in self.kernels)
 
     @property
     def keeps_level(self) -> bool:
         """Whether a constant added to the samples is added to the result and does nothing else."""
         return abs(self.total - 1) <= 1e-9 and not self.added
 
-    def growth(self, full: float) -> tuple[float, float]:
-        """Return how many times larger samples may become, and independent errors of them."""
+    def growth(self, full: float) -> Growth:
+        """Return how much larger samples may become."""
         largest = math.fsum(kernel.l1_norm for kernel in self.kernels)
         errors = math.hypot(*(kernel.l2_norm for kernel in self.kernels))
+        level = math.fsum(abs(kernel.sum()) for kernel in self.kernels)
         if self.weight is not None:
-            largest = 1 + self.weight * (1 + largest)
-            errors = 1 + self.weight
-        return largest + abs(self.added) / full, errors
+            largest, errors = 1 + self.weight * (1 + largest), 1 + self.weight
+            level = 1 + self.weight * abs(1 - level)
+        return Growth(largest, errors, level, abs(self.added) / full)

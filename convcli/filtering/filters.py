@@ -122,7 +122,8 @@ def edge(
     Returns
     -------
     ndarray, (H, W)
-        dtype of the image.
+        dtype of the image. Of a `region` or with a `mask` it has the channels of the image: each
+        colour becomes the edges there.
 
     Notes
     -----

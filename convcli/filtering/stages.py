@@ -24,6 +24,15 @@ _DEFINITIONS: dict[str, Callable[..., Filter]] = {
 }
 # What the command line calls `convolve`.
 _ALSO = {"filter": "convolve"}
+_NAMES = (*_DEFINITIONS, *_ALSO, "bank")
+
+
+def _definition(name: str) -> Callable[..., Filter]:
+    if name == "bank":
+        from convcli.filtering.banking import banking  # other filters start without banks
+
+        return banking
+    return _DEFINITIONS[_ALSO.get(name, name)]
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,10 @@ def stage(
 
     Parameters
     ----------
-    name : {"blur", "edge", "sharpen", "convolve"}
-        The filter; "filter", as on the command line, is "convolve".
+    name : {"blur", "edge", "sharpen", "convolve", "bank"}
+        The filter; "filter", as on the command line, is "convolve". "bank" takes the name of a bank
+        or an array of weights, and the options of ``convcli bank`` by name; its maps must be an
+        image: one of the luminance, or one of each colour.
     *arguments, **own
         Its own arguments, as those of the function of this name after the image. "convolve" also
         takes ``stride=n``, which keeps every n-th pixel of each axis.
@@ -101,8 +112,8 @@ def stage(
     >>> convcli.stage("blur", sigma=2, border="wrap").words
     'blur sigma=2'
     """
-    word(name, "stage", (*_DEFINITIONS, *_ALSO))
-    define = _DEFINITIONS[_ALSO.get(name, name)]
+    word(name, "stage", _NAMES)
+    define = _definition(name)
     try:
         inspect.signature(define).bind(*arguments, **own)
     except TypeError as error:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _BEGINNING = 512
 
 
-def opened(source: Path | bytes) -> BinaryIO:
+class Openable(Protocol):
+    """What can be opened and is no path, such as a file at a URL."""
+
+    def open(self) -> BinaryIO:
+        """Open the bytes to be read."""
+
+
+def opened(source: Path | bytes | Openable) -> BinaryIO:
     """Open the bytes to be read."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return source.open("rb") if isinstance(source, Path) else source.open()
 
 
 def whole(source: Path | bytes) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
-from convcli.image.content import opened
+from convcli.image.content import Openable, opened
 
 # Tags that Pillow has no name for.
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
@@ -321,7 +321,7 @@ class Layout:
         return _PHOTOMETRICS.get(self.photometric, f"photometric {self.photometric}")
 
 
-def layouts(source: Path | bytes) -> list[Layout]:
+def layouts(source: Path | bytes | Openable) -> list[Layout]:
     """Read how all pages of a TIFF store their samples, in the order of the file.
 
     Raises
@@ -405,7 +405,7 @@ def _divided(values: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(above / below if below else math.nan for above, below in pairs)
 
 
-def segments(source: Path | bytes, layout: Layout) -> tuple[list[int], list[int]]:
+def segments(source: Path | bytes | Openable, layout: Layout) -> tuple[list[int], list[int]]:
     """Return the offsets and sizes of the strips or tiles of a page.
 
     Raises

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from convcli import plotting
 from convcli.kernels.kernel import Kernel, Weights
+from convcli.kernels.named import NAMED, default_words
 from convcli.pixels.colour import luminance
 
 if TYPE_CHECKING:
@@ -61,6 +62,29 @@ def draw_kernel(kernel: Kernel, file: BinaryIO, suffix: str, number_format: str)
     with plotting.settings({}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name with characters that the font lacks
         plotting.save(_figure(kernel, weights, number_format), file, suffix, dpi=150)
+
+
+# Kernels of the gallery beside each other, and inches of each.
+_BESIDE = 6
+_SMALL_PANEL = 1.6
+
+
+def draw_all(file: BinaryIO, suffix: str) -> None:
+    """Plot every kernel that has a name, with its usual numbers; see `draw_kernel`."""
+    below = math.ceil(len(NAMED) / _BESIDE)
+    with plotting.settings({}):
+        figure = Figure(figsize=(_BESIDE * _SMALL_PANEL, below * 1.25 * _SMALL_PANEL))
+        grid = figure.subplots(below, _BESIDE, squeeze=False).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (name, named) in zip(grid, NAMED.items(), strict=False):
+            weights = named.make().weights
+            axes.imshow(weights, cmap=_colours(weights), norm=_range(weights))
+            axes.set_title(
+                f"{default_words(name)}\n{weights.shape[0]} x {weights.shape[1]}", size=8
+            )
+        figure.tight_layout()
+        plotting.save(figure, file, suffix, dpi=150)
 
 
 def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
@@ -114,7 +138,7 @@ def _heat_map(
     left, top = -(columns // 2) - 0.5, -(rows // 2) - 0.5
     image = axes.imshow(
         values,
-        cmap="RdBu_r" if values.min() < 0 else "viridis",
+        cmap=_colours(values),
         norm=_range(values),
         extent=(left, left + columns, top + rows, top),
         aspect="auto",
@@ -143,6 +167,10 @@ def _heat_map(
                 va="center",
             )
     return image
+
+
+def _colours(values: Weights) -> str:
+    return "RdBu_r" if values.min() < 0 else "viridis"
 
 
 def _range(values: Weights) -> Normalize:

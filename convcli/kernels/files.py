@@ -14,7 +14,7 @@ import numpy as np
 from convcli.checks import described
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
-from convcli.kernels.named import NAMED, USAGES, named_kernel
+from convcli.kernels.named import NAMED, named_kernel
 from convcli.words import listed
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
@@ -100,12 +100,14 @@ def _help_for(text: str) -> str:
     """Return what to type instead: the nearest name, or everything that is possible."""
     from difflib import get_close_matches  # takes 2 ms to import
 
-    near = get_close_matches(text.partition(":")[0].lower(), NAMED, n=1)
+    name = text.partition(":")[0].lower()
+    stem = name.partition("-")[0]  # "sobel-x" is nearer to sobel-y, which is the other derivative
+    near = [stem] if stem in NAMED else get_close_matches(name, NAMED, n=1)
     if near:
         return f"did you mean {near[0]!r}? ('convcli kernel --help' lists all names)"
     return (
-        f"use a name ({', '.join(USAGES)}), a file ({', '.join(SUFFIXES)}) or rows of numbers "
-        "('1 0 -1; 2 0 -2; 1 0 -1')"
+        "use a name such as gaussian:2 or sobel ('convcli kernel --help' lists all names), a file "
+        f"({', '.join(SUFFIXES)}) or rows of numbers ('1 0 -1; 2 0 -2; 1 0 -1')"
     )
 
 

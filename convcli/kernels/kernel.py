@@ -74,6 +74,12 @@ class Kernel:
         columns, rows = zip(*self.given_factors or (), strict=True)
         return _fixed(np.asarray(np.einsum("ri,rj->ij", np.array(columns), np.array(rows))))
 
+    def at(self, row: int, column: int) -> float:
+        """Return one weight, without those of a separable kernel's dense form."""
+        if self.given_weights is not None:
+            return float(self.given_weights[row, column])
+        return math.fsum(y[row] * x[column] for y, x in self.given_factors or ())
+
     @cached_property
     def factors(self) -> tuple[Factor, ...]:
         """The smallest number of column-times-row terms that sum to the kernel: its rank."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import partial
@@ -137,11 +138,12 @@ def identity_kernel() -> Kernel:
 
 
 class Named(NamedTuple):
-    """A row of the table of names: the function, the most numbers it takes, and the usage."""
+    """A row of the table of names: the function, the most numbers it takes, usage, and meaning."""
 
     make: Callable[..., Kernel]
     most_numbers: int
     usage: str
+    text: str
 
 
 NAMED: dict[str, Named] = {
@@ -149,28 +151,63 @@ NAMED: dict[str, Named] = {
         lambda x=1.0, y=None: gaussian_kernel(x if y is None else (x, y)),
         2,
         "gaussian:SIGMA or gaussian:X,Y",
+        "Gaussian",
     ),
     **{
-        f"gaussian-{axes}": Named(partial(derivative_kernel, axes), 1, f"gaussian-{axes}:SIGMA")
+        f"gaussian-{axes}": Named(
+            partial(derivative_kernel, axes),
+            1,
+            f"gaussian-{axes}:SIGMA",
+            f"{'second ' if len(axes) > 1 else ''}derivative of a Gaussian along {axes}",
+        )
         for axes in ("x", "y", "xx", "xy", "yy")
     },
-    "log": Named(log_kernel, 1, "log:SIGMA"),
-    "dog": Named(dog_kernel, 2, "dog:SIGMA,SIGMA"),
-    "gabor": Named(partial(gabor_kernel, "even"), 3, "gabor:WAVELENGTH,ANGLE,SIGMA"),
-    "gabor-odd": Named(partial(gabor_kernel, "odd"), 3, "gabor-odd:WAVELENGTH,ANGLE,SIGMA"),
-    "box": Named(box_kernel, 2, "box:SIZE or box:WIDTH,HEIGHT"),
-    "disc": Named(disc_kernel, 1, "disc:RADIUS"),
-    "motion": Named(motion_kernel, 2, "motion:LENGTH,ANGLE"),
-    "sobel": Named(lambda: edge_kernels("sobel")[0], 0, "sobel"),
-    "sobel-y": Named(lambda: edge_kernels("sobel")[1], 0, "sobel-y"),
-    "scharr": Named(lambda: edge_kernels("scharr")[0], 0, "scharr"),
-    "scharr-y": Named(lambda: edge_kernels("scharr")[1], 0, "scharr-y"),
-    "prewitt": Named(lambda: edge_kernels("prewitt")[0], 0, "prewitt"),
-    "prewitt-y": Named(lambda: edge_kernels("prewitt")[1], 0, "prewitt-y"),
-    "laplacian": Named(laplacian_kernel, 0, "laplacian"),
-    "emboss": Named(emboss_kernel, 0, "emboss"),
-    "identity": Named(identity_kernel, 0, "identity"),
+    "log": Named(log_kernel, 1, "log:SIGMA", "Laplacian of a Gaussian"),
+    "dog": Named(dog_kernel, 2, "dog:SIGMA,SIGMA", "difference of two Gaussians"),
+    "gabor": Named(
+        partial(gabor_kernel, "even"),
+        3,
+        "gabor:WAVELENGTH,ANGLE,SIGMA",
+        "wave along ANGLE under a Gaussian, symmetric",
+    ),
+    "gabor-odd": Named(
+        partial(gabor_kernel, "odd"),
+        3,
+        "gabor-odd:WAVELENGTH,ANGLE,SIGMA",
+        "wave along ANGLE under a Gaussian, antisymmetric",
+    ),
+    "box": Named(box_kernel, 2, "box:SIZE or box:WIDTH,HEIGHT", "mean of a rectangle"),
+    "disc": Named(disc_kernel, 1, "disc:RADIUS", "mean of a disc, as of a lens out of focus"),
+    "motion": Named(
+        motion_kernel, 2, "motion:LENGTH,ANGLE", "mean along a line, as of a moving camera"
+    ),
+    "sobel": Named(lambda: edge_kernels("sobel")[0], 0, "sobel", "Sobel's derivative along x"),
+    "sobel-y": Named(lambda: edge_kernels("sobel")[1], 0, "sobel-y", "Sobel's derivative along y"),
+    "scharr": Named(lambda: edge_kernels("scharr")[0], 0, "scharr", "Scharr's derivative along x"),
+    "scharr-y": Named(
+        lambda: edge_kernels("scharr")[1], 0, "scharr-y", "Scharr's derivative along y"
+    ),
+    "prewitt": Named(
+        lambda: edge_kernels("prewitt")[0], 0, "prewitt", "Prewitt's derivative along x"
+    ),
+    "prewitt-y": Named(
+        lambda: edge_kernels("prewitt")[1], 0, "prewitt-y", "Prewitt's derivative along y"
+    ),
+    "laplacian": Named(laplacian_kernel, 0, "laplacian", "second derivatives along x and y, added"),
+    "emboss": Named(emboss_kernel, 0, "emboss", "relief, lit from the upper left"),
+    "identity": Named(identity_kernel, 0, "identity", "the weight 1, which changes nothing"),
 }
+
+
+def default_words(name: str) -> str:
+    """Return a name with the numbers that it has if none are given.
+
+    >>> default_words("motion"), default_words("sobel")
+    ('motion:9,0', 'sobel')
+    """
+    defaults = [each.default for each in inspect.signature(NAMED[name].make).parameters.values()]
+    numbers = [f"{value:g}" for value in defaults[: NAMED[name].most_numbers] if value is not None]
+    return f"{name}:{','.join(numbers)}" if numbers else name
 
 
 def _usages() -> tuple[str, ...]:
@@ -202,7 +239,7 @@ def named_kernel(text: str) -> Kernel:
     name, _, numbers = text.partition(":")
     if name not in NAMED:
         raise ConvcliError(f"unknown kernel {name!r}; it must be one of {', '.join(USAGES)}")
-    make, most, usage = NAMED[name]
+    make, most, usage, _ = NAMED[name]
     try:
         values = [float(number) for number in numbers.split(",")] if numbers else []
     except ValueError:

@@ -13,7 +13,7 @@ out
     ``(h, w, C)``, C-contiguous. Floats take the sum as it is; integers take it rounded
     half to even and clipped, once.
 
-Three more functions are optional:
+Some more functions are optional:
 
 ``gaussian_blurrer(decimations, accumulator)``
     Wide Gaussians of 8-bit samples on a coarser grid. It returns ``blur(image, lines, widen,
@@ -25,7 +25,13 @@ Three more functions are optional:
 ``separable_correlator(column, row, divisor)``
     Both passes of a separable kernel at once. Loops without it use `two_pass`.
 
-The last two may multiply samples by 0, so they get windows of finite samples alone.
+``parted(window)`` and ``divided(total, weights, whole)``
+    What numpy does in `convcli.running.normalised` before and after the sums of a window with
+    missing samples. The first returns the samples with 0 in place of NaN, a weight for each, 0 for
+    NaN and else 1, and whether all are finite. The second multiplies a total by whole / weights, in
+    place, and returns whether some weights are 0.
+
+The correlators may multiply samples by 0, so those two get windows of finite samples alone.
 
 ``MIXING`` is how large the rounding of a sum is, as a share of the largest sample, where it depends
 on samples that the kernel does not reach: then it is not 0 where all samples under the kernel are.
@@ -65,6 +71,8 @@ class Loop(NamedTuple):
     by_passes: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
+    parted: Callable[[Floats], tuple[Floats, Floats, bool]] | None
+    divided: Callable[[Floats, Floats, float], bool] | None
     kernel_shape: tuple[int, int] | None
     mixing: float
 
@@ -102,6 +110,8 @@ def load(name: str) -> Loop:
         by_passes,
         getattr(module, "gaussian_blurrer", None),
         getattr(module, "magnitude_correlator", None),
+        getattr(module, "parted", None),
+        getattr(module, "divided", None),
         getattr(module, "kernel_shape", None),
         getattr(module, "MIXING", 0.0),
     )

@@ -23,6 +23,8 @@ _magnitude_wide_of_any_size = function("magnitude_wide_of_any_size")
 _thin = function("thin")
 _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
+_parted = function("parted")
+_divided = function("divided")
 
 # Long kernels have long halos, which are a smaller share of a longer piece: with 161 taps, 80 ms by
 # 2048 samples and 76 by this.
@@ -178,6 +180,21 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
         )  # fmt: skip
 
     return blur
+
+
+def parted(window: Floats) -> tuple[Floats, Floats, bool]:
+    """Take a window apart into samples and weights; see `convcli.loops.contract`."""
+    known, weights = (np.empty(window.shape, window.dtype) for _ in range(2))
+    infinite = np.empty(1, np.int64)
+    _parted(window.reshape(-1), known.reshape(-1), weights.reshape(-1), infinite)
+    return known, weights, not infinite[0]
+
+
+def divided(total: Floats, weights: Floats, whole: float) -> bool:
+    """Divide by weights, in place; see `convcli.loops.contract`."""
+    empty = np.empty(1, np.int64)
+    _divided(total.reshape(-1), weights.reshape(-1), total.dtype.type(whole), empty)
+    return bool(empty[0])
 
 
 def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:

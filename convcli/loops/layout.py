@@ -19,8 +19,8 @@ BLOCK = 8
 """Maps of a filter bank that are summed together: 8 by 3 vectors of AVX-512 are 24 of its 32
 registers. Weights lie in blocks of 8, then 4, 2 and 1."""
 
-SHARED_ROWS = 4
-"""Rows of results of one kernel that share the samples which they have in common."""
+SHARED_ROWS, LEAST_SHARED = 4, 3
+"""Rows of results of one kernel that share the samples which they have in common: 4, or 3."""
 
 APART = 16
 """Samples between parts of scratch memory whose lengths are powers of two: without them, rows that

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from convcli.pixels.source import ArraySource, Cut, Source
 from convcli.pixels.transfer import SRGB, Transfer, to_code, to_light
 from convcli.types import Floats, Pixels
 from convcli.words import Alpha
@@ -139,6 +140,17 @@ def colour_for(
 def full_scale(dtype: np.dtype[Any]) -> float:
     """Return the sample value of full intensity: 255, 65535, or 1 for floats."""
     return float(np.iinfo(dtype).max) if dtype.kind == "u" else 1.0
+
+
+def is_opaque(source: Source) -> bool:
+    """Say whether an image has full alpha everywhere; of some sources that is not known."""
+    if isinstance(source, Cut):
+        return source.is_opaque
+    full = full_scale(source.dtype)
+    if isinstance(source, ArraySource):
+        return bool((source.array[..., -1] == full).all())
+    ends_with = getattr(source, "ends_with", None)
+    return bool(ends_with and ends_with(full))
 
 
 def result_channels(colour: Colour, channels: int) -> int:

@@ -62,3 +62,21 @@ class ArraySource:
     def window(self, rows: Span, columns: Span) -> Pixels:
         """Return a view of a window."""
         return self.array[rows[0] : rows[1], columns[0] : columns[1]]
+
+
+class Cut(ArraySource):
+    """A piece of a larger image, which is filtered as that is.
+
+    Parameters
+    ----------
+    array : ndarray (h, w, C)
+        Its samples.
+    whole : (int, int)
+        Rows and columns of the image.
+    is_opaque : bool
+        Whether the alpha of the image, if it has one, is full everywhere.
+    """
+
+    def __init__(self, array: Pixels, whole: tuple[int, int], is_opaque: bool) -> None:
+        super().__init__(array)
+        self.whole, self.is_opaque = whole, is_opaque

@@ -55,6 +55,9 @@ class Task:
     other_work : float
         Nanoseconds a sample that colour and the combining of results take
         (`convcli.planning.costs.colour_cost`).
+    whole : (int, int), optional
+        Rows and columns of the image of which this is a piece. The forms of a kernel round
+        differently, and so both take the same.
     without : mapping
         Packages that are installed but cannot be imported, and why.
     """
@@ -73,6 +76,7 @@ class Task:
     as_floats: bool = False
     leaves_out: bool = False
     other_work: float = 0.0
+    whole: tuple[int, int] | None = None
     without: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -7,6 +7,7 @@ computed once for a band, apart from the halos at its ends.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from convcli.pixels import colour
 from convcli.pixels.colour import Colour
 from convcli.pixels.padded import Padded, copy_pixels
 from convcli.pixels.rounding import store
-from convcli.pixels.source import Source
+from convcli.pixels.source import Source, Span
 from convcli.planning.chains import Bands, ChainPlan
 from convcli.running.execute import ALWAYS_FREE
 from convcli.running.lines import Rooms
@@ -48,6 +49,10 @@ class Chain:
         The float that samples have from stage to stage.
     out_dtype : dtype
         Of the result.
+    nodata : float
+        The value of missing samples, which become NaN before the first stage; NaN if there is none.
+    mark : float
+        What a sample becomes that is missing after the last stage, if there is an `end`.
     """
 
     links: tuple[Link, ...]
@@ -55,6 +60,8 @@ class Chain:
     end: Colour | None
     between: np.dtype[np.floating[Any]]
     out_dtype: np.dtype[Any]
+    nodata: float = math.nan
+    mark: float = math.nan
 
     def shapes(self, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
         """Return the shape of the image, and of what each stage makes of it."""
@@ -127,8 +134,11 @@ def prepare_chain(
         rows, columns = region
         with np.errstate(all="ignore"):
             for (top, bottom), _ in pieces(rows, columns, (strip, columns[1] - columns[0])):
-                result = stages[-1].window((top, bottom), columns)
-                _write(result, out[top:bottom, columns[0] : columns[1]], chain.end)
+                target = out[top:bottom, columns[0] : columns[1]]
+                if chain.end is None and target.flags.c_contiguous and stages[-1].can_put(columns):
+                    stages[-1].put((top, bottom), target)
+                else:
+                    _write(stages[-1].window((top, bottom), columns), target, chain)
         with adding:
             before = 0.0
             for number, stage in enumerate(stages):
@@ -138,11 +148,13 @@ def prepare_chain(
     return filter_band
 
 
-def _write(result: Pixels, out: Pixels, end: Colour | None) -> None:
+def _write(result: Pixels, out: Pixels, chain: Chain) -> None:
     """Undo what was done to colour, round and clip, and put a strip into the result."""
-    if end is not None:
-        values = colour.unweighted(end, result)
-        values = colour.finished(end, values.copy() if values is result else values, values)
+    if chain.end is not None:
+        values = colour.unweighted(chain.end, result)
+        values = colour.finished(chain.end, values.copy() if values is result else values, values)
+        if not math.isnan(chain.mark):
+            values[np.isnan(values)] = chain.mark
         result = np.empty(values.shape, out.dtype)
         store(values, result)
     copy_pixels(result, out)
@@ -168,6 +180,13 @@ def first_row_needed(chain: Chain, height: int, row: int) -> int:
     return min(max(row, 0), height)
 
 
+def rows_read(link: Link, rows: Span, height: int) -> tuple[Span, Span]:
+    """Return the rows that a stage computes for rows of what it makes, and those below it."""
+    need = in_groups(spread(rows, link.stride), height)
+    above, below, _, _ = link.recipe.halo
+    return need, in_groups((max(need[0] - above, 0), min(need[1] + below, height)), height)
+
+
 def _stages(
     chain: Chain,
     source: Source,
@@ -181,17 +200,18 @@ def _stages(
     needs: list[Region] = []
     rows, columns = region
     for link, (height, width, _) in zip(reversed(chain.links), reversed(shapes[:-1]), strict=True):
-        rows = in_groups(spread(rows, link.stride), height)
+        own, rows = rows_read(link, rows, height)
         columns = spread(columns, link.stride)
-        needs.append((rows, columns))
-        above, below, left, right = link.recipe.halo
-        rows = in_groups((max(rows[0] - above, 0), min(rows[1] + below, height)), height)
+        needs.append((own, columns))
+        _, _, left, right = link.recipe.halo
         # Some of these lie beyond the edges, where the border puts other samples: so the stage
         # below computes rows as long as those of the window.
         columns = columns[0] - left, columns[1] + right
         if link.recipe.border == "wrap":
             columns = min(columns[0], 0), max(columns[1], width)
-    below_it: Source = source if chain.begin is None else Begun(source, chain.begin, chain.between)
+    below_it: Source = source
+    if chain.begin is not None:
+        below_it = Begun(source, chain.begin, chain.between, chain.nodata)
     stages: list[StageSource] = []
     last = chain.out_dtype if chain.end is None else chain.between
     for link, fill, need in zip(chain.links, fills, reversed(needs), strict=True):

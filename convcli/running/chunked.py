@@ -13,6 +13,7 @@ from convcli.pixels.borders import lines
 from convcli.pixels.colour import result_channels
 from convcli.pixels.source import Span
 from convcli.planning.plan import Plan
+from convcli.running.banded import Part
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, prepare
 from convcli.types import Pixels
@@ -80,7 +81,7 @@ class Filtering:
         channels, dtype = self.result
         made = np.empty((rows[1] - rows[0], columns[1] - columns[0], channels), dtype)
         filter_region = prepare(self.plan, self.recipe, self.shape[2])
-        filter_region(source, cast(Pixels, _Part(made, (rows, columns))), (rows, columns))
+        filter_region(source, cast(Pixels, Part(made, rows[0], columns[0])), (rows, columns))
         return np.ascontiguousarray(made[region[0][0] - rows[0] :, region[1][0] - columns[0] :])
 
     def _begun(self, region: Region) -> Region:
@@ -177,21 +178,6 @@ def _overlaps(span: Span, chunks: Sequence[Span]) -> list[tuple[int, slice, slic
             to = slice(first - span[0], last - span[0])
             found.append((number, to, slice(first - start, last - start)))
     return found
-
-
-class _Part:
-    """A part of a result, which is addressed as in the whole."""
-
-    def __init__(self, pixels: Pixels, region: Region) -> None:
-        self._pixels = pixels
-        self._top, self._left = region[0][0], region[1][0]
-
-    def __getitem__(self, place: tuple[slice, slice]) -> Pixels:
-        rows, columns = place
-        top, left = self._top, self._left
-        return self._pixels[
-            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
 
 
 def spans_of(bounds: Bounds) -> list[Span]:

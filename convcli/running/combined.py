@@ -30,9 +30,7 @@ def combined(
     def fill(window: Pixels, out: Pixels) -> None:
         # Loops take samples of any dtype, so plain ones need no float copy.
         values = window if how.is_plain else colour.samples(how, window, accumulator)
-        centre = _centre(recipe, values)
-        if how.multiplied and not how.grey:
-            centre = colour.straight(centre, centre[..., -1:], how)
+        centre = _middle(recipe, values)
         seen = np.ascontiguousarray(colour.weighted(how, values))
         results = []
         for convolve in passes:
@@ -62,8 +60,8 @@ def combined_without(
 
     def fill(window: Pixels, out: Pixels) -> None:
         values = window if how.is_plain else colour.samples(how, window, accumulator)
-        centre = _centre(recipe, values)
-        seen = colour.weighted(how, values)
+        centre = _middle(recipe, values)
+        seen = np.ascontiguousarray(colour.weighted(how, values))
         if how.weight and how.grey:
             seen = np.concatenate([seen, values[..., -1:]], axis=2)
         results, gone = [], np.zeros((1, 1, 1), bool)
@@ -86,6 +84,14 @@ def combined_without(
         store(result, out)
 
     return fill
+
+
+def _middle(recipe: Recipe, values: Floats) -> Floats:
+    """Return what a filter combines sums with: a pixel's own colours, not multiplied by alpha."""
+    how, centre = recipe.colour, _centre(recipe, values)
+    if how.multiplied and not how.grey:
+        return colour.straight(centre, centre[..., -1:], how)
+    return centre
 
 
 def _centre(recipe: Recipe, values: Floats) -> Floats:

@@ -15,6 +15,7 @@ the place of m: a missing one stays missing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from convcli.kernels.kernel import Kernel
+from convcli.loops.contract import Loop
 from convcli.types import Floats
 
 Mask = NDArray[np.bool_]
@@ -43,16 +45,21 @@ class Normalised(NamedTuple):
     kernel, sizes : Kernel
         The kernel and its absolute weights, which are the same if none is negative.
     sum_of : callable
-        ``sum_of(kernel, values)``: the sums of finite or infinite values ``(h, w, C)``.
-    mixing : float
-        How large the rounding of a sum is, as a share of the largest sample, if it depends on
-        samples that the kernel does not reach; else 0.
+        ``sum_of(kernel, values, are_finite)``: the sums of finite or infinite values ``(h, w, C)``.
+    loop : Loop
+        What sums.
+    sees_own : bool
+        The kernel takes the pixel that it lies over: where nothing remains, that is missing, too.
+    marks : bool
+        Whether it matters where nothing remains, and not only that NaN is there.
     """
 
     kernel: Kernel
     sizes: Kernel
-    sum_of: Callable[[Kernel, Floats], Floats]
-    mixing: float
+    sum_of: Callable[[Kernel, Floats, bool], Floats]
+    loop: Loop
+    sees_own: bool
+    marks: bool
 
     def of(self, seen: Floats, centre: Floats, full: float | None) -> tuple[Floats, Mask]:
         """Sum a window in which NaN is missing.
@@ -69,27 +76,32 @@ class Normalised(NamedTuple):
         Returns
         -------
         sums, gone : ndarray (h', w', C)
-            The sums, and where nothing remains: they are NaN there.
+            The sums, and where nothing remains: they are NaN there. Without `marks` it is not said.
         """
-        missing = np.isnan(seen)
-        known, weights = np.where(missing, 0, seen), _weights(seen, missing, full)
-        total, present = self.sum_of(self.kernel, known), self.sum_of(self.kernel, weights)
+        parted = self.loop.parted if full is None else None
+        known, weights, are_finite = parted(seen) if parted else _parted(seen, full)
+        total = self.sum_of(self.kernel, known, are_finite)
+        present = self.sum_of(self.kernel, weights, True)
         mean, remains = total, present
         if self.sizes is not self.kernel:
-            mean, remains = self.sum_of(self.sizes, known), self.sum_of(self.sizes, weights)
-        if self.mixing:
+            mean = self.sum_of(self.sizes, known, are_finite)
+            remains = self.sum_of(self.sizes, weights, True)
+        if self.loop.mixing:
             self._make_again(known, weights, (total, present, mean, remains))
         gone = np.zeros((1, 1, seen.shape[2]), bool)
-        if float(remains.min()) == 0:
+        whole: Floats | float = self.kernel.sum()
+        divided = (self.loop.divided if parted else None) or _divided
+        is_all = full is None and self.sizes is self.kernel  # then the quotient is the result
+        share = self.kernel.sum() if is_all else 1.0
+        if divided(mean, remains, share) and (self.marks or not self.sees_own or full is not None):
             nothing = remains == 0
             gone = nothing & np.isnan(centre)
             # A pixel of which the kernel takes nothing, as the middle of a ring, may be all that
             # is left. Under an alpha of 0 there is no colour.
-            own = centre if full is None else centre * 0
-            mean = np.where(nothing, own, mean) / np.where(nothing, 1, remains)
-        else:
-            mean = np.divide(mean, remains, out=mean)
-        whole: Floats | float = self.kernel.sum()
+            own = centre * share if full is None else centre * 0
+            mean = np.where(nothing, own, mean)
+        if is_all:
+            return mean, gone
         if full is not None:  # sums of colours are as large as those of what they are weighted by
             alpha = self._completed(total, present, mean, whole)[..., -1:]
             whole = np.repeat(alpha / full, seen.shape[2], axis=2)
@@ -107,14 +119,14 @@ class Normalised(NamedTuple):
     def _make_again(self, known: Floats, weights: Floats, sums: tuple[Floats, ...]) -> None:
         """Make the sums again, in place, in which rounding is a large share of what remains."""
         total, present, mean, remains = sums
-        least = _ROUNDINGS * self.mixing * self.kernel.l1_norm
+        least = _ROUNDINGS * self.loop.mixing * self.kernel.l1_norm
         doubtful = (remains < least).any(axis=2)
         if not doubtful.any():
             return
         # Counts are whole numbers, so that rounding leaves no error.
         taps = self.sizes.weights != 0
         support = Kernel("support", self.kernel.shape, taps.astype(float))
-        counts = self.sum_of(support, (weights != 0).astype(weights.dtype))
+        counts = self.sum_of(support, (weights != 0).astype(weights.dtype), True)
         for each in sums:
             each[doubtful] = 0
         rows, columns = np.nonzero(doubtful & (np.rint(counts) > 0).any(axis=2))
@@ -126,6 +138,22 @@ class Normalised(NamedTuple):
                 reached = patches[here][..., taps]  # infinity times 0 would be NaN
                 signed[here] = reached @ self.kernel.weights[taps]
                 size[here] = reached @ self.sizes.weights[taps]
+
+
+def _parted(seen: Floats, full: float | None) -> tuple[Floats, Floats, bool]:
+    """Return samples with 0 in place of NaN, how much each counts, and whether all are finite."""
+    missing = np.isnan(seen)
+    known = np.where(missing, 0, seen)
+    are_finite = math.isfinite(known.max()) and math.isfinite(known.min())
+    return known, _weights(seen, missing, full), are_finite
+
+
+def _divided(total: Floats, weights: Floats, whole: float) -> bool:
+    """Multiply a total by whole / weights, in place; say whether some weights are 0."""
+    np.divide(total, weights, out=total)
+    if whole != 1:
+        total *= total.dtype.type(whole)
+    return not weights.all()
 
 
 def _weights(seen: Floats, missing: Mask, full: float | None) -> Floats:

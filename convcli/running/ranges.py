@@ -130,8 +130,12 @@ def _in_pieces(fill: Correlate, window: Pixels, out: Pixels, piece: tuple[int, i
         for x in range(0, out.shape[1], piece[1]):
             target = out[y : y + piece[0], x : x + piece[1]]
             rows, columns = target.shape[0] + height, target.shape[1] + width
+            seen = np.ascontiguousarray(window[y : y + rows, x : x + columns])
+            if target.flags.c_contiguous:
+                fill(seen, target)
+                continue
             filled = np.empty(target.shape, target.dtype)
-            fill(np.ascontiguousarray(window[y : y + rows, x : x + columns]), filled)
+            fill(seen, filled)
             target[...] = filled
 
 
@@ -196,7 +200,9 @@ def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: fl
 
 def largest_finite(window: Pixels) -> tuple[float, bool]:
     """Return the largest magnitude of the finite samples, 0 without any; and if all are finite."""
-    top = max(float(window.max()), -float(window.min()))
+    top = float(window.max())
+    if not math.isnan(top):
+        top = max(top, -float(window.min()))
     if math.isfinite(top):
         return top, True
     if math.isnan(top):  # usually without infinity, and this is five times as fast

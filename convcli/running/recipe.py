@@ -72,7 +72,8 @@ class Recipe:
     missing : Missing, optional
         Which samples are left out; without it NaN is a value like others.
     bounded : bool
-        Float samples are finite and far from the ends of their range, for they come from integers.
+        Float samples are finite and far from the ends of their range, for they come from integers;
+        or they are missing.
     """
 
     kernels: tuple[Kernel, ...]
@@ -106,6 +107,7 @@ class Recipe:
         method: Method,
         workers: int | None,
         images: int,
+        whole: tuple[int, int] | None = None,
     ) -> Task:
         """Return what a plan needs to know of this filter and an image."""
         # Such a constant may be so large that float32 sums would lose the samples.
@@ -124,6 +126,7 @@ class Recipe:
             local=self.local,
             as_floats=foreign or not self.colour.is_plain,
             leaves_out=self.missing is not None,
+            whole=whole,
             other_work=colour_cost(self.colour, bool(self.combine) and not self.is_magnitude),
         )
 

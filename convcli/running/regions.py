@@ -258,17 +258,20 @@ def _normalised(
         one_term = form == "separable" and kernel.is_separable
         return _convolver(loop, "separable" if one_term else "dense", dtype, are_finite, kernel)
 
-    def sum_of(kernel: Kernel, values: Floats) -> Floats:
+    def sum_of(kernel: Kernel, values: Floats, are_finite: bool) -> Floats:
         dtype = np.promote_types(accumulator, values.dtype)
         height, width = kernel.shape
         shape = values.shape[0] - height + 1, values.shape[1] - width + 1, values.shape[2]
         result = np.empty(shape, dtype)
-        are_finite = math.isfinite(values.max()) and math.isfinite(values.min())
         prepared(kernel, are_finite, dtype)(values, result)
         return result
 
-    pairs = zip(recipe.kernels, recipe.missing.sizes, strict=True)
-    return [Normalised(kernel, sizes or kernel, sum_of, loop.mixing) for kernel, sizes in pairs]
+    above, _, left, _ = recipe.halo
+    marks = not math.isnan(recipe.missing.mark)
+    return [
+        Normalised(kernel, sizes or kernel, sum_of, loop, kernel.at(above, left) != 0, marks)
+        for kernel, sizes in zip(recipe.kernels, recipe.missing.sizes, strict=True)
+    ]
 
 
 def _convolver(

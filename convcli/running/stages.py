@@ -14,6 +14,7 @@ from convcli.loops.contract import Correlate
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders, colour
 from convcli.pixels.colour import Colour, result_channels
+from convcli.pixels.missing import marked
 from convcli.pixels.source import Source, Span
 from convcli.planning.plan import Plan
 from convcli.running.lines import Lines
@@ -58,10 +59,12 @@ def in_groups(span: Span, length: int) -> Span:
 
 
 class Begun:
-    """An image as floats: linear light if asked, colours multiplied by alpha."""
+    """An image as floats: linear light if asked, colours multiplied by alpha, no-data as NaN."""
 
-    def __init__(self, source: Source, how: Colour, dtype: np.dtype[np.floating[Any]]) -> None:
-        self._source, self._how, self._dtype = source, how, dtype
+    def __init__(
+        self, source: Source, how: Colour, dtype: np.dtype[np.floating[Any]], nodata: float
+    ) -> None:
+        self._source, self._how, self._dtype, self._nodata = source, how, dtype, nodata
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,7 +78,9 @@ class Begun:
 
     def window(self, rows: Span, columns: Span) -> Floats:
         """Return a window as floats."""
-        values = colour.samples(self._how, self._source.window(rows, columns), self.dtype)
+        stored = self._source.window(rows, columns)
+        known = marked(stored, self._nodata, self._how.alpha, None, self._dtype)
+        values = colour.samples(self._how, known, self._dtype)
         return colour.weighted(self._how, values)
 
 
@@ -189,10 +194,20 @@ class StageSource:
         return self._dtype
 
 
-def _by_pieces(fill: Correlate, most: tuple[int, int] | None) -> Correlate:
+def _by_rows(fill: Correlate, most: int) -> Correlate:
+    """Let a loop fill large arrays some whole rows at a time, which lie one after the other."""
+
+    def fill_all(window: Pixels, out: Pixels) -> None:
+        above = window.shape[0] - out.shape[0]
+        rows = max(most // out.shape[1] // ROWS, 1) * ROWS
+        for top in range(0, len(out), rows):
+            fill(window[top : top + rows + above], out[top : top + rows])
+
+    return fill_all
+
+
+def _by_pieces(fill: Correlate, most: tuple[int, int]) -> Correlate:
     """Let a loop fill large arrays piece by piece."""
-    if most is None:
-        return fill
 
     def fill_all(window: Pixels, out: Pixels) -> None:
         above, beside = window.shape[0] - out.shape[0], window.shape[1] - out.shape[1]
@@ -214,4 +229,8 @@ def filler_of(link: Link, channels: int) -> Correlate:
     tile = link.plan.route.tile
     if link.plan.route.loop == "direct_numpy":  # its arrays are as large as what it fills
         most = tile if most is None else (min(most[0], tile[0]), min(most[1], tile[1]))
-    return _by_pieces(fill, most)
+    if most is None:
+        return fill
+    if link.plan.route.loop == "overlap_add":  # a transform of few rows is halo for the most part
+        return _by_pieces(fill, most)
+    return _by_rows(fill, most[0] * most[1])

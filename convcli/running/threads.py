@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from convcli.planning.plan import Plan
-from convcli.pools import Pool
+from convcli.pools import Pool, kept
 from convcli.running.regions import Region
 from convcli.types import OnProgress
 
@@ -76,12 +77,16 @@ def share(
     if workers == 1:
         work(True)
         return
-    with Pool(workers - 1) as pool:
-        others = [pool.submit(help_here) for _ in range(workers - 1)]
-        try:
-            work(True)
-            for other in others:
-                other.result()
-        finally:
-            list(todo)  # an error leaves nothing for the others to do
+    pool, others = kept(workers - 1), list[Future[None]]()
+    try:
+        for _ in range(workers - 1):
+            others.append(pool.submit(help_here))
+        work(True)
+    finally:
+        list(todo)  # an error leaves nothing for the others to do
+        begun = [other for other in others if not other.cancel()]
+        for other in begun:
+            other.exception()  # waits, in half the time of `concurrent.futures.wait`
+    for other in begun:
+        other.result()
     on_done(len(pieces), len(pieces))

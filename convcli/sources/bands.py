@@ -33,16 +33,16 @@ def regrouped(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
         yield _joined(waiting)
 
 
-def halved(bands: Iterable[Pixels]) -> Iterator[Pixels]:
-    """Yield every second row and column, beginning with the first.
+def thinned(bands: Iterable[Pixels], step: int) -> Iterator[Pixels]:
+    """Yield every `step`-th row and column, beginning with the first.
 
     >>> image = np.arange(25).reshape(5, 5, 1)
-    >>> np.concatenate([*halved([image[:3], image[3:]])])[..., 0].tolist()
+    >>> np.concatenate([*thinned([image[:3], image[3:]], 2)])[..., 0].tolist()
     [[0, 2, 4], [10, 12, 14], [20, 22, 24]]
     """
     top = 0
     for band in bands:
-        kept = band[top % 2 :: 2, ::2]
+        kept = band[-top % step :: step, ::step]
         top += len(band)
         if len(kept):
             yield kept

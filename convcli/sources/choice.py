@@ -11,6 +11,7 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import FORMATS, row_of
 from convcli.files.job import Job
 from convcli.files.stores import is_store
+from convcli.files.urls import is_url
 from convcli.sources.contract import KINDS
 
 _SIGNATURES = {
@@ -41,23 +42,31 @@ def kind_for(job: Job, asked: int | None) -> str | None:
         If the input does not fit into --memory, and its output cannot be written in parts; or if
         the output can be written in parts alone, and the input cannot be read so.
     """
-    source = job.source
+    source = place_of(job.source_name)
     kind = None if source is None else kind_of(source)
     target = job.format or kind
+    if isinstance(source, str) or is_url(job.target_name):
+        if kind is None or target not in KINDS or job.target_name is None:
+            raise ConvcliError(
+                "is read from a URL, or written to one, where both it and its output are files of "
+                "TIFF, .npy or zarr; copy other images first"
+            )
+        return kind
     in_parts_only = {kind, target} & (KINDS.keys() - FORMATS.keys())
     if source is None or kind is None:
         if in_parts_only:
             row_of(target or "ZARR")  # which refuses it
         return None
+    assert isinstance(source, Path)
     writes_parts = target in KINDS and job.target is not None
     if in_parts_only and not writes_parts:
         raise ConvcliError(
             f"is {kind}, which is filtered in parts, and these are written to files of TIFF, .npy "
             "or zarr alone; name such an output with -o"
         )
-    if in_parts_only or (writes_parts and _bytes_of(source, kind) > memory.bound(asked)):
+    if in_parts_only or (writes_parts and bytes_of(source, kind) > memory.bound(asked)):
         return kind
-    if asked is not None and _bytes_of(source, kind) > asked:
+    if asked is not None and bytes_of(source, kind) > asked:
         raise ConvcliError(
             f"does not fit into --memory, and {target} is not written in parts; write TIFF, .npy "
             "or zarr instead (-o NAME.tif)"
@@ -65,8 +74,18 @@ def kind_for(job: Job, asked: int | None) -> str | None:
     return None
 
 
-def kind_of(path: Path) -> str | None:
+def place_of(name: str | None) -> Path | str | None:
+    """Return a path, or a URL as it is."""
+    return name if name is None or is_url(name) else Path(name)
+
+
+def kind_of(path: Path | str) -> str | None:
     """Return which kind of the table a file or folder is, by its content."""
+    if isinstance(path, str):
+        from convcli.sources.remote import beginning
+
+        start = beginning(path, 6)
+        return "ZARR" if start is None else _SIGNATURES.get(start, _SIGNATURES.get(start[:4]))
     if os.path.isdir(path):
         return "ZARR" if is_store(path) else None
     try:
@@ -77,7 +96,7 @@ def kind_of(path: Path) -> str | None:
     return _SIGNATURES.get(start, _SIGNATURES.get(start[:4]))
 
 
-def _bytes_of(source: Path, kind: str) -> int:
+def bytes_of(source: Path, kind: str) -> int:
     """Return the least bytes that filtering the whole image at once would take."""
     if kind != "TIFF":
         return _HELD * source.stat().st_size

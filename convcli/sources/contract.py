@@ -1,7 +1,7 @@
 """The contract of images that are stored in pieces, and the table of what reads and writes them.
 
-A module of the table has two functions. ``opened(path, is_grey)`` is a context manager that gives
-the `Given` of a file or folder, for a filter that makes grey of colour or not. ``save(target,
+A module of the table has two functions. ``opened(place, is_grey)`` is a context manager that gives
+the `Given` of a path or URL, for a filter that makes grey of colour or not. ``save(target,
 given, results, settings)`` writes `Result` objects, one for each image of the `Given`, and returns
 notes; nothing has the target's name until all of it is written. Errors are a `ConvcliError`, whose
 text is a predicate: the caller names the file.
@@ -51,6 +51,17 @@ class Stored:
     tile: tuple[int, int]
     decode: Decode
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many tiles there are, down and across."""
+        (height, width, _), (rows, columns) = self.shape, self.tile
+        return -(-height // rows), -(-width // columns)
+
+    def tiles(self) -> Iterator[Pixels]:
+        """Decode one tile after the other."""
+        down, across = self.counts
+        return (self.decode(i, j) for i in range(down) for j in range(across))
+
 
 @dataclass(frozen=True)
 class Given:
@@ -90,12 +101,37 @@ class Given:
 class Result:
     """The result for one image: bands of whole rows, from the top down.
 
-    A band is ``(rows, W, C)``. It is computed when it is asked for, and may be of any height.
+    Attributes
+    ----------
+    shape : (H, W, C)
+        Rows, columns and channels.
+    dtype : dtype
+        Its samples.
+    bands_from : callable
+        ``bands_from(row)`` yields bands ``(rows, W, C)`` from a row on. A band is computed when it
+        is asked for, and may be of any height.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-    bands: Iterator[Pixels]
+    bands_from: Callable[[int], Iterator[Pixels]]
+
+    @property
+    def bands(self) -> Iterator[Pixels]:
+        """All bands."""
+        return self.bands_from(0)
+
+    def thinned(self, step: int) -> Result:
+        """Return every `step`-th row and column, beginning with the first."""
+        from convcli.sources.bands import thinned
+
+        height, width, channels = self.shape
+        shape = -(-height // step), -(-width // step), channels
+        return Result(shape, self.dtype, lambda row: thinned(self.bands_from(row * step), step))
+
+    def converted(self, dtype: np.dtype[Any], convert: Callable[[Pixels], Pixels]) -> Result:
+        """Return a result of another dtype."""
+        return Result(self.shape, dtype, lambda row: map(convert, self.bands_from(row)))
 
 
 class Settings(NamedTuple):
@@ -111,6 +147,10 @@ class Settings(NamedTuple):
         Threads for compression.
     within : str or None
         The folder that the target has to be in; see `convcli.files.writing.new_file`.
+    mark : str
+        What is done to which image: the same for work that may go on where it ended.
+    goes_on : bool
+        Go on with work of this mark.
     halve : callable, optional
         Returns an image blurred and half as large, for the lower levels of a pyramid.
     """
@@ -119,17 +159,19 @@ class Settings(NamedTuple):
     strip: bool = False
     workers: int = 1
     within: str | None = None
+    mark: str = ""
+    goes_on: bool = False
     halve: Callable[[Stored], Result] | None = None
 
 
 class Kind(Protocol):
     """A module of the table."""
 
-    def opened(self, path: Path, is_grey: bool = False) -> AbstractContextManager[Given]:
-        """Open a file or folder."""
+    def opened(self, place: Path | str, is_grey: bool = False) -> AbstractContextManager[Given]:
+        """Open a file or folder, or what is at a URL."""
 
     def save(
-        self, target: Path, given: Given, results: Iterable[Result], settings: Settings
+        self, target: Path | str, given: Given, results: Iterable[Result], settings: Settings
     ) -> tuple[str, ...]:
         """Write results, and return notes."""
 
@@ -140,7 +182,7 @@ class Kind(Protocol):
 KINDS = {
     "NPY": "convcli.sources.npy",
     "TIFF": "convcli.sources.tiff",
-    "ZARR": "convcli.sources.zarr_arrays",
+    "ZARR": "convcli.sources.zarr_writing",
 }
 """Modules by the names of formats."""
 

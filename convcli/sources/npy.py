@@ -6,7 +6,7 @@ shortens would end this one (SIGBUS).
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,22 +20,25 @@ from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
 from convcli.image.picture import mode_of
 from convcli.sources.contract import PIECE, Given, Result, Settings, Stored, check_samples
+from convcli.sources.remote import Place, Read, bytes_of
 from convcli.types import Pixels
 
 # Rows and columns of the pieces of an array in Fortran's order, whose columns lie together.
 _FORTRAN = (1024, 64)
 
+# Headers are shorter: of up to 3 axes and a dtype.
+_HEADER = 1 << 16
+
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 @contextmanager
-def opened(path: Path, _is_grey: bool = False) -> Iterator[Given]:
+def opened(place: Place, _is_grey: bool = False) -> Iterator[Given]:
     """Open an array ``(H, W)`` or ``(H, W, C)``."""
-    with path.open("rb") as file:
+    with bytes_of(place) as file:
+        head = io.BytesIO(file.read(0, min(file.size, _HEADER), "its header").tobytes())
         try:
-            given, is_fortran, dtype = _HEADERS[npy.read_magic(file)](file)
-        except OSError:
-            raise
+            given, is_fortran, dtype = _HEADERS[npy.read_magic(head)](head)
         except Exception as error:  # numpy's parser raises errors of any kind
             raise ConvcliError("is truncated or damaged: its header is not one of .npy") from error
         if len(given) not in (2, 3):
@@ -47,40 +50,39 @@ def opened(path: Path, _is_grey: bool = False) -> Iterator[Given]:
                 f"is an array of shape {given}, which may be a volume; save its slices as arrays "
                 "of their own, or its bands as a TIFF"
             )
-        start = file.tell()
+        start = head.tell()
         size = shape[0] * shape[1] * shape[2] * dtype.itemsize
-        there = os.fstat(file.fileno()).st_size
-        if there < start + size:
+        if file.size < start + size:
             raise ConvcliError(
                 f"is truncated: an array of shape {given} and {dtype.name} has {size} bytes, "
-                f"{there - start} are there"
+                f"{file.size - start} are there"
             )
         native = dtype.newbyteorder("=")
         if is_fortran and min(shape[:2]) > 1:
             tile = min(_FORTRAN[0], shape[0]), min(_FORTRAN[1], shape[1])
-            decode = partial(_columns, file.fileno(), start, dtype, shape, tile)
+            decode = partial(_columns, file.read, start, dtype, shape, tile)
         else:
             row = shape[1] * shape[2] * dtype.itemsize
             tile = max(1, min(PIECE // row, shape[0])), shape[1]
-            decode = partial(_rows, file.fileno(), start, dtype, shape, tile[0])
+            decode = partial(_rows, file.read, start, dtype, shape, tile[0])
         stored = Stored(shape, native, tile, decode)
         yield Given((stored,), 1, mode_of(shape[2], native.name), "NPY")
 
 
 def _rows(
-    file: int, start: int, dtype: np.dtype[Any], shape: tuple[int, int, int], rows: int,
+    read: Read, start: int, dtype: np.dtype[Any], shape: tuple[int, int, int], rows: int,
     row: int, _column: int,
 ) -> Pixels:  # fmt: skip
     """Read whole rows of an array in C's order."""
     count = min(rows, shape[0] - row * rows)
     samples = shape[1] * shape[2]
     at = start + row * rows * samples * dtype.itemsize
-    piece = read(file, at, count * samples * dtype.itemsize, f"rows from {row * rows} on")
+    piece = read(at, count * samples * dtype.itemsize, f"rows from {row * rows} on")
     return native(piece.view(dtype).reshape(count, shape[1], shape[2]))
 
 
 def _columns(
-    file: int, start: int, dtype: np.dtype[Any], shape: tuple[int, int, int],
+    read: Read, start: int, dtype: np.dtype[Any], shape: tuple[int, int, int],
     tile: tuple[int, int], row: int, column: int,
 ) -> Pixels:  # fmt: skip
     """Read a tile of an array in Fortran's order: rows run fastest, then columns."""
@@ -90,26 +92,8 @@ def _columns(
     for channel in range(shape[2]):
         for x in range(width):
             at = ((channel * shape[1] + left + x) * shape[0] + top) * dtype.itemsize
-            line = read(file, at + start, height * dtype.itemsize, f"column {left + x}")
+            line = read(at + start, height * dtype.itemsize, f"column {left + x}")
             out[:, x, channel] = line.view(dtype)
-    return out
-
-
-def read(file: int, at: int, size: int, what: str) -> Pixels:
-    """Read bytes of a file at a place, whatever other threads read.
-
-    Raises
-    ------
-    ConvcliError
-        If the file ends before.
-    """
-    out = np.empty(size, np.uint8)
-    done = 0
-    while done < size:
-        got = os.preadv(file, [memoryview(out.data)[done:]], at + done)
-        if not got:
-            raise ConvcliError(f"is truncated: {what} end early")
-        done += got
     return out
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +22,8 @@ from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_reading import pillow_reads
 from convcli.sources.bands import regrouped
 from convcli.sources.contract import PIECE, Given, Result, Settings, Stored, check_samples
-from convcli.sources.npy import native, read
+from convcli.sources.npy import native
+from convcli.sources.remote import Bytes, Place, Read, bytes_of
 from convcli.sources.tiff_tags import carried_of, settings_of
 from convcli.types import Pixels
 
@@ -46,7 +46,7 @@ _COMPRESSED_AT_A_TIME = 1 << 22
 
 
 @contextmanager
-def opened(path: Path, is_grey: bool = False) -> Iterator[Given]:
+def opened(place: Place, is_grey: bool = False) -> Iterator[Given]:
     """Open the pages of a TIFF that are images of full size; those that are smaller are dropped."""
     if not deep.installed():
         raise NeedsWholeError(
@@ -57,13 +57,14 @@ def opened(path: Path, is_grey: bool = False) -> Iterator[Given]:
         import imagecodecs  # noqa: F401 - tifffile would decode less without it
     with deep.needs("tifffile"):
         import tifffile
-    every = layout_of.layouts(path)
-    pages, notes = _full_size(every)
-    first = pages[0]
-    _check(first)
-    with path.open("rb") as stream, tifffile.TiffFile(stream) as file:
+    with bytes_of(place) as source, ExitStack() as files:
+        every = layout_of.layouts(source)
+        pages, notes = _full_size(every)
+        first = pages[0]
+        _check(first)
+        file = files.enter_context(tifffile.TiffFile(files.enter_context(source.open())))
         mode = tiff_samples.mode_of(first, takes_bands=not is_grey)
-        images = [partial(_stored, path, stream, file, page, mode) for page in pages]
+        images = [partial(_stored, source, file, page, mode) for page in pages]
         keeps = first.tile and max(first.tile) <= _LARGEST_TILE and not any(
             side % 16 for side in first.tile
         )  # fmt: skip
@@ -136,12 +137,10 @@ def _is_plain(page: Layout, mode: str, dtype: np.dtype[Any]) -> bool:
     return as_they_are and form_of(mode) == (page.samples, dtype.name)
 
 
-def _stored(
-    path: Path, stream: BinaryIO, file: tifffile.TiffFile, page: Layout, mode: str
-) -> Stored:
+def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> Stored:
     """Return the tiles of a page."""
     described: Any = file.pages[page.number]
-    offsets, sizes = layout_of.segments(path, page)
+    offsets, sizes = layout_of.segments(source, page)
     width, height = page.segment
     dtype = described.dtype
     if dtype is None:
@@ -157,7 +156,7 @@ def _stored(
     if is_plain and pieces:
         raw = np.dtype(page.order + dtype.str[1:])
         tile = (pieces, page.width)
-        decode = partial(_raw_rows, stream.fileno(), offsets, page.segment[1], raw, shape, pieces)
+        decode = partial(_raw_rows, source.read, offsets, page.segment[1], raw, shape, pieces)
         return Stored(shape, dtype, tile, decode)
     across = -(-page.width // width)
     planes = page.samples if page.in_planes else 1
@@ -174,7 +173,7 @@ def _stored(
         parts = []
         for plane in range(planes):
             at = plane * per_plane + index
-            data = read(stream.fileno(), offsets[at], sizes[at], what).tobytes()
+            data = source.read(offsets[at], sizes[at], what).tobytes()
             try:
                 part, _, _ = described.decode(data, at, jpegtables=tables)
             except Exception as error:  # decoders raise any kind
@@ -209,7 +208,7 @@ def _pieces(page: Layout, offsets: list[int]) -> int:
 
 
 def _raw_rows(
-    file: int, offsets: list[int], strip: int, raw: np.dtype[Any], shape: tuple[int, int, int],
+    read: Read, offsets: list[int], strip: int, raw: np.dtype[Any], shape: tuple[int, int, int],
     rows: int, row: int, _column: int,
 ) -> Pixels:  # fmt: skip
     """Read some rows of a strip that is stored without compression."""
@@ -217,7 +216,7 @@ def _raw_rows(
     top = row * rows
     count, line = min(rows, height - top), width * channels * raw.itemsize
     at = offsets[top // strip] + top % strip * line
-    piece = read(file, at, count * line, f"strip {top // strip + 1} of {len(offsets)}")
+    piece = read(at, count * line, f"strip {top // strip + 1} of {len(offsets)}")
     return native(piece.view(raw).reshape(count, width, channels))
 
 
@@ -291,7 +290,7 @@ def _colours(mode: str) -> tuple[str, tuple[str, ...]]:
 def _as_stored(result: Result, mode: str) -> Result:
     """Round to integers what was filtered as floats, and shift CIELAB; as in a whole image."""
     if mode == "LAB":
-        return replace(result, bands=map(signed_lab, result.bands))
+        return result.converted(result.dtype, signed_lab)
     if mode != "I" and not mode.endswith(";16S"):
         return result
     dtype: np.dtype[np.integer[Any]] = np.dtype(np.int32 if mode == "I" else np.int16)
@@ -300,7 +299,7 @@ def _as_stored(result: Result, mode: str) -> Result:
     def rounded(band: Pixels) -> Pixels:
         return np.nan_to_num(np.rint(band)).clip(least, most).astype(dtype)
 
-    return Result(result.shape, dtype, map(rounded, result.bands))
+    return result.converted(dtype, rounded)
 
 
 def _tiles(result: Result, tile: tuple[int, int]) -> Iterator[Pixels]:

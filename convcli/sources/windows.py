@@ -55,9 +55,8 @@ class Tiles:
     @property
     def count(self) -> int:
         """How many tiles there are."""
-        height, width, _ = self.shape
-        rows, columns = self._stored.tile
-        return -(-height // rows) * -(-width // columns)
+        down, across = self._stored.counts
+        return down * across
 
     def window(self, rows: Span, columns: Span) -> Pixels:
         """Return the samples of a window; a view of a tile, where it lies in one."""
@@ -82,13 +81,7 @@ class Tiles:
 
     def ends_with(self, value: float) -> bool:
         """Return whether the last channel has this value everywhere; decoding ends where not."""
-        height, width, _ = self.shape
-        rows, columns = self._stored.tile
-        return all(
-            bool((self._stored.decode(i, j)[..., -1] == value).all())
-            for i in range(-(-height // rows))
-            for j in range(-(-width // columns))
-        )
+        return all(bool((tile[..., -1] == value).all()) for tile in self._stored.tiles())
 
     def fetch(self, rows: Span) -> None:
         """Decode the tiles of some rows ahead, unless they have been released meanwhile."""

@@ -123,6 +123,7 @@ REFUSED = {
     "a large kernel": (lambda: convcli.conv2d(X, W, dilation=5), "spans 11 x 11 pixels"),
     "a border": (lambda: convcli.conv2d(X, W, border="round"), "unknown border 'round'"),
     "a method": (lambda: convcli.conv2d(X, W, method="numpy"), "unknown method 'numpy'"),
+    "a list for a method": (lambda: convcli.conv2d(X, W, method=["fft"]), "unknown method"),
     "winograd of 5x5": (
         lambda: convcli.conv2d(X, np.zeros((1, 4, 5, 5)), method="winograd"), "cannot compute",
     ),

@@ -160,6 +160,41 @@ def test_pieces_cover_the_result_once(size, maps, kernel):
     assert np.abs(whole - exact).max() <= 1e-5 * max(1, np.abs(exact).max())
 
 
+@pytest.mark.parametrize("width", [1, 7, 15, 16, 17, 31, 33, 63, 64, 65, 130])
+@pytest.mark.parametrize("kernel", [(1, 3), (2, 2), (3, 3), (4, 1), (5, 4), (9, 9)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_any_length_that_share_samples(width, kernel, dtype):
+    """Tiles of registers overlap at the end of a row, and of the last rows."""
+    rng = np.random.default_rng(0)
+    for height, around in ((2, (1, 0)), (13, (4, 4)), (40, (0, 0))):
+        extent = [length - 2 * each for length, each in zip(kernel, around, strict=True)]
+        shape = (2, 3, max(height, extent[0]), width + max(0, extent[1] - 1))
+        layer = convolution_layer(
+            shape, (3, 1, *kernel), np.dtype(dtype), padding=around, groups=3
+        )  # fmt: skip
+        arrays = filled(rng, shape, (3, 1, *kernel), 3, dtype)
+        expected = by_scipy(layer, *arrays)
+        scale = max(1, np.abs(expected).max())
+        for workers in (1, 9):
+            found = computed(layer, "direct", *arrays, workers)
+            assert np.abs(found - expected).max() <= TOLERANCE[dtype] * scale
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (37, 41)])
+@pytest.mark.parametrize("maps", [16, 24, 17])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pointwise_layers_are_cut_anywhere(size, maps, dtype):
+    rng = np.random.default_rng(0)
+    shapes = (2, 10, *size), (2 * maps, 5, 1, 1)
+    layer = convolution_layer(*shapes, np.dtype(dtype), groups=2)
+    x, weight, bias = filled(rng, *shapes, 2 * maps, dtype)
+    parts = np.einsum("ngchw,gmc->ngmhw", x.reshape(2, 2, 5, *size), weight.reshape(2, maps, 5))
+    expected = parts.reshape(layer.out_shape) + bias[:, None, None]
+    for workers in (1, 5):
+        found = computed(layer, "direct", x, weight, bias, workers)
+        assert np.abs(found - expected).max() <= TOLERANCE[dtype] * np.abs(expected).max()
+
+
 @pytest.mark.parametrize("method", ["direct", "winograd", "winograd_4x4"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("channels", [64, 300])

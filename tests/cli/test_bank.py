@@ -410,6 +410,14 @@ def test_maps_that_do_not_fit_in_memory_are_known_before(monkeypatch):
             maps.of(x)
 
 
+@pytest.mark.parametrize("bank", ["laws", "starlet:2"])
+def test_windows_that_do_not_fit_are_known_before_the_maps(bank, monkeypatch):
+    monkeypatch.setattr("convcli.banks.maps.run_plan", None)
+    monkeypatch.setattr("convcli.banks.cascades.run_plan", None)
+    with pytest.raises(ConvcliError, match="windows of 9 x 9 do not fit in maps of 8 x 30"):
+        maps_for(bank_from(bank), Wish(pool=9)).of(np.zeros((1, 8, 30), np.float32))
+
+
 def test_images_wait_until_there_is_room_for_their_maps(here):
     taken = []
     maps = maps_for(bank_from("laws"), Wish())

@@ -76,7 +76,31 @@ VALUES = {
         "-k emboss --dilation 2",
         lambda: stage("filter", emboss().dilated(2)),
     ),
+    ("bank", "bank"): ("gabor:1,1 --energy", lambda: stage("bank", "gabor:1,1", energy=True)),
+    ("bank", "energy"): ("gabor:1,1 --energy", lambda: stage("bank", "gabor:1,1", energy=True)),
+    ("bank", "layer"): (
+        "two.npz --layer b",
+        lambda: stage("bank", "two.npz", layer="b"),
+    ),
+    ("bank", "stride"): (
+        "two.npz --layer a --stride 2",
+        lambda: stage("bank", "two.npz", layer="a", stride=2),
+    ),
+    ("bank", "dilation"): (
+        "gabor:1,1 --energy --dilation 2",
+        lambda: stage("bank", "gabor:1,1", energy=True, dilation=2),
+    ),
+    ("bank", "groups"): (
+        "gabor:1,1 --energy --groups 3",
+        lambda: stage("bank", "gabor:1,1", energy=True, groups=3),
+    ),
+    ("bank", "relu"): (
+        "two.npz --layer b --relu",
+        lambda: stage("bank", "two.npz", layer="b", relu=True),
+    ),
 }
+# What makes no sense in a stage, or no image.
+NOT_IN_A_STAGE = {("bank", "mosaic"), ("bank", "pool"), ("bank", "angle")}
 
 
 def laplacian():
@@ -90,13 +114,16 @@ def emboss():
 def own_options():
     for name in COMMANDS:
         for parameter in _command(name).params:
-            if parameter.name not in _shared_names():
+            key = name, parameter.name
+            if parameter.name not in _shared_names() and key not in NOT_IN_A_STAGE:
                 yield name, parameter.name
 
 
 @pytest.mark.parametrize(("name", "option"), list(own_options()))
 def test_every_own_option_of_every_filter_works_in_a_stage(run, folder, name, option):
     words, make = VALUES[name, option]
+    weights = np.random.default_rng(0).normal(0, 0.2, (3, 4))
+    np.savez("two.npz", a=weights, b=weights[:, :3])
     result = run("chain", f"blur --sigma 1 | {name} {words}", "a.png", "-o", "out.png")
     assert (result.status, result.message[:5]) == (0, "wrote")
     wanted = convcli.chain(pixels("a.png"), [stage("blur", 1), make()])
@@ -105,17 +132,17 @@ def test_every_own_option_of_every_filter_works_in_a_stage(run, folder, name, op
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_stage_may_have_a_border_of_its_own(run, folder, name):
-    words, make = VALUES[name, "kernels" if name == "filter" else "sigma"] if name != "edge" else (
-        "", lambda: stage("edge")
-    )  # fmt: skip
-    border = "--border constant --border-value 40"
+    option = {"filter": "kernels", "bank": "bank"}.get(name, "sigma")
+    words, make = VALUES[name, option] if name != "edge" else ("", lambda: stage("edge"))
+    value = 0.0 if name == "bank" else 40.0  # bank has no --border-value
+    border = "--border constant" + (f" --border-value {value}" if value else "")
     text = f"blur --sigma 2 | {name} {words} {border}"
     run("chain", text, "a.png", "-o", "out.png", "--border", "wrap")
     made = make()
     last = convcli.stage("blur", 2)
     wanted = convcli.chain(
         pixels("a.png"),
-        [last, type(made)(made.words, made.filter, "constant", 40.0)],
+        [last, type(made)(made.words, made.filter, "constant", value)],
         border="wrap",
     )
     np.testing.assert_array_equal(pixels("out.png"), wanted)
@@ -131,6 +158,15 @@ def test_a_file_has_a_stage_a_line_and_comments(run, folder):
     assert run("chain", "@soft.chain", "a.png", "-o", "out.png").status == 0
     several = [stage("blur", 2), stage("filter", [[1, 0, -1]], bias=128), stage("edge")]
     np.testing.assert_array_equal(pixels("out.png"), convcli.chain(pixels("a.png"), several))
+
+
+def test_a_bank_first_takes_the_luminance_as_edge_does(run, folder, picture_file):
+    path = picture_file("a.jpg")
+    run("chain", "bank gabor:1,1 --energy | blur --sigma 1", "a.jpg", "-o", "out.png")
+    image = Image.open(path)
+    image.draft("L", image.size)
+    several = [stage("bank", "gabor:1,1", energy=True), stage("blur", 1)]
+    np.testing.assert_array_equal(pixels("out.png"), convcli.chain(np.asarray(image), several))
 
 
 def test_what_is_quoted_is_no_separator_and_no_comment():
@@ -201,15 +237,26 @@ def test_a_stretch_fills_the_depth(run, folder):
     assert (pixels_16("out.png").min(), pixels_16("out.png").max()) == (0, 65535)
 
 
-def test_what_a_file_says_is_missing_is_refused_where_it_occurs(run, folder):
-    for name, stated in (("all.tif", "300"), ("missing.tif", "7")):
-        Image.fromarray(np.full((9, 9), 7, np.uint8)).save(name, tiffinfo={42113: stated})
-    result = run("chain", "blur | edge", "all.tif", "missing.tif", "-o", "out")
-    assert result.status == 1
-    assert "'missing.tif': nan='skip' and nodata leave samples out" in result.err
-    assert (folder / "out" / "all.tif").exists()
-    assert run("chain", "blur | edge", "missing.tif", "-o", "out", "--nan", "keep").status == 0
-    assert run("chain", "blur | edge", "a.png", "--nodata", "0").status == 2
+@pytest.mark.parametrize(
+    ("stated", "options", "meant"),
+    [
+        ("-9999", (), {"nodata": -9999}),
+        ("-9999", ("--nan", "keep"), {}),
+        (None, ("--nodata", "-9999"), {"nodata": -9999}),
+        (None, ("--nan", "skip"), {"nan": "skip"}),
+    ],
+)
+def test_missing_samples_are_left_out_of_every_stage(run, folder, stated, options, meant):
+    image = np.random.default_rng(0).normal(100, 10, (30, 40)).astype(np.float32)
+    image[5:20, 5:30] = -9999
+    image[25, 35] = np.nan
+    Image.fromarray(image).save("a.tif", tiffinfo={42113: stated} if stated else {})
+    text = "blur --sigma 0.5 | sharpen"
+    result = run("chain", text, "a.tif", "-o", "b.tif", "--json", *options)
+    assert json.loads(result.out)["left_out"] == (1 + 375 * ("nodata" in meant) if meant else None)
+    wanted = convcli.chain(image, [stage("blur", 0.5), stage("sharpen")], **meant)
+    np.testing.assert_array_equal(read(Path("b.tif")).pixels, wanted)
+    assert ((wanted == -9999).sum() == 3 * 13) == ("nodata" in meant)
 
 
 def test_the_commands_of_other_stages_are_not_imported(folder):
@@ -273,6 +320,14 @@ REFUSED = {
     "edge --sigma 2 --operator sobel": "stage 1, .*: operator has no effect beside sigma",
     "blur --sigma": "stage 1, 'blur --sigma': Option '--sigma' requires an argument",
     "blur --sgima 2": "stage 1, 'blur --sgima 2': No such option: --sgima",
+    "blur | bank gabor:2,1 --energy": r"stage 2, .*: it makes 2 maps of 1 channel \(4px-0deg, 4px",
+    "bank steerable --angle 9": r"stage 1, .*: it makes 2 maps of 1 channel \(first-9deg, second-9",
+    "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic is a sheet of many maps",
+    "bank gabor:1,1 --energy --pool 2": "stage 1, .*: --pool is not for stages; leave it out",
+    "bank gabor:1,1 --energy --depth 8": "stage 1, .*: --depth is an option of the chain",
+    "bank": "stage 1, 'bank': Missing argument 'BANK'",
+    "bank a.png": "stage 1, 'bank a.png': unknown bank 'a.png'",
+    "bank none.npy": "stage 1, 'bank none.npy': bank 'none.npy': No such file",
     "edge --help": "stage 1, 'edge --help': No such option: --help",
     "edge | blur --sigma x": "stage 2, 'blur --sigma x': --sigma must be one number, or two",
     "edge | blur --sigma -1": "stage 2, 'blur --sigma -1': --sigma must be .* above 0, not -1",

@@ -11,7 +11,7 @@ import pytest
 
 from convcli import ConvcliError
 from convcli.cli.app import app_for
-from convcli.cli.commands.kernel import _number_format
+from convcli.cli.screen.kernels import number_format
 from convcli.kernels.files import SUFFIXES, read_kernel
 from convcli.kernels.named import NAMED, named_kernel
 
@@ -24,7 +24,8 @@ def show(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments):
-        assert not app(["kernel", "--", *arguments], standalone_mode=False)
+        words = ["--", *arguments] if arguments else []
+        assert not app(["kernel", *words], standalone_mode=False)
         return capsys.readouterr().out.splitlines()
 
     return run
@@ -43,7 +44,7 @@ def test_sobel_is_printed_whole(show):
         "| 0.50 | 0 | -0.50 |",
         "| 0.25 | 0 | -0.25 |",
         "+------------------+",
-        "separable: the column [0.25 0.5 0.25] times the row [1 0 -1]",
+        "separable: column [0.25 0.5 0.25] times row [1 0 -1]",
     ]
 
 
@@ -102,15 +103,15 @@ def test_only_a_weight_of_0_is_printed_as_0(show):
     ],
 )
 def test_numbers_have_four_digits_or_as_many_as_they_need(weights, printed):
-    spec = _number_format(np.array([weights], float))
+    spec = number_format(np.array([weights], float))
     assert [format(float(value), spec) for value in weights] == printed
 
 
 def test_factors_are_printed_where_they_are_cheaper(show):
     assert show("gaussian:20")[1:] == [
         "too large to show; save it with -o to see all 25921 weights",
-        "separable: the column [6.692e-06 8.163e-06 9.933e-06 1.206e-05 1.46e-05 1.763e-05 ... "
-        "1.763e-05 1.46e-05 1.206e-05 9.933e-06 8.163e-06 6.692e-06] times the row [6.692e-06 "
+        "separable: column [6.692e-06 8.163e-06 9.933e-06 1.206e-05 1.46e-05 1.763e-05 ... "
+        "1.763e-05 1.46e-05 1.206e-05 9.933e-06 8.163e-06 6.692e-06] times row [6.692e-06 "
         "8.163e-06 9.933e-06 1.206e-05 1.46e-05 1.763e-05 ... 1.763e-05 1.46e-05 1.206e-05 "
         "9.933e-06 8.163e-06 6.692e-06]",
     ]
@@ -134,6 +135,22 @@ def test_factors_are_printed_where_they_are_cheaper(show):
 )
 def test_only_what_can_be_saved_is_recommended_to_be(show, kernel, line):
     assert show(kernel)[1] == line
+
+
+def test_the_middle_of_a_long_line_of_weights_is_left_out(show):
+    _, *table, hint = show("motion:60,0")
+    assert [cell.count("...") for cell in cells(table)[0]].index(1) == 12
+    assert hint == "save it with -o to see all 61 weights"
+
+
+def test_without_a_kernel_all_are_listed(show):
+    lines = show()
+    assert len(lines) == len(NAMED)
+    for name, line in zip(NAMED, lines, strict=True):
+        assert line.startswith(NAMED[name].usage)
+        (spelled,) = re.findall(r"\[(\S+): ", line)
+        made, usual = read_kernel(spelled), NAMED[name].make()
+        np.testing.assert_array_equal(made.weights, usual.weights)
 
 
 def test_a_kernel_of_a_file_is_shown_by_its_name(show, tmp_path, monkeypatch):
@@ -175,7 +192,7 @@ def test_it_does_not_overwrite_unasked(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["robinson"], "'robinson' is not a kernel; use a name .gaussian.*:SIGMA, log:SIGMA, "),
+        (["robinson"], "'robinson' is not a kernel; use a name such as gaussian:2"),
         (["gaussian:-1"], "kernel 'gaussian:-1': sigma must be a finite number above 0, not -1"),
         (
             ["sobel", "-o", "sobel.png"],

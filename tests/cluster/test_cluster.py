@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from collections import deque
+from functools import cache
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from distributed import KilledWorker, LocalCluster
 
@@ -40,6 +42,8 @@ def tree(tmp_path, picture_file, monkeypatch):
     for number in range(6):
         picture_file(f"in/{number % 2}/{number}.png")
     (tmp_path / "in" / "bad.jpg").write_bytes(b"no image")
+    (tmp_path / "kernel.txt").write_text("1 2 1")
+    picture_file("mask.png", np.arange(48 * 64, dtype=np.uint8).reshape(48, 64))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,18 +60,28 @@ COMMANDS = {
     "blur": ("blur", "--sigma", 1, "-m", "numpy"),
     "chain": ("chain", "blur --sigma 1 | sharpen", "-m", "numpy"),
     "bank": ("bank", "haar", "-m", "definition"),
+    "kernel file": ("filter", "-k", "kernel.txt", "-m", "numpy"),
+    "mask": ("sharpen", "--mask", "mask.png", "-m", "numpy"),
     "edge": ("edge", "-m", "numpy", "--stretch", "--format", "webp"),
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_cluster_does_what_one_machine_does(command, tree, run, address):
+def test_a_cluster_does_what_one_machine_does(command, tree, run, address, monkeypatch):
     def lines(done):
         found = [json.loads(line) for line in done.text.splitlines()]
         return sorted((each | {"seconds": None, "output": None} for each in found), key=str)
 
     argv = (*COMMANDS[command], "in", "-r", "--json")
     alone = run(*argv, "-o", "alone")
+    pipeline = work._pipeline.__wrapped__
+
+    def in_another_folder(orders):
+        with monkeypatch.context() as patch:
+            patch.chdir("/")
+            return pipeline(orders)
+
+    monkeypatch.setattr(work, "_pipeline", cache(in_another_folder))
     there = run(*argv, "-o", "there", "--cluster", address)
     assert there.status == alone.status == 1
     assert there.err == alone.err

@@ -104,13 +104,14 @@ def test_the_result_is_that_of_the_whole_to_the_bit(case):
     assert kept == [chunks[at] for at in others]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("name", FILTERS)
-def test_every_filter_is_right_across_chunks(name, border, photo):
-    """Of bytes, for which there are ways of their own."""
+def test_every_filter_is_right_across_chunks(name, border, dtype, photo):
+    """Of bytes too, for which there are ways of their own."""
     verb, options = FILTERS[name]
     options = {**options, "border": border, "border_value": 0.0 if border != "constant" else 77.0}
-    array = photo[200:323, 100:291, :3]
+    array = photo[200:323, 100:291].astype(dtype)
     lazy = getattr(convcli.dask, verb)(
         da.from_array(array, chunks=((31, 2, 90), (70, 50, 71), 3)), channel_axis=2, **options
     )

@@ -82,7 +82,7 @@ def test_waves_along_an_axis_are_separable(name, angle):
         ("gaussian-xx:nan", "not nan"),
         ("gaussian-yy:1e9", "more than 200001 samples"),
         ("gaussian-xy:1,2", "write it as gaussian-xy:SIGMA"),
-        ("gaussian-z", "did you mean 'gaussian-"),
+        ("gaussian-z", "did you mean 'gaussian'"),
         ("dog:2,2", "two sigmas of the kernel dog must differ, and both are 2"),
         ("dog:1,0", "sigma of the kernel dog must be .* not 0"),
         ("dog:1,2,3", "write it as dog:SIGMA,SIGMA"),

@@ -14,7 +14,7 @@ from PIL import Image
 from convcli.kernels.drawing import _figure, draw_kernel, frequency_response
 from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.kernels.named import named_kernel
+from convcli.kernels.named import NAMED, default_words, named_kernel
 
 
 def panels(kernel):
@@ -122,6 +122,14 @@ def test_a_users_settings_of_matplotlib_change_nothing():
     assert plain.getvalue() == odd.getvalue()
 
 
+def test_without_a_kernel_all_are_plotted(run, here):
+    result = run("kernel", "--plot", "all.png")
+    assert (result.status, result.err) == (0, "wrote 'all.png'\n")
+    with Image.open("all.png") as picture:
+        assert picture.size == (1440, 1200)
+    assert run("kernel", "-o", "all.npy").status == 2
+
+
 # --- the command
 
 
@@ -138,7 +146,7 @@ def test_the_suffix_picks_the_format(run, here, suffix, begins):
     files = [here / f"{name}{suffix}" for name in "ab"]
     for file in files:
         result = run("kernel", "log:1.4", "--plot", file)
-        assert (result.status, result.out, result.err) == (0, b"", "")
+        assert (result.status, result.out, result.err) == (0, b"", f"wrote {str(file)!r}\n")
     first, second = (file.read_bytes() for file in files)
     assert first.startswith(begins)
     assert first == second  # no date, nothing random
@@ -229,6 +237,13 @@ def test_a_large_kernel_fits_the_terminal(terminal):
     assert sum(drawn) == 200
 
 
+def test_the_gallery_shows_every_kernel_beside_its_picture(terminal):
+    lines = terminal("kernel", columns=80).text.splitlines()
+    text = " ".join(re.sub(r"\x1b\[[\d;]*m|\N{UPPER HALF BLOCK}", "", line) for line in lines)
+    assert all(f" {default_words(name)} " in f" {text} " for name in NAMED)
+    assert sum("\N{UPPER HALF BLOCK}" in line for line in lines) >= 3 * len(NAMED) / 2
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_no_picture(terminal, environment):
     seen = terminal("kernel", "sobel", **environment).text
@@ -243,7 +258,8 @@ def test_no_colours_no_picture(terminal, environment):
     [
         ("gaussian:1", 80, "0.159 "),  # of 0.1592, which a pipe gets
         ("gaussian:1", 100, "0.1592 "),
-        ("gaussian:1", 30, "too wide for this terminal"),
+        ("gaussian:1", 30, "..."),
+        ("gaussian:3", 80, "save it with -o to see all 625 weights"),
         ("sobel", 30, "-0.25 "),
     ],
 )
@@ -253,5 +269,5 @@ def test_the_numbers_fit_the_terminal(terminal, kernel, columns, shown):
     table = [
         line for line in seen.splitlines() if line.startswith("\N{BOX DRAWINGS LIGHT VERTICAL}")
     ]
+    assert table
     assert all(len(line) <= columns for line in table)
-    assert bool(table) == ("wide" not in shown)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +17,9 @@ import numpy as np
 import pytest
 
 import convcli
+from convcli import pools
 from convcli.filtering import convolution
+from convcli.kernels.kernel import kernel_from
 from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
 from convcli.pixels.padded import Padded
@@ -30,7 +36,7 @@ KERNEL = np.random.default_rng(1).normal(size=(5, 4))
 def test_the_other_routes_are_not_taken(method, monkeypatch):
     """The plan's loop and executor run although all others raise."""
     wanted = convcli.convolve(IMAGE, KERNEL, method=method)
-    plan = planned(IMAGE.shape, "uint8", convolution.kernel_from(KERNEL), method)
+    plan = planned(IMAGE.shape, "uint8", kernel_from(KERNEL), method)
     real_load, used = regions.load, []
 
     def only(name):
@@ -262,6 +268,84 @@ def test_an_error_ends_short_work(where):
     with pytest.raises(RuntimeError, match="broken"):
         threads.share(fill, list(range(300)), 2, lambda *_: None)
     assert len(seen) < 300 or where == "there"
+
+
+def helpers(workers):
+    """Share work of which each thread takes one piece, and return the other threads."""
+    everyone, seen = threading.Barrier(workers), []
+
+    def fill(_piece):
+        seen.append(threading.current_thread())
+        everyone.wait(10)
+
+    threads.share(fill, list(range(workers)), workers, lambda *_: None)
+    return set(seen) - {threading.current_thread()}
+
+
+def test_threads_are_kept_for_the_next_work(monkeypatch):
+    monkeypatch.setattr(pools, "_kept", None)
+    first = helpers(2)
+    assert (len(first), helpers(2)) == (1, first)
+    assert len(helpers(3)) == 2
+    (only,) = first
+    only.join(10)  # a larger pool takes the place of a smaller one
+    assert not only.is_alive()
+
+
+def test_threads_that_are_all_at_work_are_not_waited_for(monkeypatch):
+    """Work in one of them may be shared again, and so may work of other threads."""
+    monkeypatch.setattr(pools, "_kept", None)
+    done = []
+
+    def fill(piece):
+        threads.share(lambda each: done.append((piece, each)), range(50), 2, lambda *_: None)
+
+    thread = threading.Thread(target=threads.share, args=(fill, range(4), 2, lambda *_: None))
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(set(done)) == len(done) == 200
+
+
+def test_short_work_is_at_rest_when_an_error_is_raised():
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def fill(piece):
+        if threading.current_thread() is here:
+            begun.wait(10)
+            threading.Timer(0.05, go_on.set).start()
+            raise KeyboardInterrupt
+        begun.set()
+        go_on.wait(10)
+        done.append(piece)
+
+    here = threading.current_thread()
+    with pytest.raises(KeyboardInterrupt):
+        threads.share(fill, range(9), 2, lambda *_: None)
+    assert len(done) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_has_threads_of_its_own():
+    helpers(2)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # a child that waits for a thread of its parent ends by this
+        try:
+            os._exit(len(helpers(2)) - 1)
+        finally:
+            os._exit(99)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_kept_threads_do_not_hold_the_program():
+    script = (
+        "from convcli.running.threads import share; import threading; b = threading.Barrier(2)\n"
+        "share(lambda _: b.wait(10), range(2), 2, lambda *_: None); print(threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20)
+    assert (done.stdout.strip(), done.stderr, done.returncode) == (b"2", b"", 0)
 
 
 @pytest.mark.parametrize("method", ["numpy", "numba"])

@@ -9,24 +9,60 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convcli.batch.planes import band_by_band
 from convcli.errors import ConvcliError
-from convcli.filtering.convolution import convolve
+from convcli.filtering.chains import chain
+from convcli.filtering.convolution import apply, convolve
+from convcli.filtering.definitions import convolving
+from convcli.filtering.depth import at_depth
 from convcli.filtering.filters import blur, edge, sharpen
+from convcli.filtering.stages import stage
 from convcli.running import windowed
-from convcli.sources.contract import Stored
+from convcli.running.banded import by_bands
+from convcli.running.works import work_of
+from convcli.sources.contract import Result, Stored
 from convcli.sources.windows import Tiles
 from convcli.words import BORDERS, METHODS
+
+UNEVEN = np.random.default_rng(3).normal(size=(6, 9))
+
+# `auto` may take another one once loops are compiled.
+NAMED = [each for each in METHODS if each != "auto"]
 
 FILTERS = {
     "blur": partial(blur, sigma=1.5),
     "wide blur": partial(blur, sigma=(7.0, 9.0)),
-    "uneven kernel": partial(
-        convolve, kernel=np.random.default_rng(3).normal(size=(6, 9)), correlate=True
-    ),
+    "uneven kernel": partial(convolve, kernel=UNEVEN, correlate=True),
     "edge": edge,
-    "sharpen": partial(sharpen, sigma=1.2),
+    "angle": partial(edge, show="angle"),
+    "laplacian": partial(edge, show="laplacian"),
+    "sharpen": partial(sharpen, sigma=1.2, threshold=2),
     "linear": partial(blur, sigma=1.5, linear=True),
     "weighted": partial(blur, sigma=1.5, alpha="weight"),
+    "without nan": partial(blur, sigma=1.5, nan="skip"),
+    "without a value": partial(sharpen, sigma=1.5, nodata=7),
+    "every third": partial(apply, filter_=convolving(UNEVEN, stride=3)),
+    "depth": partial(at_depth, verb=partial(blur, sigma=1.5), depth="16"),
+    "chain": partial(chain, stages=[stage("blur", 1.5), stage("sharpen", 2)]),
+    "chain of borders": partial(
+        chain,
+        stages=[
+            stage("blur", 1.0, border="wrap"),
+            stage("edge", show="x", border="constant"),
+            stage("blur", 7.0),
+        ],
+    ),
+    "chain without a value": partial(
+        chain, stages=[stage("blur", 1.5), stage("sharpen", 2), stage("blur", 1)], nodata=7
+    ),
+    "chain without nan": partial(chain, stages=[stage("blur", 1.5), stage("edge")], nan="skip"),
+    "chain with a stride": partial(
+        chain, stages=[stage("filter", UNEVEN, stride=2), stage("blur", 1), stage("blur", 2)]
+    ),
+    "linear chain": partial(chain, stages=[stage("blur", 1.5), stage("edge")], linear=True),
+    "weighted chain": partial(
+        chain, stages=[stage("blur", 1.5), stage("sharpen", 1)], alpha="weight"
+    ),
 }
 
 
@@ -40,22 +76,33 @@ def stored_of(image, tile):
     return Stored(image.shape, image.dtype, tile, decode)
 
 
-def in_bands(verb, image, tile, most, gathered=0, **options):
+def in_bands(verb, image, tile, most, gathered=0, bands=1, is_strange=False, **options):
     """Filter an image in bands; return the result, the tiles and how it was divided.
 
-    `most` bounds the memory; None is the least that does.
+    `most` bounds the memory; None is the least that does, and 0 takes the lowest bands there are,
+    but keeps every tile that they need. Some samples of the image may be strange.
     """
     found = []
+    stored = stored_of(image, tile)
+    given = stored_of(image[..., :1], tile) if bands > 1 else stored
 
-    def carry_out(plan, recipe, source):
-        stored = stored_of(image, tile)
-        least = least_for(plan, recipe, stored) if most is None else most
-        cut = windowed.cut_for(plan, recipe, stored, least, gathered)
+    def carry_out(plan, what, source):
+        work = work_of(plan, what, source)
+        work = by_bands(work, bands) if bands > 1 else work
+        if is_strange:
+            work = work._replace(divisions=work.divisions[: work.same])
+        if most == 0:
+            work = work._replace(divisions=work.divisions[-1:])
+        least = least_for(work, stored) if most is None else most or 1e9
+        cut = windowed.cut_for(work, stored, least, gathered)
         tiles = Tiles(stored, cut.kept)
         found.append((tiles, cut))
-        return np.concatenate([*windowed.bands(plan, recipe, tiles, cut, lambda done, total: None)])
+        made = partial(windowed.bands, work, tiles, cut, lambda done, total: None)
+        return Result(work.shape, work.dtype, made)
 
-    result = verb(Tiles(stored_of(image, tile), 0), carry_out=carry_out, **options)
+    made = verb(Tiles(given, 0), carry_out=carry_out, **options)
+    result = np.concatenate([*made.bands])
+    assert (result.shape, result.dtype) == (made.shape, made.dtype)
     return result, *found[0]
 
 
@@ -67,36 +114,41 @@ def whole(verb, image, **options):
 @st.composite
 def cases(draw):
     name = draw(st.sampled_from([*FILTERS]))
-    channels = draw(st.sampled_from([2, 4] if name == "weighted" else [1, 3, 4]))
+    channels = draw(st.sampled_from([2, 4] if "weighted" in name else [1, 3, 4]))
     shape = draw(st.integers(1, 90)), draw(st.integers(1, 90)), channels
     dtype = draw(st.sampled_from(["uint8", "uint16", "float32", "float64"]))
     image = np.random.default_rng(draw(st.integers(0, 9))).integers(0, 256, shape).astype(dtype)
     if dtype == "float32":
         image /= 255
+    is_strange = dtype.startswith("float") and draw(st.booleans())
+    if is_strange:  # values that are hard to sum
+        for value in (np.nan, np.inf, 1e30, -1e38, 1e-30):
+            image[draw(st.integers(0, shape[0] - 1)), draw(st.integers(0, shape[1] - 1))] = value
     if draw(st.booleans()):  # an alpha that is full everywhere is not weighted by
         image[..., -1] = 65535 if dtype == "uint16" else 255 if dtype == "uint8" else 1
     tile = draw(st.integers(1, 100)), draw(st.integers(1, 100))
     options = {
         "border": draw(st.sampled_from(BORDERS)),
-        "method": draw(st.sampled_from([each for each in METHODS if each != "tiled"])),
+        "method": draw(st.sampled_from([each for each in NAMED if each != "tiled"])),
         "workers": draw(st.integers(1, 3)),
     }
-    return FILTERS[name], image, tile, options
+    is_strange = is_strange or "without" in name
+    return FILTERS[name], image, tile, options, is_strange
 
 
 @settings(deadline=None, max_examples=25)
 @given(cases())
 def test_bands_equal_the_whole_to_the_bit(case):
-    verb, image, tile, options = case
+    verb, image, tile, options, is_strange = case
     expected = whole(verb, image, **options)
     # As little memory as there may be, and enough for everything.
     for most in (None, 1e9):
-        result, _, cut = in_bands(verb, image, tile, most, **options)
+        result, _, cut = in_bands(verb, image, tile, most, is_strange=is_strange, **options)
         assert most is None or cut.peak <= most
         np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", NAMED)
 @pytest.mark.parametrize("border", BORDERS)
 def test_pieces_of_every_method_equal_the_whole(method, border, photo):
     image = np.tile(photo, (2, 1, 1))[:700, :300, :1]
@@ -108,17 +160,40 @@ def test_pieces_of_every_method_equal_the_whole(method, border, photo):
     np.testing.assert_array_equal(result, whole(verb, image, **options))
 
 
-def least_for(plan, recipe, stored):
+def least_for(work, stored):
     """The least memory that does, to a part in 50."""
     low, high = 0, 1 << 30
     while high - low > max(1, high // 50):
         middle = (low + high) // 2
         try:
-            windowed.cut_for(plan, recipe, stored, middle, 0)
+            windowed.cut_for(work, stored, middle, 0)
             high = middle
         except ConvcliError:
             low = middle
     return high
+
+
+@pytest.mark.parametrize("name", ["blur", "angle", "chain", "without a value"])
+def test_bands_that_are_no_colours_are_filtered_each_by_itself(name):
+    image = np.random.default_rng(0).integers(0, 256, (200, 90, 5), np.uint8)
+    options = {"border": "wrap", "alpha": "straight"}
+    expected = band_by_band(FILTERS[name], image, **options, channels=True)
+    result, tiles, _ = in_bands(FILTERS[name], image, (64, 32), 0, bands=5, **options)
+    assert tiles.decoded < 2 * tiles.count
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("method", NAMED)
+@pytest.mark.parametrize("border", BORDERS)
+def test_chains_equal_the_whole_by_every_method(method, border, photo):
+    image = np.tile(photo, (3, 1, 1))[:, :300, :1]
+    stages = [stage("blur", 3), stage("filter", UNEVEN), stage("sharpen", 1.5)]
+    options = {"method": method, "border": border, "workers": 2}
+    verb = partial(chain, stages=stages)
+    result, tiles, cut = in_bands(verb, image, (100, 128), 0, **options)
+    assert cut.rows == 16 or method == "fft"  # transforms need large blocks
+    assert tiles.decoded <= (1.4 if border == "wrap" else 1.1) * tiles.count
+    np.testing.assert_array_equal(result, whole(verb, image, **options))
 
 
 @pytest.mark.parametrize("tile", [(64, 64), (16, 700), (100, 33)])
@@ -150,9 +225,9 @@ def test_an_unreadable_tile_ends_the_work():
 
     def carry_out(plan, recipe, source):
         broken = Stored(stored.shape, stored.dtype, stored.tile, decode)
-        cut = windowed.cut_for(plan, recipe, broken, 1e9, 0)
-        cut = cut._replace(rows=64, piece=(64, 500))
-        return [*windowed.bands(plan, recipe, Tiles(broken, 1e9), cut, lambda done, total: None)]
+        work = work_of(plan, recipe, source)
+        cut = windowed.cut_for(work, broken, 1e9, 0)._replace(rows=64, piece=(64, 500))
+        return [*windowed.bands(work, Tiles(broken, 1e9), cut, lambda done, total: None)]
 
     with pytest.raises(ConvcliError, match="tile 63 is damaged"):
         blur(Tiles(stored, 0), carry_out=carry_out)

@@ -31,7 +31,10 @@ def copied(path, target, **settings):
         height, width, _ = stored.shape
         bands = iter([Tiles(stored, 0).window((0, height), (0, width))])
         return tiff.save(
-            target, given, [Result(stored.shape, stored.dtype, bands)], Settings(**settings)
+            target,
+            given,
+            [Result(stored.shape, stored.dtype, lambda _: bands)],
+            Settings(**settings),
         )
 
 

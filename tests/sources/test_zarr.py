@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 import zarr
 from scipy import ndimage
 
+from convcli.errors import ConvcliError
 from convcli.files.job import Request
 from convcli.files.walking import inputs_of
-from convcli.filtering.filters import blur, edge
+from convcli.files.writing import new_folder
+from convcli.filtering import filters
+from convcli.sources.zarr_writing import Record
+
+blur, edge = (partial(each, method="numpy") for each in (filters.blur, filters.edge))
 
 SMALL = ("--memory", "3M")
+
+
+@pytest.fixture
+def run(run):
+    """Methods may differ by a level: `auto` takes another one once loops are compiled."""
+    return lambda *argv: run(*argv, "--method", "numpy")
 
 
 def stack(shape=(2, 3, 150, 170), dtype=np.uint16):
@@ -101,7 +114,15 @@ def test_every_plane_of_an_array_is_filtered(name, run, tmp_path):
     if name == "a missing chunk":
         (tmp_path / "a.zarr/c/1/0/2").unlink()
     pixels = array[...]
-    done = run("blur", tmp_path / "a.zarr", "-o", tmp_path / "b.zarr", "--border", "wrap", *SMALL)
+    done = run(
+        "blur",
+        tmp_path / "a.zarr",
+        "-o",
+        tmp_path / "b.zarr",
+        "--border",
+        "wrap",
+        *SMALL,
+    )
     assert done.status == 0, done.err
     result = zarr.open_array(tmp_path / "b.zarr", mode="r")
     np.testing.assert_array_equal(result[...], blurred(pixels, border="wrap"))
@@ -199,3 +220,111 @@ def test_a_walk_finds_zarr_images_and_does_not_look_into_them(tmp_path):
     image_file(tmp_path / "in/deeper/a.zarr", 2, stack((40, 50)))
     request = Request("blur", (str(tmp_path / "in"),), recursive=True)
     assert [each.relative for each in inputs_of(request, print)] == ["deeper/a.zarr"]
+
+
+SHARDED = {"chunks": (1, 16, 64), "shards": (1, 64, 128)}
+
+
+def interrupted(run, tmp_path, monkeypatch, error, after=4):
+    """Filter a stack, and end when so many rows of shards are written; return its planes."""
+    pixels = np.random.default_rng(0).integers(0, 4000, (2, 250, 200)).astype(np.uint16)
+    if not (tmp_path / "a.zarr").exists():
+        zarr.create_array(str(tmp_path / "a.zarr"), data=pixels, **SHARDED)
+    added = []
+
+    def add(self, *done, original=Record.add):
+        original(self, *done)
+        added.append(done)
+        if len(added) == after:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "add", add)
+        done = run("blur", tmp_path / "a.zarr", "-o", tmp_path / "b.zarr")
+        assert done.status == 1
+    assert not (tmp_path / "b.zarr").exists()
+    return pixels
+
+
+def counted(monkeypatch):
+    """Return a list of what is written from now on."""
+    added = []
+    monkeypatch.setattr(
+        Record, "add", lambda self, *done, add=Record.add: (added.append(done), add(self, *done))
+    )
+    return added
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_ended(run, tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    pixels = interrupted(run, tmp_path, monkeypatch, full, after=6)
+    (hidden,) = (path for path in tmp_path.iterdir() if path.name.startswith(".convcli-"))
+    (hidden / "c" / "0" / "torn.partial").write_bytes(b"half a shard")
+    added = counted(monkeypatch)
+    argv = ("blur", tmp_path / "a.zarr", "-o", tmp_path / "b.zarr")
+    assert run(*argv, "--skip-existing").status == 0
+    assert [(place, rows) for _, place, rows in added] == [((1,), 192), ((1,), 250)]
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr")[...], blurred(pixels))
+    assert sorted(os.listdir(tmp_path)) == ["a.zarr", "b.zarr"]
+    assert not [*(tmp_path / "b.zarr").rglob("*.partial")]
+    assert not (tmp_path / "b.zarr/.convcli-done").exists()
+
+
+@pytest.mark.parametrize("change", ["sigma", "input", "no option"])
+def test_other_work_begins_anew(change, run, tmp_path, monkeypatch):
+    pixels = interrupted(run, tmp_path, monkeypatch, OSError(errno.EIO, "broken"))
+    more = {"sigma": ["-s", "1", "--skip-existing"], "no option": []}.get(
+        change, ["--skip-existing"]
+    )
+    if change == "input":
+        pixels = pixels[::-1].copy()
+        zarr.create_array(str(tmp_path / "a.zarr"), data=pixels, overwrite=True, **SHARDED)
+    added = counted(monkeypatch)
+    done = run("blur", tmp_path / "a.zarr", "-o", tmp_path / "b.zarr", *more)
+    assert done.status == 0
+    assert len(added) == 8
+    expected = blurred(pixels, sigma=1) if change == "sigma" else blurred(pixels)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr")[...], expected)
+    assert sorted(os.listdir(tmp_path)) == ["a.zarr", "b.zarr"]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_two_runs_do_not_write_to_one_folder(goes_on, tmp_path):
+    target = tmp_path / "b.zarr"
+    with new_folder(target, mark="a-b") as folder:
+        (folder / "zarr.json").write_text("{}")
+        with pytest.raises(ConvcliError, match="is being written by another run"):
+            new_folder(target, mark="a-b", goes_on=goes_on).__enter__()
+        assert os.listdir(folder) == ["zarr.json"]
+    assert os.listdir(target) == ["zarr.json"]
+
+
+def test_nothing_stays_where_the_input_is_damaged(run, tmp_path, monkeypatch):
+    interrupted(run, tmp_path, monkeypatch, ConvcliError("chunk 7 cannot be read"))
+    assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_an_image_goes_on_at_any_of_its_levels(levels, run, tmp_path, monkeypatch):
+    path = image_file(tmp_path / "a.zarr", 3, stack((2, 150, 170)), levels)
+    argv = ("blur", path, "--skip-existing", "-o")
+    assert run(*argv, tmp_path / "whole.zarr").status == 0
+    for after in range(1, 20, 3):
+        done = []
+
+        def add(self, *more, original=Record.add, done=done, after=after):
+            original(self, *more)
+            done.append(more)
+            if len(done) == after:
+                raise OSError(errno.ENOSPC, "full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Record, "add", add)
+            status = run(*argv, tmp_path / f"{after}.zarr").status
+        assert status == (len(done) == after)
+        assert run(*argv, tmp_path / f"{after}.zarr").status == 0
+        for level in map(str, range(levels)):
+            np.testing.assert_array_equal(
+                zarr.open_group(tmp_path / f"{after}.zarr")[level][...],
+                zarr.open_group(tmp_path / "whole.zarr")[level][...],
+            )

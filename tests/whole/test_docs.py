@@ -20,9 +20,11 @@ from PIL import Image
 
 import convcli
 from convcli.kernels.named import edge_kernels
+from convcli.pixels import borders
 from convcli.words import ALPHAS, BORDERS, METHODS, OPERATORS
 from tests.whole.test_examples import STORIES, story
-from tests.whole.test_readme import README, blocks, folder, run  # noqa: F401 - a fixture
+from tests.whole.test_readme import blocks, folder, run  # noqa: F401 - a fixture
+from tests.whole.test_rooms import ROOMS
 
 ROOT = Path(__file__).parents[2]
 HAS_DASK = find_spec("distributed") is not None
@@ -45,6 +47,7 @@ def place(folder):  # noqa: F811
     alpha = np.full(photo.shape[:2], 255, np.uint8)
     alpha[:, :50] = 0
     Image.fromarray(np.dstack([photo, alpha])).save(folder / "cutout.png")
+    Image.fromarray(alpha).save(folder / "mask.png")
     Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(folder / "grey16.png")
     np.save(folder / "mosaic.npy", photo)
     tifffile.imwrite(folder / "slide.tif", photo, tile=(64, 64))
@@ -126,12 +129,18 @@ def test_every_word_has_its_row(page, words):
 
 
 @pytest.mark.parametrize("border", BORDERS)
-def test_a_border_goes_on_as_in_the_readme(border):
-    (row,) = re.findall(rf"^\| `{border}`.*? \| `(.*?)`", README.read_text("utf-8"), re.M)
-    before, inside, after = row.replace("\\", "").split(" | ")
-    assert re.search(
-        rf"^\| `{border}`.*? \| `{before} \[{inside}\] {after}` ", PAGES["borders"], re.M
-    )
+def test_a_border_continues_a_row_as_its_page_says(border):
+    (row,) = re.findall(rf"^\| `{border}`.*? \| `(.*?)`", PAGES["borders"], re.M)
+    before, inside, after = re.fullmatch(r"(.*) \[(.*)\] (.*)", row).groups()
+    letters = [*inside.split(), "k"]  # beyond a constant border, the index is -1
+    reach = len(before.split())
+    lines = borders.lines((0, 4), reach, reach, border, 4)
+    assert " ".join(letters[line] for line in lines) == f"{before} {inside} {after}"
+
+
+def test_the_folders_are_those_that_the_page_on_architecture_lists():
+    listed = re.findall(r"^\| `(\w+)/`", PAGES["architecture"], re.M)
+    assert listed == [name for name in ROOMS if (ROOT / "convcli" / name).is_dir()]
 
 
 def test_the_operators_of_edge_have_one_scale():

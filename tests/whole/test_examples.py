@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -131,9 +132,9 @@ def test_only_weighting_keeps_hidden_green_out():
 @pytest.mark.parametrize("border", BORDERS)
 def test_a_border_is_drawn_as_it_is_described(border):
     drawn = story("borders")
-    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    (line,) = [line for line in readme.splitlines() if line.startswith(f"| `{border}`")]
-    described = line.split("`")[3].replace("\\", "").replace(" ", "").split("|")
+    page = (EXAMPLES.parent / "docs" / "borders.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith(f"| `{border}`"))
+    described = re.split(r"[\[\]]", line.split("`")[3].replace(" ", ""))
     before, row, after = drawn.pattern(border).replace(" ", "").split("|")
     assert row == described[1]
     assert described[0].endswith(before)

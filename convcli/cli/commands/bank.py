@@ -14,6 +14,7 @@ from convcli.words import BankMethod, MapDepth
 
 if TYPE_CHECKING:
     from convcli.batch.attempt import Pipeline
+    from convcli.cli.run import Maker
 
 
 @partial(
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     first=("bank",),
     without=(
         *("method", "border_value", "alpha", "linear", "nan", "nodata"),
-        *("in_place", "preview", "depth"),
+        *("in_place", "preview", "depth", "region", "mask", "channels"),
     ),
 )
 def command(
@@ -133,6 +134,32 @@ def command(
         )
 
     carry_out(shared, "bank", read, pipeline, () if mosaic else maps.names)
+
+
+def define(
+    bank: str,
+    layer: str | None,
+    angle: float | None,
+    mosaic: bool,
+    stride: int | None,
+    dilation: int,
+    groups: int,
+    relu: bool,
+    pool: int,
+    energy: bool,
+) -> Maker:
+    """Check the command's own options for a stage of a chain, and make the filter of them."""
+    from convcli.filtering.stages import stage
+
+    if mosaic:
+        raise ConvcliError("--mosaic is a sheet of many maps, and a stage makes one image")
+    if pool > 1:
+        raise ConvcliError("--pool is not for stages; leave it out, or use --stride")
+    made = stage(
+        "bank", bank, layer=layer, angle=angle, stride=stride, dilation=dilation, groups=groups,
+        relu=relu, energy=energy,
+    )  # fmt: skip
+    return lambda shared_by: None if shared_by else made
 
 
 def _with_output(shared: Shared, mosaic: bool, depth: MapDepth) -> Shared:

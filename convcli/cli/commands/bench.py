@@ -73,7 +73,7 @@ def command(
     bank: Annotated[
         str | None,
         typer.Option(
-            metavar="B",
+            metavar="BANK",
             help="Race the methods of 'bank' on a layer instead: a bank such as gabor:8,3, a file, "
             "or MAPS,CHANNELS,SIDE such as 64,64,3.",
         ),

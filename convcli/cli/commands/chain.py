@@ -25,12 +25,13 @@ def command(
 ) -> None:
     """Apply several filters in one pass; nothing is rounded or clipped between them.
 
-    A stage is blur, edge, sharpen or filter with its own options, and --border and
+    A stage is blur, edge, sharpen, filter or bank with its own options, and --border and
     --border-value if they differ from those of the chain. All other options are given once,
     after STAGES. Values are quoted as in a shell: "filter --kernel '1 0 -1' | blur --sigma 2".
+    The maps of a bank must be an image, as in "bank gabor:1,1 --energy | blur --sigma 2".
 
     Light is decoded and colours are weighted by alpha once, before the first stage, and back
-    after the last. edge gives one channel to the stages after it.
+    after the last. edge, and a bank of one channel, give one channel to the stages after it.
 
     Example: convcli chain "blur --sigma 2 | sharpen --amount 0.8" photos/ -r -o out/
     """
@@ -43,6 +44,6 @@ def command(
         shared,
         "chain",
         *(each.make for each in several),
-        grey=grey_of(shared) if first.name == "edge" else None,
-        has_later_edge=first.name != "edge" and any(each.name == "edge" for each in later),
+        grey=grey_of(shared) if first.is_grey else None,
+        has_later_grey=not first.is_grey and any(each.is_grey for each in later),
     )

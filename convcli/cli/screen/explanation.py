@@ -41,6 +41,9 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     assert plan is not None
     width, height = outcome.size
     tree = Tree(_plain(f"{name}, {width} x {height}:"), guide_style="dim")
+    task = plan.stages[0].plan.task if isinstance(plan, ChainPlan) else getattr(plan, "task", None)
+    if task and task.whole:
+        tree.add(_line("part", f"{task.size[1]} x {task.size[0]} pixels with their neighbours"))
     for number, one in enumerate(plan.stages if isinstance(plan, ChainPlan) else (), 1):
         branch = tree.add(_line(f"stage {number}", one.words))
         for word, text in one.parts():
@@ -58,7 +61,7 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
             far = f"{above} pixels above and below, {beside} left and right"
             tree.add(_line("border", f"{border}, {far}"))
         if word == "spread":
-            for each in _pieces(plan, width, height):
+            for each in _pieces(plan):
                 branch.add(_plain(each))
     for word, text in outcome.parts:
         tree.add(_line(word, text))
@@ -101,8 +104,9 @@ def _stage(stage: Stage, bar: str) -> Text:
     return line
 
 
-def _pieces(plan: Plan, width: int, height: int) -> list[str]:
+def _pieces(plan: Plan) -> list[str]:
     """Return how the image is divided for the workers, and each of those pieces for the cache."""
+    height, width, _ = plan.task.size
     rows, columns = plan.route.regions
     number = math.ceil(height / rows) * math.ceil(width / columns)
     kind = "strip" if columns >= width else "tile"

@@ -93,10 +93,10 @@ class Report:
         ):
             width, height = outcome.result_size
             frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
-            method = outcome.plan.method if outcome.plan else ""
+            method = f"{outcome.plan.method}, " if outcome.plan else ""  # nothing was filtered
             self._bar.say(
                 f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
-                f"{method}, {outcome.seconds:.2f} s"
+                f"{method}{outcome.seconds:.2f} s"
             )
 
 
@@ -122,7 +122,7 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
     import json
 
     fields: dict[str, Any] = {
-        "input": _json_name(job.source),
+        "input": _json_name(job.source_name),
         "output": None if job.problem else _json_outputs(job),
         "status": status,
         "reason": None,
@@ -169,14 +169,14 @@ def _json_name(path: str | os.PathLike[str] | None) -> str:
 def _json_outputs(job: Job) -> str | list[str]:
     if job.parts:
         return [_json_name(name) for name in job.outputs]
-    return _json_name(job.target)
+    return _json_name(job.target_name)
 
 
 def _input(job: Job) -> str:
-    return "standard input" if job.source is None else shown(job.source)
+    return "standard input" if job.source_name is None else shown(job.source_name)
 
 
 def _output(job: Job) -> str:
     if job.target_name is not None and job.parts:
         return f"{shown(part_of(job.target_name, '*'))} ({len(job.parts)} images)"
-    return "standard output" if job.target is None else shown(job.target)
+    return "standard output" if job.target_name is None else shown(job.target_name)

@@ -4,176 +4,121 @@ from __future__ import annotations
 
 import numba
 
+from convcli.loops.compiled.bank_rows import correlate_rows
+from convcli.loops.compiled.bank_windows import gather
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS
-from convcli.loops.compiled.machine_code import target
-from convcli.loops.compiled.registers import register_copy, register_rows, register_tile
-from convcli.loops.layout import APART, BLOCK, SHARED_ROWS
+from convcli.loops.compiled.registers import register_copy, register_tile
+from convcli.loops.compiled.vectors import BYTES
+from convcli.loops.layout import APART, BLOCK, LEAST_SHARED, SLACK
 
 _entry = numba.njit(**HOW)
 _part = numba.njit(**HOW, **NO_WRAPPERS)
 
-# How many vectors of pixels a tile of so many maps has. AVX-512 has 32 registers of 64 bytes, AVX2
-# 16 of 32: the sums of a tile, the vectors that are loaded for them and a spread weight fit in.
-if "+avx512f" in target()[1]:
-    BYTES, HALF = 64, 8
-    V8, V4, V2, V1, VR = 3, 6, 8, 8, 4
-else:
-    BYTES, HALF = 32, 4
-    V8, V4, V2, V1, VR = 3, 3, 4, 6, 2
-_eight = register_tile(HALF, V8, BYTES)
+# How many vectors of pixels a tile of so many maps has: its sums, the vectors that are loaded for
+# them and a spread weight fit in the registers.
+HALF, V8, V4, V2, V1 = (8, 3, 6, 8, 8) if BYTES == 64 else (4, 3, 3, 4, 6)
+_eight, _eight_2, _eight_1 = (register_tile(HALF, v, BYTES) for v in (V8, 2, 1))
+_packed, _packed_2, _packed_1 = (register_tile(HALF, v, BYTES, packed=V8) for v in (V8, 2, 1))
 _four = register_tile(4, V4, BYTES)
 _two = register_tile(2, V2, BYTES)
 _one = register_tile(1, V1, BYTES)
-_copy = register_copy(V8, BYTES)
-_rows_wide = register_rows(SHARED_ROWS, VR, BYTES)
-_rows_narrow = register_rows(SHARED_ROWS, 1, BYTES)
+_copy = register_copy(V8, vector_bytes=BYTES)
 
 
 @_entry
-def bank(
-    planes, sizes, rows, columns, inside, step, constant, window, offsets, passes, weights, bias,
-    shared_rows, sums, chunk, packed, panel, out, strides,
-):  # fmt: skip
+def bank(planes, table, weights, bias, scratch, out):
     """Correlate the planes of each group with the group's kernels, for a strip of the results.
 
     Parameters
     ----------
     planes : flat
         Of each group, channel and row, H * W samples a plane.
-    sizes : (10,)
-        Groups, channels and maps of a group, rows and columns of a plane; of a window its phases
-        along y and x, its rows and columns; and 1 if the planes themselves are the window.
-    rows : (phases * R,)
-        Which row of a plane stands in each row of the window; -1 is the constant.
-    columns : (phases, width)
-        The same for columns, phase by phase.
-    inside : (phases, 3)
-        From which position on, for how many, and from which sample on the columns of a phase are
-        every `step`-th sample of a plane.
-    window : flat scratch for one group
-        Channels, phases along y and x, rows, columns. Phase p has every stride-th sample from p
-        on, so that the samples of neighbouring results lie beside each other.
-    offsets : (taps,)
-        Where the first result's sample of each tap lies in the window.
-    passes : (n, 5)
-        First tap, number of taps, rows, columns and place in `out` of each set of results. A
-        convolution has one; a transposed one has as many as there are phases of the output.
+    table : flat
+        One after the other:
+
+        0 to 2
+            Groups, channels and maps of a group.
+        3, 4
+            Rows and columns of a plane.
+        5 to 8
+            Of a window its phases along y and x, its rows and its columns.
+        9
+            1 if the planes themselves are the window.
+        10
+            Rows of a kernel of one channel and map whose neighbouring results share their samples:
+            at least 3, without stride and dilation along y; 0 for all others.
+        11
+            Pixels of a chunk.
+        12
+            Taps whose samples are packed, or 0: then they are read from the window.
+        13, 14
+            Taps and passes.
+        15 to 18
+            From one group, map, row and pixel of the results to the next in the flat `out`.
+        rows, phases * R of them
+            Which row of a plane stands in each row of the window; -1 is zeros.
+        columns, phases * the window's columns of them
+            The same for columns, phase by phase.
+        inside, 3 for each phase
+            From which position on, for how many, and from which sample on the columns of a phase
+            are every so many-th sample of a plane.
+        offsets, one for each tap
+            Where the first result's sample of each tap lies in the window.
+        passes, 5 for each
+            First tap, number of taps, rows, columns and place in `out` of each set of results. A
+            convolution has one; a transposed one has as many as there are phases of the output.
     weights, bias : flat
         For each group and pass the weights in blocks of 8, 4, 2 and 1 maps, and in a block all maps
         of a tap together.
-    shared_rows : int
-        Rows of a kernel of one channel and map whose neighbouring results share their samples: at
-        least SHARED_ROWS, without stride and dilation along y; 0 for all others.
-    sums : flat scratch
-        BLOCK rows, each of a chunk and the slack of a tile.
-    packed : flat scratch
-        The samples of a chunk for all taps, or nothing: then they are read from the window.
-    panel : (taps,) scratch
-        Where the samples of each tap begin in the part of it that a tile reads.
-    strides : (4,)
-        From one group, map, row and pixel of the results to the next in the flat `out`.
+    scratch : flat
+        BLOCK rows of sums, each of a chunk and the slack of a tile; the samples of a chunk for all
+        packed taps, with a gap of APART after each tile; the window of a group: channels, phases
+        along y and x, rows, columns; and at the end zeros, the slack of a tile. Phase p of a window
+        has every stride-th sample from p on, so that the samples of neighbouring results lie beside
+        each other.
     """
-    groups, channels, maps, height, width = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
-    pitch, in_place = sizes[8], sizes[9] == 1
-    plane, laid = height * width, sizes[5] * sizes[6] * sizes[7] * sizes[8]
-    taps = offsets.size
-    # Never 0, or LLVM would fill with 0 if an item had no size, and call the C library for it.
-    wide = V8 * max(BYTES // window.itemsize, 1)
-    for tap in range(panel.size):
-        panel[tap] = tap * wide
+    groups, channels, maps, height, width = table[0], table[1], table[2], table[3], table[4]
+    phases, lines_of_window, pitch = table[5] * table[6], table[7], table[8]
+    in_place, shared_rows, chunk, packed_taps = table[9] == 1, table[10], table[11], table[12]
+    taps, strides = table[13], table[15:19]
+    rows = table[19 : 19 + (0 if in_place else table[5] * lines_of_window)]
+    columns = table[19 + rows.size :][: table[6] * pitch]
+    inside = table[19 + rows.size + columns.size :][: 3 * table[6]]
+    offsets = table[19 + rows.size + columns.size + inside.size :][:taps]
+    passes = table[table.size - 5 * table[14] :]
+    slack = SLACK // out.itemsize
+    sums = scratch[: BLOCK * (chunk + slack)]
+    tiles = chunk // (V8 * (BYTES // out.itemsize))
+    packed = scratch[sums.size :][: packed_taps * chunk + (tiles * APART if packed_taps else 0)]
+    window = scratch[sums.size + packed.size :]
+    plane, laid = height * width, phases * lines_of_window * pitch
     for group in range(groups):
         source = planes[group * channels * plane :]
+        if shared_rows and passes[2] >= LEAST_SHARED:
+            correlate_rows(
+                source, width, rows, columns, inside, window, table, offsets,
+                weights[group * taps :], passes[2], passes[3], bias[group], sums,
+                out[group * strides[0] + passes[4] :], strides[2],
+            )  # fmt: skip
+            continue
         flat = source if in_place else window
         for channel in range(0 if in_place else channels):
             gather(
-                source[channel * plane :], width, rows, columns, inside, step, constant,
-                window[channel * laid :], sizes,
+                source[channel * plane :], width, rows, columns, inside, window[channel * laid :],
+                table,
             )  # fmt: skip
-        for each in range(passes.shape[0]):
-            tap, count = passes[each, 0], passes[each, 1]
-            lines, across, place = passes[each, 2], passes[each, 3], passes[each, 4]
-            if shared_rows and lines >= SHARED_ROWS:
-                _correlate_rows(
-                    flat, pitch, offsets[: count // shared_rows], weights[group * taps :],
-                    shared_rows, lines, across, bias[group], sums,
-                    out[place + group * strides[0] :], strides,
-                )  # fmt: skip
-                continue
+        for each in range(0, passes.size, 5):
+            tap, count, place = passes[each], passes[each + 1], passes[each + 4]
             _correlate(
                 flat, offsets[tap : tap + count], weights[(group * taps + tap) * maps :], pitch,
-                lines, across, bias[group * maps : (group + 1) * maps], sums, chunk, packed, panel,
-                out[place + group * strides[0] :], strides,
+                passes[each + 2], passes[each + 3], bias[group * maps : (group + 1) * maps], sums,
+                chunk, packed, out[place + group * strides[0] :], strides,
             )  # fmt: skip
-
-
-@_entry
-def lay_out(weight, sizes, strides, taps, passes, out):
-    """Lay weights out as `bank` takes them.
-
-    Parameters
-    ----------
-    weight : flat
-        Weights in any order.
-    sizes : (3,)
-        Groups, maps and channels of a group.
-    strides : (3,)
-        From one group, map and channel to the next in `weight`.
-    taps : (n,)
-        Where the taps of each pass lie in a kernel.
-    passes : (n, 2)
-        First tap and number of taps of each pass.
-    out : flat
-        For each group and pass blocks of 8, 4, 2 and 1 maps, all maps of a tap together.
-    """
-    groups, maps, channels = sizes[0], sizes[1], sizes[2]
-    for group in range(groups):
-        done = 0
-        while done < maps:
-            rest = maps - done
-            block = 8 if rest >= 8 else 4 if rest >= 4 else 2 if rest >= 2 else 1
-            for channel in range(channels):
-                # All passes read a kernel while its samples are in the cache.
-                kernel = weight[group * strides[0] + done * strides[1] + channel * strides[2] :]
-                for each in range(passes.shape[0]):
-                    first, count = passes[each, 0], passes[each, 1]
-                    row = out[((group * taps.size + first) * maps + done * count) * channels :]
-                    for tap in range(count):
-                        at, place = taps[first + tap], (channel * count + tap) * block
-                        for m in range(block):
-                            row[place + m] = kernel[at + m * strides[1]]
-            done += block
-
-
-@_part
-def gather(plane, width, rows, columns, inside, step, constant, window, sizes):
-    """Lay the rows of a plane out as the phases of a window, with what lies beyond the edges."""
-    phases_y, phases_x, height, across = sizes[5], sizes[6], sizes[7], sizes[8]
-    for r in range(rows.size):
-        y, phase_y = r // phases_y, r % phases_y
-        for p in range(phases_x):
-            line = window[((phase_y * phases_x + p) * height + y) * across :]
-            if rows[r] < 0:
-                for x in range(across):
-                    line[x] = constant
-                continue
-            source = plane[rows[r] * width :]
-            first, length, start = inside[p, 0], inside[p, 1], inside[p, 2]
-            for x in range(first):
-                line[x] = source[columns[p, x]] if columns[p, x] >= 0 else constant
-            middle, samples = line[first:], source[start:]
-            if step == 1:
-                for x in range(length):
-                    middle[x] = samples[x]
-            else:
-                for x in range(length):
-                    middle[x] = samples[x * step]
-            for x in range(first + length, across):
-                line[x] = source[columns[p, x]] if columns[p, x] >= 0 else constant
 
 
 @_part
 def _correlate(
-    window, offsets, weights, pitch, height, width, bias, sums, chunk, packed, panel, out, strides
+    window, offsets, weights, pitch, height, width, bias, sums, chunk, packed, out, strides
 ):  # fmt: skip
     """``out[m, y, x] = bias[m] + sum_t weights[t, m] * window[offsets[t] + y * pitch + x]``.
 
@@ -202,11 +147,11 @@ def _correlate(
             if done < blocks * BLOCK:
                 first = stored
                 _sum_packed(
-                    packed, 0, first, panel[:taps], weights, done * taps, bias[done:],
+                    packed, 0, first, offsets, weights, done * taps, bias[done:],
                     out[done * strides[1] + left :], strides[1],
                 )  # fmt: skip
                 _sum_packed(
-                    packed, first, length, panel[:taps], weights, done * taps, bias[done:], sums,
+                    packed, first, length, offsets, weights, done * taps, bias[done:], sums,
                     capacity,
                 )  # fmt: skip
             else:
@@ -241,46 +186,20 @@ def _pack(window, left, length, offsets, packed):
 
 
 @_part
-def _sum_packed(packed, first, last, panel, weights, start, bias, sums, pitch):
+def _sum_packed(packed, first, last, offsets, weights, start, bias, sums, pitch):
     """Fill eight rows of sums for some pixels of a chunk that `_pack` has laid out."""
     wide = V8 * (BYTES // packed.itemsize)
-    step = panel.size * wide + APART
+    step = offsets.size * wide + APART
     for x in range(first, last, wide):
+        at, rest = x // wide * step, (last - x) * packed.itemsize
         for half in range(0, 8, HALF):
-            _eight(
-                packed, x // wide * step, panel, weights, start + half, 8, bias, half, sums,
-                half * pitch + x, pitch,
-            )  # fmt: skip
-
-
-@_part
-def _correlate_rows(
-    window, pitch, offsets, weights, kernel_rows, height, width, bias, sums, out, strides
-):  # fmt: skip
-    """Do what `_correlate` does for one channel and map, a few rows of results at a time."""
-    lanes = BYTES // window.itemsize
-    capacity = sums.size // BLOCK
-    chunk = capacity // (VR * lanes) * VR * lanes
-    for top in range(0, height, SHARED_ROWS):
-        y = min(top, height - SHARED_ROWS)  # the last rows may be computed twice
-        for left in range(0, width, chunk):
-            length = min(chunk, width - left)
-            x = 0
-            while x < length:
-                start = y * pitch + left + x
-                if length - x > lanes:
-                    _rows_wide(
-                        window, start, pitch, offsets, weights, bias, kernel_rows, sums, x, capacity
-                    )
-                    x += VR * lanes
-                else:
-                    _rows_narrow(
-                        window, start, pitch, offsets, weights, bias, kernel_rows, sums, x, capacity
-                    )
-                    x += lanes
-            for row in range(SHARED_ROWS):
-                line = out[(y + row) * strides[2] + left * strides[3] :]
-                put(sums[row * capacity :], 0, length, length, length, line, strides)
+            place, row = start + half, half * pitch + x
+            if rest > 2 * BYTES:
+                _packed(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
+            elif rest > BYTES:
+                _packed_2(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
+            else:
+                _packed_1(packed, at, offsets, weights, place, 8, bias, half, sums, row, pitch)
 
 
 @_part
@@ -289,11 +208,19 @@ def sum_block(window, left, offsets, weights, first, block, bias, sums, capacity
     lanes = BYTES // window.itemsize
     if block == 8:
         for x in range(0, length, V8 * lanes):
+            at, rest = left + x, length - x
             for half in range(0, 8, HALF):
-                _eight(
-                    window, left + x, offsets, weights, first + half, 8, bias, half, sums,
-                    half * capacity + x, capacity,
-                )  # fmt: skip
+                place, row = first + half, half * capacity + x
+                if rest > 2 * lanes:
+                    _eight(window, at, offsets, weights, place, 8, bias, half, sums, row, capacity)
+                elif rest > lanes:
+                    _eight_2(
+                        window, at, offsets, weights, place, 8, bias, half, sums, row, capacity
+                    )
+                else:
+                    _eight_1(
+                        window, at, offsets, weights, place, 8, bias, half, sums, row, capacity
+                    )
     elif block == 4:
         for x in range(0, length, V4 * lanes):
             _four(window, left + x, offsets, weights, first, 4, bias, 0, sums, x, capacity)
@@ -308,9 +235,8 @@ def sum_block(window, left, offsets, weights, first, block, bias, sums, capacity
 @_part
 def put(line, left, length, pitch, width, out, strides):
     """Store the sums that lie in the first `width` pixels of their rows."""
-    x = 0
+    x, y, column = 0, left // pitch, left % pitch
     while x < length:
-        y, column = (left + x) // pitch, (left + x) % pitch
         run = min(pitch - column, length - x)
         stored = min(width - column, run)
         source, target = line[x:], out[y * strides[2] + column * strides[3] :]
@@ -320,4 +246,4 @@ def put(line, left, length, pitch, width, out, strides):
         else:
             for i in range(stored):
                 target[i * strides[3]] = source[i]
-        x += run
+        x, y, column = x + run, y + 1, 0

@@ -39,10 +39,14 @@ Signature = tuple[tuple[str, int], ...]
 
 _LOOPS = "convcli.loops.compiled.inner_loops"
 _BANKS = "convcli.loops.compiled.bank_loops"
+_WEIGHTS = "convcli.loops.compiled.bank_weights"
 _WINOGRAD = "convcli.loops.compiled.winograd_loops"
+_MISSING = "convcli.loops.compiled.missing_loops"
 _HOMES = {
+    "parted": _MISSING,
+    "divided": _MISSING,
     "bank": _BANKS,
-    "lay_out": _BANKS,
+    "lay_out": _WEIGHTS,
     "winograd": _WINOGRAD,
     "winograd_kernels": _WINOGRAD,
 }
@@ -256,24 +260,16 @@ def _is_private(status: os.stat_result) -> bool:
 @cache
 def _versions() -> str | None:
     """Return a short hash of numba's and llvmlite's versions and of the sources of the code."""
-    sources = (
-        _LOOPS,
-        _BANKS,
-        _WINOGRAD,
-        "convcli.loops.compiled.registers",
-        "convcli.loops.compiled.transforms",
-        "convcli.loops.layout",
-        "convcli.pixels.rounding",
-        "convcli.loops.compiled.elf",
-        __name__,
-    )
-    found = [find_spec(name) for name in ("numba", "llvmlite", *sources)]
+    others = "numba", "llvmlite", "convcli.loops.layout", "convcli.pixels.rounding"
+    found = [find_spec(name) for name in others]
     origins = [Path(spec.origin) for spec in found if spec and spec.origin]
     if len(origins) < len(found):
         return None
     with suppress(OSError):
         # These files hold the versions; importlib.metadata would take 20 ms.
         files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
+        # Finding each module of this folder by its name would take 1 ms.
+        files += sorted(Path(__file__).parent.glob("*.py"))
         content = b"".join(path.read_bytes() for path in files)
         return source_hash(content).hex()
     return None  # they are not files, as in a zip

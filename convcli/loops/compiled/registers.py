@@ -18,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 
-def register_tile(maps: int, vectors: int, vector_bytes: int) -> Any:
+def register_tile(maps: int, vectors: int, vector_bytes: int, packed: int = 0) -> Any:
     """Return an intrinsic that sums a tile of `maps` rows by `vectors` vectors.
 
     ``tile(source, start, offsets, weights, first, step, bias, of, out, at, pitch)`` stores::
@@ -27,7 +27,8 @@ def register_tile(maps: int, vectors: int, vector_bytes: int) -> Any:
             sum_t weights[first + t * step + m] * source[start + offsets[t] + x]
 
     for m below `maps` and x below vectors * vector_bytes / itemsize. All arrays are flat and
-    C-contiguous, of one kind of floats; offsets are int64.
+    C-contiguous, of one kind of floats; offsets are int64. With `packed` each tap has so
+    many vectors, which follow those of the one before, and only the number of offsets counts.
     """
 
     @intrinsic
@@ -53,7 +54,10 @@ def register_tile(maps: int, vectors: int, vector_bytes: int) -> Any:
                 spread = emit.spread(builder.load(builder.gep(biases, [emit.index(m)])))
                 sums.append([emit.started(spread) for _ in range(vectors)])
             with cgutils.for_range(builder, taps) as tap:
-                offset = builder.load(builder.gep(offsets.data, [tap.index]))
+                if packed:
+                    offset = builder.mul(tap.index, emit.index(packed * emit.lanes))
+                else:
+                    offset = builder.load(builder.gep(offsets.data, [tap.index]))
                 here = builder.gep(samples, [offset])
                 loaded = [emit.load(here, each) for each in range(vectors)]
                 of_tap = builder.gep(block, [builder.mul(tap.index, step)])
@@ -136,8 +140,11 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
     return tile
 
 
-def register_copy(vectors: int, vector_bytes: int) -> Any:
-    """Return an intrinsic that copies some vectors: ``copy(source, start, out, at)``."""
+def register_copy(vectors: int = 1, *, vector_bytes: int = 0, lanes: int = 0) -> Any:
+    """Return an intrinsic that copies some vectors: ``copy(source, start, out, at)``.
+
+    Vectors have so many bytes, or so many samples.
+    """
 
     @intrinsic
     def copy(_context, source, start, out, at):
@@ -148,7 +155,9 @@ def register_copy(vectors: int, vector_bytes: int) -> Any:
                 context.make_array(signature.args[i])(context, builder, arguments[i])
                 for i in (0, 2)
             )
-            emit = Emitter(builder, context, signature.args[0].dtype, vector_bytes)
+            dtype = signature.args[0].dtype
+            length = vector_bytes or lanes * dtype.bitwidth // 8
+            emit = Emitter(builder, context, dtype, length)
             here = builder.gep(source.data, [arguments[1]])
             there = builder.gep(out.data, [arguments[3]])
             loaded = [emit.load(here, each) for each in range(vectors)]
@@ -159,6 +168,37 @@ def register_copy(vectors: int, vector_bytes: int) -> Any:
         return signature, codegen
 
     return copy
+
+
+def register_turn(rows: int, vector_bytes: int) -> Any:
+    """Return an intrinsic that turns `rows` rows of a vector each into columns.
+
+    ``turn(source, start, pitch, out, at)`` stores ``source[start + r * pitch + i]`` at
+    ``out[at + i * rows + r]``. `rows` is a power of two.
+    """
+
+    @intrinsic
+    def turn(_context, source, start, pitch, out, at):
+        signature = types.void(source, start, pitch, out, at)
+
+        def codegen(context, builder, signature, arguments):
+            source, out = (
+                context.make_array(signature.args[i])(context, builder, arguments[i])
+                for i in (0, 3)
+            )
+            emit = Emitter(builder, context, signature.args[0].dtype, vector_bytes)
+            loaded = []
+            for row in range(rows):
+                place = builder.add(arguments[1], builder.mul(arguments[2], emit.index(row)))
+                loaded.append(emit.load(builder.gep(source.data, [place]), 0))
+            there = builder.gep(out.data, [arguments[4]])
+            for each, value in enumerate(emit.interleave(loaded)):
+                emit.store(value, there, each)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return turn
 
 
 class Emitter:
@@ -185,9 +225,9 @@ class Emitter:
         return loaded
 
     def store(self, value: Any, pointer: Any, number: int) -> None:
-        """Store a vector, of any length."""
+        """Store a vector anywhere."""
         place = self.builder.gep(pointer, [self.index(number * self.lanes)])
-        place = self.builder.bitcast(place, value.type.as_pointer())
+        place = self.builder.bitcast(place, self.vector.as_pointer())
         self.builder.store(value, place).align = self.size
 
     def spread(self, value: Any) -> Any:
@@ -223,12 +263,18 @@ class Emitter:
                 total = self.builder.fsub(total, part, flags=flags)
         return total
 
-    def interleave(self, vectors: list[Any]) -> Any:
-        """Join vectors, a power of two of them, so that their lanes take turns."""
+    def interleave(self, vectors: list[Any]) -> list[Any]:
+        """Return as many vectors, a power of two, in which the lanes of the given ones take turns.
+
+        Each step takes two vectors: LLVM makes slow code of shuffles that are longer than that.
+        """
         if len(vectors) == 1:
-            return vectors[0]
-        left, right = self.interleave(vectors[::2]), self.interleave(vectors[1::2])
-        length = left.type.count
-        turns = [lane for i in range(length) for lane in (i, length + i)]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * length), turns)
-        return self.builder.shuffle_vector(left, right, mask)
+            return vectors
+        joined = []
+        for pair in zip(self.interleave(vectors[::2]), self.interleave(vectors[1::2]), strict=True):
+            for first in (0, self.lanes // 2):
+                lanes = range(first, first + self.lanes // 2)
+                turns = [lane for i in lanes for lane in (i, self.lanes + i)]
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), turns)
+                joined.append(self.builder.shuffle_vector(*pair, mask))
+        return joined

@@ -132,8 +132,10 @@ def register_results(matrices: Sequence[Matrix], vector_bytes: int) -> Any:
             spread = emit.spread(arguments[6])
             for k, line in enumerate(square):
                 place = builder.add(arguments[4], builder.mul(arguments[5], emit.index(k)))
+                here = builder.gep(out.data, [place])
                 joined = emit.interleave([emit.combine((1, 1), [each, spread]) for each in line])
-                emit.store(joined, builder.gep(out.data, [place]), 0)
+                for each, value in enumerate(joined):
+                    emit.store(value, here, each)
             return context.get_dummy_value()
 
         return signature, codegen

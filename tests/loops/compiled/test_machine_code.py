@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 
 from convcli import ownership
-from convcli.loops.compiled import bank_loops, inner_loops, machine_code, winograd_loops
+from convcli.loops.compiled import (
+    bank_loops,
+    bank_weights,
+    inner_loops,
+    machine_code,
+    missing_loops,
+    winograd_loops,
+)
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
@@ -35,7 +42,7 @@ BANKS = (
     "import numpy, convcli\n"
     "for dtype in ('float32', 'float64'):\n"
     "    x = numpy.zeros((2, 9, 9), dtype)\n"
-    "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='direct')\n"
+    "    convcli.conv2d(x, numpy.ones((2, 2, 3, 3)), method='direct')\n"
     "    convcli.conv2d(x, numpy.ones((1, 2, 3, 3)), method='winograd')\n"
 )
 EVERY_LOOP = LOG + (
@@ -46,7 +53,8 @@ EVERY_LOOP = LOG + (
     "        convcli.blur(image, sigma, method='numba')\n"
     "    convcli.edge(image, method='numba')\n"
     "    convcli.edge(image, sigma=1, method='numba')\n"
-    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n" + BANKS
+    "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+    "convcli.blur(numpy.full((9, 9), numpy.nan), 1, method='numba', nan='skip')\n" + BANKS
 )
 
 
@@ -97,7 +105,8 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    names_of = vars(inner_loops) | vars(bank_loops) | vars(winograd_loops)
+    homes = inner_loops, bank_loops, bank_weights, winograd_loops, missing_loops
+    names_of = {name: each for home in homes for name, each in vars(home).items()}
     loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
     # The others are parts of these.

@@ -1,0 +1,53 @@
+"""The part of an image that is filtered, where the kind of image or its file matters."""
+
+from __future__ import annotations
+
+from convcli.errors import ConvcliError
+from convcli.files.formats import LOSSY
+from convcli.filtering.options import Options
+from convcli.filtering.part import share_of
+from convcli.image.picture import form_of, kind_of
+from convcli.pixels.mask import shared_by
+from convcli.pixels.part import LUMA, channel_names, channel_numbers, rectangles
+
+
+def channels_of(named: str, mode: str) -> str | tuple[int, ...]:
+    """Return the channels of an image of this mode that a text names: "luma", or their numbers."""
+    kind, count = kind_of(mode), form_of(mode)[0]
+    is_luma = channel_names(named) == (LUMA,)
+    if kind == "Y" and is_luma:
+        return (0,)
+    if kind == "Y":
+        raise ConvcliError(
+            f"is a video in luma and chroma, and has no channels {named}; --channels luma filters "
+            "its luma alone"
+        )
+    if is_luma and kind == "LAB":
+        return (0,)  # its lightness
+    if is_luma and (kind == "CMYK" or kind.isdigit()):
+        raise ConvcliError(
+            f"has channels in {mode}, which have no luminance; name some of them, or convert it to "
+            "RGB"
+        )
+    if is_luma:
+        return LUMA
+    own = [str(number) for number in range(1, count + 1)] if kind.isdigit() else kind.lower()
+    return channel_numbers(named, own)
+
+
+def note_on(options: Options, format_name: str) -> tuple[str, ...]:
+    """Say of an image of which nothing is filtered that it is written all the same."""
+    mask, region = options["mask"], options.get("region")
+    pieces = [mask] if region is None else [mask[each.at] for each in rectangles(region)]
+    if any(piece.any() for piece in pieces):
+        return ()
+    again = "; encoding it again changes it a little" if format_name in LOSSY else ""
+    return (f"filtered nothing, because the mask is black{again}",)
+
+
+def chroma_options(options: Options, size: tuple[int, int], shares: tuple[int, int]) -> Options:
+    """Return the options for chroma, of which a sample stands for several pixels of the image."""
+    share = share_of(size, options.get("region"), options.get("mask"))
+    own = Options(**options)
+    own["region"], own["mask"] = None, shared_by(share, shares)
+    return own

@@ -1,0 +1,269 @@
+"""What is computed band by band: one filter, or a chain of them; and the memory that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convcli.loops.compiled import machine_code
+from convcli.loops.layout import ROWS, ceil_div
+from convcli.pixels.borders import is_foreign
+from convcli.pixels.colour import result_channels
+from convcli.pixels.source import Source, Span
+from convcli.planning.chains import Bands, ChainPlan
+from convcli.planning.plan import Plan
+from convcli.running.chains import Chain, chain_bytes, prepare_chain, rows_read
+from convcli.running.execute import window_bytes
+from convcli.running.recipe import Recipe
+from convcli.running.regions import RegionFilter, piece_of, prepare
+
+# Bands are not made lower than this, or all work would be halo.
+_LEAST_ROWS = 16
+
+# Columns of pieces are cut for several workers, but not below 16 times the kernel's.
+_LEAST_COLUMNS = 1024
+
+# Arrays of floats of which results are combined: light, weighted, of each kernel, unweighted.
+_COMBINED = 6
+
+# Arrays of floats where samples are left out: of each kernel a sum, and one of its weights.
+_WITHOUT = 6
+
+Piece = tuple[int, int]
+"""Rows and columns of what a worker computes at a time."""
+
+
+class Work(NamedTuple):
+    """What is computed of an image, and in which pieces.
+
+    Attributes
+    ----------
+    shape : (H, W, C)
+        Of the result.
+    dtype : dtype
+        Of the result.
+    workers : int
+        How many pieces are computed at a time.
+    divisions : tuple of (int, Piece)
+        Rows of bands and the pieces of these, from the preferred ones to the smallest.
+    same : int
+        How many of the first divisions give the whole image's result whatever its samples are. The
+        others do so where all are finite, and no sum nears the end of the range of its float.
+    anchor : int
+        Bands begin anew after so many rows.
+    needed : callable
+        ``needed(rows)``: the rows of the image that rows of the result depend on; apart from those
+        at the other end of it, under the border `wrap`.
+    beyond : int
+        Rows at the other end that are needed.
+    holds : callable
+        ``holds(piece)``: the bytes that a worker holds.
+    prepare : callable
+        ``prepare(piece)`` returns what computes a region of the result.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    workers: int
+    divisions: tuple[tuple[int, Piece], ...]
+    same: int
+    anchor: int
+    needed: Callable[[Span], Span]
+    beyond: int
+    holds: Callable[[Piece], int]
+    prepare: Callable[[Piece], RegionFilter]
+
+
+def work_of(plan: Plan | ChainPlan, what: Recipe | Chain, source: Source) -> Work:
+    """Return the work of a filter or of a chain."""
+    if isinstance(what, Chain):
+        assert isinstance(plan, ChainPlan)
+        plans = [link.plan for link in what.links]
+        made = _of_chain(plan, what, source)
+    else:
+        assert isinstance(plan, Plan)
+        plans, made = [plan], _of_filter(plan, what, source)
+    for each in plans:
+        if each.missed:
+            machine_code.miss(*each.missed)
+    return made
+
+
+def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
+    """Return the work of one filter."""
+    height, width, channels = source.shape
+    above, below = _reach(recipe)
+
+    def needed(rows: Span) -> Span:
+        return max(0, rows[0] - above), min(height, rows[1] + below)
+
+    divisions = tuple(_divisions(plan, recipe, source))
+    same, anchor = len(divisions), height
+    if _goes_by_tiles(recipe, source):
+        divisions = (*_whole_tiles(plan, recipe, source), *divisions)
+        same, anchor = len(divisions) - same, plan.route.regions[0]
+    return Work(
+        shape=(height, width, result_channels(recipe.colour, channels)),
+        dtype=recipe.out_dtype,
+        workers=plan.route.workers,
+        divisions=divisions,
+        same=same,
+        anchor=anchor,
+        needed=needed,
+        beyond=max(above, below) if recipe.border == "wrap" else 0,
+        holds=partial(_held_by_filter, plan, recipe, source),
+        prepare=lambda _piece: prepare(plan, recipe, channels),
+    )
+
+
+def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
+    """Return the work of a chain."""
+    shapes = chain.shapes(source.shape)
+
+    def needed(rows: Span) -> Span:
+        for link, (height, _, _) in zip(reversed(chain.links), reversed(shapes[:-1]), strict=True):
+            rows = rows_read(link, rows, height)[1]
+        return rows
+
+    recipes = [link.recipe for link in chain.links]
+    wraps = any(each.border == "wrap" for each in recipes)
+    is_plain = all(each.bounded and not each.missing for each in recipes)
+    rows, columns = plan.bands.regions
+    divisions = [(rows, (rows, columns))]
+    while rows > _LEAST_ROWS and not _has_transforms(chain):
+        rows = max(_LEAST_ROWS, rows // 2 // ROWS * ROWS)
+        divisions.append((rows, (rows, columns)))
+
+    def prepared(piece: Piece) -> RegionFilter:
+        strip = min(plan.bands.rows, piece[0])
+        return prepare_chain(chain, source.shape, strip, plan.measured)
+
+    return Work(
+        shape=shapes[-1],
+        dtype=chain.out_dtype,
+        workers=plan.workers,
+        divisions=tuple(divisions),
+        same=len(divisions) if is_plain else 1,
+        anchor=shapes[-1][0],
+        needed=needed,
+        beyond=needed((0, 1))[1] if wraps else 0,
+        holds=partial(_held_by_chain, plan, chain, source),
+        prepare=prepared,
+    )
+
+
+def _has_transforms(chain: Chain) -> bool:
+    """Whether rounding depends on where bands begin, because blocks are transformed."""
+    return any(link.plan.route.loop == "overlap_add" for link in chain.links)
+
+
+def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
+    """Whether tiles in which samples are missing, or near the ends of their range, go another way.
+
+    Then the rounding of the others in such a tile may depend on where it begins.
+    """
+    return source.dtype.kind == "f" or recipe.missing is not None
+
+
+def _is_plain(recipe: Recipe) -> bool:
+    """Whether a loop may make the result itself, and so whole tiles of it."""
+    return recipe.is_plain_sum or (recipe.is_magnitude and recipe.colour.is_plain)
+
+
+def _divisions(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int, Piece]]:
+    """Yield rows of bands and the pieces of these, from the preferred ones to the smallest.
+
+    Pieces are those of the whole image, or cut where a loop gives the same wherever it begins.
+    """
+    height, width, _ = source.shape
+    route = plan.route
+    base = route.regions if route.executor == "threads" else route.tile
+    if route.loop == "overlap_add":  # its rounding depends on where its blocks begin
+        yield base[0], base
+        return
+    rows, columns = base
+    if recipe.decimations:  # needs whole rows, and begins on the grid
+        least, columns = ROWS * recipe.decimations[0].step, width
+    else:
+        least = _LEAST_ROWS
+        share = ceil_div(ceil_div(width, route.workers), ROWS) * ROWS
+        columns = min(columns, max(share, _LEAST_COLUMNS, 16 * recipe.kernels[0].shape[1]))
+    yield from _halved(rows, least, height, columns)
+
+
+def _whole_tiles(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int, Piece]]:
+    """Yield divisions into the tiles that a whole image has."""
+    rows, columns = plan.route.regions
+    least = plan.route.tile[0]
+    if not _is_plain(recipe):
+        least = min(least, piece_of(recipe, source.shape[2])[0])
+    yield from _halved(rows, least, source.shape[0], columns)
+
+
+def _halved(rows: int, least: int, height: int, columns: int) -> Iterator[tuple[int, Piece]]:
+    """Yield bands of rows, of half as many, and so on: multiples of the least number."""
+    while True:
+        yield min(rows, height), (min(rows, height), columns)
+        if rows <= least:
+            return
+        rows = max(least, rows // 2 // least * least)
+
+
+def _reach(recipe: Recipe) -> tuple[int, int]:
+    """Return how many rows above and below a pixel its result depends on."""
+    if recipe.decimations:
+        radius = recipe.decimations[0].radius
+        return radius, radius
+    return recipe.halo[0], recipe.halo[1]
+
+
+def _held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: Piece) -> int:
+    """Count the bytes of a window, of sums and of the result of a piece."""
+    height, width, channels = source.shape
+    above, below = _reach(recipe)
+    # A window is put together of tiles, and copied with what lies beyond the edge.
+    rows, columns = min(piece[0], height), min(piece[1], width)
+    is_plain = _is_plain(recipe) and not recipe.missing
+    if not is_plain and plan.route.loop != "overlap_add":
+        most = piece_of(recipe, channels)
+        rows, columns = min(rows, most[0]), min(columns, most[1])
+    beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
+    samples = (rows + above + below) * (columns + beside) * channels
+    window = samples * source.dtype.itemsize
+    if not is_plain:
+        sums = (_COMBINED + (_WITHOUT if recipe.missing else 0)) * 8 * samples
+    elif plan.route.loop == "overlap_add":  # floats of the window, of the blocks, and of the sums
+        sums = 3 * 8 * samples
+    else:
+        tiny = replace(plan, route=plan.route._replace(tile=(rows, columns)))
+        sums = window_bytes(tiny, recipe, source)
+    if is_foreign(source.dtype, recipe.border, recipe.border_value):
+        sums += 8 * samples
+    made = result_channels(recipe.colour, channels) * recipe.out_dtype.itemsize
+    return window + sums + rows * columns * made
+
+
+def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) -> int:
+    """Count the bytes of the windows and sums of all stages."""
+    strip = min(plan.bands.rows, piece[0])
+    total = chain_bytes(chain, Bands(piece, strip), source.shape)
+    for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
+        above, below, left, right = link.recipe.halo
+        rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
+        if link.plan.route.loop == "overlap_add":
+            rows, count = max(rows, link.plan.route.tile[0]), 3
+        elif link.recipe.is_plain_sum:
+            count = 1
+        else:
+            most, count = piece_of(link.recipe, channels), _COMBINED
+            rows, columns = min(rows, most[0]), min(columns, most[1])
+        total += count * 8 * (rows + above + below) * (columns + left + right) * channels
+    # Before the first stage samples become floats, and are weighted; the last one's are rounded.
+    above, below, left, right = chain.links[0].recipe.halo
+    first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
+    total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
+    return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8
