@@ -110,12 +110,12 @@ class Run:
             if not self.at_work:
                 break
             yield from self.next_outcomes(_LOOK_SECONDS)
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while interrupted.is_set() and self.at_work and (rest := end - time.monotonic()) > 0:
+            yield from self.next_outcomes(rest)
         with suppress(Exception):  # the scheduler may be gone
             self.client.cancel([future for future, _ in self.at_work.values()])
         if interrupted.is_set():
-            end = time.monotonic() + _PATIENCE_SECONDS
-            while self.at_work and (rest := end - time.monotonic()) > 0:
-                yield from self.next_outcomes(rest)
             return
         untried = [job for _, jobs in self.at_work.values() for job in jobs]
         for job in (*untried, *self.alone, *self.todo):
