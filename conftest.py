@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ import pytest
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="convcli-tests-")
+
+# Files that import packages which are left out of collection where they are not installed.
+_DASK = re.compile(r"^\s*(>>> )?(import|from) (dask|distributed)\b", re.MULTILINE)
+_HAS_DASK = find_spec("distributed") is not None
 
 
 def pytest_unconfigure() -> None:
@@ -43,11 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Skip modules without a doctest: collecting a module imports it, and numba takes 0.3 s.
 
-    Skip tests of what only Linux has elsewhere.
+    Skip tests of what only Linux has elsewhere, and those of Dask where that is not installed.
     """
     if collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
+    if not _HAS_DASK and _DASK.search(text):
+        return True
     if not collection_path.name.startswith("test_"):
         return ">>> " not in text
     return True if sys.platform != "linux" and _LINUX.search(text) else None

@@ -71,6 +71,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "dask":  # no public name: `from convcli import *` would hide the package
+        return import_module("convcli.dask")
     if name not in _HOMES:
         raise AttributeError(f"module 'convcli' has no attribute {name!r}")
     return getattr(import_module(f"convcli.{_HOMES[name]}"), name)

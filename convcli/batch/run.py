@@ -68,9 +68,8 @@ def run(
     for job in jobs:
         if interrupted.is_set():
             return
-        if job.skip or job.problem:
-            status: Status = "failed" if job.problem else "skipped"
-            yield Outcome(job, status, job.problem)
+        if outcome := known(job):
+            yield outcome
         else:
             todo.append(job)
     cores = worker_count(workers)
@@ -92,13 +91,13 @@ def run(
     options["scratch"] = True
     options["on_progress"] = go_on
     pipeline = pipeline._replace(options=options)
-    room = _Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
+    room = Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
 
     def attempt(job: Job) -> Outcome:
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
-            outcome = _outcome(job, pipeline, take, begun.get(job))
+            outcome = attempted(job, pipeline, take, begun.get(job))
         if isinstance(outcome.error, OSError) and outcome.error.errno in NO_ROOM:
             no_room.append(reason_of(outcome.error))
         return outcome
@@ -129,8 +128,16 @@ def run(
         pool.shutdown(wait=not interrupted.is_set(), cancel=True)
 
 
-def _outcome(
-    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None
+def known(job: Job) -> Outcome | None:
+    """Return the outcome of a job that need not be tried."""
+    if not (job.skip or job.problem):
+        return None
+    status: Status = "failed" if job.problem else "skipped"
+    return Outcome(job, status, job.problem)
+
+
+def attempted(
+    job: Job, pipeline: Pipeline, take: Callable[[int], None], begun: Begun | None = None
 ) -> Outcome:
     """Do a job, in parts if its image may be too large for memory."""
     how, source = pipeline.in_parts, job.source_name
@@ -148,7 +155,7 @@ class _StoppedError(Exception):
     """Raised in threads that filter, to stop them between two regions."""
 
 
-class _Memory:
+class Memory:
     """Delays the decoding of an image until it fits into memory beside those at work."""
 
     def __init__(self, asked: int | None) -> None:

@@ -263,6 +263,14 @@ class Shared:
             "in parts.  [default: half of what is free]",
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Spread the images over a Dask cluster with a shared disk: tcp://host:8786, a "
+            "scheduler file, or local:N for N workers here.",
+        ),
+    ] = None
     max_pixels: MaxPixels = None
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
     verbose: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -27,7 +27,7 @@ from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import InParts, Pipeline
+    from convcli.batch.attempt import InParts, Outcome, Pipeline
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
@@ -77,7 +77,12 @@ def run(
     read = partial(image.read, grey=grey, luma=luma, depth=shared.depth)
     if has_later_grey:
         read = partial(_with_luminance, read, _OF_A_PART if is_part else _OF_A_STAGE)
-    carry_out(shared, name, read, partial(_pipeline, shared, makers, read))
+    how = shared, makers
+    if shared.cluster is not None:
+        from convcli.cli import clusters
+
+        how = clusters.for_workers(shared, makers)
+    carry_out(shared, name, read, partial(_pipeline, *how, read))
 
 
 def grey_of(shared: Shared) -> Grey:
@@ -137,7 +142,12 @@ def carry_out(
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
-    begun = {} if shared.dry_run else _begun(jobs, read, shared)
+    if shared.cluster is not None:
+        from convcli.cli import clusters
+
+        clusters.check(shared, jobs)
+    alone = not shared.dry_run and shared.cluster is None
+    begun = _begun(jobs, read, shared) if alone else {}
 
     preview = None
     if shared.preview:
@@ -152,6 +162,13 @@ def carry_out(
             from convcli.cli.screen.report import report_dry_run
 
             not_done = report_dry_run(jobs, shared, name)
+        elif shared.cluster is not None:
+            from convcli.cluster.connecting import connected
+            from convcli.cluster.run import Run
+
+            with connected(shared.cluster) as client:
+                on_cluster = Run(jobs, client, pipeline_for, shared.max_pixels).outcomes
+                not_done = _run(jobs, pipeline, shared, begun, on_cluster)
         else:
             not_done = _run(jobs, pipeline, shared, begun)
         if preview:
@@ -476,7 +493,13 @@ def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
     )
 
 
-def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, Begun]) -> int:
+def _run(
+    jobs: list[Job],
+    pipeline: Pipeline,
+    shared: Shared,
+    begun: dict[Job, Begun],
+    on_cluster: Callable[..., Iterator[Outcome]] | None = None,
+) -> int:
     """Run the jobs, report their outcomes, and return how many are not done."""
     from convcli.batch import run as batch
     from convcli.cli.screen.report import Report
@@ -488,14 +511,10 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):
-                for outcome in batch.run(
-                    jobs,
-                    pipeline,
-                    shared.workers,
-                    bar.regions_done,
-                    begun=begun,
-                    interrupted=interrupted,
-                ):
+                here = partial(
+                    batch.run, jobs, pipeline, shared.workers, bar.regions_done, begun=begun
+                )
+                for outcome in (on_cluster or here)(interrupted=interrupted):
                     report.add(outcome)
         finally:
             report.end(interrupted.is_set())

@@ -191,7 +191,10 @@ def _into_tile(fill: Callable[[Pixels], None], tile: Pixels) -> None:
 
 
 def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations) -> RegionFilter:
-    """Blur by way of a coarser grid; regions begin on the grid, so all give the same."""
+    """Blur by way of a coarser grid; regions begin on the grid, so all give the same.
+
+    Regions as wide as the image need no copy of their rows.
+    """
     along_y, along_x = decimations
     assert loop.gaussian_blurrer, "plans give this to loops that have one"
     blur = loop.gaussian_blurrer(decimations, np.dtype(plan.route.accumulator))
@@ -201,12 +204,22 @@ def _decimated(loop: Loop, plan: Plan, recipe: Recipe, decimations: Decimations)
     def filter_region(source: Source, out: Pixels, region: Region) -> None:
         rows, columns = region
         how = recipe.border, recipe.border_value
-        image, lines = _whole_rows(source, rows, reach, recipe)
+        is_whole = columns == (0, source.shape[1])
 
         def widen(thinned: Pixels) -> Pixels:
-            grid = ArraySource(thinned)
-            return borders.window(grid, (0, len(thinned)), columns, beside, *how)
+            if is_whole:
+                grid = ArraySource(thinned)
+                return borders.window(grid, (0, len(thinned)), columns, beside, *how)
+            if recipe.border == "constant":  # which thinning has rounded
+                across = borders.lines(columns, *beside[2:], "constant", source.shape[1])
+                thinned[:, across < 0] = recipe.border_value
+            return thinned
 
+        if is_whole:
+            image, lines = _whole_rows(source, rows, reach, recipe)
+        else:
+            image = borders.window(source, rows, columns, (reach, reach, *beside[2:]), *how)
+            lines = np.arange(len(image))
         _into_tile(
             partial(blur, image, lines, widen), out[rows[0] : rows[1], columns[0] : columns[1]]
         )

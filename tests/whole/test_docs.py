@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -26,6 +27,7 @@ from tests.whole.test_readme import blocks, folder, run  # noqa: F401 - a fixtur
 from tests.whole.test_rooms import ROOMS
 
 ROOT = Path(__file__).parents[2]
+HAS_DASK = find_spec("distributed") is not None
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
 
 
@@ -34,6 +36,7 @@ def all_blocks(language):
         pytest.param(block, id=f"{page}: {block.splitlines()[0]}")
         for page, text in PAGES.items()
         for block in blocks(text, language)
+        if HAS_DASK or not re.search(r"import dask|--cluster", block)
     ]
 
 

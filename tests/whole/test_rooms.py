@@ -98,6 +98,8 @@ def test_only_the_decoder_of_a_files_suffix_is_imported(picture_file, suffix, pl
 # every start or more, hashlib 2.7.
 UNUSED = (
     "convcli.banks",
+    "convcli.cluster",
+    "convcli.dask",
     "convcli.racing",
     "convcli.sources",
     "convcli.batch.windowed",
@@ -118,7 +120,7 @@ UNUSED = (
     "convcli.running.processes",
     "convcli.running.stages",
     *(f"convcli.image.{name}" for name in ("animation", "exr", "npy", "pnm", "tiff", "y4m")),
-    *("hashlib", "importlib.metadata", "numba", "pathos", "rich", "scipy"),
+    *("dask", "hashlib", "importlib.metadata", "numba", "pathos", "rich", "scipy"),
 )
 
 
@@ -190,6 +192,8 @@ OWNERS = {
     "zarr": {"sources"},
     "torch": {"racing"},
     "matplotlib": {"kernels", "plotting", "racing"},
+    "dask": {"dask"},
+    "distributed": {"cluster"},
 }
 
 
@@ -206,8 +210,8 @@ def test_a_library_is_known_in_one_room(library):
 GROUND = ("words", "errors", "types", "checks", "memory", "ownership", "plotting", "pools")
 
 ROOMS = (
-    "cli", "racing", "batch", "filtering", "banks", "running", "planning", "kernels", "loops",
-    "sources", "image", "pixels", "files",
+    "cli", "racing", "cluster", "batch", "dask", "filtering", "banks", "running", "planning",
+    "kernels", "loops", "sources", "image", "pixels", "files",
 )  # fmt: skip
 """From the top down: a room imports only rooms below it."""
 

@@ -1,0 +1,142 @@
+"""The word of --cluster: an address, a scheduler file, or workers that are started here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import ConvcliError, inert, reason_of, shown
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# The longest time until a scheduler answers and has a worker.
+PATIENCE_SECONDS = 5
+
+# The longest time that saying goodbye takes: the scheduler may be gone.
+_GOODBYE_SECONDS = 2
+
+_MOST_WORKERS = 1000
+
+
+def check(where: str) -> None:
+    """Raise `ConvcliError` for a word that names no cluster, and without the package."""
+    _kind(where)
+    _package()
+
+
+@contextmanager
+def connected(where: str) -> Iterator[Client]:
+    """Connect to a cluster, or start one here, and leave it at the end.
+
+    Raises
+    ------
+    ConvcliError
+        If no scheduler answers within 5 s, or it has no worker.
+    """
+    distributed = _package()
+    kind, value = _kind(where)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of ports that are taken, and of other versions
+        started = _started(distributed, int(value)) if kind == "local" else None
+        try:
+            with _answering(where):
+                client = distributed.Client(
+                    started or value, timeout=PATIENCE_SECONDS, set_as_default=False
+                )
+            try:
+                with _answering(where, "it has no workers; start one with: dask worker"):
+                    client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+                yield client
+            finally:
+                with suppress(Exception):  # it may be gone
+                    client.close(timeout=_GOODBYE_SECONDS)
+        finally:
+            if started:
+                with suppress(Exception):
+                    started.close(timeout=_GOODBYE_SECONDS)
+
+
+@contextmanager
+def _answering(where: str, missing: str = "") -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of many kinds
+        reason = missing or f"no scheduler answers there ({reason_of(error)})"
+        raise ConvcliError(f"--cluster {where}: {reason}") from error
+
+
+def _started(distributed: Any, workers: int) -> Any:
+    """Start workers on this machine: processes of one thread each."""
+    # Without certificates every user of this machine could run code as this one.
+    security = {"security": True} if find_spec("cryptography") else {}
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
+        **security,
+    )  # fmt: skip
+
+
+def _kind(where: str) -> tuple[str, str]:
+    """Return what a word means: ("local", number) or ("address", address)."""
+    if where.startswith("local:"):
+        number = where.removeprefix("local:")
+        if not (re.fullmatch("[0-9]{1,9}", number) and 1 <= int(number) <= _MOST_WORKERS):
+            raise ConvcliError(
+                f"--cluster local:N starts N workers here, 1 to {_MOST_WORKERS}, not {number!r}"
+            )
+        return "local", number
+    if re.fullmatch(r"[a-z]+://\S+", where):
+        return "address", where
+    if os.path.isfile(where):
+        try:
+            return "address", json.loads(Path(where).read_bytes())["address"]
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise ConvcliError(
+                f"--cluster {shown(where)} is no scheduler file ({reason_of(error)}); "
+                "dask scheduler --scheduler-file NAME writes one"
+            ) from error
+    raise ConvcliError(
+        f"--cluster {shown(where)} is no scheduler file; name one, an address such as "
+        "tcp://host:8786, or local:N for N workers here"
+    )
+
+
+def _package() -> Any:
+    try:
+        # What it logs is reported as well; lost workers are Dask's business.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        package = import_module("distributed")
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    except Exception as error:
+        raise ConvcliError(
+            f"--cluster needs the package distributed, which cannot be imported "
+            f"({reason_of(error)}); install the extra 'cluster'"
+        ) from error
+    return package
+
+
+def check_workers(client: Client, problem_here: Callable[..., str], *arguments: Any) -> None:
+    """Raise `ConvcliError` with the names of workers that cannot do the jobs."""
+    found: dict[str, Any] = client.run(problem_here, *arguments, on_error="return")
+    problems: dict[str, list[str]] = {}
+    for worker, problem in found.items():
+        if isinstance(problem, BaseException):  # a worker sends what it cannot load as text
+            missing = "No module named 'convcli" in str(problem)
+            problem = "has no convcli" if missing else f"cannot run convcli: {inert(str(problem))}"
+        if problem:
+            problems.setdefault(problem, []).append(worker)
+    if problems:
+        raise ConvcliError(
+            "; ".join(
+                f"worker {', '.join(workers)} {problem}" for problem, workers in problems.items()
+            )
+        )
