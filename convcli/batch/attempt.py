@@ -356,6 +356,10 @@ class _Work:
         if isinstance(made, Several):
             return _divided(frame, made)
         result = frame.with_pixels(made)
+        if frame.nodata is not None:
+            from convcli.image import nodata
+
+            result = nodata.at_depth(result, frame.pixels.dtype)
         if self.frames > 1 and options["alpha"] != "weight":  # which gives them none that matter
             from convcli.image.animation import lost_colours
 
