@@ -9,6 +9,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.image.nodata import NODATA, scaled
 from convcli.image.picture import form_of
+from convcli.image.tags import SHAPE
 from convcli.sources.contract import Given
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _POINTERS = {Tag.ExifOffset: "EXIF data", Tag.GPSInfo: "GPS data", 40965: "inter
 
 _UNDEFINED, _BYTE, _ASCII = 7, 1, 2
 
-_SHAPE = '{"shape": '
-
 
 def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
     """Return a page's tags as arguments of tifffile's writer, and notes on those that are lost."""
@@ -43,8 +42,8 @@ def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
         code, value = tag.code, tag.value
         if code in _POINTERS:
             notes.append(f"dropped its {_POINTERS[code]}, which cannot be written in parts")
-        elif code == Tag.ImageDescription and str(value).startswith(_SHAPE):
-            continue  # tifffile's own, which may not be the shape of the result
+        elif code == Tag.ImageDescription and str(value).startswith(SHAPE):
+            continue
         elif code in _ARGUMENTS:
             carried.setdefault(_ARGUMENTS[code], value)  # the first of several descriptions
         elif code not in _STORAGE and code not in _RESOLUTION:
