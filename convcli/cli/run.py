@@ -27,7 +27,7 @@ from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import InParts, Pipeline
+    from convcli.batch.pipeline import InParts, Pipeline
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
@@ -317,7 +317,7 @@ def _pipeline(
     preview: Preview | None,
 ) -> Pipeline:
     """Check the options that need numpy, and make of them what is done to each image."""
-    from convcli.batch.attempt import Pipeline
+    from convcli.batch.pipeline import Pipeline
     from convcli.filtering.options import Options
     from convcli.pixels.borders import checked_value
     from convcli.planning.methods import check_method, worker_count
@@ -364,7 +364,7 @@ def _pipeline(
 
 def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
     """Return how images are filtered that do not fit into memory."""
-    from convcli.batch.attempt import InParts
+    from convcli.batch.pipeline import InParts
 
     return InParts(
         _memory(shared),

@@ -38,7 +38,7 @@ TEXTS = (Tag.DocumentName, Tag.PageName, 34737, 42112, 42113)
 """Those of `IN_TIFF` that are text."""
 
 SHAPE = '{"shape": '
-"""How an ImageDescription begins that tifffile wrote by itself: the result may have another shape."""
+"""How an ImageDescription of tifffile's own begins; the result may have another shape."""
 
 # Those that place pixels by their rows and columns, so that they are wrong in a turned image.
 _PLACES = (33550, 33922, 34264, 34735, 34736, 34737, 50844)

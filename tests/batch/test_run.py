@@ -20,7 +20,7 @@ import convcli
 from convcli import image, memory
 from convcli.batch import run as batch
 from convcli.batch.ahead import begin
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import run
 from convcli.errors import ConvcliError
 from convcli.files.job import Job

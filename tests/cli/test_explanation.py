@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.batch import attempt
+from convcli.batch import clock as clocks
 from convcli.batch import run as batch
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.image.costs import reading_cost, writing_cost
@@ -104,10 +104,8 @@ def test_the_stages_are_the_whole_time(folder):
 
 
 def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
-    order, at = [], attempt._Clock.at
-    monkeypatch.setattr(
-        attempt._Clock, "at", lambda self, name: order.append(name) or at(self, name)
-    )
+    order, at = [], clocks.Clock.at
+    monkeypatch.setattr(clocks.Clock, "at", lambda self, name: order.append(name) or at(self, name))
     job = Job("three.tif", "out.tif", "TIFF")
     list(batch.run([job], Pipeline(lambda pixels, **_: pixels, {}), 1))
     assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
@@ -115,8 +113,8 @@ def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkey
 
 def test_one_stage_inside_of_another_stops_that(monkeypatch):
     times = iter(range(100))
-    monkeypatch.setattr(attempt.time, "perf_counter", lambda: next(times))
-    clock = attempt._Clock()
+    monkeypatch.setattr(clocks.time, "perf_counter", lambda: next(times))
+    clock = clocks.Clock()
     with clock.at("write"):  # 0 to 7
         with clock.at("read"):  # 1 to 2
             pass

@@ -10,7 +10,7 @@ import tifffile
 from scipy import ndimage
 
 from convcli import ConvcliError
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import run
 from convcli.files.job import Job
 from convcli.filtering import filters

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from convcli.batch.attempt import Outcome, Stage
+    from convcli.batch.outcome import Outcome, Stage
     from convcli.words import Border
 
 # Widths of the columns: words, times, and the longest bar.
