@@ -68,6 +68,8 @@ class InParts(NamedTuple):
         Leave out metadata.
     is_grey : bool
         The filter makes grey of colour.
+    makes_floats : bool
+        Samples of the result are float32, also where those of the image are signed integers.
     mark : callable
         Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
@@ -78,5 +80,6 @@ class InParts(NamedTuple):
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False
+    makes_floats: bool = False
     mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None

@@ -27,7 +27,7 @@ from convcli.files.urls import is_url
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
-from convcli.image.picture import kind_of, mode_of
+from convcli.image.picture import as_floats, kind_of, mode_of
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
@@ -121,6 +121,8 @@ class _Work:
         start = time.perf_counter()
         writer = load(self.job.format or kind)
         with load(kind).opened(source, self.how.is_grey) as given:
+            if self.how.makes_floats:
+                given = replace(given, mode=as_floats(given.mode))
             self.given = given
             options = self._options(given)
             settings = Settings(

@@ -371,6 +371,7 @@ def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> I
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
         is_grey=_is_grey(stages),
+        makes_floats=shared.depth == "float32",
         mark=mark,
     )
 
