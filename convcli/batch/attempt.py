@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.batch import fitting
 from convcli.batch.ahead import Begun
 from convcli.batch.clock import Clock
-from convcli.batch.outcome import Outcome, Stage
+from convcli.batch.outcome import Outcome, Timing
 from convcli.batch.pipeline import Pipeline, Several
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import STREAMED, row_of
@@ -101,7 +101,7 @@ def outcome_of(
         frames=work.frames,
         plan=work.plans[0] if work.plans else None,
         notes=(*notes, *work.notes) if work.notes else notes,
-        stages=work.stages(),
+        timings=work.timings(),
         light=work.light,
         left_out=sum(work.left_out.values()) if work.left_out else None,
     )
@@ -134,7 +134,7 @@ def _located(where: str) -> Iterator[None]:
 
 
 class _Work:
-    """The work on one image: its stages, their time, and the plans of its frames."""
+    """The work on one image: the time of each step, and the plans of its frames."""
 
     def __init__(self, job: Job, pipeline: Pipeline, begun: Begun | None) -> None:
         self.job, self.pipeline, self.begun = job, pipeline, begun
@@ -313,11 +313,11 @@ class _Work:
         if isinstance(self.following, Generator):
             self.following.close()
 
-    def stages(self) -> tuple[Stage, ...]:
-        """Return the predicted and the measured time of each stage."""
+    def timings(self) -> tuple[Timing, ...]:
+        """Return the predicted and the measured time of each step."""
         self.predicted["filter"] = sum(plan.seconds for plan in self.plans)
         return tuple(
-            Stage(
+            Timing(
                 name, self.predicted[name], seconds, _AHEAD if name == "read" and self.begun else ""
             )
             for name, seconds in self.clock.seconds.items()

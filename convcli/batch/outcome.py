@@ -18,7 +18,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors that the next image would meet as well: the disk or the quota is full, or read-only."""
 
 
-class Stage(NamedTuple):
+class Timing(NamedTuple):
     """Seconds of reading, filtering or writing an image with all its frames, and a remark."""
 
     name: str
@@ -55,8 +55,8 @@ class Outcome(NamedTuple):
         The plan of the first frame.
     notes : tuple of str
         What was dropped or changed.
-    stages : tuple of Stage
-        The time of each stage.
+    timings : tuple of Timing
+        Of reading, filtering and writing.
     light : str
         The transfer function of linear light and what states it; empty without `linear`.
     left_out : int or None
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
     frames: int = 1
     plan: Plan | ChainPlan | BankPlan | None = None
     notes: tuple[str, ...] = ()
-    stages: tuple[Stage, ...] = ()
+    timings: tuple[Timing, ...] = ()
     light: str = ""
     left_out: int | None = None
     parts: tuple[tuple[str, str], ...] = ()

@@ -16,7 +16,7 @@ from convcli import memory
 from convcli.batch import fitting
 from convcli.batch.attempt import has_appeared
 from convcli.batch.attempt import outcome_of as outcome_of_whole
-from convcli.batch.outcome import NO_ROOM, Outcome, Stage
+from convcli.batch.outcome import NO_ROOM, Outcome, Timing
 from convcli.batch.pipeline import InParts, Pipeline
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
@@ -145,7 +145,7 @@ class _Work:
             mode=self.mode, frames=given.count, plan=self.plan,
             notes=(*given.notes, *notes, *self.notes), light=self.light, parts=self._parts(),
             left_out=sum(sum(each.values()) for each in self.left_out) if self.left_out else None,
-            stages=(Stage("all", predicted, seconds, "filtering is predicted, codecs are not"),),
+            timings=(Timing("all", predicted, seconds, "filtering is predicted, codecs are not"),),
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:

@@ -94,13 +94,13 @@ def test_the_stages_are_the_whole_time(folder):
         Pipeline(lambda pixels, **_: np.zeros_like(pixels), {}),
         1,
     )
-    names = [stage.name for stage in outcome.stages]
+    names = [each.name for each in outcome.timings]
     assert names == ["read", "filter", "write"]
-    measured = sum(stage.measured for stage in outcome.stages)
+    measured = sum(each.measured for each in outcome.timings)
     assert 0 < measured <= outcome.seconds
-    assert all(stage.measured > 0 for stage in outcome.stages)
-    assert outcome.stages[0].predicted == reading_cost("TIFF", 3 * 64)
-    assert outcome.stages[2].predicted == writing_cost("TIFF", 3 * 64, 1)
+    assert all(each.measured > 0 for each in outcome.timings)
+    assert outcome.timings[0].predicted == reading_cost("TIFF", 3 * 64)
+    assert outcome.timings[2].predicted == writing_cost("TIFF", 3 * 64, 1)
 
 
 def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
