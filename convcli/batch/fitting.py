@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from convcli.errors import ConvcliError
+from convcli.files.formats import meaning
 from convcli.filtering.options import Options
 from convcli.image.picture import WITH_ALPHA, form_of, kind_of
 from convcli.pixels.missing import count_missing
@@ -21,8 +22,7 @@ def fitted(options: Options, mode: str) -> Options:
         kind_of(mode) in _CODED and form_of(mode)[1] in ("uint8", "uint16")
     ):
         raise ConvcliError(
-            f"--linear decodes sRGB code values, and an image of mode {mode} has none; "
-            "leave --linear out"
+            f"has {meaning(mode)}, and --linear decodes sRGB code values; leave --linear out"
         )
     own = Options(**options)
     own["channels"] = True

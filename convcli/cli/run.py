@@ -395,7 +395,7 @@ def _memory(shared: Shared) -> int | None:
 
 
 def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
-    """Make the filters for an image, and check that they can follow each other."""
+    """Make the filters for an image, or refuse a part of it that they have no result for."""
     stages = _made(makers, None)
     assert stages, "there is one for an image"
     if shared.region or shared.mask or shared.channels:
@@ -406,7 +406,7 @@ def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
 
 
 def _made(makers: tuple[Maker, ...], shared_by: Shares) -> list[Stage] | None:
-    """Make the filters, or None if one cannot be made for chroma."""
+    """Make the filters, which can follow each other; None if one cannot be made for chroma."""
     stages = [stage for make in makers if (stage := make(shared_by))]
     if len(stages) < len(makers):
         return None

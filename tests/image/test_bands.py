@@ -135,12 +135,12 @@ def test_linear_light_is_not_known_of_floats(tmp_path):
     path.write_bytes(tiff(samples_of("float32", 3), "rgb", ()))
     pipeline = Pipeline(filters.edge, {"linear": True})
     (outcome,) = run_jobs([Job(path, tmp_path / "b.tif", "TIFF")], pipeline, 1)
-    assert "RGB;32F has none; leave --linear out" in outcome.reason
+    assert "has float colour, and --linear decodes sRGB code values" in outcome.reason
 
 
 def test_bands_that_no_format_takes_are_refused():
     content = tiff(samples_of("int16", 5), "minisblack", ("unspecified",) * 4)
-    with pytest.raises(ConvcliError, match="NPY cannot hold signed 16-bit 5 bands; write TIFF"):
+    with pytest.raises(ConvcliError, match="NPY cannot hold 5 signed 16-bit bands; write TIFF"):
         read(content, "NPY")
 
 
