@@ -9,6 +9,7 @@ from convcli import image
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.types import Pixels
+from convcli.words import Depth
 
 if TYPE_CHECKING:
     from convcli.batch.planes import Planes
@@ -68,8 +69,8 @@ class InParts(NamedTuple):
         Leave out metadata.
     is_grey : bool
         The filter makes grey of colour.
-    makes_floats : bool
-        Samples of the result are float32, also where those of the image are signed integers.
+    depth : {"8", "16", "float32"}, optional
+        Samples of the result, if they are not to be the image's.
     mark : callable
         Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
@@ -80,6 +81,6 @@ class InParts(NamedTuple):
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False
-    makes_floats: bool = False
+    depth: Depth | None = None
     mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None

@@ -62,7 +62,7 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
     if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     try:
-        kind = kind_for(job, pipeline.in_parts.memory)
+        kind = kind_for(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None)
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)
@@ -121,7 +121,7 @@ class _Work:
         start = time.perf_counter()
         writer = load(self.job.format or kind)
         with load(kind).opened(source, self.how.is_grey) as given:
-            if self.how.makes_floats:
+            if self.how.depth == "float32":
                 given = replace(given, mode=as_floats(given.mode))
             self.given = given
             options = self._options(given)

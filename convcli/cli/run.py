@@ -295,7 +295,7 @@ def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     from convcli.sources.choice import kind_for
 
     try:
-        return kind_for(job, _memory(shared)) is not None
+        return kind_for(job, _memory(shared), shared.depth is not None) is not None
     except ConvcliError:  # which the job reports
         return True
 
@@ -371,7 +371,7 @@ def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> I
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
         is_grey=_is_grey(stages),
-        makes_floats=shared.depth == "float32",
+        depth=shared.depth,
         mark=mark,
     )
 
