@@ -141,9 +141,8 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
 
 def check_mode(mode: str, wanted: Wanted) -> None:
     """Raise `ConvcliError` if the format of the result cannot hold an image of this mode."""
-    made = result_mode(mode, wanted.grey, wanted.depth)
-    mode_for(wanted.format, made)
-    if wanted.canvas is not None and wanted.format == "PNG" and made.endswith(";16"):
+    mode_for(wanted.format, result_mode(mode, wanted.grey, wanted.depth))
+    if wanted.canvas is not None and (wanted.format, wanted.depth) == ("PNG", "16"):
         raise ConvcliError(
             "PNG cannot hold frames of 16 bits, because Pillow does not write them; write TIFF "
             "instead (-o NAME.tif or --format)"
