@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli import image
 from convcli.banks.maps import Maps, as_bytes
-from convcli.batch.attempt import Several
+from convcli.batch.pipeline import Several
 from convcli.errors import ConvcliError
 from convcli.files.job import part_of
 from convcli.filtering.options import Options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convcli.errors import ConvcliError
-from convcli.files.formats import LOSSY
+from convcli.files.formats import LOSSY, meaning
 from convcli.filtering.options import Options
 from convcli.filtering.part import share_of
 from convcli.image.picture import form_of, kind_of
@@ -26,8 +26,8 @@ def channels_of(named: str, mode: str) -> str | tuple[int, ...]:
         return (0,)  # its lightness
     if is_luma and (kind == "CMYK" or kind.isdigit()):
         raise ConvcliError(
-            f"has channels in {mode}, which have no luminance; name some of them, or convert it to "
-            "RGB"
+            f"has {meaning(mode)}, and so no luminance; name some of its channels, or convert it "
+            "to RGB"
         )
     if is_luma:
         return LUMA

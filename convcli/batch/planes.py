@@ -101,15 +101,19 @@ def _plane(
         made = _plane(plane, how, verb, level, most, whole_image)
         return chosen(plane, made, options["region"], options["mask"])
     given: dict[str, Any] = {**options, "alpha": "straight"}
+    nodata = given.get("nodata")
     if how.fills_range:
         whole = verb(plane, **given)
         return np.asarray(whole >> (8 * whole.itemsize - most.bit_length()))
     anywhere = how.keeps_level and given.get("border") != "constant"
-    if how.is_grey and anywhere:  # of derivatives, which no level changes; they begin at black
+    if how.is_grey and anywhere and nodata is None:
+        # Derivatives, which no level changes, begin at black.
         room = plane.dtype.type(most - level)
         return np.asarray(np.minimum(verb(plane, **given), room) + plane.dtype.type(level))
-    if level == 0 or anywhere:
+    if level == 0 or (anywhere and not how.is_grey):
         return np.asarray(np.minimum(verb(plane, **given), plane.dtype.type(most)))
+    if nodata is not None:
+        given["nodata"] = nodata - level  # a code value, as the samples are
     floats = verb(plane.astype(np.float32) - np.float32(level), **given)
     if how.is_grey:  # as integers, they have no negative half
         np.maximum(floats, 0, out=floats)

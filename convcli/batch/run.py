@@ -11,7 +11,9 @@ from itertools import islice
 
 from convcli import memory
 from convcli.batch.ahead import Begun
-from convcli.batch.attempt import NO_ROOM, Outcome, Pipeline, Status, outcome_of
+from convcli.batch.attempt import outcome_of
+from convcli.batch.outcome import NO_ROOM, Outcome, Status
+from convcli.batch.pipeline import Pipeline
 from convcli.errors import reason_of
 from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job

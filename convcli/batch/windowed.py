@@ -13,16 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from convcli import memory
-from convcli.batch.attempt import (
-    NO_ROOM,
-    InParts,
-    Outcome,
-    Pipeline,
-    Stage,
-    fitted,
-    has_appeared,
-)
+from convcli.batch import fitting
+from convcli.batch.attempt import has_appeared
 from convcli.batch.attempt import outcome_of as outcome_of_whole
+from convcli.batch.outcome import NO_ROOM, Outcome, Timing
+from convcli.batch.pipeline import InParts, Pipeline
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
@@ -32,8 +27,7 @@ from convcli.files.urls import is_url
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
-from convcli.image.picture import WITH_ALPHA, kind_of, mode_of
-from convcli.pixels.missing import count_missing
+from convcli.image.picture import as_floats, kind_of, mode_of
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
@@ -68,7 +62,7 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
     if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     try:
-        kind = kind_for(job, pipeline.in_parts.memory)
+        kind = kind_for(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None)
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)
@@ -127,6 +121,8 @@ class _Work:
         start = time.perf_counter()
         writer = load(self.job.format or kind)
         with load(kind).opened(source, self.how.is_grey) as given:
+            if self.how.depth == "float32":
+                given = replace(given, mode=as_floats(given.mode))
             self.given = given
             options = self._options(given)
             settings = Settings(
@@ -149,18 +145,14 @@ class _Work:
             mode=self.mode, frames=given.count, plan=self.plan,
             notes=(*given.notes, *notes, *self.notes), light=self.light, parts=self._parts(),
             left_out=sum(sum(each.values()) for each in self.left_out) if self.left_out else None,
-            stages=(Stage("all", predicted, seconds, "filtering is predicted, codecs are not"),),
+            timings=(Timing("all", predicted, seconds, "filtering is predicted, codecs are not"),),
         )  # fmt: skip
 
     def _options(self, given: Given) -> Options:
-        options = fitted(self.pipeline.options, given.mode)
+        options = fitting.fitted(self.pipeline.options, given.mode)
         if options.get("linear"):
-            from convcli.image import light
-
-            transfer, said_by = light.stated({"icc_profile": given.profile})
-            self.light = f"{transfer.name}, by {said_by or 'default'}"
-            options["linear"] = transfer
-            options["exact"] = options.get("exact", False) or not transfer.has_toe
+            transfer, self.light = fitting.light_of({"icc_profile": given.profile})
+            fitting.decode(options, transfer)
         options["pictures"] *= given.count
         return options
 
@@ -176,27 +168,21 @@ class _Work:
 
     def _leaving_out(self, stored: Stored, options: Options) -> tuple[Stored, Options]:
         """Leave out missing samples, those that the file states as well, and count them."""
-        options = Options(**options)
-        stated = self.given.nodata if self.given else None
-        by_file = options.get("nodata") is None and stated is not None
-        is_asked = options.get("nodata") is not None or options.get("nan") is not None
-        if options.get("nan") == "keep" or not (by_file or is_asked):
+        missing = fitting.missing_of(
+            options, self.given.nodata if self.given else None, self._given_mode
+        )
+        if missing is None:
             return stored, options
-        if by_file:
-            options["nodata"] = stated
-        has_alpha = self._given_mode in WITH_ALPHA and options["alpha"] != "straight"
-        count = partial(count_missing, value=options.get("nodata"), has_alpha=has_alpha)
-        if by_file and not any(map(count, stored.tiles())):
-            options["nodata"] = None
-        elif by_file:
-            note = f"left out its no-data value, {stated:.10g}"
-            self.notes = tuple(dict.fromkeys((*self.notes, note)))
+        is_there = not missing.by_file or any(map(missing.count, stored.tiles()))
+        options = Options(**options)
+        notes = missing.leave_out(options, is_there)
+        self.notes = tuple(dict.fromkeys((*self.notes, *notes)))
         found: dict[tuple[int, int], int] = {}  # a tile may be decoded again
         self.left_out.append(found)
 
         def decode(row: int, column: int) -> Pixels:
             tile = stored.decode(row, column)
-            found[row, column] = count(tile)
+            found[row, column] = missing.count(tile)
             return tile
 
         return replace(stored, decode=decode), options

@@ -27,7 +27,8 @@ from convcli.words import bytes_in, listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
-    from convcli.batch.attempt import InParts, Outcome, Pipeline
+    from convcli.batch.outcome import Outcome
+    from convcli.batch.pipeline import InParts, Pipeline
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
@@ -312,7 +313,7 @@ def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     from convcli.sources.choice import kind_for
 
     try:
-        return kind_for(job, _memory(shared)) is not None
+        return kind_for(job, _memory(shared), shared.depth is not None) is not None
     except ConvcliError:  # which the job reports
         return True
 
@@ -334,7 +335,7 @@ def _pipeline(
     preview: Preview | None,
 ) -> Pipeline:
     """Check the options that need numpy, and make of them what is done to each image."""
-    from convcli.batch.attempt import Pipeline
+    from convcli.batch.pipeline import Pipeline
     from convcli.filtering.options import Options
     from convcli.pixels.borders import checked_value
     from convcli.planning.methods import check_method, worker_count
@@ -381,13 +382,14 @@ def _pipeline(
 
 def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
     """Return how images are filtered that do not fit into memory."""
-    from convcli.batch.attempt import InParts
+    from convcli.batch.pipeline import InParts
 
     return InParts(
         _memory(shared),
         overwrite=shared.overwrite or shared.in_place,
         strip=shared.strip,
         is_grey=_is_grey(stages),
+        depth=shared.depth,
         mark=mark,
     )
 
@@ -411,7 +413,7 @@ def _memory(shared: Shared) -> int | None:
 
 
 def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
-    """Make the filters for an image, and check that they can follow each other."""
+    """Make the filters for an image, or refuse a part of it that they have no result for."""
     stages = _made(makers, None)
     assert stages, "there is one for an image"
     if shared.region or shared.mask or shared.channels:
@@ -422,7 +424,7 @@ def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
 
 
 def _made(makers: tuple[Maker, ...], shared_by: Shares) -> list[Stage] | None:
-    """Make the filters, or None if one cannot be made for chroma."""
+    """Make the filters, which can follow each other; None if one cannot be made for chroma."""
     stages = [stage for make in makers if (stage := make(shared_by))]
     if len(stages) < len(makers):
         return None

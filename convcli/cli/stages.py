@@ -194,7 +194,7 @@ def _given(piece: _Piece, name: str, words: list[str]) -> dict[str, Any]:
         # Typer's usage errors share a public class from 0.28 on only.
         if not hasattr(error, "format_message"):
             raise
-        raise piece.error(error.format_message()) from None
+        raise piece.error(f"{_message(error, command)} (see 'convcli {name} --help')") from None
     found = dict(context.params)
     for parameter in command.params:
         key = parameter.name
@@ -213,6 +213,17 @@ def _given(piece: _Piece, name: str, words: list[str]) -> dict[str, Any]:
         if not is_given:
             del found[key]
     return found
+
+
+def _message(error: Any, command: Any) -> str:
+    """Return what is wrong; of similar options it names those alone that a stage may have."""
+    if possible := getattr(error, "possibilities", None):
+        found = [
+            each for each in command.params if each.name not in _shared_names() - {*_OF_A_STAGE}
+        ]
+        own = {name for each in found for name in each.opts}
+        error.possibilities = [each for each in possible if each in own]
+    return str(error.format_message())
 
 
 def _module(name: str) -> Any:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import cloudpickle
 
 import convcli
-from convcli.batch.attempt import Outcome, Pipeline
+from convcli.batch.outcome import Outcome
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import known
 from convcli.cluster.connecting import check_workers
 from convcli.cluster.work import Orders, done, problem_here

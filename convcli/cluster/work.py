@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import convcli
 from convcli import image
-from convcli.batch.attempt import NO_ROOM, Outcome, Pipeline
+from convcli.batch.outcome import NO_ROOM, Outcome
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import Memory, attempted
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.job import Job

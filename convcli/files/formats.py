@@ -188,7 +188,7 @@ def mode_for(format_name: str, mode: str) -> str:
         return row.widened.get(mode, mode)
     able = [name for name in FORMATS if holds(name, mode)]
     advice = _instead(able) if able else "no format that is written can"
-    raise ConvcliError(f"{format_name} cannot hold {_meaning(mode)}; {advice}")
+    raise ConvcliError(f"{format_name} cannot hold {meaning(mode)}; {advice}")
 
 
 def holds(format_name: str, mode: str) -> bool:
@@ -229,12 +229,18 @@ def _instead(able: list[str]) -> str:
     return f"write {listed(tuple(able))} instead (-o NAME{suffix} or --format)"
 
 
-def _meaning(mode: str) -> str:
-    """Return what a mode is, in words."""
+def meaning(mode: str) -> str:
+    """Return what a mode is, in words.
+
+    >>> meaning("5;16S"), meaning("RGB;32F")
+    ('5 signed 16-bit bands', 'float colour')
+    """
     kind, _, suffix = mode.partition(";")
     if mode in _MEANING:
         return _MEANING[mode]
-    colour = f"{kind} bands" if kind.isdigit() else _KINDS.get(kind, kind)
+    if kind.isdigit():
+        return f"{kind} {_SAMPLES[suffix]} bands"
+    colour = _KINDS.get(kind, kind)
     return f"{_SAMPLES[suffix]} {colour}".strip()
 
 

@@ -142,6 +142,11 @@ def decoded(file: Image.Image, wanted: Wanted, composed: Image.Image | None = No
 def check_mode(mode: str, wanted: Wanted) -> None:
     """Raise `ConvcliError` if the format of the result cannot hold an image of this mode."""
     mode_for(wanted.format, result_mode(mode, wanted.grey, wanted.depth))
+    if wanted.canvas is not None and (wanted.format, wanted.depth) == ("PNG", "16"):
+        raise ConvcliError(
+            "PNG cannot hold frames of 16 bits, because Pillow does not write them; write TIFF "
+            "instead (-o NAME.tif or --format)"
+        )
 
 
 def _chosen(file: Image.Image, wanted: Wanted) -> Reading:
@@ -218,6 +223,8 @@ def result_mode(mode: str, grey: Grey | None, depth: Depth | None = None) -> str
         return kind + suffix.removesuffix(";8")
     if grey and not kind.isdigit() and kind != "Y":
         kind = "LA" if grey == "LA" and mode in WITH_ALPHA else "L"
+        if suffix == ";16S" and kind != kind_of(mode):  # no format holds grey of these
+            suffix = ";32F"
     return named(kind, suffix)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.image.picture import Picture, form_of
 from convcli.image.tiff_layout import BLACK_IS_ZERO, RGB, Layout
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # GDAL_NODATA of GDAL's GTiff driver: a number as text, "nan" and "-inf" among them.
 NODATA = 42113
@@ -35,3 +38,43 @@ def value_of(stated: Any, layout: Layout, mode: str) -> float | None:
     depth = 8 if dtype == "uint8" else layout.bits[0] if is_one else 16
     as_stored = layout.photometric in (BLACK_IS_ZERO, RGB) and layout.bits[0] == depth
     return value if as_stored and not layout.is_associated else None
+
+
+def scaled(value: float, before: np.dtype[Any], after: np.dtype[Any]) -> tuple[float | None, str]:
+    """Return what a no-data value is in a result of another depth, and a note.
+
+    It is scaled as samples are. None means that the depth does not hold it.
+
+    >>> import numpy as np
+    >>> scaled(255, np.dtype("uint8"), np.dtype("uint16"))
+    (65535.0, 'scaled its no-data value to 65535')
+    >>> scaled(-9999, np.dtype("float32"), np.dtype("uint8"))[0] is None
+    True
+    """
+    from convcli.pixels.colour import full_scale
+
+    if after.kind == "f" or after == before:
+        return value, ""
+    most = full_scale(after)
+    became = value * most / full_scale(before)
+    if 0 <= became <= most:
+        became = float(round(became))
+        return became, f"scaled its no-data value to {became:.10g}" if became != value else ""
+    nearest = most if became > most else 0
+    return None, (
+        f"dropped its no-data value, {value:.10g}, which {8 * after.itemsize}-bit samples cannot "
+        f"hold; samples that are still missing became {nearest:g}"
+    )
+
+
+def at_depth(result: Picture, before: np.dtype[Any]) -> Picture:
+    """Let a result state the no-data value that its samples have, if they had another depth."""
+    assert result.nodata is not None
+    value, note = scaled(result.nodata, before, result.pixels.dtype)
+    if not note:
+        return result
+    tags = {code: each for code, each in result.metadata["tags"].items() if code != NODATA}
+    if value is not None:
+        tags[NODATA] = f"{value:.10g}"
+    metadata = {**result.metadata, "tags": tags}
+    return replace(result, metadata=metadata, nodata=value, notes=(*result.notes, note))

@@ -90,6 +90,15 @@ def suffix_of(mode: str) -> str:
     return ";16S" if mode.endswith(";16S") else _SUFFIXES[form_of(mode)[1]]
 
 
+def as_floats(mode: str) -> str:
+    """Return the mode of float32 samples, if those of a mode are held so and stored as integers.
+
+    >>> as_floats("5;16S"), as_floats("RGB")
+    ('5;32F', 'RGB')
+    """
+    return named(kind_of(mode), ";32F") if mode.endswith(";16S") else mode
+
+
 def mode_of(channels: int, dtype: str, like: str = "L") -> str:
     """Return the mode of so many channels, whose colours are those of another mode if it has them.
 

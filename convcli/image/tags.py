@@ -37,6 +37,9 @@ IN_TIFF = {
 TEXTS = (Tag.DocumentName, Tag.PageName, 34737, 42112, 42113)
 """Those of `IN_TIFF` that are text."""
 
+SHAPE = '{"shape": '
+"""How an ImageDescription of tifffile's own begins; the result may have another shape."""
+
 # Those that place pixels by their rows and columns, so that they are wrong in a turned image.
 _PLACES = (33550, 33922, 34264, 34735, 34736, 34737, 50844)
 
@@ -207,6 +210,8 @@ def drop_stale(exif: Image.Exif, size: tuple[int, int], turned: bool) -> list[st
     for side, length in ((Tag.ExifImageWidth, size[0]), (Tag.ExifImageHeight, size[1])):
         if side in block:
             block[side] = length
+    if str(exif.get(Tag.ImageDescription, "")).startswith(SHAPE):
+        del exif[Tag.ImageDescription]
     if turned:
         places = [block.pop(place, None) for place in (_SUBJECT_AREA, Tag.SubjectLocation)]
         lost += ["subject area"] * any(places)

@@ -28,7 +28,7 @@ from convcli.image.headers import encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import BLOCKS, metadata_of
 from convcli.image.nodata import with_nodata
-from convcli.image.picture import Grey, Picture, form_of
+from convcli.image.picture import Grey, Picture, as_floats, form_of
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
 from convcli.image.tiff_notes import conversion_notes, sample_notes
@@ -287,7 +287,8 @@ def _pages(
         for layout, mode, size in pages:
             check_mode(mode, wanted)
             memory.check(size)
-            yield with_nodata(read_page(layout, mode), layout)
+            page = with_nodata(read_page(layout, mode), layout)
+            yield replace(page, mode=as_floats(mode)) if wanted.depth == "float32" else page
 
 
 def _by_pillow(file: Image.Image, wanted: Wanted, layout: Layout, mode: str) -> Picture:

@@ -12,6 +12,7 @@ from convcli.files.formats import FORMATS, row_of
 from convcli.files.job import Job
 from convcli.files.stores import is_store
 from convcli.files.urls import is_url
+from convcli.image.costs import DEEPER
 from convcli.sources.contract import KINDS
 
 _SIGNATURES = {
@@ -26,7 +27,7 @@ _SIGNATURES = {
 _HELD = 2
 
 
-def kind_for(job: Job, asked: int | None) -> str | None:
+def kind_for(job: Job, asked: int | None, has_depth: bool = False) -> str | None:
     """Return the kind by which an input is filtered in windows, or None if it is read whole.
 
     Parameters
@@ -35,6 +36,8 @@ def kind_for(job: Job, asked: int | None) -> str | None:
         The input and its output.
     asked : int or None
         The value of --memory.
+    has_depth : bool
+        The result gets a depth of its own, which takes more memory than the image's.
 
     Raises
     ------
@@ -64,9 +67,12 @@ def kind_for(job: Job, asked: int | None) -> str | None:
             f"is {kind}, which is filtered in parts, and these are written to files of TIFF, .npy "
             "or zarr alone; name such an output with -o"
         )
-    if in_parts_only or (writes_parts and bytes_of(source, kind) > memory.bound(asked)):
+    if in_parts_only:
         return kind
-    if asked is not None and bytes_of(source, kind) > asked:
+    needed = bytes_of(source, kind) * (DEEPER if has_depth else 1)
+    if writes_parts and needed > memory.bound(asked):
+        return kind
+    if asked is not None and needed > asked:
         raise ConvcliError(
             f"does not fit into --memory, and {target} is not written in parts; write TIFF, .npy "
             "or zarr instead (-o NAME.tif)"

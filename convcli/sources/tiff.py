@@ -247,13 +247,14 @@ def save(
     notes: list[str] = []
     how: dict[str, Any] = {"tile": (_TILE, _TILE), "compression": None, "predictor": False}
     how |= {key: given.carried[key] for key in how if key in given.carried}
-    tags = {} if settings.strip else settings_of(given)
     with new_file(target, settings.overwrite, within=settings.within, note=notes.append) as file:
         # The name of a file without one is a number, which tifffile takes for text.
         handle = tifffile.FileHandle(file, name=target.name)
         with tifffile.TiffWriter(handle, bigtiff=True) as writer:
             for result in results:
                 channels = result.shape[2]
+                tags, more = ({}, ()) if settings.strip else settings_of(given, result.dtype)
+                notes += more
                 mode = mode_of(channels, result.dtype.name, like=given.mode)
                 colours = _colours(mode)
                 if mode == given.mode:
@@ -275,7 +276,7 @@ def save(
                     buffersize=_COMPRESSED_AT_A_TIME,
                     **({"software": False} | tags),
                 )
-    return tuple(notes)
+    return tuple(dict.fromkeys(notes))
 
 
 def _colours(mode: str) -> tuple[str, tuple[str, ...]]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL.ExifTags import Base as Tag
 
+from convcli.image.nodata import NODATA, scaled
+from convcli.image.picture import form_of
+from convcli.image.tags import SHAPE
 from convcli.sources.contract import Given
 
 if TYPE_CHECKING:
@@ -26,9 +30,7 @@ _RESOLUTION = (Tag.XResolution, Tag.YResolution, Tag.ResolutionUnit)
 # Tags that lead to further directories, whose places are those of the old file.
 _POINTERS = {Tag.ExifOffset: "EXIF data", Tag.GPSInfo: "GPS data", 40965: "interoperability data"}
 
-_UNDEFINED, _BYTE = 7, 1
-
-_SHAPE = '{"shape": '
+_UNDEFINED, _BYTE, _ASCII = 7, 1, 2
 
 
 def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
@@ -40,8 +42,8 @@ def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
         code, value = tag.code, tag.value
         if code in _POINTERS:
             notes.append(f"dropped its {_POINTERS[code]}, which cannot be written in parts")
-        elif code == Tag.ImageDescription and str(value).startswith(_SHAPE):
-            continue  # tifffile's own, which may not be the shape of the result
+        elif code == Tag.ImageDescription and str(value).startswith(SHAPE):
+            continue
         elif code in _ARGUMENTS:
             carried.setdefault(_ARGUMENTS[code], value)  # the first of several descriptions
         elif code not in _STORAGE and code not in _RESOLUTION:
@@ -65,9 +67,18 @@ def _is_written(value: Any) -> bool:
     return all(isinstance(each, (str, int, float)) for each in values)
 
 
-def settings_of(given: Given) -> dict[str, Any]:
-    """Return the arguments of tifffile's writer that describe an image."""
+def settings_of(given: Given, dtype: np.dtype[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments of tifffile's writer that describe a result of a dtype, and notes."""
     if given.kind != "TIFF":
-        return {}
+        return {}, ()
     names = (*_ARGUMENTS.values(), "resolution", "resolutionunit", "extratags")
-    return {name: given.carried[name] for name in names if name in given.carried}
+    found = {name: given.carried[name] for name in names if name in given.carried}
+    if given.nodata is None:
+        return found, ()
+    value, note = scaled(given.nodata, np.dtype(form_of(given.mode)[1]), dtype)
+    if not note:
+        return found, ()
+    found["extratags"] = [tag for tag in found["extratags"] if tag[0] != NODATA]
+    if value is not None:
+        found["extratags"].append((NODATA, _ASCII, 0, f"{value:.10g}", True))
+    return found, (note,)

@@ -11,6 +11,7 @@ from PIL import Image
 
 import convcli
 from convcli.image import read
+from convcli.sources import choice
 from tests.image import tiffs
 
 NODATA = 42113
@@ -127,3 +128,34 @@ def test_a_bank_has_neither(run, here):
     result = run("bank", "haar", "a.tif", "-o", "m/")
     assert result.status == 0
     assert "left out" not in result.err
+
+
+@pytest.mark.parametrize("takes", [0, 1 << 40], ids=["whole", "in parts"])
+@pytest.mark.parametrize(
+    ("dtype", "value", "depth", "stated", "missing", "note"),
+    [
+        ("uint8", 255, "16", "65535", 65535, "scaled its no-data value to 65535"),
+        ("uint16", 0, "8", "0", 0, ""),
+        ("uint8", 255, "float32", "255", 255, ""),
+        ("float32", -9999, "float32", "-9999", -9999, ""),
+        ("float32", -9999, "8", None, 0, "dropped its no-data value, -9999, which 8-bit samples "
+         "cannot hold; samples that are still missing became 0"),
+        ("float32", 9999, "16", None, 65535, "dropped its no-data value, 9999, which 16-bit "
+         "samples cannot hold; samples that are still missing became 65535"),
+    ],
+)  # fmt: skip
+def test_the_stated_value_is_that_of_the_depth(
+    run, here, monkeypatch, dtype, value, depth, stated, missing, note, takes
+):
+    monkeypatch.setattr(choice, "bytes_of", lambda *_: takes)
+    pixels = np.full((64, 64), 1, dtype)
+    pixels[20:40, 20:40] = value
+    here(pixels, str(value))
+    result = run(*BLUR, "--depth", depth, "--json")
+    assert result.status == 0, result.err
+    with Image.open("b.tif") as file:
+        assert np.asarray(file)[30, 30] == missing
+        found = file.tag_v2.get(NODATA)
+    assert (found and found.strip("\0 ")) == stated
+    notes = json.loads(result.out)["notes"]
+    assert [each for each in notes if "left out" not in each] == ([note] if note else [])

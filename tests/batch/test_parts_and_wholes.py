@@ -44,6 +44,10 @@ def signed(photo):
     return np.tile(photo[..., 0].astype(np.int16) - 128, (3, 1)), {"photometric": "minisblack"}
 
 
+def signed_colour(photo):
+    return np.tile(photo.astype(np.int16) * 9 - 999, (3, 1, 1)), {"photometric": "rgb"}
+
+
 def signed_32(photo):
     return np.tile(photo[..., 0].astype(np.int32) * 9999, (3, 1)), {"photometric": "minisblack"}
 
@@ -87,6 +91,8 @@ CASES = [
     (colours_and_bands, "edge"),
     (signed, "blur"),
     (signed, "filter -k laplacian"),
+    (signed_colour, "blur --depth float32"),
+    (signed_colour, "edge"),
     (signed_32, "blur"),
     (lab, "blur"),
     (heights, "blur"),

@@ -20,7 +20,7 @@ import convcli
 from convcli import image, memory
 from convcli.batch import run as batch
 from convcli.batch.ahead import begin
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import run
 from convcli.errors import ConvcliError
 from convcli.files.job import Job
@@ -429,7 +429,7 @@ def test_an_image_whose_reading_has_begun_is_not_read_again(jobs):
     jobs[1].source.unlink()
     outcomes = by_name(run(jobs, BLUR, 2, begun=begun))
     assert [outcome.status for outcome in outcomes.values()] == ["written"] * 5
-    remarks = {name: outcome.stages[0].remark for name, outcome in outcomes.items()}
+    remarks = {name: outcome.timings[0].remark for name, outcome in outcomes.items()}
     assert remarks.pop("1.png") == "while the program was loaded"
     assert set(remarks.values()) == {""}
 

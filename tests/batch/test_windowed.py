@@ -170,3 +170,12 @@ def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
     monkeypatch.setattr(memory, "bound", lambda asked: asked or 1000)
     assert run("edge", slide, "--stretch", "-o", tmp_path / "b.tif").status == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo, stretch=True))
+
+
+@pytest.mark.parametrize(("options", "is_in_parts"), [((), False), (("--depth", "16"), True)])
+def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts):
+    np.save(tmp_path / "a.npy", np.zeros((1500, 200), np.uint8))  # 600 kB with its result
+    argv = ("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", *options)
+    done = run(*argv, "--memory", "1.5M", "--explain")
+    assert done.status == 0, done.err
+    assert ("in bands of" in done.err) == is_in_parts

@@ -319,7 +319,9 @@ REFUSED = {
     "filter -k emboss --stretch | edge": "stage 1 .filter -k emboss --stretch. stretches its",
     "edge --sigma 2 --operator sobel": "stage 1, .*: operator has no effect beside sigma",
     "blur --sigma": "stage 1, 'blur --sigma': Option '--sigma' requires an argument",
-    "blur --sgima 2": "stage 1, 'blur --sgima 2': No such option: --sgima",
+    # Click 8 puts more brackets and quotes around them.
+    "blur --sgima 2": r"stage 1, 'blur --sgima 2': No such option: --sgima .*Possible options: "
+    r"--sigma\)\S* \(see 'convcli blur --help'\)",
     "blur | bank gabor:2,1 --energy": r"stage 2, .*: it makes 2 maps of 1 channel \(4px-0deg, 4px",
     "bank steerable --angle 9": r"stage 1, .*: it makes 2 maps of 1 channel \(first-9deg, second-9",
     "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic is a sheet of many maps",
@@ -328,7 +330,7 @@ REFUSED = {
     "bank": "stage 1, 'bank': Missing argument 'BANK'",
     "bank a.png": "stage 1, 'bank a.png': unknown bank 'a.png'",
     "bank none.npy": "stage 1, 'bank none.npy': bank 'none.npy': No such file",
-    "edge --help": "stage 1, 'edge --help': No such option: --help",
+    "edge --help": r"stage 1, 'edge --help': No such option: --help \(see 'convcli edge",
     "edge | blur --sigma x": "stage 2, 'blur --sigma x': --sigma must be one number, or two",
     "edge | blur --sigma -1": "stage 2, 'blur --sigma -1': --sigma must be .* above 0, not -1",
     "edge | edge --show up": "stage 2, 'edge --show up': Invalid value for '--show'",

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.batch import attempt
+from convcli.batch import clock as clocks
 from convcli.batch import run as batch
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.image.costs import reading_cost, writing_cost
@@ -94,20 +94,18 @@ def test_the_stages_are_the_whole_time(folder):
         Pipeline(lambda pixels, **_: np.zeros_like(pixels), {}),
         1,
     )
-    names = [stage.name for stage in outcome.stages]
+    names = [each.name for each in outcome.timings]
     assert names == ["read", "filter", "write"]
-    measured = sum(stage.measured for stage in outcome.stages)
+    measured = sum(each.measured for each in outcome.timings)
     assert 0 < measured <= outcome.seconds
-    assert all(stage.measured > 0 for stage in outcome.stages)
-    assert outcome.stages[0].predicted == reading_cost("TIFF", 3 * 64)
-    assert outcome.stages[2].predicted == writing_cost("TIFF", 3 * 64, 1)
+    assert all(each.measured > 0 for each in outcome.timings)
+    assert outcome.timings[0].predicted == reading_cost("TIFF", 3 * 64)
+    assert outcome.timings[2].predicted == writing_cost("TIFF", 3 * 64, 1)
 
 
 def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
-    order, at = [], attempt._Clock.at
-    monkeypatch.setattr(
-        attempt._Clock, "at", lambda self, name: order.append(name) or at(self, name)
-    )
+    order, at = [], clocks.Clock.at
+    monkeypatch.setattr(clocks.Clock, "at", lambda self, name: order.append(name) or at(self, name))
     job = Job("three.tif", "out.tif", "TIFF")
     list(batch.run([job], Pipeline(lambda pixels, **_: pixels, {}), 1))
     assert order == ["read", "filter", "write", "read", "filter", "read", "filter"]
@@ -115,8 +113,8 @@ def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkey
 
 def test_one_stage_inside_of_another_stops_that(monkeypatch):
     times = iter(range(100))
-    monkeypatch.setattr(attempt.time, "perf_counter", lambda: next(times))
-    clock = attempt._Clock()
+    monkeypatch.setattr(clocks.time, "perf_counter", lambda: next(times))
+    clock = clocks.Clock()
     with clock.at("write"):  # 0 to 7
         with clock.at("read"):  # 1 to 2
             pass

@@ -17,7 +17,8 @@ import pytest
 from distributed import KilledWorker, LocalCluster
 
 import convcli
-from convcli.batch.attempt import Outcome, Pipeline
+from convcli.batch.outcome import Outcome
+from convcli.batch.pipeline import Pipeline
 from convcli.cluster import connecting, work
 from convcli.cluster.run import Run, elsewhere, here
 from convcli.errors import ConvcliError

@@ -163,3 +163,12 @@ def test_frames_that_are_missing_or_beyond_the_image_are_refused():
         chunk(b"acTL", struct.pack(">II", 3, 0)), chunk(b"acTL", struct.pack(">II", 2, 0))
     )
     assert len(frames_read(more)) == 2  # as many as the file states
+
+
+def test_frames_of_16_bits_are_refused(tmp_path, run):
+    """Pillow fails for colour, and writes other samples of grey."""
+    frames = [Image.new("L", (9, 7), 50 * number) for number in range(3)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    done = run("blur", tmp_path / "a.png", "--depth", "16", "-o", tmp_path / "b.png")
+    assert (done.status, "cannot hold frames of 16 bits" in done.err) == (1, True)
+    assert run("blur", tmp_path / "a.png", "--depth", "16", "-o", tmp_path / "b.tif").status == 0

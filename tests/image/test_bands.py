@@ -10,8 +10,8 @@ import tifffile
 from scipy import ndimage
 
 from convcli import ConvcliError
-from convcli.batch.attempt import Pipeline
-from convcli.batch.run import run
+from convcli.batch.pipeline import Pipeline
+from convcli.batch.run import run as run_jobs
 from convcli.files.job import Job
 from convcli.filtering import filters
 from convcli.image import read, write
@@ -95,7 +95,7 @@ def test_bands_are_filtered_one_by_one(photometric, channels, extra, kind, dtype
     path.write_bytes(tiff(samples, photometric, extra, planarconfig="contig"))
     options = {"alpha": "straight", "method": "numpy"}
     pipeline = Pipeline(lambda image, **given: filters.blur(image, 1.0, **given), options)
-    (outcome,) = run([Job(path, target, "TIFF")], pipeline, 1)
+    (outcome,) = run_jobs([Job(path, target, "TIFF")], pipeline, 1)
     assert (outcome.status, outcome.reason) == ("written", "")
     assert outcome.notes == notes_of(kind, extra)
     wanted = ndimage.gaussian_filter(samples.astype(float), (1, 1, 0), mode="reflect")
@@ -113,7 +113,7 @@ def test_edges_of_bands_are_those_of_each(tmp_path):
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples, "minisblack", ("unspecified",) * 4, planarconfig="contig"))
     pipeline = Pipeline(filters.edge, {"method": "numpy"})
-    (outcome,) = run([Job(path, tmp_path / "b.tif", "TIFF")], pipeline, 1)
+    (outcome,) = run_jobs([Job(path, tmp_path / "b.tif", "TIFF")], pipeline, 1)
     assert outcome.mode == "5;32F"
     got = tifffile.imread(tmp_path / "b.tif")
     for band in range(5):
@@ -134,11 +134,32 @@ def test_linear_light_is_not_known_of_floats(tmp_path):
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(samples_of("float32", 3), "rgb", ()))
     pipeline = Pipeline(filters.edge, {"linear": True})
-    (outcome,) = run([Job(path, tmp_path / "b.tif", "TIFF")], pipeline, 1)
-    assert "RGB;32F has none; leave --linear out" in outcome.reason
+    (outcome,) = run_jobs([Job(path, tmp_path / "b.tif", "TIFF")], pipeline, 1)
+    assert "has float colour, and --linear decodes sRGB code values" in outcome.reason
 
 
 def test_bands_that_no_format_takes_are_refused():
     content = tiff(samples_of("int16", 5), "minisblack", ("unspecified",) * 4)
-    with pytest.raises(ConvcliError, match="NPY cannot hold signed 16-bit 5 bands; write TIFF"):
+    with pytest.raises(ConvcliError, match="NPY cannot hold 5 signed 16-bit bands; write TIFF"):
         read(content, "NPY")
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+@pytest.mark.parametrize("suffix", ["tif", "npy"])
+def test_signed_integers_become_floats_if_asked(photometric, suffix, tmp_path, run):
+    samples = samples_of("int16", 3)
+    extra = () if photometric == "rgb" else ("unspecified",) * 2
+    (tmp_path / "a.tif").write_bytes(tiff(samples, photometric, extra, planarconfig="contig"))
+    target = tmp_path / f"b.{suffix}"
+    options = ("--depth", "float32", "--sigma", "1", "--alpha", "straight")
+    assert run("blur", tmp_path / "a.tif", *options, "-o", target).status == 0
+    got = tifffile.imread(target) if suffix == "tif" else np.load(target)
+    assert got.dtype == np.float32
+    wanted = ndimage.gaussian_filter(samples.astype(float), (1, 1, 0), mode="reflect")
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-2)
+
+
+def test_edges_of_signed_colours_are_floats(tmp_path, run):
+    (tmp_path / "a.tif").write_bytes(tiff(samples_of("int16", 3), "rgb", ()))
+    assert run("edge", tmp_path / "a.tif", "-o", tmp_path / "b.tif").status == 0
+    assert tifffile.imread(tmp_path / "b.tif").dtype == np.float32

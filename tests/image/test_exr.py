@@ -11,7 +11,7 @@ import pytest
 from scipy import ndimage
 
 from convcli import ConvcliError
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import run
 from convcli.files.job import Job
 from convcli.filtering import filters
@@ -118,7 +118,7 @@ def test_other_formats_say_what_they_get(tmp_path):
         "wrote linear light and colours multiplied by its alpha, as OpenEXR stores them",
     )
     np.testing.assert_array_equal(np.load(target)[..., 3], samples["A"].astype(FLOAT))
-    with pytest.raises(ConvcliError, match="JPEG cannot hold float 4 bands; write TIFF, EXR or"):
+    with pytest.raises(ConvcliError, match="JPEG cannot hold 4 float bands; write TIFF, EXR or"):
         read(path, "JPEG")
 
 

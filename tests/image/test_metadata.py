@@ -1023,3 +1023,13 @@ def test_an_empty_comment_does_not_hide_the_others():
     source = content.getvalue()[:2] + comments + content.getvalue()[2:]
     assert again(source, "PNG")[1] == ("dropped its 2 comments, which PNG cannot store",)
     assert again(source, "JPEG")[1] == ()
+
+
+@pytest.mark.parametrize(("words", "kept"), [(None, None), ("a harbour", "a harbour")])
+def test_the_shape_in_a_description_goes_and_other_words_stay(words, kept, tmp_path):
+    colours = np.zeros((5, 6, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb", description=words)
+    picture = read(tmp_path / "a.tif")
+    write(picture.with_pixels(colours[..., 0]), tmp_path / "b.tif", "TIFF")
+    with Image.open(tmp_path / "b.tif") as file:
+        assert file.tag_v2.get(ExifTags.Base.ImageDescription) == kept

@@ -20,7 +20,7 @@ from skimage import data
 import convcli
 from convcli import image
 from convcli.batch import run as batch
-from convcli.batch.attempt import Pipeline
+from convcli.batch.pipeline import Pipeline
 from convcli.files.job import Job
 from convcli.image import Picture, png
 

@@ -248,3 +248,23 @@ def test_the_limit_of_pixels_is_that_of_a_frame(monkeypatch):
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", None)
     limit_pixels(SIZE[0] * SIZE[1])
     assert len(list(read(y4m("420", planes_of("420", 30))).all_frames())) == 30
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("filter", "--kernel", "box:3"),
+        ("blur", "--border", "constant"),
+        ("chain", "blur | filter --kernel box:3 --border constant"),
+        ("edge", "--border", "constant", "--show", "x"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_no_data_value_is_a_code_value(words):
+    """Samples count from black in the sums, and so does the value that is left out of them."""
+    samples = np.full((60, 80), 100, np.uint8)
+    samples[::7, ::5] = 30
+    header = b"YUV4MPEG2 W80 H60 F25:1 Cmono\nFRAME\n"
+    made = run(*words, "--nodata", "30", content=header + samples.tobytes())
+    left_out = np.frombuffer(made.stdout[-samples.size :], np.uint8).reshape(60, 80)
+    assert {*left_out[20:40, 30:50].flat} == {16 if words[0] == "edge" else 100}

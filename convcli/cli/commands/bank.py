@@ -13,7 +13,7 @@ from convcli.errors import ConvcliError
 from convcli.words import BankMethod, MapDepth
 
 if TYPE_CHECKING:
-    from convcli.batch.attempt import Pipeline
+    from convcli.batch.pipeline import Pipeline
     from convcli.cli.run import Maker
 
 
@@ -117,7 +117,7 @@ def command(
     read = partial(batch.read, maps=maps)
 
     def pipeline(_preview: object) -> Pipeline:
-        from convcli.batch.attempt import Pipeline
+        from convcli.batch.pipeline import Pipeline
         from convcli.filtering.options import Options
         from convcli.planning.methods import worker_count
 

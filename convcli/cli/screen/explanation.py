@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-    from convcli.batch.attempt import Outcome, Stage
+    from convcli.batch.outcome import Outcome, Timing
     from convcli.words import Border
 
 # Widths of the columns: words, times, and the longest bar.
@@ -68,13 +68,13 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     if outcome.light:
         tree.add(_line("light", outcome.light))
     branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))
-    longest = max(stage.measured for stage in outcome.stages)
+    longest = max(step.measured for step in outcome.timings)
     dash = "#" if console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
     room = console.width - 8 - _WORD - 2 * _TIME - 2
-    for stage in outcome.stages:
-        share = stage.measured / longest if longest else 0.0
-        inner = branch.add(_stage(stage, dash * round(share * max(0, min(_BAR, room)))))
-        if stage.name == "filter" and isinstance(plan, ChainPlan) and any(plan.measured):
+    for step in outcome.timings:
+        share = step.measured / longest if longest else 0.0
+        inner = branch.add(_times(step, dash * round(share * max(0, min(_BAR, room)))))
+        if step.name == "filter" and isinstance(plan, ChainPlan) and any(plan.measured):
             for number, times in enumerate(zip(plan.predicted, plan.measured, strict=True), 1):
                 # A level deeper than the others, and so four columns to the left of them.
                 first, second = map(duration, times)
@@ -95,11 +95,11 @@ def _line(word: str, text: str) -> Text:
     return Text.assemble((f"{word:{_WORD}}", "bold"), text.replace("\n", " "))
 
 
-def _stage(stage: Stage, bar: str) -> Text:
+def _times(step: Timing, bar: str) -> Text:
     from rich.text import Text
 
-    times = f"{duration(stage.predicted):>{_TIME}}{duration(stage.measured):>{_TIME}}"
-    line = Text.assemble(f"{stage.name:{_WORD - 4}}{times}  ", (bar, "cyan"), f" {stage.remark}")
+    times = f"{duration(step.predicted):>{_TIME}}{duration(step.measured):>{_TIME}}"
+    line = Text.assemble(f"{step.name:{_WORD - 4}}{times}  ", (bar, "cyan"), f" {step.remark}")
     line.rstrip()
     return line
 

@@ -14,7 +14,7 @@ from convcli.errors import inert, shown
 from convcli.files.job import part_of
 
 if TYPE_CHECKING:
-    from convcli.batch.attempt import Outcome
+    from convcli.batch.outcome import Outcome
     from convcli.cli.options import Shared
     from convcli.cli.screen.progress import Bar
     from convcli.files.job import Job
