@@ -198,11 +198,24 @@ def _has_room(window: Pixels, top: float, colour: Colour, least: float, most: fl
     return top == 0 or (top >= least and size <= most)
 
 
+# Samples that are looked at twice while they are in the cache: 280 x 3024 floats take 0.16 ms, and
+# 0.22 where all maxima come before all minima (Intel Xeon).
+_LOOKED_AT = 1 << 18
+
+
+def _largest(window: Pixels) -> float:
+    """Return the largest magnitude of samples; NaN if one is NaN."""
+    rows = max(1, _LOOKED_AT * len(window) // (window.size or 1))
+    top = np.float64(0)
+    for first in range(0, len(window), rows):
+        some = window[first : first + rows]
+        top = np.maximum(top, np.maximum(float(some.max()), -float(some.min())))
+    return float(top)
+
+
 def largest_finite(window: Pixels) -> tuple[float, bool]:
     """Return the largest magnitude of the finite samples, 0 without any; and if all are finite."""
-    top = float(window.max())
-    if not math.isnan(top):
-        top = max(top, -float(window.min()))
+    top = _largest(window)
     if math.isfinite(top):
         return top, True
     if math.isnan(top):  # usually without infinity, and this is five times as fast
