@@ -31,22 +31,25 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", help="Save the weights as .npy, .csv, .txt or .json."
+            "-o", "--output", metavar="PATH", help="Save the weights as .npy, .csv, .txt or .json"
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Plot weights, factors and frequency response, or all kernels without K, as .png, "
-            ".svg or .pdf.",
+            help="Plot weights and response as .png, .svg or .pdf",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
-    Example: convcli kernel sobel
+    Without K it shows all kernels that have names (docs/kernels.md).
+
+    Examples:
+      convcli kernel sobel
+      convcli kernel disc:3 -o disc.csv --plot disc.png
     """
     from functools import partial
 
