@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from convcli.cli.screen.colours import has_colours
+from convcli.cli.screen.lines import has_colours
 
 FILES = "Input and output"
 PART = "Which part"

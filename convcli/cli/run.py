@@ -17,6 +17,7 @@ from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
 from convcli.cli import signals
 from convcli.cli.options import Shared
+from convcli.cli.screen import lines
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
 from convcli.files.formats import LOSSY, may_be_in_parts
@@ -146,7 +147,7 @@ def carry_out(
         preview = Preview()
     pipeline = pipeline_for(preview)
     for note in () if shared.quiet else notes:
-        typer.echo(f"convcli: {note}", err=True)
+        typer.echo(lines.note(note), err=True)
     try:
         if shared.dry_run:
             from convcli.cli.screen.report import report_dry_run
@@ -484,7 +485,9 @@ def _run(jobs: list[Job], pipeline: Pipeline, shared: Shared, begun: dict[Job, B
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
     if shared.explain and pipeline.in_parts:
-        pipeline = pipeline._replace(in_parts=pipeline.in_parts._replace(say=bar.say))
+        pipeline = pipeline._replace(
+            in_parts=pipeline.in_parts._replace(say=lambda text: bar.say(lines.note(text)))
+        )
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):

@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
         (["--kernels", "3.5"], "kernel side '3.5'"),
         (["--kernel", "box:3", "--kernels", "3"], "--kernel and --kernels cannot be used together"),
         (["--kernel", "sobol"], "'sobol' is not a kernel; did you mean 'sobel'?"),
-        (["--rounds", "0"], "Invalid value for '--rounds'"),
+        (["--rounds", "0"], "--rounds must be at least 1, not 0"),
         (["--budget", "0"], "--budget must be a finite number above 0, not 0"),
         (["--budget", "nan"], "--budget must be"),
         (["--csv", "-", "--json", "-"], "cannot both write to standard output"),

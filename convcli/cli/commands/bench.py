@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli.options import Debug, Overwrite, only_one
+from convcli.cli.screen import lines
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -149,7 +150,7 @@ def command(
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
     timed = any(each.seconds is not None for each in result.results)
     if not timed:
-        _say("convcli: no contender has a time: every one failed")
+        _say(lines.error("no contender has a time: every one failed"))
     if failed or not timed:  # the other files are written all the same
         raise typer.Exit(1)
 
@@ -292,10 +293,12 @@ def _read(source: str) -> tuple[Pixels, str]:
     try:
         picture = image.read(content_or_path(source))
     except (ConvcliError, OSError) as error:
-        typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{name}: {reason_of(error)}"), err=True)
         raise typer.Exit(1) from None
     if picture.frames > 1:
-        typer.echo(f"convcli: {name}: only the first of {picture.frames} frames is used", err=True)
+        typer.echo(
+            lines.note(f"{name}: only the first of {picture.frames} frames is used"), err=True
+        )
     pixels = picture.pixels
     return pixels if pixels.ndim == 3 else pixels[..., None], picture.mode
 
@@ -380,7 +383,7 @@ def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
             else:
                 file.write(_content(option, race))
     except OSError as error:
-        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         return False
     return True
 

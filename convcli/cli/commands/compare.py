@@ -13,6 +13,7 @@ import typer
 
 from convcli.cli.options import MaxPixels, Overwrite
 from convcli.cli.paths import check_new, content_or_path, named
+from convcli.cli.screen import lines as messages
 from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def command(
             (lines if found.comparison else notes).append(done)
         result = _as_json(found) | {"a": one, "b": other, "tolerance": tolerance}
         for note in notes:
-            typer.echo(f"convcli: {note}", err=True)
+            typer.echo(messages.note(note), err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         raise typer.Exit(141) from None

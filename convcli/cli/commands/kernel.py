@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli.options import Overwrite
+from convcli.cli.screen import lines
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -84,7 +85,7 @@ def _to_file(path: Path, write: Callable[[], None]) -> None:
         write()
         typer.echo(f"wrote {shown(path)}", err=True)
     except OSError as error:
-        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         raise typer.Exit(1) from None
 
 
