@@ -89,6 +89,9 @@ class Shared:
     skip_existing: Annotated[
         bool, _files("--skip-existing", help="Skip existing outputs; resumes a run")
     ] = False
+    newer: Annotated[
+        bool, _files("--newer", help="Skip outputs that are newer than their input")
+    ] = False
     recursive: Annotated[
         bool, _files("-r", "--recursive", help="Filter all images in folders and subfolders")
     ] = False
@@ -99,6 +102,22 @@ class Shared:
     null: Annotated[
         bool, _files("-0", "--null", help="Names in --files-from end in NUL: find -print0")
     ] = False
+    exclude: Annotated[
+        list[str] | None,
+        _files(
+            metavar="GLOB",
+            help="Leave out files or folders: '*.tmp.png' (repeatable)",
+            show_default=False,
+        ),
+    ] = None
+    flat: Annotated[bool, _files("--flat", help="Make no folders below the output folder")] = False
+    base: Annotated[
+        str | None, _files(metavar="DIR", help="Name outputs by their paths below DIR")
+    ] = None
+    suffix: Annotated[
+        str | None,
+        _files(metavar="S", help="Add S to names: photo_soft.jpg  [default: .COMMAND]"),
+    ] = None
     shard: Annotated[
         str | None,
         _files(metavar="I/N", help="Filter the I-th of N equal parts of the inputs: 1/4"),
@@ -153,7 +172,9 @@ class Shared:
     linear: Annotated[
         bool, _colour("--linear", help="Filter linear light instead of sRGB code values")
     ] = False
-    method: Annotated[Method, _speed("-m", "--method", metavar="M", help="Method")] = "auto"
+    method: Annotated[
+        Method, _speed("-m", "--method", metavar="M", help="Method", envvar="CONVCLI_METHOD")
+    ] = "auto"
     workers: Annotated[
         int | None,
         _speed(
@@ -161,6 +182,7 @@ class Shared:
             "--workers",
             metavar="N",
             help="Threads or processes in total  [default: every core]",
+            envvar="CONVCLI_WORKERS",
         ),
     ] = None
     memory: Annotated[
@@ -182,6 +204,11 @@ class Shared:
         False
     )
     debug: Debug = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether outputs that exist are replaced."""
+        return self.overwrite or self.in_place or self.newer
 
     @property
     def writes(self) -> bool:

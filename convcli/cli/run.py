@@ -187,6 +187,8 @@ def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
         chosen.append(("--in-place", "in place"))
     if shared.skip_existing:
         chosen.append(("--skip-existing", "skip"))
+    if shared.newer:
+        chosen.append(("--newer", "newer"))
     if {"in place", "skip"} == {word for _, word in chosen}:
         raise ConvcliError(
             "--in-place and --skip-existing cannot be used together, because every output of "
@@ -213,6 +215,10 @@ def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
         existing=chosen[0][1] if chosen else "refuse",
         shard=shared.shard,
         parts=parts,
+        flat=shared.flat,
+        base=shared.base,
+        suffix=shared.suffix,
+        exclude=tuple(shared.exclude or ()),
     )
 
 
@@ -369,7 +375,7 @@ def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> I
 
     return InParts(
         _memory(shared),
-        overwrite=shared.overwrite or shared.in_place,
+        overwrite=shared.replaces,
         strip=shared.strip,
         is_grey=_is_grey(stages),
         mark=mark,
@@ -473,7 +479,7 @@ def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
         quality=shared.quality,
         png_level=shared.png_level,
         strip=shared.strip,
-        overwrite=shared.overwrite or shared.in_place,
+        overwrite=shared.replaces,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -34,7 +35,11 @@ def sentence(error: Any) -> str:
         return f"{name} is missing" + (f"; add {name} {value}" if name != value else "")
     if kind == "BadParameter" and error.param and (given := _VALUE.match(error.message)):
         wanted, near = _wanted(error.param.type, given[1])
-        return f"{_name(error.param)} must be {wanted}, not {given[1]}{near}"
+        name = _name(error.param)
+        if (variable := getattr(error.param, "envvar", None)) and os.environ.get(variable):
+            source = error.ctx.get_parameter_source(error.param.name)
+            name = variable if source and source.name == "ENVIRONMENT" else name
+        return f"{name} must be {wanted}, not {given[1]}{near}"
     if kind == "BadOptionUsage":
         if "not take a value" in message:
             return f"{error.option_name} takes no value; leave out '=' and what follows"

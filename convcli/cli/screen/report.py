@@ -100,7 +100,7 @@ class Report:
         else:
             self._remarks.add(_input(job), outcome.notes)
         if outcome.status == "skipped" and (self._shared.verbose or single):
-            self._bar.say(f"skipped {_input(job)}: {_output(job)} exists")
+            self._bar.say(f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}")
         if outcome.status == "written" and (
             self._shared.verbose or (single and job.target is not None)
         ):
@@ -124,7 +124,7 @@ def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
         elif shared.json:
             continue
         elif job.skip:
-            typer.echo(f"skip {_input(job)}: {_output(job)} exists")
+            typer.echo(f"skip {_input(job)}: {_output(job)} {_why(shared)}")
         else:
             typer.echo(f"{command} {_input(job)} -> {_output(job)}")
     return sum(bool(job.problem) for job in jobs)
@@ -183,6 +183,10 @@ def _json_outputs(job: Job) -> str | list[str]:
     if job.parts:
         return [_json_name(name) for name in job.outputs]
     return _json_name(job.target_name)
+
+
+def _why(shared: Shared) -> str:
+    return "is newer" if shared.newer else "exists"
 
 
 def _input(job: Job) -> str:
