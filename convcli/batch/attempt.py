@@ -150,6 +150,8 @@ class Pipeline(NamedTuple):
         Returns how the filter goes over the planes of a video.
     in_parts : InParts, optional
         How images that do not fit into memory are filtered.
+    remark : callable, optional
+        ``remark(result, has_alpha)``: returns notes on the result of the first frame.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -160,6 +162,7 @@ class Pipeline(NamedTuple):
     skip_existing: bool = False
     planes: Callable[[], Planes] | None = None
     in_parts: InParts | None = None
+    remark: Callable[[Pixels, bool], tuple[str, ...]] | None = None
 
 
 class InParts(NamedTuple):
@@ -356,6 +359,9 @@ class _Work:
         if isinstance(made, Several):
             return _divided(frame, made)
         result = frame.with_pixels(made)
+        if number == 0 and self.pipeline.remark:
+            notes = self.pipeline.remark(made, result.mode in WITH_ALPHA)
+            result = replace(result, notes=(*result.notes, *notes))
         if self.frames > 1 and options["alpha"] != "weight":  # which gives them none that matter
             from convcli.image.animation import lost_colours
 

@@ -366,7 +366,15 @@ def _pipeline(
         skip_existing=shared.skip_existing,
         in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
+        remark=None if shared.region or shared.mask else partial(_remark, stages[-1]),
     )
+
+
+def _remark(last: Stage, result: Pixels, has_alpha: bool) -> tuple[str, ...]:
+    """Return a note on a dark result."""
+    from convcli.batch import dark
+
+    return () if last.words.startswith("bank") else dark.note_on(result, last.filter, has_alpha)
 
 
 def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:

@@ -125,7 +125,7 @@ def test_every_own_option_of_every_filter_works_in_a_stage(run, folder, name, op
     weights = np.random.default_rng(0).normal(0, 0.2, (3, 4))
     np.savez("two.npz", a=weights, b=weights[:, :3])
     result = run("chain", f"blur --sigma 1 | {name} {words}", "a.png", "-o", "out.png")
-    assert (result.status, result.message[:5]) == (0, "wrote")
+    assert (result.status, result.err.splitlines()[-1][:5]) == (0, "wrote")
     wanted = convcli.chain(pixels("a.png"), [stage("blur", 1), make()])
     np.testing.assert_array_equal(pixels("out.png"), wanted)
 
