@@ -86,7 +86,7 @@ class Result:
     @property
     def kernel_name(self) -> str:
         """The kernel's rows and columns, as ``convcli kernel`` prints them: ``"13 x 23"``."""
-        return f"{self.kernel_height} x {self.kernel_width}"
+        return f"{self.kernel_width} x {self.kernel_height}"
 
 
 def size_name(height: int, width: int) -> str:

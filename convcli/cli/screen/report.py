@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -56,7 +56,8 @@ class Report:
             from convcli.cli.screen.explanation import explanation
 
             name, border = _input(outcome.job), self._shared.border
-            self._bar.show(partial(explanation, outcome, name, border))
+            start = self._start(outcome)
+            self._bar.show(lambda c: explanation(outcome, name, border, c, start))
         if not self._shared.quiet:
             self._success(outcome)
 
@@ -73,6 +74,15 @@ class Report:
         elif interrupted and not self._counts["written"]:
             nothing = "" if self._single.target is None else "; nothing was written"
             typer.echo(lines.note(f"interrupted{nothing}"), err=True)
+
+    def _start(self, outcome: Outcome) -> float | None:
+        """Return the seconds of a run with one image that are of no stage."""
+        from convcli.cli.started import STARTED
+
+        if self._single is None:
+            return None
+        stages = sum(stage.measured for stage in outcome.stages)
+        return max(time.perf_counter() - STARTED - stages, 0.0)
 
     def _how_fast(self) -> str:
         """Return the folder, the time and the speed of a batch, for a terminal."""
