@@ -85,7 +85,7 @@ class Result:
 
     @property
     def kernel_name(self) -> str:
-        """The kernel's rows and columns, as ``convcli kernel`` prints them: ``"13 x 23"``."""
+        """The kernel's width and height, as ``convcli kernel`` prints them: ``"23 x 13"``."""
         return f"{self.kernel_width} x {self.kernel_height}"
 
 

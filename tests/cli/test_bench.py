@@ -242,10 +242,10 @@ RESULTS = [
 ]
 
 
-def test_the_tables_name_the_rows_and_columns_of_a_kernel(run):
+def test_the_tables_name_the_width_and_height_of_a_kernel(run):
     text = run("bench", "--sizes", "0.001,0.002", "-k", "1 2 1", *QUICK).text
-    assert "kernel 1 x 3, by image size\n" in text
-    assert ", kernel 1 x 3\n" in text
+    assert "kernel 3 x 1, by image size\n" in text
+    assert ", kernel 3 x 1\n" in text
 
 
 def lines(table, width=300):

@@ -1093,7 +1093,7 @@ def test_failures_are_said_above_the_bar(folder):
 def test_what_is_over_soon_needs_no_bar(folder):
     shown, _ = on_terminal((*BLUR, "a.png", "b.jpg", "-o", "out/"), folder, patience=60)
     assert re.fullmatch(
-        "2 written, 0 failed, 0 skipped in 'out/', [0-9.]+ s, [0-9.]+ megapixels a second\r\n",
+        "2 written, 0 failed, 0 skipped in 'out/', [0-9.]+ s, [0-9.]+ MP/s\r\n",
         shown,
     )
 

@@ -91,7 +91,7 @@ class Report:
         output = self._shared.output
         folder = f" in {shown(output)}" if output and self._counts["written"] else ""
         bar = self._bar
-        speed = f", {digits(bar.speed)} megapixels a second" if bar.megapixels else ""
+        speed = f", {digits(bar.speed)} MP/s" if bar.megapixels else ""
         return f"{folder}, {bar.seconds:.1f} s{speed}"
 
     def _failure(self, outcome: Outcome) -> None:
