@@ -195,7 +195,10 @@ def _given(piece: _Piece, name: str, words: list[str]) -> dict[str, Any]:
         # Typer's usage errors share a public class from 0.28 on only.
         if not hasattr(error, "format_message"):
             raise
-        raise piece.error(sentence(error)) from None
+        # Those of the chain would be refused in a stage.
+        own = [p for p in command.params if p.name not in _shared_names() - {*_OF_A_STAGE}]
+        known = [name for each in own for name in each.opts]
+        raise piece.error(sentence(error, known)) from None
     found = dict(context.params)
     for parameter in command.params:
         key = parameter.name

@@ -19,15 +19,17 @@ _NO_COMMAND = re.compile(r"No such command '(.*?)'\.")
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)$")
 
 
-def sentence(error: Any) -> str:
+def sentence(error: Any, known: Iterable[str] | None = None) -> str:
     """Return a usage error of Typer as a sentence: what is wrong, then what to do.
 
-    Its classes are private, but their names and attributes are those of Click.
+    `known` are the options that it may suggest, without it all of the command. Typer's classes are
+    private, but their names and attributes are those of Click.
     """
     message = str(error.format_message())
     kind = type(error).__name__
     if kind == "NoSuchOption":
-        known = _options(error.ctx) if error.ctx else error.possibilities or ()
+        if known is None:
+            known = _options(error.ctx) if error.ctx else error.possibilities or ()
         return f"there is no option {error.option_name}{nearest(error.option_name, known)}"
     if kind == "MissingParameter" and error.param:
         name = _name(error.param)

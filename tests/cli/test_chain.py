@@ -325,6 +325,7 @@ REFUSED = {
     "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic is a sheet of many maps",
     "bank gabor:1,1 --energy --pool 2": "stage 1, .*: --pool is not for stages; leave it out",
     "bank gabor:1,1 --energy --depth 8": "stage 1, .*: --depth is an option of the chain",
+    "blur --sigma 2 --methd fft": "stage 1, .*: there is no option --methd$",
     "bank": "stage 1, 'bank': BANK is missing",
     "bank a.png": "stage 1, 'bank a.png': unknown bank 'a.png'",
     "bank none.npy": "stage 1, 'bank none.npy': bank 'none.npy': No such file",

@@ -73,7 +73,7 @@ def explanation(
         tree.add(_line("light", outcome.light))
     branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))
     if start is not None:
-        branch.add(_times("start", None, start))
+        branch.add(_row("start", None, start))
     longest = max(stage.measured for stage in outcome.stages)
     dash = "#" if console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
     room = console.width - 8 - _WORD - 2 * _TIME - 2
@@ -87,7 +87,7 @@ def explanation(
                 inner.add(_plain(f"{number:<{_WORD - 8}}{first:>{_TIME}}{second:>{_TIME}}"))
     predicted = sum(stage.predicted for stage in outcome.stages)
     measured = sum(stage.measured for stage in outcome.stages) + (start or 0.0)
-    branch.add(_times("total", predicted, measured))
+    branch.add(_row("total", predicted, measured))
     return tree
 
 
@@ -98,7 +98,7 @@ def _plain(text: str) -> Text:
     return Text(text)
 
 
-def _times(name: str, predicted: float | None, measured: float) -> Text:
+def _row(name: str, predicted: float | None, measured: float) -> Text:
     first = "" if predicted is None else duration(predicted)
     return _plain(f"{name:{_WORD - 4}}{first:>{_TIME}}{duration(measured):>{_TIME}}")
 
