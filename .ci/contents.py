@@ -18,7 +18,8 @@ for path in sys.argv[1:]:
     kind = path.rpartition(".")[2]
     if kind == "whl":
         with zipfile.ZipFile(path) as wheel:
-            names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+            # The manual page is in a folder for data.
+            names = {n for n in wheel.namelist() if ".dist-info/" not in n and ".data/" not in n}
     else:
         with tarfile.open(path) as sdist:
             names = {each.name.partition("/")[2] for each in sdist if each.isfile()} - {"PKG-INFO"}

@@ -23,7 +23,7 @@ from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
-from convcli.image.picture import kind_of
+from convcli.image.picture import WITH_ALPHA, kind_of
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
 from convcli.types import OnProgress
@@ -219,6 +219,9 @@ class _Work:
             from convcli.image import nodata
 
             result = nodata.at_depth(result, frame.pixels.dtype)
+        if number == 0 and self.pipeline.remark:
+            notes = self.pipeline.remark(made, result.mode in WITH_ALPHA)
+            result = replace(result, notes=(*result.notes, *notes))
         if self.frames > 1 and options["alpha"] != "weight":  # which gives them none that matter
             from convcli.image.animation import lost_colours
 

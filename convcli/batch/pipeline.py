@@ -44,6 +44,8 @@ class Pipeline(NamedTuple):
         Returns how the filter goes over the planes of a video.
     in_parts : InParts, optional
         How images that do not fit into memory are filtered.
+    remark : callable, optional
+        ``remark(result, has_alpha)``: returns notes on the result of the first frame.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -54,6 +56,7 @@ class Pipeline(NamedTuple):
     skip_existing: bool = False
     planes: Callable[[], Planes] | None = None
     in_parts: InParts | None = None
+    remark: Callable[[Pixels, bool], tuple[str, ...]] | None = None
 
 
 class InParts(NamedTuple):

@@ -239,7 +239,7 @@ class _Work:
 
     def _announce(self, cut: Cut) -> None:
         if self.how.say:
-            self.how.say(f"convcli: {shown(self.job.source_name or '')}: {self._memory(cut)}")
+            self.how.say(f"{shown(self.job.source_name or '')}: {self._memory(cut)}")
 
     def _memory(self, cut: Cut) -> str:
         """Say how much is held; the bound less what the interpreter and its packages hold."""

@@ -5,25 +5,27 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from convcli.cli import streams
+from convcli.cli.help import COLOUR, FILES, PART, REPORTING, SPEED
 from convcli.errors import ConvcliError
 from convcli.words import Alpha, Border, Depth, Method, Nan
 
+_files, _part, _colour, _speed, _reporting = (
+    partial(typer.Option, rich_help_panel=title)
+    for title in (FILES, PART, COLOUR, SPEED, REPORTING)
+)
+
 MaxPixels = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Refuse images of more than N pixels before decoding.  [default: 89478485]",
-    ),
+    _files(metavar="N", min=1, help="Refuse larger images unread  [default: 89478485 pixels]"),
 ]
 
-Overwrite = Annotated[bool, typer.Option("-f", "--overwrite", help="Replace existing outputs.")]
+Overwrite = Annotated[bool, _files("-f", "--overwrite", help="Replace existing outputs")]
 
 
 def only_one(kernels: list[str]) -> str:
@@ -46,9 +48,9 @@ def _set_debug(context: typer.Context, debug: bool) -> bool:
 
 Debug = Annotated[
     bool,
-    typer.Option(
+    _reporting(
         "--debug",
-        help="Print tracebacks and messages from C libraries.",
+        help="Print tracebacks and messages of C libraries",
         callback=_set_debug,
         is_eager=True,
     ),
@@ -63,220 +65,154 @@ class Shared:
         list[str] | None,
         typer.Argument(
             metavar="[INPUT]...",
-            help="Images, or folders with -r; '-' or no input means standard input.",
+            help="Images; folders with -r; '-' or none: standard input",
             show_default=False,
         ),
     ] = None
+    border: Annotated[Border, typer.Option(metavar="B", help="Edge")] = "reflect"
+    border_value: Annotated[
+        float, typer.Option(metavar="V", help="What lies beyond the edge, for constant")
+    ] = 0.0
     output: Annotated[
         str | None,
-        typer.Option(
+        _files(
             "-o",
             "--output",
             metavar="PATH",
-            help="Write to this file or folder; '-' is standard output.  [default: photo.jpg "
-            "becomes photo.COMMAND.jpg beside it; standard input goes to standard output]",
-        ),
-    ] = None
-    method: Annotated[
-        Method,
-        typer.Option(
-            "-m",
-            "--method",
-            help="How to compute it; every method gives the same image. auto: the one predicted "
-            "to be fastest; numpy: shifted slices; numba: compiled loops; fft: overlap-add; "
-            "tiled: worker processes.",
-        ),
-    ] = "auto"
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "-w",
-            "--workers",
-            metavar="N",
-            help="Use N threads or processes in total, at most 16 per core.  [default: every core]",
-        ),
-    ] = None
-    border: Annotated[
-        Border,
-        typer.Option(
-            help="What lies beyond the edges of a row abcd: reflect dcba|abcd|dcba, mirror "
-            "dcb|abcd|cba, nearest aaa|abcd|ddd, wrap abcd|abcd|abcd, constant kkk|abcd|kkk."
-        ),
-    ] = "reflect"
-    border_value: Annotated[
-        float,
-        typer.Option(
-            metavar="V",
-            help="Set the value k beyond the edge for --border constant, in the image's units.",
-        ),
-    ] = 0.0
-    alpha: Annotated[
-        Alpha,
-        typer.Option(
-            help="How to filter transparent images. weight: colours weighted by alpha; straight: "
-            "every channel alike; keep: colours only, alpha unchanged."
-        ),
-    ] = "weight"
-    linear: Annotated[
-        bool, typer.Option("--linear", help="Filter linear light instead of sRGB code values.")
-    ] = False
-    nan: Annotated[
-        Nan | None,
-        typer.Option(
-            help="What NaN does in images of floats. keep: it spreads as far as the kernel "
-            "reaches; skip: it is left out of every sum, which is divided by the weights that "
-            "remain.  [default: keep, or skip with a no-data value]",
-        ),
-    ] = None
-    nodata: Annotated[
-        float | None,
-        typer.Option(
-            metavar="V",
-            help="Leave out samples of the value V as well.  [default: a TIFF's own no-data value]",
-        ),
-    ] = None
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WxH+X+Y",
-            help="Filter only this rectangle, in pixels from the top left corner; repeat it for "
-            "more. Every other pixel keeps its value.  [default: the whole image]",
-            show_default=False,
-        ),
-    ] = None
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Filter where this grey image of the same size is white, keep where it is black, "
-            "and mix where it is grey.",
-        ),
-    ] = None
-    channels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="C",
-            help="Filter the luminance alone (luma), or only the channels named, such as r,g or a; "
-            "the others keep their values.  [default: all]",
-        ),
-    ] = None
-    recursive: Annotated[
-        bool,
-        typer.Option(
-            "-r", "--recursive", help="Filter all images in folders and their subfolders."
-        ),
-    ] = False
-    files_from: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Read input names from FILE, one per line; '-' is standard input."
-        ),
-    ] = None
-    null: Annotated[
-        bool,
-        typer.Option(
-            "-0", "--null", help="Separate the names in --files-from by NUL, as find -print0 does."
-        ),
-    ] = False
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N", help="Filter only the I-th of N equal parts of the inputs, such as 1/4."
+            help="File, folder or '-'  [default: beside the input]",
         ),
     ] = None
     overwrite: Overwrite = False
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Replace the inputs with their results.")
+        bool, _files("--in-place", help="Replace the inputs with their results")
     ] = False
     skip_existing: Annotated[
-        bool,
-        typer.Option(
-            "--skip-existing",
-            help="Skip inputs whose output exists; this resumes an interrupted run.",
-        ),
+        bool, _files("--skip-existing", help="Skip existing outputs; resumes a run")
     ] = False
+    newer: Annotated[
+        bool, _files("--newer", help="Skip outputs that are newer than their input")
+    ] = False
+    recursive: Annotated[
+        bool, _files("-r", "--recursive", help="Filter all images in folders and subfolders")
+    ] = False
+    files_from: Annotated[
+        str | None,
+        _files(metavar="FILE", help="Read names of inputs from FILE, one a line, or '-'"),
+    ] = None
+    null: Annotated[
+        bool, _files("-0", "--null", help="Names in --files-from end in NUL: find -print0")
+    ] = False
+    exclude: Annotated[
+        list[str] | None,
+        _files(
+            metavar="GLOB",
+            help="Leave out files or folders: '*.tmp.png' (repeatable)",
+            show_default=False,
+        ),
+    ] = None
+    flat: Annotated[bool, _files("--flat", help="Make no folders below the output folder")] = False
+    base: Annotated[
+        str | None, _files(metavar="DIR", help="Name outputs by their paths below DIR")
+    ] = None
+    suffix: Annotated[
+        str | None,
+        _files(metavar="S", help="Add S to names: photo_soft.jpg  [default: .COMMAND]"),
+    ] = None
+    shard: Annotated[
+        str | None,
+        _files(metavar="I/N", help="Filter the I-th of N equal parts of the inputs: 1/4"),
+    ] = None
     format: Annotated[
         str | None,
-        typer.Option(
-            metavar="F",
-            help="Write png, jpeg, tiff, webp, avif, bmp, ppm, pam, y4m, exr, npy or gif.  "
-            "[default: by the suffix of the output, or the format of the input]",
-        ),
+        _files(metavar="F", help="png, jpeg, tiff, npy, ...  [default: output's suffix]"),
     ] = None
     depth: Annotated[
         Depth | None,
-        typer.Option(
-            help="Samples of the result. 8 or 16: scaled so that white stays white (257 times from "
-            "8 to 16 bits), rounded once; float32: in the image's units, with sign and range, in "
-            "TIFF, npy or exr.  [default: the input's]",
-        ),
+        _files(metavar="D", help="Samples  [default: the input's]"),
     ] = None
     quality: Annotated[
         int | None,
-        typer.Option(
+        _files(
             metavar="Q",
             min=1,
             max=100,
-            help="Set the quality of JPEG, WebP and AVIF.  [default: a JPEG input's, else 90]",
+            help="Of JPEG, WebP, AVIF: 1 to 100  [default: input's, 90]",
         ),
     ] = None
     png_level: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            max=9,
-            help="Set the zlib level of PNG; 9 is the smallest and slowest.  [default: 1, or only "
-            "runs of bytes where that is about as small]",
-        ),
+        _files(metavar="N", min=0, max=9, help="Of PNG: 0 to 9, the smallest and slowest"),
     ] = None
     strip: Annotated[
-        bool,
-        typer.Option(
-            "--strip", help="Drop metadata: colour profile, resolution, EXIF, XMP and text."
+        bool, _files("--strip", help="Drop metadata: profile, resolution, EXIF, XMP, text")
+    ] = False
+    max_pixels: MaxPixels = None
+    region: Annotated[
+        list[str] | None,
+        _part(
+            metavar="WxH+X+Y",
+            help="Filter only this rectangle of pixels (repeatable)",
+            show_default=False,
         ),
+    ] = None
+    mask: Annotated[
+        str | None, _part(metavar="FILE", help="Filter where this grey image is white")
+    ] = None
+    channels: Annotated[
+        str | None, _part(metavar="C", help="Filter only luma, or r,g,b,a  [default: all]")
+    ] = None
+    nan: Annotated[
+        Nan | None, _part(metavar="W", help="Missing samples (NaN)  [default: keep]")
+    ] = None
+    nodata: Annotated[
+        float | None,
+        _part(metavar="V", help="Leave out samples of V, too  [default: the TIFF's own]"),
+    ] = None
+    alpha: Annotated[Alpha, _colour(metavar="A", help="Transparency")] = "weight"
+    linear: Annotated[
+        bool, _colour("--linear", help="Filter linear light instead of sRGB code values")
     ] = False
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Print what would be done, and write nothing.")
-    ] = False
-    preview: Annotated[
-        bool,
-        typer.Option(
-            "--preview",
-            help="Show one image before and after in the terminal; write it only with -o.",
+    method: Annotated[
+        Method, _speed("-m", "--method", metavar="M", help="Method", envvar="CONVCLI_METHOD")
+    ] = "auto"
+    workers: Annotated[
+        int | None,
+        _speed(
+            "-w",
+            "--workers",
+            metavar="N",
+            help="Threads or processes in total  [default: every core]",
+            envvar="CONVCLI_WORKERS",
         ),
-    ] = False
-    explain: Annotated[
-        bool,
-        typer.Option(
-            "--explain", help="Print the plan, why it was chosen, and predicted and measured times."
-        ),
-    ] = False
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per image on standard output.")
-    ] = False
+    ] = None
     memory: Annotated[
         str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Hold at most SIZE, such as 2G: a TIFF, .npy or zarr that takes more is filtered "
-            "in parts.  [default: half of what is free]",
-        ),
+        _speed(metavar="SIZE", help="Hold at most this, such as 2G  [default: half the free]"),
     ] = None
     cluster: Annotated[
         str | None,
-        typer.Option(
-            metavar="WHERE",
-            help="Spread the images over a Dask cluster with a shared disk: tcp://host:8786, a "
-            "scheduler file, or local:N for N workers here.",
-        ),
+        _speed(metavar="WHERE", help="Dask cluster: tcp://HOST:PORT, a file, or local:N"),
     ] = None
-    max_pixels: MaxPixels = None
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors only.")] = False
-    verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Print a line for every image.")
+    dry_run: Annotated[
+        bool, _reporting("-n", "--dry-run", help="Print what would be done; write nothing")
     ] = False
+    preview: Annotated[
+        bool, _reporting("--preview", help="Show before and after in the terminal")
+    ] = False
+    explain: Annotated[
+        bool, _reporting("--explain", help="Print the plan, why, and predicted and measured times")
+    ] = False
+    json: Annotated[bool, _reporting("--json", help="Print a JSON object for each image")] = False
+    quiet: Annotated[bool, _reporting("-q", "--quiet", help="Print errors only")] = False
+    verbose: Annotated[bool, _reporting("-v", "--verbose", help="Print a line for each image")] = (
+        False
+    )
     debug: Debug = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether outputs that exist are replaced."""
+        return self.overwrite or self.in_place or self.newer
 
     @property
     def writes(self) -> bool:

@@ -7,11 +7,13 @@ import os
 import sys
 import traceback
 import warnings
+from typing import Any
 
 import typer
 
 from convcli.cli import endings, signals, streams
 from convcli.cli.app import app_for
+from convcli.cli.screen import lines
 from convcli.errors import ConvcliError, inert, reason_of
 
 # What shells report of a program that SIGPIPE ended: 128 + 13.
@@ -80,7 +82,7 @@ def _status() -> int:
     except Exception as error:
         # Typer's usage errors share a public class, `typer.TyperException`, from 0.28 on only.
         if hasattr(error, "format_message"):
-            return _wrong_usage(error.format_message(), getattr(error, "ctx", None))
+            return _wrong_usage(error)
         if given.get("debug"):
             raise
         # Standard output is full, the working folder is gone, or there is a bug.
@@ -91,7 +93,7 @@ def _status() -> int:
             more = "; --debug shows the traceback" if "debug" in given else ""
         if isinstance(error, ImportError) and error.msg:  # numpy's fills a page and ends in why
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
-        typer.echo(f"convcli: {reason_of(error)}{more}", err=True)
+        typer.echo(lines.error(f"{reason_of(error)}{more}"), err=True)
         return endings.status_of_failure()
 
 
@@ -100,8 +102,11 @@ def _words(typed: list[str]) -> list[str]:
     return [*typed[1:], "--help"] if typed[:1] == ["help"] else typed
 
 
-def _wrong_usage(message: str, context: typer.Context | None) -> int:
+def _wrong_usage(error: Any) -> int:
     """Print what is wrong with the command line, or the list of commands if it is empty."""
+    from convcli.cli.usage import sentence
+
+    message, context = sentence(error), getattr(error, "ctx", None)
     if message.startswith("Usage:"):
         typer.echo(message, err=True)
         return 2
@@ -112,5 +117,5 @@ def _wrong_usage(message: str, context: typer.Context | None) -> int:
 def _refused(message: str) -> int:
     """Print in one line why nothing was done."""
     one_line = " ".join(inert(line.strip()) for line in message.splitlines())
-    typer.echo(f"convcli: {one_line}", err=True)
+    typer.echo(lines.error(one_line), err=True)
     return 2

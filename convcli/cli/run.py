@@ -17,6 +17,7 @@ from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
 from convcli.cli import signals
 from convcli.cli.options import Shared
+from convcli.cli.screen import lines
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
 from convcli.files.formats import LOSSY, may_be_in_parts
@@ -157,7 +158,7 @@ def carry_out(
         preview = Preview()
     pipeline = pipeline_for(preview)
     for note in () if shared.quiet else notes:
-        typer.echo(f"convcli: {note}", err=True)
+        typer.echo(lines.note(note), err=True)
     try:
         if shared.dry_run:
             from convcli.cli.screen.report import report_dry_run
@@ -204,6 +205,8 @@ def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
         chosen.append(("--in-place", "in place"))
     if shared.skip_existing:
         chosen.append(("--skip-existing", "skip"))
+    if shared.newer:
+        chosen.append(("--newer", "newer"))
     if {"in place", "skip"} == {word for _, word in chosen}:
         raise ConvcliError(
             "--in-place and --skip-existing cannot be used together, because every output of "
@@ -230,6 +233,10 @@ def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
         existing=chosen[0][1] if chosen else "refuse",
         shard=shared.shard,
         parts=parts,
+        flat=shared.flat,
+        base=shared.base,
+        suffix=shared.suffix,
+        exclude=tuple(shared.exclude or ()),
     )
 
 
@@ -377,7 +384,15 @@ def _pipeline(
         skip_existing=shared.skip_existing,
         in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
+        remark=None if shared.region or shared.mask else partial(_remark, stages[-1]),
     )
+
+
+def _remark(last: Stage, result: Pixels, has_alpha: bool) -> tuple[str, ...]:
+    """Return a note on a dark result."""
+    from convcli.batch import dark
+
+    return () if last.words.startswith("bank") else dark.note_on(result, last.filter, has_alpha)
 
 
 def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
@@ -386,7 +401,7 @@ def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> I
 
     return InParts(
         _memory(shared),
-        overwrite=shared.overwrite or shared.in_place,
+        overwrite=shared.replaces,
         strip=shared.strip,
         is_grey=_is_grey(stages),
         depth=shared.depth,
@@ -491,7 +506,7 @@ def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
         quality=shared.quality,
         png_level=shared.png_level,
         strip=shared.strip,
-        overwrite=shared.overwrite or shared.in_place,
+        overwrite=shared.replaces,
     )
 
 
@@ -509,7 +524,9 @@ def _run(
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
     if shared.explain and pipeline.in_parts:
-        pipeline = pipeline._replace(in_parts=pipeline.in_parts._replace(say=bar.say))
+        pipeline = pipeline._replace(
+            in_parts=pipeline.in_parts._replace(say=lambda text: bar.say(lines.note(text)))
+        )
     with signals.deferred() as interrupted:
         try:
             with bar, nullcontext() if shared.quiet else notices(bar.say):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from convcli.cli.options import Shared
+from convcli.cli.usage import sentence
 from convcli.errors import ConvcliError, inert, reason_of, shown
 from convcli.words import listed
 
@@ -194,7 +195,10 @@ def _given(piece: _Piece, name: str, words: list[str]) -> dict[str, Any]:
         # Typer's usage errors share a public class from 0.28 on only.
         if not hasattr(error, "format_message"):
             raise
-        raise piece.error(f"{_message(error, command)} (see 'convcli {name} --help')") from None
+        # Those of the chain would be refused in a stage.
+        own = [p for p in command.params if p.name not in _shared_names() - {*_OF_A_STAGE}]
+        known = [name for each in own for name in each.opts]
+        raise piece.error(f"{sentence(error, known)} (see 'convcli {name} --help')") from None
     found = dict(context.params)
     for parameter in command.params:
         key = parameter.name

@@ -10,8 +10,8 @@ from typing import Literal
 
 from convcli.files.urls import is_url
 
-Existing = Literal["refuse", "overwrite", "skip", "in place"]
-"""What to do where an output exists."""
+Existing = Literal["refuse", "overwrite", "skip", "newer", "in place"]
+"""What to do where an output exists; "newer" keeps those that are not older than their input."""
 
 
 class Job:
@@ -129,7 +129,9 @@ class Request:
     """The part of the command line that concerns files.
 
     `inputs` and `output` are as typed, because a slash at the end and "-" have a meaning.
-    `shard` too: "I/N" is the I-th of N equal parts. `parts` are those of a `Job`.
+    `shard` too: "I/N" is the I-th of N equal parts. `parts` are those of a `Job`. With `flat`
+    no folders are made below the output folder, and with `base` those from that folder on; `suffix`
+    is added to names, and inputs that fit one of `exclude` are left out.
     """
 
     command: str
@@ -142,3 +144,12 @@ class Request:
     existing: Existing = "refuse"
     shard: str | None = None
     parts: tuple[str, ...] = ()
+    flat: bool = False
+    base: str | None = None
+    suffix: str | None = None
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What the names of results have before their suffix."""
+        return self.suffix or f".{self.command}"

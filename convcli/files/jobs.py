@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from convcli.errors import ConvcliError, shown
+from convcli.files import placing
 from convcli.files.clashes import check_clashes, check_inputs_stay
 from convcli.files.formats import format_named, format_of, is_picture, suffix_of
 from convcli.files.job import Existing, Job, Request
 from convcli.files.names import problem_of_name
-from convcli.files.places import is_below, leads_outside, real_folder, real_path
+from convcli.files.places import is_below, is_newer, leads_outside, real_folder, real_path
 from convcli.files.stores import is_store
 from convcli.files.urls import is_url
 from convcli.files.walking import Input, inputs_of
@@ -47,6 +48,7 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
         raise ConvcliError(
             "--in-place and --format cannot be used together; --in-place keeps the formats"
         )
+    placing.check(request)
     if "-" in request.inputs and len(request.inputs) > 1:
         raise ConvcliError("standard input ('-') must be the only input; leave the others out")
     if request.parts:
@@ -61,16 +63,18 @@ def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> 
     if many and request.output is not None:
         _check_folder(request.output, "results" if request.parts else "inputs")
     real_folder.cache_clear()
-    inputs: Iterable[Input] = inputs_of(request, note)
+    inputs: Iterable[Input] = placing.chosen(inputs_of(request, note), request)
     if request.shard is not None:
         # By relative paths: another machine may have mounted the folder elsewhere.
         inputs = sorted(inputs, key=lambda found: found.relative)
     jobs = [_file_job(request, found, format_name, many) for found in inputs]
+    if not jobs:
+        raise ConvcliError("--exclude leaves out every input; choose another pattern")
     # Clashes are checked for all parts. Existing outputs only for this one, because those of
     # the other parts may be the work of another machine.
     outputs = _divided(jobs) if request.parts else jobs
     check_clashes(outputs)
-    if request.existing in ("refuse", "overwrite"):
+    if request.existing in ("refuse", "overwrite", "newer"):
         check_inputs_stay(outputs)
     jobs = jobs[part - 1 :: parts]
     _check_existing(jobs, request.existing)
@@ -186,13 +190,17 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
     source = Path(found.source)
     if request.output is None:
         suffix = suffix_of(format_name) if format_name else source.suffix
-        target = source.with_name(f"{source.stem}.{request.command}{suffix}")
+        target = source.with_name(f"{source.stem}{request.mark}{suffix}")
     elif many:
         within = request.output
         target = Path(request.output, found.relative)
         if format_name and _known_format(target) != format_name:
             target = target.with_suffix(suffix_of(format_name))
+        if request.suffix:
+            target = target.with_name(f"{target.stem}{request.suffix}{target.suffix}")
     else:
+        if request.suffix:
+            raise ConvcliError("--suffix has no effect, because -o names a file; leave one out")
         target = Path(request.output)
         format_name = _named_format(target, format_name)
         _check_parents(target)
@@ -276,4 +284,6 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
         if folder:
             job.problem = f"its output {shown(folder)} is a folder; choose another -o"
         else:
-            job.skip = len(there) == len(job.outputs)
+            job.skip = len(there) == len(job.outputs) and (
+                existing == "skip" or is_newer(there, job.source_name)
+            )

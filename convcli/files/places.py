@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -25,6 +26,17 @@ def is_same(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool
     if here is None and there is None:
         return os.path.realpath(path) == os.path.realpath(other)
     return here == there
+
+
+def is_newer(outputs: Iterable[str], source: str | None) -> bool:
+    """Whether all outputs were written after a file was, or in the same tick of the clock."""
+    if source is None:
+        return False
+    try:
+        since = os.stat(source).st_mtime_ns
+        return all(os.stat(output).st_mtime_ns >= since for output in outputs)
+    except OSError:
+        return False
 
 
 def is_below(place: str, folder: str) -> bool:

@@ -112,7 +112,7 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
     real_root = os.path.realpath(root)
     # Results beside the inputs, from an earlier run of this command. In place there are none.
     in_place = request.existing == "in place"
-    own = f".{request.command}" if request.output is None and not in_place else None
+    own = request.mark if request.output is None and not in_place else None
     output = request.output
     skipped = Skipped(request.command)
     linked: set[str] = set()  # files that are no inputs by their own names
@@ -191,7 +191,7 @@ def _kind(
     """Return what an entry of a folder is, without opening it."""
     if entry.is_dir(follow_symlinks=False):
         if is_store(path):
-            is_result = Path(Path(path).stem).suffix == own or entry.name.startswith(HIDDEN)
+            is_result = _is_marked(path, own) or entry.name.startswith(HIDDEN)
             return "earlier result" if is_result else "picture"
         # Windows makes junctions in each home, one of which leads to its own parent.
         tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
@@ -206,7 +206,12 @@ def _kind(
         return "special file"  # opening a FIFO could block for ever
     if not _is_named_as_picture(path):
         return "file"
-    return "earlier result" if Path(Path(path).stem).suffix == own else "picture"
+    return "earlier result" if _is_marked(path, own) else "picture"
+
+
+def _is_marked(path: str, own: str | None) -> bool:
+    stem = Path(path).stem
+    return own is not None and stem.endswith(own) and stem != own
 
 
 def _is_named_as_picture(path: str) -> bool:

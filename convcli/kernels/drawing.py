@@ -81,7 +81,7 @@ def draw_all(file: BinaryIO, suffix: str) -> None:
             weights = named.make().weights
             axes.imshow(weights, cmap=_colours(weights), norm=_range(weights))
             axes.set_title(
-                f"{default_words(name)}\n{weights.shape[0]} x {weights.shape[1]}", size=8
+                f"{default_words(name)}\n{weights.shape[1]} x {weights.shape[0]}", size=8
             )
         figure.tight_layout()
         plotting.save(figure, file, suffix, dpi=150)
@@ -110,7 +110,7 @@ def _figure(kernel: Kernel, weights: Weights, number_format: str) -> Figure:
     figure.colorbar(image, cax=scale)
     total = 0 if kernel.is_derivative else kernel.sum()
     name = textwrap.shorten(kernel.name, 40, placeholder=" ...")
-    axes.set_title(f"{name}: {rows} x {columns}, sum {total:.6g}")
+    axes.set_title(f"{name}: {columns} x {rows}, sum {total:.6g}")
     if with_factors:
         column, row = kernel.factors[0]
         each = panel(_MARGIN, bottom, strip, height)

@@ -49,7 +49,7 @@ def folded(
         return sums
 
     def shorter(kernel: Kernel) -> Kernel:
-        name = f"{kernel.name} {height} x {width} folded to"
+        name = f"{kernel.name} {width} x {height} folded to"
         if kernel.given_factors is None:
             weights = added(kernel.weights, rows, shape[0])
             return Kernel(name, shape, added(weights.T, columns, shape[1]).T)

@@ -68,7 +68,7 @@ class Kernel:
             return self.given_weights
         if math.prod(self.shape) > MOST_WEIGHTS:
             raise ConvcliError(
-                f"kernel {self.name!r}: its dense form has {self.shape[0]} x {self.shape[1]} "
+                f"kernel {self.name!r}: its dense form has {self.shape[1]} x {self.shape[0]} "
                 f"weights; the limit is {MOST_WEIGHTS}"
             )
         columns, rows = zip(*self.given_factors or (), strict=True)

@@ -179,7 +179,7 @@ class ChainPlan:
             (
                 "spread",
                 f"over {self.workers} {one if self.workers == 1 else self.executor}, bands of "
-                f"{rows} x {columns} pixels, {self.bands.rows} rows through all stages at a time",
+                f"{columns} x {rows} pixels, {self.bands.rows} rows through all stages at a time",
             ),
             ("between", f"{self.between}, neither rounded nor clipped"),
             ("predicted", f"{duration(self.seconds)} to filter"),

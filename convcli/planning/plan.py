@@ -189,7 +189,7 @@ class Plan:
     @property
     def kernel(self) -> str:
         """Names and sizes of the kernels."""
-        return " and ".join(f"{k.name} {k.shape[0]} x {k.shape[1]}" for k in self.task.kernels)
+        return " and ".join(f"{k.name} {k.shape[1]} x {k.shape[0]}" for k in self.task.kernels)
 
     def parts(self) -> list[tuple[str, str]]:
         """Return what the plan says, each part under a word; a text may have two lines."""
@@ -197,10 +197,10 @@ class Plan:
         others = ", ".join(f"{m} {duration(s)}" for m, s in self.predicted.items())
         text = f"{rank} separable terms" if form == "separable" and rank > 1 else str(form)
         if self.task.decimations:
-            steps = " x ".join(str(axis.step) for axis in self.task.decimations)
+            along_y, along_x = self.task.decimations
             error = 255 * sum(axis.error for axis in self.task.decimations) / 2
             text = (
-                f"decimated, on a grid of {steps} pixels (y and x):\n"
+                f"decimated, on a grid of {along_x.step} x {along_y.step} pixels:\n"
                 f"at most {error:.2g} of a level from the true Gaussian"
             )
         one = {"threads": "thread", "processes": "process"}[executor]
@@ -211,7 +211,7 @@ class Plan:
             (
                 "spread",
                 f"over {workers} {one if workers == 1 else executor}, "
-                f"{regions[0]} x {regions[1]} pixels at a time",
+                f"{regions[1]} x {regions[0]} pixels at a time",
             ),
             ("predicted", f"{duration(self.seconds)} to filter ({others})"),
         ]
@@ -222,11 +222,11 @@ class Plan:
         if self.task.decimations:
             along_y, along_x = self.task.decimations
             return [
-                f"onto the grid: {along_y.narrow.size} x {along_x.narrow.size} weights",
-                f"back from it: {along_y.wide.shape[1]} x {along_x.wide.shape[1]} weights",
+                f"onto the grid: {along_x.narrow.size} x {along_y.narrow.size} weights",
+                f"back from it: {along_x.wide.shape[1]} x {along_y.wide.shape[1]} weights",
             ]
         if self.route.form == "dense":
-            return [f"all {height} x {width} weights at once"]
+            return [f"all {width} x {height} weights at once"]
         times = f", {self.route.rank} sets of them, added" if self.route.rank > 1 else ""
         return [f"columns of {height} weights{times}", f"rows of {width} weights{times}"]
 

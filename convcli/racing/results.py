@@ -85,8 +85,8 @@ class Result:
 
     @property
     def kernel_name(self) -> str:
-        """The kernel's rows and columns, as ``convcli kernel`` prints them: ``"13 x 23"``."""
-        return f"{self.kernel_height} x {self.kernel_width}"
+        """The kernel's width and height, as ``convcli kernel`` prints them: ``"23 x 13"``."""
+        return f"{self.kernel_width} x {self.kernel_height}"
 
 
 def size_name(height: int, width: int) -> str:

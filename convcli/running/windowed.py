@@ -91,7 +91,7 @@ def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
     if needed > most:
         raise ConvcliError(
             f"needs at least {size_of(needed)} to be filtered in parts, in tiles of "
-            f"{height} x {width} pixels, and may hold {size_of(most)}; raise --memory"
+            f"{width} x {height} pixels, and may hold {size_of(most)}; raise --memory"
         )
     kept = int(most) - (chosen.peak - chosen.kept)
     return chosen._replace(kept=kept, peak=int(most))

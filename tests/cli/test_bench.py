@@ -46,7 +46,7 @@ def folder(tmp_path, monkeypatch):
         (["--kernels", "3.5"], "kernel side '3.5'"),
         (["--kernel", "box:3", "--kernels", "3"], "--kernel and --kernels cannot be used together"),
         (["--kernel", "sobol"], "'sobol' is not a kernel; did you mean 'sobel'?"),
-        (["--rounds", "0"], "Invalid value for '--rounds'"),
+        (["--rounds", "0"], "--rounds must be at least 1, not 0"),
         (["--budget", "0"], "--budget must be a finite number above 0, not 0"),
         (["--budget", "nan"], "--budget must be"),
         (["--csv", "-", "--json", "-"], "cannot both write to standard output"),
@@ -242,10 +242,10 @@ RESULTS = [
 ]
 
 
-def test_the_tables_name_the_rows_and_columns_of_a_kernel(run):
+def test_the_tables_name_the_width_and_height_of_a_kernel(run):
     text = run("bench", "--sizes", "0.001,0.002", "-k", "1 2 1", *QUICK).text
-    assert "kernel 1 x 3, by image size\n" in text
-    assert ", kernel 1 x 3\n" in text
+    assert "kernel 3 x 1, by image size\n" in text
+    assert ", kernel 3 x 1\n" in text
 
 
 def lines(table, width=300):

@@ -125,7 +125,7 @@ def test_every_own_option_of_every_filter_works_in_a_stage(run, folder, name, op
     weights = np.random.default_rng(0).normal(0, 0.2, (3, 4))
     np.savez("two.npz", a=weights, b=weights[:, :3])
     result = run("chain", f"blur --sigma 1 | {name} {words}", "a.png", "-o", "out.png")
-    assert (result.status, result.message[:5]) == (0, "wrote")
+    assert (result.status, result.err.splitlines()[-1][:5]) == (0, "wrote")
     wanted = convcli.chain(pixels("a.png"), [stage("blur", 1), make()])
     np.testing.assert_array_equal(pixels("out.png"), wanted)
 
@@ -312,28 +312,27 @@ REFUSED = {
     "edge b.png": "stage 1, 'edge b.png': 'b.png' is an input; name inputs after the stages",
     "edge | filter -k '1 2": "stage 2, .*a quote is not closed",
     "edge \\": "stage 1, .*ends in a backslash",
-    "edge | filter": "stage 2, 'filter': Missing option '-k' / '--kernel'",
+    "edge | filter": "stage 2, 'filter': --kernel is missing; add --kernel K",
     "edge --canny 1 | edge": "stage 1, 'edge --canny 1': --canny must be two numbers",
     "edge | edge --canny 3,1": "stage 2, 'edge --canny 3,1': the low threshold",
     "edge --canny 1,3 | blur": r"stage 1 \(edge --canny 1,3\) links thin edges, which depends on",
     "filter -k emboss --stretch | edge": "stage 1 .filter -k emboss --stretch. stretches its",
     "edge --sigma 2 --operator sobel": "stage 1, .*: operator has no effect beside sigma",
-    "blur --sigma": "stage 1, 'blur --sigma': Option '--sigma' requires an argument",
-    # Click 8 puts more brackets and quotes around them.
-    "blur --sgima 2": r"stage 1, 'blur --sgima 2': No such option: --sgima .*Possible options: "
-    r"--sigma\)\S* \(see 'convcli blur --help'\)",
+    "blur --sigma": "stage 1, 'blur --sigma': --sigma needs a value",
+    "blur --sgima 2": "stage 1, 'blur --sgima 2': there is no option --sgima; did",
     "blur | bank gabor:2,1 --energy": r"stage 2, .*: it makes 2 maps of 1 channel \(4px-0deg, 4px",
     "bank steerable --angle 9": r"stage 1, .*: it makes 2 maps of 1 channel \(first-9deg, second-9",
     "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic is a sheet of many maps",
     "bank gabor:1,1 --energy --pool 2": "stage 1, .*: --pool is not for stages; leave it out",
     "bank gabor:1,1 --energy --depth 8": "stage 1, .*: --depth is an option of the chain",
-    "bank": "stage 1, 'bank': Missing argument 'BANK'",
+    "blur --sigma 2 --methd fft": "stage 1, .*: there is no option --methd",
+    "bank": "stage 1, 'bank': BANK is missing",
     "bank a.png": "stage 1, 'bank a.png': unknown bank 'a.png'",
     "bank none.npy": "stage 1, 'bank none.npy': bank 'none.npy': No such file",
-    "edge --help": r"stage 1, 'edge --help': No such option: --help \(see 'convcli edge",
+    "edge --help": "stage 1, 'edge --help': there is no option --help",
     "edge | blur --sigma x": "stage 2, 'blur --sigma x': --sigma must be one number, or two",
     "edge | blur --sigma -1": "stage 2, 'blur --sigma -1': --sigma must be .* above 0, not -1",
-    "edge | edge --show up": "stage 2, 'edge --show up': Invalid value for '--show'",
+    "edge | edge --show up": "stage 2, 'edge --show up': --show must be magnitude, x, .* not 'up'",
     "edge | filter -k nothing": "stage 2, 'filter -k nothing': 'nothing' is not a kernel",
     "edge | blur --sigma 1 --border-value 3": "stage 2, .*: --border-value works only with",
     "blur --sigma 1 --border constant --border-value 1e99": "stage 1, .* border_value must be",

@@ -305,7 +305,7 @@ def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):
         (("a.png", "near.png", "--tolerance", "-1"), "tolerance must be at least 0, not -1"),
         (("a.png", "near.png", "--tolerance", "nan"), "tolerance must be a finite number"),
         (("a.png", "near.png", "--max-pixels", "100"), "'a.png': has more than 100 pixels"),
-        (("a.png",), "Missing argument 'B'"),
+        (("a.png",), "B is missing"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line_and_2(run, folder, argv, message):

@@ -73,8 +73,8 @@ def test_passes_and_pieces_are_branches(run, folder):
 
 def test_a_wide_blur_says_its_grid_and_its_bound(run, folder):
     result = run("blur", "a.png", "--sigma", "40,20", "--explain")
-    assert "decimated, on a grid of 12 x 24 pixels (y and x): at most 0.00" in result.err
-    assert "onto the grid: 109 x 217 weights" in result.err
+    assert "decimated, on a grid of 24 x 12 pixels: at most 0.00" in result.err
+    assert "onto the grid: 217 x 109 weights" in result.err
     grid = decimations((40, 20))
     assert f"reflect, {grid[0].radius} pixels above and below, {grid[1].radius}" in result.err
 
@@ -86,6 +86,31 @@ def test_each_stage_is_predicted_and_measured(run, folder):
         assert re.match(r"[\d.]+ [mu]?s +[\d.]+ [mu]?s( |$)", stages[name]), stages
     assert stages["read"].endswith("while the program was loaded")
     assert "#" in stages["filter"] + stages["write"]
+
+
+def seconds(text):
+    number, unit = text.split()[:2]
+    return float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1}[unit]
+
+
+def test_the_lines_add_up_to_the_total(run, folder):
+    result = run("blur", "a.png", "--sigma", 1, "--explain", "-m", "numpy")
+    lines = {word: rest for depth, word, rest in branches(result.err) if depth == 2}
+    found = [name for name in lines if name in ("start", "read", "filter", "write", "total")]
+    assert found == ["start", "read", "filter", "write", "total"]
+    stages = [re.findall(r"[\d.]+ [mu]?s", lines[name]) for name in ("read", "filter", "write")]
+    total = re.findall(r"[\d.]+ [mu]?s", lines["total"])
+    for column in range(2):
+        parts = [seconds(times[column]) for times in stages]
+        parts += [seconds(lines["start"])] if column else []
+        assert sum(parts) == pytest.approx(seconds(total[column]), rel=0.02)
+
+
+def test_a_batch_has_no_line_of_the_start(run, folder):
+    result = run("blur", "a.png", "three.tif", "-s", 1, "--explain", "-o", "out/", "-w", 1)
+    words = [word for depth, word, _ in branches(result.err) if depth == 2]
+    assert "start" not in words
+    assert words.count("total") == 2
 
 
 def test_the_stages_are_the_whole_time(folder):

@@ -55,8 +55,8 @@ def test_sobel_is_printed_whole(show):
         ("laplacian", "laplacian: 3 x 3, sum 0, rank 2"),
         ("log:1", "log: 9 x 9, sum 0, rank 2"),  # and not -3.65e-17
         ("emboss", "emboss: 3 x 3, sum 1, rank 3"),
-        ("box:4,2", "box: 2 x 4, sum 1, rank 1"),
-        ("-1 0 1; -2 0 2.5", "-1 0 1; -2 0 2.5: 2 x 3, sum 0.5, rank 2"),
+        ("box:4,2", "box: 4 x 2, sum 1, rank 1"),
+        ("-1 0 1; -2 0 2.5", "-1 0 1; -2 0 2.5: 3 x 2, sum 0.5, rank 2"),
         ("box:100000", "box: 100000 x 100000, sum 1, rank 1"),
         ("disc:300", "disc: 601 x 601, sum 1"),  # a rank that would take seconds to find
     ],

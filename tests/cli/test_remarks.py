@@ -42,7 +42,7 @@ def test_notes_are_grouped(notes, lines):
     remarks = Remarks()
     for number, note in enumerate(notes):
         remarks.add(f"'{number}'", [note])
-    assert remarks.lines() == lines
+    assert [f"{about}: note: {text}" for about, text in remarks.all()] == lines
 
 
 @pytest.fixture

@@ -57,4 +57,4 @@ def test_a_blur_by_way_of_a_grid_is_called_as_it_was_asked_for():
 
 def test_a_plan_tells_of_it():
     plan = convcli.plan((48, 64), "uint8", gaussian_kernel(5000))
-    assert "gaussian 40001 x 40001 folded to 97 x 129" in str(plan)
+    assert "gaussian 40001 x 40001 folded to 129 x 97" in str(plan)

@@ -269,12 +269,12 @@ class TestFigure:
         for figure in figures:
             assert len(figure.axes[0].patches) in (0, len(FEW))
 
-    def test_the_title_has_the_rows_and_columns_of_the_kernel(self):
+    def test_the_title_has_the_width_and_height_of_the_kernel(self):
         race = races.race(("numba",), ((500, 500),), (23,))
         flat = replace(race.results[0], kernel_height=13)
         (axes,) = figure_of(replace(race, results=(flat,)), "side").axes
         titles = [text.get_text() for text in axes.texts]
-        assert "gaussian kernel, 13 x 23; image 500 x 500" in titles
+        assert "gaussian kernel, 23 x 13; image 500 x 500" in titles
 
     def test_the_fastest_bar_is_on_top(self):
         race = races.race(FEW, ((500, 500),), (3,))

@@ -367,11 +367,11 @@ def test_writing_into_the_input_is_wrong_and_spoils_no_other_result(monkeypatch)
         assert list(found.images) == ["picture", "numpy dense"]
 
 
-def test_a_kernel_is_named_by_its_rows_and_columns():
+def test_a_kernel_is_named_by_its_width_and_height():
     kernel = kernel_from([[1, 2, 1]])
     (result,) = race(picture(20, 30), [Case(20, 30, kernel)], ["numpy dense"], 1, 20.0).results
     assert (result.side, result.kernel_height, result.kernel_width) == (3, 1, 3)
-    assert result.kernel_name == "1 x 3"
+    assert result.kernel_name == "3 x 1"
 
 
 def test_a_race_needs_no_other_package(monkeypatch):

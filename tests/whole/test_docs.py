@@ -104,7 +104,9 @@ def test_commands_print_what_is_shown(block, place):
 
 
 # Measured, or chosen by a measurement.
-CHOSEN = re.compile(r"^\W*(method|kernel|loop|spread|predicted|time|read|filter|write) .*")
+CHOSEN = re.compile(
+    r"^\W*(method|kernel|loop|spread|predicted|time|start|read|filter|write|total) .*"
+)
 
 
 def essence(line):

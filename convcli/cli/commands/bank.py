@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convcli.cli.help import FILES, SPEED
 from convcli.cli.options import Shared, with_shared_options
 from convcli.errors import ConvcliError
 from convcli.words import BankMethod, MapDepth
@@ -31,81 +32,80 @@ def command(
         str,
         typer.Argument(
             metavar="BANK",
-            help="A built-in bank: gabor:ANGLES,SCALES, steerable:SIGMA, laws, haar, "
-            "starlet:LEVELS, unsharp:LEVELS. Or a .npy, .npz or .safetensors file of weights "
-            "(maps, channels, rows, columns).",
+            help="gabor:ANGLES,SCALES, steerable:SIGMA, laws, haar, starlet:LEVELS, "
+            "unsharp:LEVELS, or a file of weights (.npy, .npz, .safetensors)",
             show_default=False,
         ),
     ],
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Take this array of a .npz or .safetensors file."),
+        typer.Option(metavar="NAME", help="Take this array of a file"),
     ] = None,
     angle: Annotated[
         float | None,
-        typer.Option(metavar="A", help="Steer steerable to A degrees, from right towards up."),
+        typer.Option(metavar="A", help="Steer steerable to A degrees, from right to up"),
     ] = None,
     mosaic: Annotated[
         bool,
-        typer.Option("--mosaic", help="Write one contact sheet of all maps with their names."),
+        typer.Option("--mosaic", help="Write one contact sheet of all maps"),
     ] = False,
     stride: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             min=1,
-            help="Keep every N-th result along each axis.  [default: 1, or 2 for haar]",
+            help="Keep every N-th result  [default: 1, or 2 for haar]",
         ),
     ] = None,
     dilation: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Space the kernels' weights N pixels apart.")
+        int, typer.Option(metavar="N", min=1, help="Space the weights N pixels apart")
     ] = 1,
     groups: Annotated[
         int,
         typer.Option(
             metavar="N",
             min=1,
-            help="Divide a file's maps and channels into N groups; 3 applies a built-in bank to "
-            "red, green and blue instead of the luminance.",
+            help="Groups of channels; 3 keeps colours apart",
         ),
     ] = 1,
-    relu: Annotated[bool, typer.Option("--relu", help="Replace negative results by 0.")] = False,
+    relu: Annotated[bool, typer.Option("--relu", help="Replace negative results by 0")] = False,
     pool: Annotated[
         int,
-        typer.Option(metavar="N", min=1, help="Keep the largest of each N x N results."),
+        typer.Option(metavar="N", min=1, help="Keep the largest of each N x N results"),
     ] = 1,
     energy: Annotated[
         bool,
         typer.Option(
             "--energy",
-            help="Give the root of the sum of the squares of each quadrature pair (gabor).",
+            help="Magnitude of each pair of even and odd maps (gabor)",
         ),
     ] = False,
     depth: Annotated[
         MapDepth,
-        typer.Option(
-            help="8: one scale for all maps of an image, 0 is mid-grey (black with --relu or "
-            "--energy); float32: TIFF with signed values in the image's units."
-        ),
+        typer.Option(metavar="D", help="Samples of the maps", rich_help_panel=FILES),
     ] = "8",
     method: Annotated[
         BankMethod,
         typer.Option(
             "-m",
             "--method",
-            help="How to compute it; every method gives the same maps. auto: the one predicted to "
-            "be fastest.",
+            metavar="M",
+            help="Method",
+            rich_help_panel=SPEED,
         ),
     ] = "auto",
 ) -> None:
-    """Apply a bank of kernels. Each map of photo.jpg becomes photo.NAME.png in the folder -o.
+    """Apply a bank of kernels, and write an image for each map.
 
-    Without -o it becomes photo.bank.NAME.png beside the image.
+    Each map of photo.jpg becomes photo.NAME.png in the folder -o, or without -o photo.bank.NAME.png
+    beside the image.
 
     The kernels are not flipped, as in the layers of a network. A bank of one channel is applied to
-    the luminance, and one of 3 channels to red, green and blue.
+    the luminance, and one of 3 channels to red, green and blue (docs/banks.md).
 
-    Example: convcli bank gabor:8,3 photo.jpg -o maps/
+    Examples:
+      convcli bank gabor:8,3 photo.jpg -o maps/
+      convcli bank laws photo.jpg --mosaic -o sheet.png
     """
     from convcli.banks.maps import Wish, bank_from, maps_for
     from convcli.batch import maps as batch

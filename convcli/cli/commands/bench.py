@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli.options import Debug, Overwrite, only_one
+from convcli.cli.screen import lines
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -39,7 +40,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[INPUT]",
-            help="An image; '-' means standard input.  [default: a generated image]",
+            help="An image, or '-'  [default: a generated image]",
             show_default=False,
         ),
     ] = None,
@@ -47,69 +48,68 @@ def command(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Contenders to time, such as numba,im2col or numba-dense; an unknown name "
-            "lists them.  [default: all]",
+            help="Contenders, such as numba,im2col  [default: all]",
         ),
     ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(
             metavar="S,S",
-            help="Image sizes, in megapixels or as WIDTHxHEIGHT. INPUT is cropped, or extended by "
-            "mirroring.  [default: 0.25,1,4, or a sixteenth, a quarter and all of INPUT]",
+            help="Megapixels, or WIDTHxHEIGHT  [default: 0.25,1,4]",
         ),
     ] = None,
     kernels: Annotated[
         str | None,
         typer.Option(
             metavar="N,N",
-            help="Sides of Gaussian kernels; sigma is 1/6 of the side.  [default: 3,5,9,17,33]",
+            help="Sides of Gaussian kernels  [default: 3,5,9,17,33]",
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("-k", "--kernel", metavar="K", help="A single kernel, as for 'filter'."),
+        typer.Option("-k", "--kernel", metavar="K", help="A single kernel, as for 'filter'"),
     ] = None,
     bank: Annotated[
         str | None,
         typer.Option(
             metavar="BANK",
-            help="Race the methods of 'bank' on a layer instead: a bank such as gabor:8,3, a file, "
-            "or MAPS,CHANNELS,SIDE such as 64,64,3.",
+            help="A bank or MAPS,CHANNELS,SIDE instead: gabor:8,3",
         ),
     ] = None,
     rounds: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Timed rounds; the best one counts.")
+        int, typer.Option(metavar="N", min=1, help="Timed rounds; the best one counts")
     ] = 5,
     budget: Annotated[
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Time limit. Slow contenders are timed on a smaller image and scaled.",
+            help="Time limit",
         ),
     ] = 20.0,
     csv: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write a line per result; '-' prints them.")
+        str | None,
+        typer.Option(metavar="FILE", help="Write a line for each result; '-' prints them"),
     ] = None,
     json: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the same as JSON, with the machine.")
+        str | None, typer.Option(metavar="FILE", help="Write the same as JSON, with the machine")
     ] = None,
     plot: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Draw the curves as .png, .svg or .pdf.")
+        str | None, typer.Option(metavar="FILE", help="Draw the curves as .png, .svg or .pdf")
     ] = None,
     report: Annotated[
         str | None,
-        typer.Option(metavar="FILE.html", help="Write curves, tables and images on one page."),
+        typer.Option(metavar="FILE.html", help="Write curves, tables and images on one page"),
     ] = None,
     overwrite: Overwrite = False,
     debug: Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Time the methods, classical algorithms and other packages.
 
-    Every result is checked before its time is shown. All sizes are timed with the middle kernel
-    of the list, and all kernels with the middle size.
+    Every result is checked before its time is shown. docs/bench.md explains the options.
 
-    Example: convcli bench photo.jpg --kernels 3,9,17 --report race.html
+    Examples:
+      convcli bench photo.jpg --kernels 3,9,17 --report race.html
+      convcli bench --methods numba,fft --kernel disc:9
     """
     from convcli.checks import positive
 
@@ -150,7 +150,7 @@ def command(
     failed = [name for option, name in files.items() if not _write(option, name, result, overwrite)]
     timed = any(each.seconds is not None for each in result.results)
     if not timed:
-        _say("convcli: no contender has a time: every one failed")
+        _say(lines.error("no contender has a time: every one failed"))
     if failed or not timed:  # the other files are written all the same
         raise typer.Exit(1)
 
@@ -293,10 +293,12 @@ def _read(source: str) -> tuple[Pixels, str]:
     try:
         picture = image.read(content_or_path(source))
     except (ConvcliError, OSError) as error:
-        typer.echo(f"convcli: {name}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{name}: {reason_of(error)}"), err=True)
         raise typer.Exit(1) from None
     if picture.frames > 1:
-        typer.echo(f"convcli: {name}: only the first of {picture.frames} frames is used", err=True)
+        typer.echo(
+            lines.note(f"{name}: only the first of {picture.frames} frames is used"), err=True
+        )
     pixels = picture.pixels
     return pixels if pixels.ndim == 3 else pixels[..., None], picture.mode
 
@@ -381,7 +383,7 @@ def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
             else:
                 file.write(_content(option, race))
     except OSError as error:
-        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         return False
     return True
 

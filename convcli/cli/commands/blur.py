@@ -24,35 +24,36 @@ def command(
             "-s",
             "--sigma",
             metavar="S",
-            help="Standard deviation in pixels; X,Y sets it along x and along y.",
+            help="Standard deviation in pixels, or X,Y",
         ),
     ] = "3",
     truncate: Annotated[
         float | None,
         typer.Option(
             metavar="T",
-            help="Cut the kernel at int(T * sigma + 0.5) pixels from its centre.  [default: 4]",
+            help="Cut the kernel at T * sigma pixels  [default: 4]",
         ),
     ] = None,
     radius: Annotated[
         int | None,
-        typer.Option(metavar="R", help="Cut the kernel at R pixels from its centre instead."),
+        typer.Option(metavar="R", help="Cut it at R pixels from its centre instead"),
     ] = None,
     exact: Annotated[
         bool,
         typer.Option(
             "--exact",
-            help="Sum in float64, without the coarser grid: exact to rounding error.",
+            help="Sum in float64, without the coarser grid",
         ),
     ] = False,
 ) -> None:
     """Blur with a Gaussian.
 
-    8-bit images with a sigma of 6.4 or more are blurred on a coarser grid: within 0.01 of a level
-    of the true Gaussian, at the same cost for any sigma. With --exact, --truncate or --radius the
-    sampled kernel itself is applied.
+    Wide blurs of 8-bit images, from sigma 6.4 on, are within 0.01 of a level of the true Gaussian
+    (docs/speed.md). docs/sigma.md says how to choose a sigma, docs/borders.md shows the borders.
 
-    Example: convcli blur photo.jpg --sigma 3
+    Examples:
+      convcli blur photo.jpg --sigma 3
+      convcli blur photos/ -r -o soft/ -s 1.5
     """
     from convcli.cli.run import run
 

@@ -17,23 +17,21 @@ def command(
         str,
         typer.Argument(
             metavar="STAGES",
-            help="Commands with their own options, separated by '|': \"blur --sigma 2 | edge\". "
-            "Or @FILE, a file with one stage a line, in which # begins a comment.",
+            help="Filters separated by '|', or @FILE with one on a line",
             show_default=False,
         ),
     ],
 ) -> None:
-    """Apply several filters in one pass; nothing is rounded or clipped between them.
+    """Apply several filters in one pass.
 
-    A stage is blur, edge, sharpen, filter or bank with its own options, and --border and
-    --border-value if they differ from those of the chain. All other options are given once,
-    after STAGES. Values are quoted as in a shell: "filter --kernel '1 0 -1' | blur --sigma 2".
-    The maps of a bank must be an image, as in "bank gabor:1,1 --energy | blur --sigma 2".
+    Nothing is rounded or clipped between them. A stage is blur, edge, sharpen, filter or bank with
+    its own options, and --border if it differs. All other options are given once, after STAGES
+    (docs/chains.md).
 
-    Light is decoded and colours are weighted by alpha once, before the first stage, and back
-    after the last. edge, and a bank of one channel, give one channel to the stages after it.
-
-    Example: convcli chain "blur --sigma 2 | sharpen --amount 0.8" photos/ -r -o out/
+    Examples:
+      convcli chain "blur --sigma 2 | sharpen --amount 0.8" photos/ -r -o out/
+      convcli chain "filter --kernel '1 0 -1' | blur --sigma 2" photo.jpg
+      convcli chain @soft.chain photo.jpg -o soft.jpg
     """
     from convcli.cli.run import grey_of, run
     from convcli.cli.stages import parsed

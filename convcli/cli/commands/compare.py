@@ -13,6 +13,7 @@ import typer
 
 from convcli.cli.options import MaxPixels, Overwrite
 from convcli.cli.paths import check_new, content_or_path, named
+from convcli.cli.screen import lines as messages
 from convcli.errors import ConvcliError, reason_of, shown
 
 if TYPE_CHECKING:
@@ -34,29 +35,29 @@ _FIELDS = (
 
 
 def command(
-    one: Annotated[str, typer.Argument(metavar="A", help="First image; '-' is standard input.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Second image; '-' is standard input.")],
+    one: Annotated[str, typer.Argument(metavar="A", help="First image, or '-'")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Second image, or '-'")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", help="Write an image of the differences, amplified."
+            "-o", "--output", metavar="PATH", help="Write the differences, amplified, as an image"
         ),
     ] = None,
     overwrite: Overwrite = False,
     tolerance: Annotated[
         float,
-        typer.Option(metavar="T", help="Treat differences of at most T levels as equal."),
+        typer.Option(metavar="T", help="Ignore differences of at most T levels"),
     ] = 0.0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on standard output.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Compare two images, and print how much they differ.
 
     The exit status is 0 if they are equal, 1 if they differ, and 2 if they cannot be compared.
 
-    Example: convcli compare photo.jpg photo.blur.jpg -o differences.png
+    Examples:
+      convcli compare photo.jpg photo.blur.jpg -o differences.png
+      convcli compare one.png other.png --tolerance 1 --json
     """
     import json
     import logging
@@ -85,7 +86,7 @@ def command(
             (lines if found.comparison else notes).append(done)
         result = _as_json(found) | {"a": one, "b": other, "tolerance": tolerance}
         for note in notes:
-            typer.echo(f"convcli: {note}", err=True)
+            typer.echo(messages.note(note), err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         raise typer.Exit(141) from None

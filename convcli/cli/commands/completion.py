@@ -8,14 +8,16 @@ import typer
 
 
 def command(
-    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")],
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="Shell")],
 ) -> None:
-    """Print a script that completes commands, options and their values.
+    """Print a script that completes commands and options.
 
     bash: add 'source <(convcli completion bash)' to ~/.bashrc. zsh: write it to a file _convcli in
     a folder of $fpath. fish: write it to ~/.config/fish/completions/convcli.fish.
 
-    Example: convcli completion bash > ~/.local/share/bash-completion/completions/convcli
+    Examples:
+      source <(convcli completion bash)
+      convcli completion fish > ~/.config/fish/completions/convcli.fish
     """
     from convcli.cli.completion import script
 

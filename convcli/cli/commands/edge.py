@@ -21,49 +21,43 @@ def command(
     shared: Shared,
     operator: Annotated[
         Operator | None,
-        typer.Option(
-            help="Choose the operator; each smooths differently across the derivative.  "
-            "[default: sobel]",
-        ),
+        typer.Option(metavar="O", help="Kernels  [default: sobel]"),
     ] = None,
     sigma: Annotated[
         float | None,
         typer.Option(
             metavar="S",
-            help="Take the derivatives of a Gaussian instead, with this standard deviation in "
-            "pixels: g(y) g'(x) and g(x) g'(y), scaled so that a step of height h gives h.",
+            help="Derivatives of a Gaussian of this sigma instead",
         ),
     ] = None,
     show: Annotated[
         Show,
-        typer.Option(
-            help="Show the gradient's magnitude, its x or y component or its direction, or the "
-            "Laplacian: h on the dark side of a step, -h on the other.",
-        ),
+        typer.Option(metavar="W", help="Show"),
     ] = "magnitude",
     canny: Annotated[
         str | None,
         typer.Option(
             metavar="LOW,HIGH",
-            help="Draw thin white edges instead: maxima of the magnitude of at least HIGH, and "
-            "those of at least LOW that are connected to them, in the image's units. With --sigma "
-            "a Gaussian smooths first, and Sobel's kernels follow.",
+            help="Draw thin white edges between these magnitudes",
         ),
     ] = None,
     stretch: Annotated[
         bool,
         typer.Option(
             "--stretch",
-            help="Stretch the result to black and white (x, y and laplacian about mid-grey), each "
-            "frame separately.",
+            help="Stretch the result to black and white",
         ),
     ] = False,
 ) -> None:
-    """Detect edges in the luminance. A step from black to white gives 255.
+    """Detect edges in the luminance.
 
-    Only the stored luminance of a JPEG is decoded, unless --linear needs the colours.
+    A step from black to white gives 255. docs/edges.md explains what is shown, and Canny's
+    thresholds.
 
-    Example: convcli edge photo.jpg -o edges.png
+    Examples:
+      convcli edge photo.jpg -o edges.png
+      convcli edge photo.jpg --stretch -o bright.png
+      convcli edge photo.jpg --sigma 1.4 --canny 20,50 -o thin.png
     """
     from convcli.cli.run import grey_of, run
 

@@ -24,38 +24,40 @@ def command(
             "-k",
             "--kernel",
             metavar="K",
-            help="A name such as box:5, motion:15,30 or emboss ('convcli kernel --help' lists "
-            "them), a file (.npy, .csv, .txt, .json), or rows: '1 0 -1; 2 0 -2; 1 0 -1'.",
+            help="A name such as box:5, a file, or rows: '1 0 -1; 2 0 -2'",
         ),
     ],
     normalize: Annotated[
-        bool, typer.Option("--normalize", help="Divide the kernel by its sum.")
+        bool, typer.Option("--normalize", help="Divide the kernel by its sum")
     ] = False,
-    scale: Annotated[float, typer.Option(metavar="F", help="Multiply the kernel by F.")] = 1.0,
+    scale: Annotated[float, typer.Option(metavar="X", help="Multiply the kernel by X")] = 1.0,
     bias: Annotated[
-        float, typer.Option(metavar="B", help="Add B to the result, in the image's units.")
+        float, typer.Option(metavar="B", help="Add B to the result, such as 128")
     ] = 0.0,
     stretch: Annotated[
         bool,
         typer.Option(
             "--stretch",
-            help="Stretch the result to black and white (about mid-grey if the kernel sums to 0), "
-            "each frame separately.",
+            help="Stretch the result to black and white",
         ),
     ] = False,
-    correlate: Annotated[
-        bool, typer.Option("--correlate", help="Correlate instead: do not flip the kernel.")
-    ] = False,
+    correlate: Annotated[bool, typer.Option("--correlate", help="Do not flip the kernel")] = False,
     stride: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Keep every N-th pixel along each axis.")
+        int, typer.Option(metavar="N", min=1, help="Keep every N-th pixel along each axis")
     ] = 1,
     dilation: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Space the kernel's weights N pixels apart.")
+        int, typer.Option(metavar="N", min=1, help="Space the weights N pixels apart")
     ] = 1,
 ) -> None:
     """Convolve with any kernel.
 
-    Example: convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
+    'convcli kernel' shows all kernels that have names. Files are .npy, .csv, .txt or .json
+    (docs/kernels.md). A kernel that sums to 0 gives dark results: --stretch or --bias 128 helps.
+
+    Examples:
+      convcli filter photo.jpg --kernel motion:15,30
+      convcli filter photo.jpg --kernel "0 -1 0; -1 5 -1; 0 -1 0"
+      convcli filter photo.jpg -k laplacian --stretch -o laplacian.png
     """
     from convcli.cli.run import run
 

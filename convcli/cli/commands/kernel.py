@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convcli.cli.options import Overwrite
+from convcli.cli.screen import lines
 
 if TYPE_CHECKING:
     from convcli.kernels.kernel import Kernel
@@ -31,22 +32,25 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="PATH", help="Save the weights as .npy, .csv, .txt or .json."
+            "-o", "--output", metavar="PATH", help="Save the weights as .npy, .csv, .txt or .json"
         ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Plot weights, factors and frequency response, or all kernels without K, as .png, "
-            ".svg or .pdf.",
+            help="Plot weights and response as .png, .svg or .pdf",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
-    Example: convcli kernel sobel
+    Without K it shows all kernels that have names (docs/kernels.md).
+
+    Examples:
+      convcli kernel sobel
+      convcli kernel disc:3 -o disc.csv --plot disc.png
     """
     from functools import partial
 
@@ -81,7 +85,7 @@ def _to_file(path: Path, write: Callable[[], None]) -> None:
         write()
         typer.echo(f"wrote {shown(path)}", err=True)
     except OSError as error:
-        typer.echo(f"convcli: {shown(path)}: {reason_of(error)}", err=True)
+        typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         raise typer.Exit(1) from None
 
 

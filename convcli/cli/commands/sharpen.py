@@ -23,23 +23,28 @@ def command(
             "-s",
             "--sigma",
             metavar="S",
-            help="Standard deviation of the blur in pixels; X,Y sets it along x and along y.",
+            help="Sigma of the blur in pixels, or X,Y",
         ),
     ] = "1",
     amount: Annotated[
-        float, typer.Option(metavar="A", help="Add A times the difference from the blurred image.")
+        float, typer.Option(metavar="A", help="Add A times the difference to the blur")
     ] = 1.0,
     threshold: Annotated[
         float,
         typer.Option(
             metavar="T",
-            help="Ignore differences of at most T levels (levels of light with --linear).",
+            help="Ignore differences of at most T levels",
         ),
     ] = 0.0,
 ) -> None:
-    """Sharpen with an unsharp mask: image + amount * (image - blurred).
+    """Sharpen with an unsharp mask.
 
-    Example: convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
+    The result is image + amount * (image - blurred). With --linear the threshold counts levels of
+    light. docs/sigma.md says how to choose a sigma.
+
+    Examples:
+      convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
+      convcli sharpen photos/ -r -o crisp/ --threshold 2
     """
     from convcli.cli.run import run
 

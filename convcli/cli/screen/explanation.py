@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _WORD, _TIME, _BAR = 11, 11, 24
 
 
-def explanation(outcome: Outcome, name: str, border: Border, console: Console) -> Tree:
+def explanation(
+    outcome: Outcome, name: str, border: Border, console: Console, start: float | None = None
+) -> Tree:
     """Return the tree of how an image was filtered.
 
     Parameters
@@ -34,6 +36,8 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
         The border that was used.
     console : Console
         The console of the tree; rich uses ASCII where it cannot show lines.
+    start : float, optional
+        Seconds of the program that are of no stage: to load it, and to plan.
     """
     from rich.tree import Tree
 
@@ -68,6 +72,8 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
     if outcome.light:
         tree.add(_line("light", outcome.light))
     branch = tree.add(_line("time", f"{'predicted':>{_TIME}}{'measured':>{_TIME}}"))
+    if start is not None:
+        branch.add(_row("start", None, start))
     longest = max(step.measured for step in outcome.timings)
     dash = "#" if console.options.ascii_only else "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
     room = console.width - 8 - _WORD - 2 * _TIME - 2
@@ -79,6 +85,9 @@ def explanation(outcome: Outcome, name: str, border: Border, console: Console) -
                 # A level deeper than the others, and so four columns to the left of them.
                 first, second = map(duration, times)
                 inner.add(_plain(f"{number:<{_WORD - 8}}{first:>{_TIME}}{second:>{_TIME}}"))
+    predicted = sum(stage.predicted for stage in outcome.timings)
+    measured = sum(stage.measured for stage in outcome.timings) + (start or 0.0)
+    branch.add(_row("total", predicted, measured))
     return tree
 
 
@@ -87,6 +96,11 @@ def _plain(text: str) -> Text:
     from rich.text import Text
 
     return Text(text)
+
+
+def _row(name: str, predicted: float | None, measured: float) -> Text:
+    first = "" if predicted is None else duration(predicted)
+    return _plain(f"{name:{_WORD - 4}}{first:>{_TIME}}{duration(measured):>{_TIME}}")
 
 
 def _line(word: str, text: str) -> Text:
@@ -112,5 +126,5 @@ def _pieces(plan: Plan) -> list[str]:
     kind = "strip" if columns >= width else "tile"
     lines = [f"{number} {kind}{'s' * (number != 1)}"]
     if plan.route.tile != plan.route.regions:
-        lines.append(f"each in pieces of {plan.route.tile[0]} x {plan.route.tile[1]}")
+        lines.append(f"each in pieces of {plan.route.tile[1]} x {plan.route.tile[0]}")
     return lines

@@ -114,7 +114,7 @@ def _has_pictures(console: Console) -> bool:
 def _size_and_sum(kernel: Kernel) -> str:
     height, width = kernel.shape
     total = 0 if kernel.is_derivative else kernel.sum()
-    return f"{height} x {width}, sum {total:.6g}"
+    return f"{width} x {height}, sum {total:.6g}"
 
 
 def _picture(weights: Weights, side: int) -> Colours:

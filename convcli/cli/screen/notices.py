@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from convcli.cli.screen.lines import note
+
 
 @contextmanager
 def notices(say: Callable[[str], None]) -> Iterator[None]:
-    """Pass each message to `say`, with the name of the program in front."""
+    """Pass each message to `say`, as a note."""
     handler = logging.Handler()
-    handler.emit = lambda record: say(f"convcli: {record.getMessage()}")  # type: ignore[method-assign]
+    handler.emit = lambda record: say(note(record.getMessage()))  # type: ignore[method-assign]
     logger = logging.getLogger("convcli")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -43,7 +43,7 @@ class Bar:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._done = 0
-        self._megapixels = 0.0
+        self.megapixels = 0.0
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
@@ -66,10 +66,19 @@ class Bar:
     def picture_done(self, megapixels: float) -> None:
         """Count an image as done, and show the progress of a batch."""
         self._done += 1
-        self._megapixels += megapixels
+        self.megapixels += megapixels
         if self._pictures > 1:
-            speed = self._megapixels / max(time.monotonic() - self._started, 1e-9)
-            self._draw(self._done, self._pictures, "images", f"{speed:.1f} MP/s")
+            self._draw(self._done, self._pictures, "images", f"{self.speed:.1f} MP/s")
+
+    @property
+    def seconds(self) -> float:
+        """The time since the start."""
+        return max(time.monotonic() - self._started, 1e-9)
+
+    @property
+    def speed(self) -> float:
+        """Megapixels a second."""
+        return self.megapixels / self.seconds
 
     def say(self, line: str) -> None:
         """Print a line on standard error, above the bar if there is one."""
@@ -78,7 +87,7 @@ class Bar:
         else:
             from rich.text import Text
 
-            self._progress.console.print(Text(line), soft_wrap=True)
+            self._progress.console.print(Text.from_ansi(line), soft_wrap=True)
 
     def show(self, drawing: Callable[[Console], RenderableType]) -> None:
         """Print a rich drawing on standard error, above the bar if there is one.

@@ -39,13 +39,13 @@ class Remarks:
                 numbers.clear()
                 numbers.update((some[0], some[-1]))
 
-    def lines(self) -> list[str]:
-        """Return a line for each kind of note, the most frequent first.
+    def all(self) -> list[tuple[str, str]]:
+        """Return what each kind of note is about, and its text, the most frequent first.
 
-        ``40 images: note: converted mode P to RGB``, or the name of the image if it is only one.
+        ``("40 images", "converted mode P to RGB")``, or the name of the image if it is only one.
         """
         return [
-            f"{kind.name if kind.images == 1 else f'{kind.images} images'}: note: {_text(kind)}"
+            (kind.name if kind.images == 1 else f"{kind.images} images", _text(kind))
             for kind in sorted(self._kinds.values(), key=lambda kind: -kind.images)
         ]
 

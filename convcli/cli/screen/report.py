@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 import traceback
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from convcli.cli.screen import lines
 from convcli.cli.screen.remarks import Remarks
 from convcli.errors import inert, shown
 from convcli.files.job import part_of
+from convcli.words import digits
 
 if TYPE_CHECKING:
     from convcli.batch.outcome import Outcome
@@ -53,7 +56,8 @@ class Report:
             from convcli.cli.screen.explanation import explanation
 
             name, border = _input(outcome.job), self._shared.border
-            self._bar.show(partial(explanation, outcome, name, border))
+            start = self._start(outcome)
+            self._bar.show(lambda c: explanation(outcome, name, border, c, start))
         if not self._shared.quiet:
             self._success(outcome)
 
@@ -62,17 +66,36 @@ class Report:
         if self._shared.quiet:
             return
         if self._single is None:
-            for line in self._remarks.lines():
-                typer.echo(f"convcli: {line}", err=True)
+            for about, text in self._remarks.all():
+                typer.echo(lines.note(text, about), err=True)
             counts = [f"{n} {name}" for name, n in self._counts.items() if n or name in _ALWAYS]
             end = ", then interrupted" if interrupted else self._why_not_tried
-            typer.echo(", ".join(counts) + end, err=True)
+            typer.echo(", ".join(counts) + end + self._how_fast(), err=True)
         elif interrupted and not self._counts["written"]:
             nothing = "" if self._single.target is None else "; nothing was written"
-            typer.echo(f"convcli: interrupted{nothing}", err=True)
+            typer.echo(lines.note(f"interrupted{nothing}"), err=True)
+
+    def _start(self, outcome: Outcome) -> float | None:
+        """Return the seconds of a run with one image that are of no stage."""
+        from convcli.cli.started import STARTED
+
+        if self._single is None:
+            return None
+        stages = sum(stage.measured for stage in outcome.timings)
+        return max(time.perf_counter() - STARTED - stages, 0.0)
+
+    def _how_fast(self) -> str:
+        """Return the folder, the time and the speed of a batch, for a terminal."""
+        if not lines.is_terminal(sys.stderr):
+            return ""
+        output = self._shared.output
+        folder = f" in {shown(output)}" if output and self._counts["written"] else ""
+        bar = self._bar
+        speed = f", {digits(bar.speed)} MP/s" if bar.megapixels else ""
+        return f"{folder}, {bar.seconds:.1f} s{speed}"
 
     def _failure(self, outcome: Outcome) -> None:
-        self._bar.say(f"convcli: {_input(outcome.job)}: {outcome.reason}")
+        self._bar.say(lines.error(f"{_input(outcome.job)}: {outcome.reason}"))
         if self._shared.debug and outcome.error is not None:
             for line in "".join(traceback.format_exception(outcome.error)).splitlines():
                 self._bar.say(inert(line))
@@ -83,11 +106,11 @@ class Report:
         single = self._single is not None
         if single or self._shared.verbose:
             for note in outcome.notes:
-                self._bar.say(f"convcli: {_input(job)}: note: {note}")
+                self._bar.say(lines.note(note, _input(job)))
         else:
             self._remarks.add(_input(job), outcome.notes)
         if outcome.status == "skipped" and (self._shared.verbose or single):
-            self._bar.say(f"skipped {_input(job)}: {_output(job)} exists")
+            self._bar.say(f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}")
         if outcome.status == "written" and (
             self._shared.verbose or (single and job.target is not None)
         ):
@@ -107,11 +130,11 @@ def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
             status = "failed" if job.problem else "skipped" if job.skip else "planned"
             _print_json(job, status, {"reason": job.problem} if job.problem else {})
         if job.problem:
-            typer.echo(f"convcli: {_input(job)}: {job.problem}", err=True)
+            typer.echo(lines.error(f"{_input(job)}: {job.problem}"), err=True)
         elif shared.json:
             continue
         elif job.skip:
-            typer.echo(f"skip {_input(job)}: {_output(job)} exists")
+            typer.echo(f"skip {_input(job)}: {_output(job)} {_why(shared)}")
         else:
             typer.echo(f"{command} {_input(job)} -> {_output(job)}")
     return sum(bool(job.problem) for job in jobs)
@@ -170,6 +193,10 @@ def _json_outputs(job: Job) -> str | list[str]:
     if job.parts:
         return [_json_name(name) for name in job.outputs]
     return _json_name(job.target_name)
+
+
+def _why(shared: Shared) -> str:
+    return "is newer" if shared.newer else "exists"
 
 
 def _input(job: Job) -> str:

@@ -1,0 +1,58 @@
+"""How messages look: ``convcli: ...`` on one line, and on a terminal a coloured word in front.
+
+Scripts rely on the line. Somebody who reads a terminal knows which program speaks, and wants to see
+at once what has failed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TextIO
+
+import typer
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal with colours; NO_COLOR (no-color.org) is respected."""
+    if not is_terminal(stream):
+        return False
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal."""
+    return bool(stream and stream.isatty())
+
+
+def error(text: str) -> str:
+    """Return the line of an error."""
+    return _begun("error", text, fg="red", bold=True) or f"convcli: {text}"
+
+
+def note(text: str, about: str = "") -> str:
+    """Return the line of a note, perhaps about an image."""
+    if about:
+        line = f"convcli: {about}: note: {text}"
+        return _begun("note", f"{about}: {text}", dim=True) or line
+    # A folder is named in the text: "'photos': note: skipped 3 files".
+    return _begun("note", text.replace(": note: ", ": ", 1), dim=True) or f"convcli: {text}"
+
+
+def _begun(word: str, text: str, **style: str | bool) -> str:
+    """Return a message for a terminal, broken between words; nothing if there is none."""
+    if not is_terminal(sys.stderr):
+        return ""
+    from textwrap import fill
+
+    lines = fill(
+        f"{word}: {text}",
+        shutil.get_terminal_size().columns,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if has_colours(sys.stderr):
+        lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
+    return lines
