@@ -44,8 +44,9 @@ def blur(
     Returns
     -------
     dask.array.Array
-        The array's shape, chunks and dtype (or `out_dtype`). Where all samples are finite it equals
-        the result of the whole array to the bit, but for rounding in a luminance of float32.
+        The array's shape, chunks and dtype (or `out_dtype`). Where all samples are finite, numpy
+        and fft give the result of the whole array to the bit. Compiled loops (numba), which add
+        the ends of rows in another order, and a luminance of float32 equal it but for rounding.
 
     Raises
     ------
