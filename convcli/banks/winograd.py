@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 
 from convcli.banks import direct
+from convcli.banks.arrays import are_finite
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
 from convcli.banks.windows import aligned, columns_of
@@ -63,7 +64,7 @@ def work(
             f"{layer.kernel[0]} x {layer.kernel[1]} with stride {layer.stride} and dilation "
             f"{layer.dilation}"
         )
-    if not np.isfinite(x).all():  # a sample that is not would reach all results of its tiles
+    if not are_finite(x):  # a sample that is not would reach all results of its tiles
         return direct.work(layer, x, weight, bias, out, workers)
     channels, maps = layer.channels // layer.groups, layer.maps // layer.groups
     height, width = layer.out_size

@@ -7,6 +7,7 @@ import pytest
 
 import convcli
 from convcli import ConvcliError
+from convcli.banks.arrays import are_finite
 from convcli.loops.compiled import machine_code
 
 X = np.zeros((2, 4, 9, 8), np.float32)
@@ -208,3 +209,14 @@ def test_a_short_layer_is_not_spread():
 def test_the_oracle_is_never_chosen():
     plan = convcli.plan_conv2d((1, 1, 1), (1, 1, 1, 1))
     assert plan.predicted["definition"] < plan.predicted[plan.method]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_numbers_are_finite_and_others_are_not(dtype):
+    """Their squares are not."""
+    values = np.full((2, 3), np.finfo(dtype).max, dtype)
+    assert are_finite(values)
+    assert are_finite(values[:0])
+    for odd in (np.nan, np.inf, -np.inf):
+        values[1, 2] = odd
+        assert not are_finite(values)
