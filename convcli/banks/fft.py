@@ -6,6 +6,8 @@ from itertools import product
 
 import numpy as np
 
+from convcli.banks import direct
+from convcli.banks.arrays import are_finite
 from convcli.banks.contract import Work
 from convcli.banks.layer import Layer
 from convcli.banks.windows import padded
@@ -28,13 +30,15 @@ def block(layer: Layer) -> tuple[int, int]:
     return lengths[0], lengths[1]
 
 
-def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, _workers: int) -> Work:
+def work(layer: Layer, x: Floats, weight: Floats, bias: Floats, out: Floats, workers: int) -> Work:
     """Transform the kernels; see `convcli.banks.contract` for the contract.
 
     Overlap-save (Oppenheim and Schafer, Discrete-Time Signal Processing 8.7.3). Mathieu, Henaff and
     LeCun 2014 (Fast training of convolutional networks through FFTs): each block of each channel is
     transformed once for all maps. A stride computes every result and keeps one in so many.
     """
+    if not are_finite(x):  # a sample that is not would reach all results of its block
+        return direct.work(layer, x, weight, bias, out, workers)
     channels, maps = layer.channels // layer.groups, layer.maps // layer.groups
     lengths = block(layer)
     spread = np.zeros((layer.maps, channels, *layer.extent), layer.dtype)

@@ -225,7 +225,7 @@ def test_weights_that_outnumber_the_samples_are_shared_by_maps():
         assert np.array_equal(whole, parts)
 
 
-@pytest.mark.parametrize("method", ["direct", "im2col", "winograd", "winograd_4x4"])
+@pytest.mark.parametrize("method", ["direct", "im2col", "winograd", "winograd_4x4", "fft"])
 def test_nan_reaches_what_the_kernel_reaches(method):
     """As in a network: also by a weight of 0, but never by one that the kernel does not have."""
     x = np.ones((1, 1, 40, 80), np.float32)
