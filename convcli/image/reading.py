@@ -144,6 +144,11 @@ def read(
 
                 bmp.check_alpha(image, start)
             blocks = _gif_blocks(source) if image.format == "GIF" else None
+            if blocks and blocks.size != image.size:  # limits are checked with that of Pillow
+                raise ConvcliError(
+                    f"is damaged: it has {blocks.size[0]} x {blocks.size[1]} pixels by its blocks, "
+                    f"and {image.size[0]} x {image.size[1]} as Pillow reads them"
+                )
             if blocks:
                 frames = len(blocks.frames)
             else:

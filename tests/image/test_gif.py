@@ -424,3 +424,18 @@ def test_a_transparent_frame_is_refused_before_it_is_decoded(target):
     assert data in content
     with pytest.raises(ConvcliError, match=f"{target} cannot hold transparency"):
         read(content.replace(data, b"\x02\x01\xff\0"), target)
+
+
+def test_blocks_that_can_be_read_in_two_ways_are_refused_by_their_size():
+    """The limits see the size that Pillow finds, and the screen would be far larger.
+
+    Found by fuzzing: blocks lie in it where one reader skips bytes and the other does not.
+    """
+    content = (
+        b"GIF87a\x00\x00\x00\x003\x003!3\x003\x00f\xfe\xab\xbb\xe2\x9f\xca\xa9\x0e`\xed\x03Q\xde"
+        b",9\xf3\xc6,d\xbf\xd8l\xc1\xb4Z" + bytes(25) + b",\x00\x00\x00\x14\x00\r\x00\x00\x08\xfb"
+    )
+    width, height = blocks_of(io.BytesIO(content)).size
+    assert width * height > 2**28
+    with pytest.raises(ConvcliError, match=f"damaged: it has {width} x {height} .* 20 x 13 as"):
+        read(content)
