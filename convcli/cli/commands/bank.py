@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     first=("bank",),
     without=(
         *("method", "border_value", "alpha", "linear", "nan", "nodata"),
-        *("in_place", "preview", "depth", "region", "mask", "channels"),
+        *("in_place", "preview", "depth", "memory", "region", "mask", "channels"),
     ),
 )
 def command(
