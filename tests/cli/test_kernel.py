@@ -137,6 +137,10 @@ def test_only_what_can_be_saved_is_recommended_to_be(show, kernel, line):
     assert show(kernel)[1] == line
 
 
+def test_a_column_has_as_many_digits_as_a_row(show):
+    assert cells(show("0.12345; 0.56789")) == [["0.1235"], ["0.5679"]]
+
+
 def test_the_middle_of_a_long_line_of_weights_is_left_out(show):
     _, *table, hint = show("motion:60,0")
     assert [cell.count("...") for cell in cells(table)[0]].index(1) == 12

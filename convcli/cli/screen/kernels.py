@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,9 +17,6 @@ from convcli.cli.screen.blocks import Colours, has_blocks, reduced, text_of
 from convcli.kernels.files import MOST_WRITTEN
 from convcli.kernels.kernel import MOST_WEIGHTS, Kernel, Weights
 from convcli.kernels.named import NAMED, default_words
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Rows and columns of the largest table that is printed whole.
 _MOST_SHOWN = 25
@@ -140,20 +138,17 @@ def _print_table(console: Console, weights: Weights) -> bool:
     middle is left out.
     """
     room = shutil.get_terminal_size().columns if console.is_terminal else console.width
-    rows = _kept(weights.shape[0], _MOST_SHOWN)
-    for most in range(min(weights.shape[1], _MOST_SHOWN), 1, -1):
-        columns = _kept(weights.shape[1], most)
-        # Fewer digits, before columns are left out.
-        fewest = _FEWEST_DIGITS if most >= weights.shape[1] else _FEWEST_DIGITS + 1
-        for digits in range(_DIGITS, fewest - 1, -1):
-            table = _table(weights, (rows, columns), digits, console.is_terminal)
-            if console.measure(table).maximum <= room:
-                console.print(table)
-                return None not in rows + columns
-    table = _table(weights, (rows, _kept(weights.shape[1], 2)), _FEWEST_DIGITS, console.is_terminal)
-    if console.measure(table).maximum <= room:
-        console.print(table)
-        return weights.shape[1] <= 2 and None not in rows
+    height, width = weights.shape
+    rows, whole = _kept(height, _MOST_SHOWN), min(width, _MOST_SHOWN)
+    # Fewer digits, before columns are left out; fewest, where the ends alone are left.
+    sizes = [(whole, digits) for digits in range(_DIGITS, _FEWEST_DIGITS - 1, -1)]
+    sizes += [(most, n) for most in range(whole - 1, 1, -1) for n in range(_DIGITS, 2, -1)]
+    for most, digits in [*sizes, (min(width, 2), _FEWEST_DIGITS)]:
+        columns = _kept(width, most)
+        table = _table(weights, (rows, columns), digits, console.is_terminal)
+        if console.measure(table).maximum <= room:
+            console.print(table)
+            return None not in rows + columns
     return False
 
 
@@ -171,8 +166,6 @@ def _table(
     digits: int,
     is_terminal: bool,
 ) -> Table:
-    from rich import box
-
     spec = number_format(weights, digits)
     rows, columns = kept
     table = Table(show_header=False, box=box.ROUNDED if is_terminal else box.ASCII)
