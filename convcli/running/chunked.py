@@ -64,11 +64,7 @@ class Filtering:
     def needs(self, region: Region, bounds: tuple[Bounds, Bounds]) -> Needs:
         """Return which chunks a region depends on."""
         rows, columns = self._begun(region)
-        if self.recipe.decimations:
-            (above, left) = (axis.radius for axis in self.recipe.decimations)
-            below, right = above, left
-        else:
-            above, below, left, right = self.recipe.halo
+        above, below, left, right = self.recipe.reach
         border = self.recipe.border
         return (
             needed(rows, (above, below), border, bounds[0]),

@@ -88,13 +88,11 @@ def _releasing(
     source: Padded, recipe: Recipe, regions: list[Region], on_progress: OnProgress | None
 ) -> OnProgress:
     """Release the rows that no later region needs, whenever a region is done; report it, too."""
-    reach = recipe.decimations[0].radius if recipe.decimations else None
-    halo = recipe.halo if reach is None else (reach, reach, 0, 0)
 
     def on_done(done: int, total: int) -> None:
         if done < total:
             top = regions[done][0][0]
-            source.release(borders.first_needed(top, source.shape[0], halo, recipe.border))
+            source.release(borders.first_needed(top, source.shape[0], recipe.reach, recipe.border))
         if on_progress:
             on_progress(done, total)
 

@@ -91,6 +91,14 @@ class Recipe:
     bounded: bool = False
 
     @property
+    def reach(self) -> Halo:
+        """Rows above and below, columns left and right of a pixel that its result depends on."""
+        if not self.decimations:
+            return self.halo
+        down, across = (axis.radius for axis in self.decimations)
+        return down, down, across, across
+
+    @property
     def is_magnitude(self) -> bool:
         """Whether it is the magnitude of two derivatives, which loops may make in one pass."""
         return self.combine is magnitude and not self.flat

@@ -96,7 +96,7 @@ def work_of(plan: Plan | ChainPlan, what: Recipe | Chain, source: Source) -> Wor
 def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
     """Return the work of one filter."""
     height, width, channels = source.shape
-    above, below = _reach(recipe)
+    above, below, *_ = recipe.reach
 
     def needed(rows: Span) -> Span:
         return max(0, rows[0] - above), min(height, rows[1] + below)
@@ -213,18 +213,10 @@ def _halved(rows: int, least: int, height: int, columns: int) -> Iterator[tuple[
         rows = max(least, rows // 2 // least * least)
 
 
-def _reach(recipe: Recipe) -> tuple[int, int]:
-    """Return how many rows above and below a pixel its result depends on."""
-    if recipe.decimations:
-        radius = recipe.decimations[0].radius
-        return radius, radius
-    return recipe.halo[0], recipe.halo[1]
-
-
 def _held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: Piece) -> int:
     """Count the bytes of a window, of sums and of the result of a piece."""
     height, width, channels = source.shape
-    above, below = _reach(recipe)
+    above, below, *_ = recipe.reach
     # A window is put together of tiles, and copied with what lies beyond the edge.
     rows, columns = min(piece[0], height), min(piece[1], width)
     is_plain = _is_plain(recipe) and not recipe.missing
