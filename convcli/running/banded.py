@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from convcli.pixels.source import Source, Span
-from convcli.running.regions import Region, RegionFilter
+from convcli.running.regions import Part, Region, RegionFilter
 from convcli.running.works import Piece, Work
 from convcli.types import Pixels
 
@@ -35,21 +35,6 @@ def by_bands(work: Work, count: int) -> Work:
         holds=lambda piece: work.holds(piece) * 2 + piece[0] * piece[1] * work.dtype.itemsize,
         prepare=prepared,
     )
-
-
-class Part:
-    """A part of a result, which is addressed as in the whole."""
-
-    def __init__(self, pixels: Pixels, top: int, left: int = 0) -> None:
-        self._pixels = pixels
-        self._top, self._left = top, left
-
-    def __getitem__(self, place: tuple[slice, slice]) -> Pixels:
-        rows, columns = place
-        return self._pixels[
-            rows.start - self._top : rows.stop - self._top,
-            columns.start - self._left : columns.stop - self._left,
-        ]
 
 
 class _Band:

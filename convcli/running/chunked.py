@@ -13,9 +13,8 @@ from convcli.pixels.borders import lines
 from convcli.pixels.colour import result_channels
 from convcli.pixels.source import Span
 from convcli.planning.plan import Plan
-from convcli.running.banded import Part
 from convcli.running.recipe import Recipe
-from convcli.running.regions import Region, prepare
+from convcli.running.regions import Part, Region, prepare
 from convcli.types import Pixels
 from convcli.words import Border
 

@@ -41,6 +41,22 @@ Region = tuple[Span, Span]
 RegionFilter = Callable[[Source, Pixels, Region], None]
 """``filter_region(source, out, region)``: compute one region of `out`, the whole result."""
 
+
+class Part:
+    """A part of a result, which is addressed as in the whole."""
+
+    def __init__(self, pixels: Pixels, top: int, left: int = 0) -> None:
+        self._pixels = pixels
+        self._top, self._left = top, left
+
+    def __getitem__(self, place: tuple[slice, slice]) -> Pixels:
+        rows, columns = place
+        return self._pixels[
+            rows.start - self._top : rows.stop - self._top,
+            columns.start - self._left : columns.stop - self._left,
+        ]
+
+
 # Samples in a row of a tile whose sums are kept as floats, several arrays of them, to be
 # combined: 64 rows take 1 MB each. Narrower tiles would be slower for the calls.
 _COMBINED_SAMPLES = 4096

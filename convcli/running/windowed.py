@@ -19,8 +19,7 @@ from convcli.errors import ConvcliError
 from convcli.loops.layout import ceil_div
 from convcli.pixels.source import Span
 from convcli.pools import Pool
-from convcli.running.banded import Part
-from convcli.running.regions import pieces
+from convcli.running.regions import Part, pieces
 from convcli.running.works import Work
 from convcli.sources.contract import Stored
 from convcli.sources.windows import Tiles
