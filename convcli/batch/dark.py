@@ -31,6 +31,8 @@ def note_on(result: Pixels, last: Filter, has_alpha: bool) -> tuple[str, ...]:
     """
     if result.dtype != np.uint8 or last.fills_range or last.added or not last.takes_out_level:
         return ()
+    if last.channels:  # a bank, which has neither --stretch nor --bias
+        return ()
     some = np.asarray(result)[::_STEP, ::_STEP]
     if has_alpha:
         some = some[..., :-1]

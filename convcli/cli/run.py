@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from convcli.batch.planes import Planes
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
+    from convcli.filtering.filter import Filter
     from convcli.filtering.options import Options
     from convcli.filtering.stages import Stage
     from convcli.types import Pixels
@@ -384,15 +385,15 @@ def _pipeline(
         skip_existing=shared.skip_existing,
         in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
-        remark=None if shared.region or shared.mask else partial(_remark, stages[-1]),
+        remark=None if shared.region or shared.mask else partial(_remark, stages[-1].filter),
     )
 
 
-def _remark(last: Stage, result: Pixels, has_alpha: bool) -> tuple[str, ...]:
+def _remark(last: Filter, result: Pixels, has_alpha: bool) -> tuple[str, ...]:
     """Return a note on a dark result."""
     from convcli.batch import dark
 
-    return () if last.words.startswith("bank") else dark.note_on(result, last.filter, has_alpha)
+    return dark.note_on(result, last, has_alpha)
 
 
 def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
