@@ -102,7 +102,7 @@ def done(orders: bytes, version: str, jobs: list[Job]) -> Done:
 @lru_cache(maxsize=4)
 def _pipeline(orders: bytes) -> Pipeline:
     """Make of orders what is done to each image."""
-    given: Orders = pickle.loads(orders)  # noqa: S301 - whoever reaches a worker runs code there
+    given: Orders = pickle.loads(orders)  # noqa: S301 - clients of a worker can run any code there
     image.limit_pixels(given.max_pixels)
     pipeline = given.pipeline_for(None)
     options = Options(**pipeline.options)

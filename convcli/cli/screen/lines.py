@@ -1,7 +1,6 @@
 """How messages look: ``convcli: ...`` on one line, and on a terminal a coloured word in front.
 
-Scripts rely on the line. Somebody who reads a terminal knows which program speaks, and wants to see
-at once what has failed.
+Scripts rely on that line. In a terminal, the coloured word shows at once what failed.
 """
 
 from __future__ import annotations
@@ -54,5 +53,6 @@ def _begun(word: str, text: str, **style: str | bool) -> str:
         break_on_hyphens=False,
     )
     if has_colours(sys.stderr):
+        # typer.style declares each of its keywords, and a dictionary has one type for all.
         lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
     return lines
