@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CHROMA = ((1, 1), (2, 1), (4, 1), (1, 2), (2, 2))
 
 Maker = Callable[[Any], Any]
-"""See `convcli.cli.run.Maker`."""
+"""See `convcli.cli.pipeline.Maker`."""
 
 
 def check(shared: Shared, jobs: list[Job]) -> None:

@@ -6,17 +6,17 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-import convcli
 from convcli import image
 from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
 from convcli.cli import signals
 from convcli.cli.options import Shared
+from convcli.cli.pipeline import Maker, memory_of, pipeline_for
 from convcli.cli.screen import lines
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
@@ -24,28 +24,14 @@ from convcli.files.formats import LOSSY, may_be_in_parts
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
-from convcli.words import bytes_in, listed
+from convcli.words import listed
 
 # Modules that need numpy are imported while the first image is being decoded.
 if TYPE_CHECKING:
     from convcli.batch.outcome import Outcome
-    from convcli.batch.pipeline import InParts, Pipeline
-    from convcli.batch.planes import Planes
+    from convcli.batch.pipeline import Pipeline
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
-    from convcli.filtering.filter import Filter
-    from convcli.filtering.options import Options
-    from convcli.filtering.stages import Stage
-    from convcli.types import Pixels
-
-
-Shares = tuple[int, int] | None
-"""How many columns and rows of an image share a sample of the chroma of a video; None for an image
-and for the luma."""
-
-Maker = Callable[[Shares], "Stage | None"]
-"""``make(shared_by)``: imports a filter and returns it as a stage, or refuses its arguments. None
-says that chroma cannot be filtered so."""
 
 
 def run(
@@ -85,7 +71,7 @@ def run(
         from convcli.cli import clusters
 
         how = clusters.for_workers(shared, makers)
-    carry_out(shared, name, read, partial(_pipeline, *how, read))
+    carry_out(shared, name, read, partial(pipeline_for, *how, read))
 
 
 def grey_of(shared: Shared) -> Grey:
@@ -111,7 +97,7 @@ def carry_out(
     shared: Shared,
     name: str,
     read: Callable[..., Picture],
-    pipeline_for: Callable[[Preview | None], Pipeline],
+    make_pipeline: Callable[[Preview | None], Pipeline],
     parts: tuple[str, ...] = (),
 ) -> None:
     """Find the jobs of a command, run them, and raise `typer.Exit` with the status.
@@ -124,7 +110,7 @@ def carry_out(
         The command.
     read : callable
         How images are read; the first one is begun at once.
-    pipeline_for : callable
+    make_pipeline : callable
         Returns what is done to each image, or refuses options.
     parts : tuple of str
         Names of the images that are made of each; see `convcli.files.job.Job`.
@@ -157,7 +143,7 @@ def carry_out(
         from convcli.cli.screen.preview import Preview
 
         preview = Preview()
-    pipeline = pipeline_for(preview)
+    pipeline = make_pipeline(preview)
     for note in () if shared.quiet else notes:
         typer.echo(lines.note(note), err=True)
     try:
@@ -170,7 +156,7 @@ def carry_out(
             from convcli.cluster.run import Run
 
             with connected(shared.cluster) as client:
-                on_cluster = Run(jobs, client, pipeline_for, shared.max_pixels).outcomes
+                on_cluster = Run(jobs, client, make_pipeline, shared.max_pixels).outcomes
                 not_done = _run(jobs, pipeline, shared, begun, on_cluster)
         else:
             not_done = _run(jobs, pipeline, shared, begun)
@@ -190,12 +176,6 @@ def sigma_of(text: str) -> tuple[float, float]:
     if len(values) not in (1, 2):
         raise ConvcliError(f"--sigma must be one number, or two separated by a comma, not {text!r}")
     return positive(values[0], "--sigma"), positive(values[-1], "--sigma")
-
-
-def in_plane(sigma: tuple[float, float], shared_by: Shares) -> tuple[float, float]:
-    """Return the sigma of a plane of a video, whose samples may be farther apart than pixels."""
-    across, down = shared_by or (1, 1)
-    return sigma[0] / across, sigma[1] / down
 
 
 def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
@@ -245,7 +225,7 @@ def _check_options(shared: Shared) -> None:
     """Refuse options that would have no effect."""
     if shared.border_value != 0 and shared.border != "constant":
         raise ConvcliError("--border-value works only with --border constant; add that")
-    _memory(shared)
+    memory_of(shared)
     if shared.nan == "keep" and shared.nodata is not None:
         raise ConvcliError(
             "--nan keep and --nodata cannot be used together: one keeps what the other leaves out; "
@@ -321,7 +301,7 @@ def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     from convcli.sources.choice import kind_for
 
     try:
-        return kind_for(job, _memory(shared), shared.depth is not None) is not None
+        return kind_for(job, memory_of(shared), shared.depth is not None) is not None
     except ConvcliError:  # which the job reports
         return True
 
@@ -334,181 +314,6 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
                 return {}
             return {job: begin(partial(read, job.source, job.format))}
     return {}
-
-
-def _pipeline(
-    shared: Shared,
-    makers: tuple[Maker, ...],
-    read: Callable[..., Picture],
-    preview: Preview | None,
-) -> Pipeline:
-    """Check the options that need numpy, and make of them what is done to each image."""
-    from convcli.batch.pipeline import Pipeline
-    from convcli.filtering.options import Options
-    from convcli.pixels.borders import checked_value
-    from convcli.planning.methods import check_method, worker_count
-    from convcli.running import packages
-
-    check_method(shared.method)
-    worker_count(shared.workers)
-    checked_value(shared.border_value)
-    packages.check(shared.method)
-    stages = _stages(shared, makers)
-    mask = None
-    if shared.mask is not None:
-        from convcli.image import mask as masks
-
-        mask = masks.read(shared.mask)
-    verb: Callable[..., Pixels] = partial(_filtered, stages=stages)
-    if shared.depth:
-        from convcli.filtering.depth import at_depth
-
-        verb = partial(at_depth, verb=verb, depth=shared.depth, fills_range=_fills_range(stages))
-    options = Options(
-        method=shared.method,
-        border=shared.border,
-        border_value=shared.border_value,
-        alpha=shared.alpha,
-        linear=shared.linear,
-        nan=shared.nan,
-        nodata=shared.nodata,
-        region=shared.region or None,
-        mask=mask,
-        channels=shared.channels or False,
-    )
-    return Pipeline(
-        verb=verb,
-        options=options,
-        read=read,
-        write=writer(shared) if shared.writes else None,
-        look=preview.look if preview else None,
-        skip_existing=shared.skip_existing,
-        in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
-        planes=cache(partial(_planes, makers, stages)),
-        remark=None if shared.region or shared.mask else partial(_remark, stages[-1].filter),
-    )
-
-
-def _remark(last: Filter, result: Pixels, has_alpha: bool) -> tuple[str, ...]:
-    """Return a note on a dark result."""
-    from convcli.batch import dark
-
-    return dark.note_on(result, last, has_alpha)
-
-
-def _in_parts(shared: Shared, stages: list[Stage], mark: Callable[[], str]) -> InParts:
-    """Return how images are filtered that do not fit into memory."""
-    from convcli.batch.pipeline import InParts
-
-    return InParts(
-        _memory(shared),
-        overwrite=shared.replaces,
-        strip=shared.strip,
-        is_grey=_is_grey(stages),
-        depth=shared.depth,
-        mark=mark,
-    )
-
-
-def _mark(*what: Any) -> str:
-    """Return what stands for a filter and its options, to compare it with that of another run."""
-    import pickle
-    from hashlib import sha256
-
-    return sha256(pickle.dumps((convcli.__version__, what))).hexdigest()
-
-
-def _memory(shared: Shared) -> int | None:
-    """Return the bytes of --memory, if it was given."""
-    if shared.memory is None:
-        return None
-    size = bytes_in(shared.memory)
-    if size is None:
-        raise ConvcliError(f"--memory must be a size such as 500M or 2G, not {shared.memory!r}")
-    return size
-
-
-def _stages(shared: Shared, makers: tuple[Maker, ...]) -> list[Stage]:
-    """Make the filters for an image, or refuse a part of it that they have no result for."""
-    stages = _made(makers, None)
-    assert stages, "there is one for an image"
-    if shared.region or shared.mask or shared.channels:
-        from convcli.filtering import part
-
-        part.check([each.filter for each in stages], {"channels": shared.channels or False})
-    return stages
-
-
-def _made(makers: tuple[Maker, ...], shared_by: Shares) -> list[Stage] | None:
-    """Make the filters, which can follow each other; None if one cannot be made for chroma."""
-    stages = [stage for make in makers if (stage := make(shared_by))]
-    if len(stages) < len(makers):
-        return None
-    if len(stages) > 1:
-        from convcli.filtering.chains import checked_stages  # one filter starts without chains
-
-        return checked_stages(stages)
-    return stages
-
-
-def _planes(makers: tuple[Maker, ...], several: list[Stage]) -> Planes:
-    """Say how the filters go over the planes of a video."""
-    from convcli.batch.planes import Planes
-
-    @cache  # it is asked for each frame
-    def verb_for(shared_by: Shares) -> Callable[..., Pixels] | None:
-        stages = _made(makers, shared_by) if shared_by else several
-        return partial(_filtered, stages=stages) if stages else None
-
-    filters = [each.filter for each in several]
-    is_grey = _is_grey(several)
-    return Planes(
-        verb_for,
-        is_grey=is_grey,
-        keeps_level=all(
-            each.takes_out_level
-            if is_grey and each.use.channels == "luminance"
-            else is_grey or each.keeps_level
-            for each in filters
-        )
-        and all(each.border != "constant" for each in several),
-        fills_range=_fills_range(several),
-    )
-
-
-def _is_grey(stages: list[Stage]) -> bool:
-    return any(each.filter.use.channels == "luminance" for each in stages)
-
-
-def _fills_range(stages: list[Stage]) -> bool:
-    return any(each.filter.fills_range for each in stages)
-
-
-def _filtered(pixels: Pixels, stages: list[Stage], **options: Unpack[Options]) -> Pixels:
-    """Filter an image, or a frame of it."""
-    # 32-bit integers are read as float64, where white is 1 and a full turn 2 pi: such results would
-    # be rounded to 0 in the integers.
-    spread = _fills_range(stages)
-    if spread and pixels.dtype.name == "float64" and "out_dtype" not in options:
-        options["out_dtype"] = "float32"
-    if len(stages) == 1:
-        from convcli.filtering.convolution import apply
-
-        return apply(pixels, stages[0].filter, **stages[0].options(options))
-    from convcli.filtering.chains import chain
-
-    return chain(pixels, stages, **options)
-
-
-def writer(shared: Shared) -> Callable[..., tuple[str, ...]]:
-    """Return `convcli.image.write` with the settings of the options."""
-    return partial(
-        image.write,
-        quality=shared.quality,
-        png_level=shared.png_level,
-        strip=shared.strip,
-        overwrite=shared.replaces,
-    )
 
 
 def _run(

@@ -18,7 +18,7 @@ from convcli.errors import ConvcliError, inert, reason_of, shown
 from convcli.words import listed
 
 if TYPE_CHECKING:
-    from convcli.cli.run import Maker, Shares
+    from convcli.cli.pipeline import Maker, Shares
     from convcli.filtering.stages import Stage
 
 COMMANDS = ("blur", "edge", "sharpen", "filter", "bank")

@@ -15,7 +15,7 @@ from convcli.words import BankMethod, MapDepth
 
 if TYPE_CHECKING:
     from convcli.batch.pipeline import Pipeline
-    from convcli.cli.run import Maker
+    from convcli.cli.pipeline import Maker
 
 
 @partial(
@@ -109,7 +109,8 @@ def command(
     """
     from convcli.banks.maps import Wish, bank_from, maps_for
     from convcli.batch import maps as batch
-    from convcli.cli.run import carry_out, writer
+    from convcli.cli.pipeline import writer
+    from convcli.cli.run import carry_out
 
     shared = _with_output(shared, mosaic, depth)
     wish = Wish(stride, dilation, groups, relu, pool, energy, shared.border, method)

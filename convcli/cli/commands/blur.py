@@ -11,7 +11,7 @@ from convcli.cli.options import Shared, with_shared_options
 from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
-    from convcli.cli.run import Shares
+    from convcli.cli.pipeline import Shares
     from convcli.filtering.stages import Stage
 
 
@@ -65,7 +65,8 @@ def define(
 ) -> Callable[[Shares], Stage]:
     """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import count, positive
-    from convcli.cli.run import in_plane, sigma_of
+    from convcli.cli.pipeline import in_plane
+    from convcli.cli.run import sigma_of
 
     if radius is not None and truncate is not None:
         raise ConvcliError("--radius and --truncate cannot be used together; leave one out")

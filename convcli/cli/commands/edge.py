@@ -12,7 +12,7 @@ from convcli.errors import ConvcliError
 from convcli.words import Operator, Show
 
 if TYPE_CHECKING:
-    from convcli.cli.run import Shares
+    from convcli.cli.pipeline import Shares
     from convcli.filtering.stages import Stage
 
 

@@ -11,7 +11,7 @@ from convcli.cli.options import Shared, only_one, with_shared_options
 from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
-    from convcli.cli.run import Shares
+    from convcli.cli.pipeline import Shares
     from convcli.filtering.stages import Stage
 
 

@@ -10,7 +10,7 @@ import typer
 from convcli.cli.options import Shared, with_shared_options
 
 if TYPE_CHECKING:
-    from convcli.cli.run import Shares
+    from convcli.cli.pipeline import Shares
     from convcli.filtering.stages import Stage
 
 
@@ -54,7 +54,8 @@ def command(
 def define(sigma: str, amount: float, threshold: float) -> Callable[[Shares], Stage]:
     """Check the command's own options; what is returned makes the filter of them."""
     from convcli.checks import at_least_0
-    from convcli.cli.run import in_plane, sigma_of
+    from convcli.cli.pipeline import in_plane
+    from convcli.cli.run import sigma_of
 
     both = sigma_of(sigma)
     at_least_0(**{"--amount": amount, "--threshold": threshold})
