@@ -116,16 +116,17 @@ def paint_mountains(canvas: Array, rng: np.random.Generator) -> None:
             places, sizes = rng.uniform(0, WIDTH, 420), rng.uniform(4, 11, 420)
             firs = sizes[:, None] - 2.6 * np.abs(x - places[:, None])
             peak = peak - firs.max(axis=0).clip(min=0)
-        inside = np.clip((Y - peak) * SCALE + 0.5, 0, 1) * (HORIZON > Y)
-        down = Y - peak
-        relief = fractal(rng, X / 40, down / 46 + layer * 7, 6)
+        rows = np.s_[int(peak.min() - 1) * SCALE : int(HORIZON) * SCALE]  # the others are outside
+        down = Y[rows] - peak
+        inside = np.clip(down * SCALE + 0.5, 0, 1)
+        relief = fractal(rng, X[rows] / 40, down / 46 + layer * 7, 6)
         slope = smoothstep(-0.09, 0.13, relief - np.roll(relief, 7, axis=1)) * (1 - near)
         dark = np.array([92, 76, 122]) * (1 - near) + np.array([13, 17, 33]) * near
         face = dark + slope[..., None] * np.array([120, 56, 18])
-        mist = smoothstep(0.8 * tall + 6, -6, HORIZON - Y) * (0.9 - 0.6 * near)
+        mist = smoothstep(0.8 * tall + 6, -6, HORIZON - Y[rows]) * (0.9 - 0.6 * near)
         haze = 0.4 * (1 - near) ** 2
         face += (np.array(HAZE) - face) * np.maximum(mist, haze)[..., None]
-        blend(canvas, face, inside)
+        blend(canvas[rows], face, inside)
 
 
 def paint_beam(canvas: Array) -> None:

@@ -120,7 +120,8 @@ MAKES = {
     "blur numba": "blur in.pgm --sigma 1 -m numba -f",
     "kernel plot": "kernel sobel --plot k.png -f",
     "compare": "compare in.pgm in.pgm",
-    "bench": "bench in.pgm --rounds 1 --methods numba,numpy --plot p.png --report r.html -f",
+    "bench": "bench in.pgm --kernels 3 --budget 1 --methods numba,numpy --plot p.png -f "
+    "--report r.html",
 }
 
 

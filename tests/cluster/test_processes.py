@@ -83,6 +83,16 @@ def cluster(folder, workers=3, code="", **environment):
         yield scheduler, there
 
 
+@pytest.fixture(scope="module")
+def three(tree):
+    """A cluster of three workers, of which tests kill one after the other, and then the scheduler.
+
+    Starting its processes takes four seconds of processor time.
+    """
+    with cluster(tree) as processes:
+        yield processes
+
+
 def wait_for(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
@@ -116,38 +126,9 @@ def outputs(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_killed_and_stopped_workers_are_replaced_and_nothing_is_lost(tree):
-    with cluster(tree) as (_, workers), blurring(tree, "--json") as program:
-        workers[0].send_signal(signal.SIGSTOP)
-        workers[1].kill()
-        time.sleep(0.5)
-        workers[0].send_signal(signal.SIGCONT)
-        status, out, err = ended(program)
-    assert (status, err) == (0, [f"{IMAGES} written, 0 failed, 0 skipped"])
-    assert sorted(json.loads(line)["output"] for line in out) == sorted(
-        f"out/{n:02}.jpg" for n in range(IMAGES)
-    )
-    assert outputs(tree / "out") == outputs(tree / "alone")
-
-
-def test_a_killed_scheduler_is_reported_and_the_next_run_continues(tree):
-    with cluster(tree) as (scheduler, _), blurring(tree) as program:
-        scheduler.kill()
-        status, out, (err,) = ended(program)
-    assert (status, out) == (1, [])
-    assert "not tried: the connection to the scheduler was lost" in err
-    time.sleep(0.2)
-    made = outputs(tree / "out")
-    assert 4 < len(made) < IMAGES
-    whole = outputs(tree / "alone")
-    assert made.items() <= whole.items()
-    done = convcli(tree, *BLUR, "--skip-existing", "--cluster", "local:2")
-    assert done.returncode == 0, done.stderr
-    assert outputs(tree / "out") == whole
-
-
+@pytest.mark.usefixtures("three")
 def test_ctrl_c_ends_the_program_and_what_waits_on_the_cluster(tree):
-    with cluster(tree), blurring(tree) as program:
+    with blurring(tree) as program:
         program.send_signal(signal.SIGINT)
         start = time.monotonic()
         status, _, err = ended(program)
@@ -160,6 +141,38 @@ def test_ctrl_c_ends_the_program_and_what_waits_on_the_cluster(tree):
         assert outputs(tree / "out") == made
     assert len(made) < IMAGES
     assert made.items() <= outputs(tree / "alone").items()
+
+
+def test_killed_and_stopped_workers_are_replaced_and_nothing_is_lost(tree, three):
+    _, workers = three
+    with blurring(tree, "--json") as program:
+        workers[0].send_signal(signal.SIGSTOP)
+        workers[1].kill()
+        time.sleep(0.5)
+        workers[0].send_signal(signal.SIGCONT)
+        status, out, err = ended(program)
+    assert (status, err) == (0, [f"{IMAGES} written, 0 failed, 0 skipped"])
+    assert sorted(json.loads(line)["output"] for line in out) == sorted(
+        f"out/{n:02}.jpg" for n in range(IMAGES)
+    )
+    assert outputs(tree / "out") == outputs(tree / "alone")
+
+
+def test_a_killed_scheduler_is_reported_and_the_next_run_continues(tree, three):
+    scheduler, _ = three
+    with blurring(tree) as program:
+        scheduler.kill()
+        status, out, (err,) = ended(program)
+    assert (status, out) == (1, [])
+    assert "not tried: the connection to the scheduler was lost" in err
+    time.sleep(0.2)
+    made = outputs(tree / "out")
+    assert 4 < len(made) < IMAGES
+    whole = outputs(tree / "alone")
+    assert made.items() <= whole.items()
+    done = convcli(tree, *BLUR, "--skip-existing", "--cluster", "local:2")
+    assert done.returncode == 0, done.stderr
+    assert outputs(tree / "out") == whole
 
 
 # As an image for which a worker has too little memory: the system ends the process.

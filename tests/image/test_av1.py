@@ -43,8 +43,10 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("points", [(9, 16), (12, 13), (9, 18), (1, 8)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "points"),
+    [*((kind, (9, 16)) for kind in KINDS), *(("RGB", p) for p in ((12, 13), (9, 18), (1, 8)))],
+)
 def test_the_sequence_header_states_the_colour(kind, points):
     content = avif(*points, **KINDS[kind])
     assert held_by(content, "AVIF").code_points == bytes([*points, 0, 1])

@@ -289,11 +289,15 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
     assert_same_picture(out, sparse_sums(grids, image, "reflect"))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+# Each dtype, size and loop for any size is compiled: a second each.
+KINDS = [(dtype, any_size, (3, 3)) for dtype in DTYPES for any_size in (False, True)]
+KINDS += [(dtype, False, (5, 8)) for dtype in ("uint8", "float64")]
+KINDS += [(dtype, True, (5, 8)) for dtype in DTYPES]
+
+
+@pytest.mark.parametrize(("dtype", "any_size", "lengths"), KINDS)
 @pytest.mark.parametrize("divisor", [1.0, 3.0, 4.0])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 5, 3), (3, 3000, 1)], ids=str)
-@pytest.mark.parametrize("any_size", [False, True])
-@pytest.mark.parametrize("lengths", [(3, 3), (5, 8)])
 def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, any_size, lengths):
     window = window_for(shape[:2], lengths, dtype, shape[2])
     accumulator = "float32" if dtype in ("uint8", "float32") else "float64"

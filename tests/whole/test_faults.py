@@ -438,7 +438,8 @@ def test_too_little_memory_is_one_line_and_no_hang(folder, command):
         )  # fmt: skip
 
     failed = 2 if command == "compare" else 1
-    for megabytes, done in at_once(run, [25, 60, 90, 97, 105, 115, 130, 170, 200, 300, 500, 1000]):
+    limits = [25, 60, 90, 97, 105, 115, 130, 170, 200, 300, 500, 1000]
+    for megabytes, done in at_once(run, limits if command == "numba" else limits[1::2]):
         assert "Traceback" not in done.stderr, megabytes
         ends = ((0, 0), (failed, 1))
         assert (done.returncode, done.stderr.count("\n")) in ends, (megabytes, done.stderr)
@@ -535,6 +536,7 @@ WAYS = {
     "kernel": ("kernel sobel", 0),
     "help": ("edge --help", 0),
 }
+FEW = ("plain", "explain", "batch", "help")
 ENVIRONMENTS = {
     "C": "LC_ALL=C",
     "ascii": "PYTHONIOENCODING=ascii LC_ALL=C PYTHONUTF8=0",
@@ -551,10 +553,10 @@ def test_odd_environments_change_nothing(folder, environment):
     before = names_in(".")
     setting = ENVIRONMENTS[environment].format(cache=os.environ["XDG_CACHE_HOME"])
     keep = f"PYTHONPATH='{os.environ.get('PYTHONPATH', '')}'"
-    lines = [
-        f"env {setting} {keep} {sys.executable} -m convcli {argv}" for argv, _ in WAYS.values()
-    ]
-    for (_, status), done in zip(WAYS.values(), at_once(shell, lines), strict=True):
+    # An encoding touches all that is printed; a cache or a home does not.
+    ways = [way for name, way in WAYS.items() if "cache" not in setting or name in FEW]
+    lines = [f"env {setting} {keep} {sys.executable} -m convcli {argv}" for argv, _ in ways]
+    for (_, status), done in zip(ways, at_once(shell, lines), strict=True):
         assert (done.returncode, "Traceback" in done.stderr) == (status, False)
         assert "\x1b" not in done.stdout + done.stderr
     assert set(names_in(".")) - set(before) <= {"a.blur.png", "out"}
@@ -563,12 +565,14 @@ def test_odd_environments_change_nothing(folder, environment):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 @pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-", "</dev/null", "<&-", "2>&1 | head -c 1"])
 def test_the_work_is_done_whatever_becomes_of_what_is_said(folder, stream):
+    # Few commands look at standard input.
+    ways = [way for name, way in WAYS.items() if not stream.startswith("<") or name in FEW]
     lines = [
         f"{{ convcli {argv}; echo $? >status{number}; }} {stream}"
-        for number, (argv, _) in enumerate(WAYS.values())
+        for number, (argv, _) in enumerate(ways)
     ]
     for number, done in enumerate(at_once(shell, lines)):
-        argv, status = list(WAYS.values())[number]
+        argv, status = ways[number]
         assert "Traceback" not in done.stderr
         if "head" in stream and argv.split()[-1] in ("--json", "sobel", "--help", "-n", "-f"):
             continue  # its standard output has no reader either
