@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convcli import memory
+from convcli import checks, memory
 from convcli.banks.layer import Layer
 from convcli.banks.windows import aligned
 from convcli.errors import ConvcliError
@@ -73,10 +73,7 @@ def are_finite(array: Floats) -> bool:
 
 def _array(values: ArrayLike, name: str) -> Any:
     """Return an array of real numbers in this machine's byte order."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:  # a ragged list
-        raise ConvcliError(f"{name} must be an array of numbers: {error}") from error
+    array = checks.array(values, name)
     if array.dtype.kind not in "fiub":
         raise ConvcliError(f"{name} must be an array of real numbers, not of {array.dtype}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

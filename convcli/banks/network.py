@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from convcli import checks
 from convcli.banks.layer import Pair, pair
 from convcli.errors import ConvcliError
 from convcli.types import Floats
@@ -22,7 +23,7 @@ def relu(x: ArrayLike) -> Floats:
     >>> convcli.relu([-1.0, 2.0]).tolist()
     [0.0, 2.0]
     """
-    maps = np.asarray(x)
+    maps = checks.array(x, "x")
     if maps.dtype.kind not in "fiub":
         raise ConvcliError(f"x must be an array of real numbers, not of {maps.dtype}")
     found: Floats = np.maximum(maps, 0)
@@ -85,7 +86,7 @@ def check_windows(size: Pair, maps: Pair) -> None:
 def _pooled(
     x: ArrayLike, size: int | Pair, stride: int | Pair | None, combine: Callable[..., Any]
 ) -> Floats:
-    maps = np.asarray(x)
+    maps = checks.array(x, "x")
     if maps.dtype.kind != "f" or maps.ndim < 2:
         raise ConvcliError(
             f"x must be floats of shape (..., H, W), not {maps.dtype} of shape {maps.shape}"

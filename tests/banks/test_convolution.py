@@ -132,7 +132,11 @@ REFUSED = {
     "objects": (lambda: convcli.conv2d(X, W.astype(object)), "real numbers"),
     "complex numbers": (lambda: convcli.conv2d(X * 1j, W), "real numbers"),
     "integers": (lambda: convcli.conv2d(X.astype(np.uint8), W), "float32 or float64"),
-    "a ragged list": (lambda: convcli.conv2d([[1.0], [1.0, 2.0]], W), "array of numbers"),
+    "a ragged list": (lambda: convcli.conv2d([[1.0], [1.0, 2.0]], W), "differ in length"),
+    "a masked input": (lambda: convcli.conv2d(np.ma.array(X), W), "masked"),
+    "a masked weight": (lambda: convcli.conv2d(X, np.ma.array(W)), "masked"),
+    "a masked map": (lambda: convcli.relu(np.ma.array(X)), "masked"),
+    "a masked map to pool": (lambda: convcli.max_pool2d(np.ma.array(X), 2), "masked"),
     "nothing": (lambda: convcli.conv2d(X[:0], W), "must not be empty"),
     "weights beyond float32": (
         lambda: convcli.conv2d(X, W.astype(float) + 1e300), "infinity as float32",
