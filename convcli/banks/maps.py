@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -281,13 +281,24 @@ def _shape(bank: Bank | Cascade) -> str:
     return f"weights of shape {bank.weights.shape}"
 
 
-def as_bytes(maps: list[Floats], is_signed: bool) -> tuple[list[Pixels], str]:
+def largest_of(arrays: Iterable[Floats]) -> float:
+    """Return the largest absolute value of arrays, 0 if none is finite."""
+    return max(float(np.abs(a).max(initial=0.0, where=np.isfinite(a))) for a in arrays)
+
+
+# Float32 sums of kernels that add up to 0 leave up to 4e-7 of the image's samples where it is flat.
+_ROUNDING = 1e-6
+
+
+def as_bytes(maps: list[Floats], is_signed: bool, unit: float = 0.0) -> tuple[list[Pixels], str]:
     """Turn maps into 8-bit images with one scale, and say which.
 
-    Signed maps are shown about mid-grey, others from black. NaN becomes the value of 0.
+    Signed maps are shown about mid-grey, others from black. NaN becomes the value of 0. `unit` is
+    the largest absolute sample of the image: maps of a flat one, which are rounding, stay flat.
     """
-    parts = [np.abs(each).max(initial=0.0, where=np.isfinite(each)) for each in maps]
-    largest = float(max(parts))
+    largest = largest_of(maps)
+    if largest <= _ROUNDING * unit:
+        largest = 0.0
     zero, span = (128.0, 127.0) if is_signed else (0.0, 255.0)
     factor = span / largest if largest > 0 else 0.0
     shown = []
@@ -295,5 +306,7 @@ def as_bytes(maps: list[Floats], is_signed: bool) -> tuple[list[Pixels], str]:
         levels = np.nan_to_num(each, posinf=largest, neginf=-largest) * each.dtype.type(factor)
         levels += each.dtype.type(zero)
         shown.append(np.rint(levels).clip(0, 255).astype(np.uint8))
+    if not factor:
+        return shown, f"8-bit maps: all {zero:.0f}; every map is 0, but for rounding"
     start = "128 + 127" if is_signed else "255"
     return shown, f"8-bit maps: {start} * value / {largest:.6g}, the largest absolute value"

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from convcli import image
-from convcli.banks.maps import Maps, as_bytes
+from convcli.banks.maps import Maps, as_bytes, largest_of
 from convcli.batch.pipeline import Several
 from convcli.errors import ConvcliError
 from convcli.files.job import part_of
@@ -75,7 +75,7 @@ def made(
     )
     if depth == "float32":
         return Several([each.astype(np.float32, copy=False) for each in found], tuple(notes))
-    shown, scale = as_bytes(found, maps.is_signed)
+    shown, scale = as_bytes(found, maps.is_signed, largest_of([channels]))
     if mosaic:
         shown = [contact_sheet(shown, maps.names, maps.row)]
     return Several(shown, (*notes, scale))

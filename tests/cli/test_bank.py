@@ -89,6 +89,16 @@ def test_energies_are_roots_of_sums_of_squares_from_black(run, here):
         assert np.abs(made - 255 * energy / np.max(energies)).max() <= 0.51
 
 
+def test_maps_of_a_flat_image_are_flat(run, picture_file, tmp_path):
+    """Their rounding is not stretched until it can be seen."""
+    source = picture_file("flat.png", np.full((40, 60), 137, np.uint8))
+    result = run("bank", "gabor:4,2", source, "-o", tmp_path / "maps/")
+    assert "8-bit maps: all 128" in result.err
+    paths = list((tmp_path / "maps").iterdir())
+    assert len(paths) == 16
+    assert {pixel for path in paths for pixel in np.unique(np.asarray(Image.open(path)))} == {128}
+
+
 def test_relu_and_pool_follow_in_this_order(run, here):
     words = ("--relu", "--pool", "2", "--depth", "float32")
     assert run("bank", "steerable:1", "grey.png", "-o", "maps", *words).status == 0
