@@ -162,7 +162,7 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         path = _path(name, signature)
         address = mapping.load(path)
         if address is None:
-            ready = shipped.path_of(shipped.name_of(name, signature, signature[0][0]))
+            ready = shipped.path_of(shipped.name_of(name, signature))
             address = mapping.load(ready, is_ours=True)
         if address is None:
             _say_why_it_takes_long("" if path else _why_not_kept())

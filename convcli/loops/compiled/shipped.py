@@ -15,6 +15,8 @@ from functools import cache
 from importlib.util import source_hash
 from pathlib import Path
 
+from convcli.loops.compiled.calling import Signature
+
 _V3 = "avx avx2 bmi1 bmi2 f16c fma abm movbe"
 _V4 = f"{_V3} avx512f avx512bw avx512cd avx512dq avx512vl"
 NEEDS = {"x86-64-v4": _V4, "x86-64-v3": _V3}
@@ -45,9 +47,9 @@ def sources() -> bytes | None:
     return None  # they are not files, as in a zip
 
 
-def name_of(name: str, signature: object, dtype: str) -> str:
-    """Return the name of the file that holds a loop, for samples of a dtype."""
-    return f"{name}-{dtype}-{source_hash(str(signature).encode()).hex()}"
+def name_of(name: str, signature: Signature) -> str:
+    """Return the name of the file that holds a loop, which begins as `machine_code` needs it."""
+    return f"{name}-{signature[0][0]}-{source_hash(str(signature).encode()).hex()}"
 
 
 @cache
@@ -68,23 +70,24 @@ def path_of(file: str) -> Path | None:
 @cache
 def _folder() -> Path | None:
     """Return the folder of the best level that this processor has."""
-    if not (FOLDER / _version()).is_dir():
-        return None
+    if not FOLDER.is_dir():
+        return None  # as in a checkout
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
     if any(os.environ.get(f"NUMBA_CPU_{word}") for word in ("NAME", "FEATURES")):
         return None  # code for another processor is wanted
     level = level_of(_flags())
-    return FOLDER / _version() / level if level else None
+    return folder_of(level, FOLDER) if level else None
+
+
+def folder_of(level: str, place: Path) -> Path:
+    """Return the folder of a level, for these sources of the loops."""
+    return place / (sources() or b"").hex() / level
 
 
 def level_of(flags: frozenset[str]) -> str:
     """Return the best level of a processor with these features; none if it has none."""
     return next((level for level, needed in NEEDS.items() if flags >= set(needed.split())), "")
-
-
-def _version() -> str:
-    return (sources() or b"").hex() or "none"
 
 
 def _flags() -> frozenset[str]:
