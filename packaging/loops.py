@@ -52,7 +52,7 @@ class Loops(BuildHookInterface):  # type: ignore[type-arg]
         to = Path("convcli", "loops", "compiled", "shipped")
         build_data["force_include"][self._place] = str(to)
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+    def finalize(self, *_: Any) -> None:
         """Remove what was compiled."""
         if self._place:
             rmtree(self._place)

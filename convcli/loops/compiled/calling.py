@@ -9,6 +9,9 @@ from typing import Any
 Signature = tuple[tuple[str, int], ...]
 """dtype and number of axes of each argument; scalars have none."""
 
+Kind = tuple[str, Signature]
+"""The name of a loop, and what its arguments are."""
+
 ENTRY = "convcli_entry"
 """Name of the function in an object."""
 

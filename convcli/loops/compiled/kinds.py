@@ -5,10 +5,7 @@ A kind is written as three letters: the dtypes of samples, sums and results.
 
 from __future__ import annotations
 
-from convcli.loops.compiled.calling import Signature
-
-Kind = tuple[str, Signature]
-"""The name of a loop, and what its arguments are."""
+from convcli.loops.compiled.calling import Kind, Signature
 
 _DTYPES = {"b": "uint8", "h": "uint16", "f": "float32", "d": "float64"}
 

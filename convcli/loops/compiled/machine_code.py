@@ -14,8 +14,8 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec, source_hash
@@ -26,7 +26,7 @@ from typing import Any
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import mapping, shipped
-from convcli.loops.compiled.calling import Signature, caller
+from convcli.loops.compiled.calling import Kind, Signature, caller
 from convcli.ownership import make_private, problem_of, problem_of_making
 
 _log = logging.getLogger(__name__)
@@ -47,6 +47,9 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_renew_lock)
+
+# What is shown while a loop is compiled, which gets a text.
+_show: Callable[[str], AbstractContextManager[None]] | None = None
 
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
@@ -166,10 +169,9 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
             address = mapping.load(ready, is_ours=True)
         if address is None:
             _say_why_it_takes_long("" if path else _why_not_kept())
-            from convcli.loops.compiled import compiling
-
-            code = compiling.object_code(name, signature)
-            mapping.keep(path, code)
+            text = f"compiling the loop {name} for {signature[0][0]}"
+            with _show(text) if _show else nullcontext():
+                code = _compiled(path, name, signature)
             address = mapping.load(path) or mapping.link(code)
         return caller(address, signature)
     except Exception as error:
@@ -185,6 +187,54 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "
                 "use --method numpy or fft instead"
             ) from broken
+
+
+def _compiled(path: Path | None, name: str, signature: Signature) -> bytes:
+    """Compile a loop, keep it, and return its object code."""
+    from convcli.loops.compiled import compiling
+
+    code = compiling.object_code(name, signature)
+    mapping.keep(path, code)
+    return code
+
+
+@contextmanager
+def shown_while_compiling(show: Callable[[str], AbstractContextManager[None]]) -> Iterator[None]:
+    """Let a context, which gets a text, last as long as each loop takes to be compiled."""
+    global _show
+    _show, before = show, _show
+    try:
+        yield
+    finally:
+        _show = before
+
+
+def lacking(kinds: Iterable[Kind]) -> list[Kind]:
+    """Return those kinds of loops of which nothing that was compiled here is kept, in order."""
+    return [kind for kind in kinds if mapping.load(_path(*kind)) is None]
+
+
+def compile_kept(kind: Kind) -> None:
+    """Compile a loop and keep it."""
+    _compiled(_path(*kind), *kind)
+
+
+def place() -> Path:
+    """Return the folder that machine code is kept in.
+
+    Raises
+    ------
+    ConvcliError
+        If nothing can be kept here, or compiled.
+    """
+    folder = _folder(make=True)
+    if folder is None or not folder.is_dir() or not can_be_kept():
+        raise ConvcliError(f"compiled loops cannot be kept: {_why_not_kept()}")
+    if sys.platform == "win32":
+        raise ConvcliError("this system keeps no compiled loops; they are compiled in every run")
+    if lacks_memory():
+        raise ConvcliError(f"numba {TOO_LITTLE}")
+    return folder
 
 
 def _base() -> Path | None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from convcli.loops.compiled import compiling, mapping, shipped
-from convcli.loops.compiled.kinds import SHIPPED, Kind
+from convcli.loops.compiled.calling import Kind
+from convcli.loops.compiled.kinds import SHIPPED
 
 
 def make(folder: Path, kinds: Iterable[Kind] = SHIPPED) -> None:
