@@ -120,7 +120,17 @@ UNUSED = (
     "convcli.running.processes",
     "convcli.running.stages",
     *(f"convcli.image.{name}" for name in ("animation", "exr", "npy", "pnm", "tiff", "y4m")),
-    *("dask", "hashlib", "importlib.metadata", "numba", "pathos", "rich", "scipy"),
+    *(
+        "dask",
+        "hashlib",
+        "importlib.metadata",
+        "isal",
+        "numba",
+        "pathos",
+        "rich",
+        "scipy",
+        "simplejpeg",
+    ),
 )
 
 
@@ -182,6 +192,8 @@ OWNERS = {
     "PIL": {"image", "sources"},
     "imagecodecs": {"image", "sources"},
     "tifffile": {"image", "sources"},
+    "isal": {"image"},
+    "simplejpeg": {"image"},
     "pathos": {"running"},
     "numba": {"loops"},
     "llvmlite": {"loops"},
