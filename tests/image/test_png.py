@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def chunks_of(content):
     return found
 
 
-@pytest.fixture(params=["isal", "zlib"])
+@pytest.fixture(params=["zlib", *(["isal"] if find_spec("isal") else [])])
 def deflater(request, monkeypatch):
     """The library that deflates: ISA-L, or zlib as without the extra `fast`."""
     if request.param == "zlib":

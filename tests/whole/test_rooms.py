@@ -129,7 +129,6 @@ UNUSED = (
         "pathos",
         "rich",
         "scipy",
-        "simplejpeg",
     ),
 )
 
@@ -193,7 +192,6 @@ OWNERS = {
     "imagecodecs": {"image", "sources"},
     "tifffile": {"image", "sources"},
     "isal": {"image"},
-    "simplejpeg": {"image"},
     "pathos": {"running"},
     "numba": {"loops"},
     "llvmlite": {"loops"},
