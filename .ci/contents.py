@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 # Of the repository alone: its settings for git, GitHub, containers and editors.
+COMPILED = "convcli/loops/compiled/shipped/"
 NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml")
 
 listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
@@ -20,6 +21,9 @@ for path in sys.argv[1:]:
         with zipfile.ZipFile(path) as wheel:
             # The manual page is in a folder for data.
             names = {n for n in wheel.namelist() if ".dist-info/" not in n and ".data/" not in n}
+            compiled = {name for name in names if name.startswith(COMPILED)}
+            print(f"{path}: {len(compiled)} compiled loops")
+            names -= compiled
     else:
         with tarfile.open(path) as sdist:
             names = {each.name.partition("/")[2] for each in sdist if each.isfile()} - {"PKG-INFO"}

@@ -4,7 +4,7 @@ import re
 import sys
 import tomllib
 
-EXTRAS = ("fft", "deep", "exr", "bank", "plot", "compare")  # those that the program uses
+EXTRAS = ("fft", "fast", "deep", "exr", "bank", "plot", "compare")  # those that the program uses
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]

@@ -22,6 +22,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     # A kernel such as "-1 0 1" begins with a minus sign.
     "kernel": {"context_settings": {"ignore_unknown_options": True}},
     "bench": {},
+    "warmup": {},
     "completion": {},
 }
 """The commands in the order of the help, each in its module of `commands/`, and their settings."""

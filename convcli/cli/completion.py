@@ -229,9 +229,10 @@ def _zsh(several: list[Command]) -> str:
 
 def _zsh_case(command: Command) -> str:
     specs = [spec for option in command.options for spec in _zsh_options(option)]
-    *first, last = command.arguments
+    *first, last = command.arguments or (None,)
     specs += [_quoted(f"{number}:{_zsh_value(each)}") for number, each in enumerate(first, 1)]
-    specs.append(_quoted(f"*:{_zsh_value(last)}"))
+    if last:
+        specs.append(_quoted(f"*:{_zsh_value(last)}"))
     lines = ["_arguments -s -S", *(f"    {spec}" for spec in specs)]
     body = " \\\n            ".join(lines)
     return f"        {command.name})\n            {body}\n            ;;"

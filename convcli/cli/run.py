@@ -326,6 +326,7 @@ def _run(
     """Run the jobs, report their outcomes, and return how many are not done."""
     from convcli.batch import run as batch
     from convcli.cli.screen.report import Report
+    from convcli.loops.compiled import machine_code
 
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)
@@ -335,7 +336,8 @@ def _run(
         )
     with signals.deferred() as interrupted:
         try:
-            with bar, nullcontext() if shared.quiet else notices(bar.say):
+            said = nullcontext() if shared.quiet else notices(bar.say)
+            with bar, said, machine_code.shown_while_compiling(bar.moving):
                 here = partial(
                     batch.run, jobs, pipeline, shared.workers, bar.regions_done, begun=begun
                 )

@@ -59,6 +59,7 @@ def at_depth(
     scale = full_scale(wanted) / full_scale(dtype)
 
     def rounded(floats: Floats) -> Pixels:
+        floats = np.asarray(floats)  # colours may be `Padded`
         result = np.empty(floats.shape, wanted)
         with np.errstate(all="ignore"):  # not-a-number and infinity are samples like others
             for top in range(0, len(floats), _BAND_ROWS):

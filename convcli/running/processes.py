@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,10 +29,12 @@ from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, RegionFilter, prepare
 from convcli.types import OnProgress, Pixels
 
+Work = Callable[[Any], None]
+
 _INSTEAD = "--method numba, which uses threads"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
-# The executor reports a dead worker at once, with rare exceptions (see `_fill`).
+# The executor reports a dead worker at once, with rare exceptions (see `_do_each`).
 _GRACE_SECONDS = 1.0
 # How often a worker looks whether its parent is alive.
 _LOOK_SECONDS = 0.2
@@ -80,9 +82,25 @@ def fill_in_processes(
         raise ConvcliError(f"method 'tiled' needs fork, which this system lacks; use {_INSTEAD}")
     out = _shared(*result)
     filter_region(source, out, ((0, 1), (0, 1)))  # compiles the loops, or loads them
-    with _pool(min(workers, len(regions)), partial(filter_region, source, out)) as started:
-        _fill(*started, regions, on_progress)
+    for_each(partial(filter_region, source, out), regions, workers, on_progress)
     return out
+
+
+def for_each(
+    work: Work,
+    items: Sequence[Any],
+    workers: int,
+    on_progress: OnProgress | None,
+) -> None:
+    """Let forked worker processes do some work for each of several items.
+
+    Raises
+    ------
+    ConvcliError
+        If a worker dies or fails, or the system has no processes for the work.
+    """
+    with _pool(min(workers, len(items)), work) as started:
+        _do_each(*started, items, on_progress)
 
 
 def _shared(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
@@ -101,16 +119,16 @@ def _shared(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
         ) from error
 
 
-def _fill(
+def _do_each(
     pool: ProcessPoolExecutor,
     workers: list[Any],
-    regions: list[Region],
+    items: Sequence[Any],
     on_progress: OnProgress | None,
 ) -> None:
-    """Let the workers fill the regions, and report each."""
+    """Let the workers do what they do for each item, and report each."""
     done = 0
     try:
-        waiting = {pool.submit(_fill_region, region) for region in regions}
+        waiting = {pool.submit(_do, item) for item in items}
         while waiting:
             # Python 3.11 may lose a task that is submitted just as a worker dies.
             died = any(worker.exitcode is not None for worker in workers)
@@ -122,7 +140,7 @@ def _fill(
                     raise ConvcliError(f"a worker process failed: {failure}")
                 done += 1
                 if on_progress:
-                    on_progress(done, len(regions))
+                    on_progress(done, len(items))
     except BrokenProcessPool as error:
         raise ConvcliError(
             f"a worker process died (killed, or out of memory); try fewer --workers, or {_INSTEAD}"
@@ -130,7 +148,7 @@ def _fill(
 
 
 @contextmanager
-def _pool(count: int, fill: partial[None]) -> Iterator[tuple[ProcessPoolExecutor, list[Any]]]:
+def _pool(count: int, work: Work) -> Iterator[tuple[ProcessPoolExecutor, list[Any]]]:
     """Start a pool and give it with its workers; kill them whatever happens."""
     workers: list[Any] = []
     pool = None
@@ -140,7 +158,7 @@ def _pool(count: int, fill: partial[None]) -> Iterator[tuple[ProcessPoolExecutor
                 # For the pool and its workers. Without the second of its two threads an executor
                 # of Python 3.11 waits for ever.
                 pools.try_threads(2 * count + 2)
-                pool = ProcessPoolExecutor(count, _context(workers), _attach, (os.getpid(), fill))
+                pool = ProcessPoolExecutor(count, _context(workers), _attach, (os.getpid(), work))
                 pool.submit(int)  # the first task forks the workers
         except (OSError, RuntimeError, AssertionError) as error:
             pool = None
@@ -191,17 +209,17 @@ def _context(workers: list[Any]) -> Any:
     return context
 
 
-# What a worker does with a region, or why it cannot.
-_work: partial[None] | str
+# What a worker does with an item, or why it cannot.
+_work: Work | str
 
 
-def _attach(parent: int, fill: partial[None]) -> None:  # pragma: no cover - runs in the workers
+def _attach(parent: int, work: Work) -> None:  # pragma: no cover - runs in the workers
     """Prepare a worker: its signals, and its end when its parent is killed."""
     global _work
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open to the end
     try:
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-        _work = fill
+        _work = work
     except BaseException as error:
         _work = reason_of(error)
     # A signal to the whole group, such as Ctrl-C, is the parent's to handle: it ends its workers.
@@ -217,12 +235,12 @@ def _follow(parent: int) -> None:  # pragma: no cover - runs in the workers
     os._exit(1)
 
 
-def _fill_region(region: Region) -> str:  # pragma: no cover - runs in the workers
-    """Fill a region, and return nothing, or why not: not every exception can be pickled."""
+def _do(item: Any) -> str:  # pragma: no cover - runs in the workers
+    """Do the work, and return nothing, or why not: not every exception can be pickled."""
     if isinstance(_work, str):
         return _work
     try:
-        _work(region)
+        _work(item)
     except BaseException as error:
         return reason_of(error)[:_REASON_LENGTH]
     return ""

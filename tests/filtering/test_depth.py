@@ -73,3 +73,14 @@ def test_alpha_is_scaled_as_colours_are():
     image = image_of("uint8", shape=(9, 8, 4))
     got = at_depth(image, verb=filters.blur, depth="16", sigma=0.8, alpha="keep")
     np.testing.assert_array_equal(got[..., 3], image[..., 3] * np.uint16(257))
+
+
+def test_colours_of_four_bytes_a_pixel_are_scaled_as_others(run, picture_file):
+    """As the compiled loops leave them."""
+    image = picture_file("a.png")
+    for method in ("numpy", "numba"):
+        done = run(
+            "blur", image, "--sigma", 1, "--depth", 16, "-m", method, "-o", f"{image}.{method}.tif"
+        )
+        assert done.status == 0, done.err
+    assert run("compare", f"{image}.numpy.tif", f"{image}.numba.tif").status == 0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -65,6 +66,46 @@ def chunks_of(content):
     return found
 
 
+@pytest.fixture(params=["zlib", *(["isal"] if find_spec("isal") else [])])
+def deflater(request, monkeypatch):
+    """The library that deflates: ISA-L, or zlib as without the extra `fast`."""
+    if request.param == "zlib":
+        monkeypatch.setitem(sys.modules, "isal", None)  # to import it is an error
+    png._isal.cache_clear()
+    yield request.param
+    png._isal.cache_clear()
+
+
+def test_isal_deflates_photographs_if_it_is_there(deflater, photo, monkeypatch):
+    calls = []
+    zlibs = png._deflated
+    monkeypatch.setattr(png, "_deflated", lambda *a: calls.append(a[2]) or zlibs(*a))
+    pixels = np.tile(photo, (2, 2, 1))
+    content = encoded(pixels)
+    assert (None in calls) == (deflater == "isal")
+    np.testing.assert_array_equal(decoded(content)[1], pixels)
+    # A small image is not worth the import, and a level is zlib's.
+    calls.clear()
+    encoded(photo[:50])
+    encoded(pixels, png_level=6)
+    assert calls
+    assert None not in calls
+
+
+def test_files_of_isal_are_hardly_larger(photo):
+    pixels = np.tile(photo, (2, 2, 1))
+    noise = random_pixels("RGB", 900, 900)
+    drawing = (pixels > 127) * np.uint8(255)
+    for image_ in (pixels, noise, drawing):
+        sizes = []
+        for isal in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                if not isal:
+                    patch.setattr(png, "_isal", lambda: None)
+                sizes.append(len(encoded(image_)))
+        assert sizes[0] <= 1.04 * sizes[1]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (70, 1), (2, 3), (41, 67)])
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_and_size_is_read_back(mode, size):
@@ -76,6 +117,7 @@ def test_every_mode_and_size_is_read_back(mode, size):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("rows", [1, 2, 13, 40, 41])
+@pytest.mark.usefixtures("deflater")
 def test_strips_need_not_divide_the_rows(monkeypatch, mode, rows):
     pixels = random_pixels(mode, 41, 30)
     monkeypatch.setattr(png, "_STRIP", rows * (1 + pixels[0].nbytes))
@@ -115,6 +157,7 @@ def test_large_checksums_join_too():
     assert joined == zlib.adler32(first + second)
 
 
+@pytest.mark.usefixtures("deflater")
 def test_the_stream_ends_where_its_chunks_end(photo):
     stream = zlib.decompressobj()
     rows = stream.decompress(b"".join(png.image_data(np.tile(photo, (2, 1, 1)), workers=2)))
@@ -132,6 +175,7 @@ def test_samples_may_lie_in_any_layout(photo):
 
 @pytest.mark.parametrize("workers", [2, 3, 7])
 @pytest.mark.parametrize("level", [None, 1, 6])
+@pytest.mark.usefixtures("deflater")
 def test_the_workers_do_not_change_the_file(photo, workers, level):
     pixels = np.tile(photo, (2, 2, 1))
     assert pixels.nbytes > 2 * png._STRIP

@@ -64,7 +64,7 @@ def worker_does(monkeypatch):
     """Make the workers do something else with a region."""
 
     def install(action):
-        monkeypatch.setattr(processes, "_fill_region", action)
+        monkeypatch.setattr(processes, "_do", action)
 
     return install
 
@@ -81,11 +81,11 @@ def wait_long(region):
     time.sleep(30)
 
 
-def die_of_tall_regions(region, fill=processes._fill_region):
+def die_of_tall_regions(region, fill=processes._do):
     return kill_myself(region) if region[0][1] > 100 else fill(region)
 
 
-def first_is_quick(region, fill=processes._fill_region):
+def first_is_quick(region, fill=processes._do):
     return fill(region) if region[0][0] == 0 and region[1][0] == 0 else wait_long(region)
 
 
@@ -190,7 +190,7 @@ def test_an_idle_worker_that_is_killed_with_a_lock_does_not_hang(worker_does):
     assert time.monotonic() - start < 5
 
 
-def fill_slowly(region, fill=processes._fill_region):
+def fill_slowly(region, fill=processes._do):
     time.sleep(0.02)
     return fill(region)
 
@@ -254,7 +254,7 @@ def test_workers_end_soon_after_a_parent_that_is_killed():
         "def wait(region):\n"
         "    os.write(1, b'begun\\n')\n"
         "    time.sleep(60)\n"
-        "processes._fill_region = wait\n"
+        "processes._do = wait\n"
         "image = numpy.zeros((600, 800, 3), numpy.uint8)\n"
         "convcli.convolve(image, numpy.ones((3, 3)), method='tiled', workers=2)\n"
     )

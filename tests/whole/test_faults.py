@@ -146,10 +146,10 @@ def test_a_batch_that_is_killed_leaves_whole_files_and_nothing_else(folder):
 
 WORKER = """
 import convcli.running.processes as processes, convcli.planning.choice as planning, os, signal, time
-def filtered(region, fill=processes._fill_region):
+def filtered(region, fill=processes._do):
     {action}
     return fill(region)
-processes._fill_region = filtered
+processes._do = filtered
 """
 TILED = ("blur", "--sigma", "1", "-m", "tiled", "-w", "2", "-r", "in", "-o", "out")
 

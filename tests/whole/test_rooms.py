@@ -120,7 +120,16 @@ UNUSED = (
     "convcli.running.processes",
     "convcli.running.stages",
     *(f"convcli.image.{name}" for name in ("animation", "exr", "npy", "pnm", "tiff", "y4m")),
-    *("dask", "hashlib", "importlib.metadata", "numba", "pathos", "rich", "scipy"),
+    *(
+        "dask",
+        "hashlib",
+        "importlib.metadata",
+        "isal",
+        "numba",
+        "pathos",
+        "rich",
+        "scipy",
+    ),
 )
 
 
@@ -182,6 +191,7 @@ OWNERS = {
     "PIL": {"image", "sources"},
     "imagecodecs": {"image", "sources"},
     "tifffile": {"image", "sources"},
+    "isal": {"image"},
     "pathos": {"running"},
     "numba": {"loops"},
     "llvmlite": {"loops"},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +36,8 @@ def terminal() -> Console:
 class Bar:
     """A bar for a batch (images, megapixels a second, time left) or for one large image.
 
-    It has no thread of its own, because rich's would be alive when worker processes are forked.
+    It has no thread of its own, because rich's would be alive when worker processes are forked. A
+    moving line has one, which ends with it.
     """
 
     def __init__(self, pictures: int, enabled: bool) -> None:
@@ -46,6 +49,8 @@ class Bar:
         self.megapixels = 0.0
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        # The console that a bar or a moving line is on.
+        self._live: Console | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,10 +63,34 @@ class Bar:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+            self._live = None
 
-    def regions_done(self, done: int, total: int) -> None:
-        """Show the progress of a single image."""
-        self._draw(done, total, "filtering", "")
+    def regions_done(self, done: int, total: int, what: str = "filtering") -> None:
+        """Show the progress of a single image, or of other work in parts."""
+        self._draw(done, total, what, "")
+
+    @contextmanager
+    def moving(self, text: str) -> Iterator[None]:
+        """Show a moving line with a text meanwhile, unless there is a bar."""
+        if not self._enabled or self._live is not None:
+            yield
+            return
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._live = terminal()
+        line = Live(
+            Spinner("line", text),
+            console=self._live,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        try:
+            with line:
+                yield
+        finally:
+            self._live = None
 
     def picture_done(self, megapixels: float) -> None:
         """Count an image as done, and show the progress of a batch."""
@@ -82,12 +111,12 @@ class Bar:
 
     def say(self, line: str) -> None:
         """Print a line on standard error, above the bar if there is one."""
-        if self._progress is None:
+        if self._live is None:
             typer.echo(line, err=True)
         else:
             from rich.text import Text
 
-            self._progress.console.print(Text.from_ansi(line), soft_wrap=True)
+            self._live.print(Text.from_ansi(line), soft_wrap=True)
 
     def show(self, drawing: Callable[[Console], RenderableType]) -> None:
         """Print a rich drawing on standard error, above the bar if there is one.
@@ -99,8 +128,8 @@ class Bar:
         class Plain(Console):
             encoding = "ascii"
 
-        if self._progress is not None:
-            console = self._progress.console
+        if self._live is not None:
+            console = self._live
         elif sys.stderr.isatty():
             console = Console(stderr=True)
         else:
@@ -112,6 +141,8 @@ class Bar:
         if not self._enabled or now - self._started < _PATIENCE_SECONDS:
             return
         if self._progress is None:
+            if self._live is not None:
+                return  # there is a moving line
             self._start(what, total)
         if now - self._drawn >= _REFRESH_SECONDS or done == total:
             self._drawn = now
@@ -129,13 +160,14 @@ class Bar:
             TimeRemainingColumn,
         )
 
+        self._live = terminal()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            console=terminal(),
+            console=self._live,
             transient=True,
             auto_refresh=False,
             # Images and JSON go to standard output, which rich must not redirect; lines on

@@ -9,17 +9,13 @@ that does not work either, as on Windows, numba's own dispatcher runs.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import logging
-import mmap
 import os
 import platform
-import stat
-import struct
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec, source_hash
@@ -27,46 +23,19 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.writing import new_file
+from convcli.loops.compiled import mapping, shipped
+from convcli.loops.compiled.calling import Kind, Signature, caller
 from convcli.ownership import make_private, problem_of, problem_of_making
 
-Signature = tuple[tuple[str, int], ...]
-"""dtype and number of axes of each argument; scalars have none."""
-
-_LOOPS = "convcli.loops.compiled.inner_loops"
-_BANKS = "convcli.loops.compiled.bank_loops"
-_WEIGHTS = "convcli.loops.compiled.bank_weights"
-_WINOGRAD = "convcli.loops.compiled.winograd_loops"
-_MISSING = "convcli.loops.compiled.missing_loops"
-_HOMES = {
-    "parted": _MISSING,
-    "divided": _MISSING,
-    "bank": _BANKS,
-    "lay_out": _WEIGHTS,
-    "winograd": _WINOGRAD,
-    "winograd_kernels": _WINOGRAD,
-}
-
-# The end of a file: length of the image and offset of the function in it, both 0 where there is no
-# image, and a checksum of everything before. The hash of sources, of 64 bits, finds damage and
-# versions as well as those of hashlib, which would load OpenSSL first: 2.7 ms.
-_END = struct.Struct("<QQ8s")
-
 _log = logging.getLogger(__name__)
-
-# numba 0.61 calls the C library for roots; llvmlite finds it there, a mapped image cannot.
-_LIBM = {"sqrt", "sqrtf"}
 
 # Addresses and memory in bytes, measured with numba 0.68.1 on Linux: importing it, and compiling,
 # with what glibc reserves for the heaps of two threads.
 _IMPORT = 200_000_000, 65_000_000
 _COMPILE = 400_000_000, 110_000_000
 
-_ENTRY = "convcli_entry"
 _lock = Lock()
 
 
@@ -79,10 +48,11 @@ def _renew_lock() -> None:
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_renew_lock)
 
+# What is shown while a loop is compiled, which gets a text.
+_show: Callable[[str], AbstractContextManager[None]] | None = None
+
 _loaded: set[tuple[str, str]] = set()
 _missed: dict[tuple[str, str], float] = {}
-# The owners of the machine code that is in use: mapped files, and llvmlite's engines.
-_owners: list[Any] = []
 
 
 def function(name: str) -> Callable[..., None]:
@@ -116,7 +86,7 @@ def is_loaded(name: str, dtype: str) -> bool:
 
 
 def is_kept(name: str, dtype: str) -> bool:
-    """Say whether an earlier run has kept a function, by the names of files alone."""
+    """Say whether a function is kept or shipped, by the names of files alone."""
     return any(kept.startswith(f"{name}-{dtype}-") for kept in _kept())
 
 
@@ -131,7 +101,7 @@ def missed(name: str, dtype: str) -> float:
 
 
 def is_any_kept() -> bool:
-    """Say whether an earlier run has kept any function."""
+    """Say whether any function is kept or shipped."""
     return bool(_kept())
 
 
@@ -139,12 +109,12 @@ def _kept() -> frozenset[str]:
     """Return the functions that are kept: a name, a dtype and the processor of each."""
     base, versions = _base(), _versions()
     if base is None or versions is None:
-        return frozenset()
+        return shipped.kept()
     try:
         status = os.stat(base / "convcli")
     except OSError:
-        return frozenset()
-    return _listed(versions, base, (status.st_mtime_ns, status.st_ctime_ns))
+        return shipped.kept()
+    return shipped.kept() | _listed(versions, base, (status.st_mtime_ns, status.st_ctime_ns))
 
 
 @lru_cache(maxsize=1)
@@ -190,26 +160,81 @@ TOO_LITTLE = (
 
 
 def _prepared(name: str, signature: Signature) -> Callable[..., None]:
-    """Load a loop's machine code, or compile it, or fall back on numba."""
+    """Load a loop's machine code, kept or shipped, or compile it, or fall back on numba."""
     try:
         path = _path(name, signature)
-        address = _load(path)
+        address = mapping.load(path)
         if address is None:
-            code = _compile(name, signature)
-            _keep(path, code)
-            address = _load(path) or _link(code)
-        return _caller(address, signature)
+            ready = shipped.path_of(shipped.name_of(name, signature))
+            address = mapping.load(ready, is_ours=True)
+        if address is None:
+            _say_why_it_takes_long("" if path else _why_not_kept())
+            text = f"compiling the loop {name} for {signature[0][0]}"
+            with _show(text) if _show else nullcontext():
+                code = _compiled(path, name, signature)
+            address = mapping.load(path) or mapping.link(code)
+        return caller(address, signature)
     except Exception as error:
         # llvmlite and numba may raise anything, and a new release may change what this code relies
         # on. numba's dispatcher compiles in this process and gives the same results.
         _log.debug("numba runs %s itself: %s", name, error)
         try:
-            return getattr(import_module(_HOMES.get(name, _LOOPS)), name)  # type: ignore[no-any-return]
+            from convcli.loops.compiled import compiling
+
+            return getattr(import_module(compiling.HOMES.get(name, compiling.LOOPS)), name)  # type: ignore[no-any-return]
         except Exception as broken:
             raise ConvcliError(
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "
                 "use --method numpy or fft instead"
             ) from broken
+
+
+def _compiled(path: Path | None, name: str, signature: Signature) -> bytes:
+    """Compile a loop, keep it, and return its object code."""
+    from convcli.loops.compiled import compiling
+
+    code = compiling.object_code(name, signature)
+    mapping.keep(path, code)
+    return code
+
+
+@contextmanager
+def shown_while_compiling(show: Callable[[str], AbstractContextManager[None]]) -> Iterator[None]:
+    """Let a context, which gets a text, last as long as each loop takes to be compiled."""
+    global _show
+    _show, before = show, _show
+    try:
+        yield
+    finally:
+        _show = before
+
+
+def lacking(kinds: Iterable[Kind]) -> list[Kind]:
+    """Return those kinds of loops of which nothing that was compiled here is kept, in order."""
+    return [kind for kind in kinds if mapping.load(_path(*kind)) is None]
+
+
+def compile_kept(kind: Kind) -> None:
+    """Compile a loop and keep it."""
+    _compiled(_path(*kind), *kind)
+
+
+def place() -> Path:
+    """Return the folder that machine code is kept in.
+
+    Raises
+    ------
+    ConvcliError
+        If nothing can be kept here, or compiled.
+    """
+    folder = _folder(make=True)
+    if folder is None or not folder.is_dir() or not can_be_kept():
+        raise ConvcliError(f"compiled loops cannot be kept: {_why_not_kept()}")
+    if sys.platform == "win32":
+        raise ConvcliError("this system keeps no compiled loops; they are compiled in every run")
+    if lacks_memory():
+        raise ConvcliError(f"numba {TOO_LITTLE}")
+    return folder
 
 
 def _base() -> Path | None:
@@ -238,7 +263,7 @@ def _folder(make: bool = False) -> Path | None:
 
 
 def _is_ours_alone(folder: Path) -> bool:
-    return not problem_of(folder) and _is_private(folder.stat())
+    return not problem_of(folder) and mapping.is_private(folder.stat())
 
 
 def _why_not_kept() -> str:
@@ -252,26 +277,19 @@ def _why_not_kept() -> str:
     return "there is no folder to keep them in"
 
 
-def _is_private(status: os.stat_result) -> bool:
-    # Code from here is executed. Root's may be, as the program itself, which is often root's.
-    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
 @cache
 def _versions() -> str | None:
     """Return a short hash of numba's and llvmlite's versions and of the sources of the code."""
-    others = "numba", "llvmlite", "convcli.loops.layout", "convcli.pixels.rounding"
-    found = [find_spec(name) for name in others]
+    sources = shipped.sources()
+    found = [find_spec(name) for name in ("numba", "llvmlite")]
     origins = [Path(spec.origin) for spec in found if spec and spec.origin]
-    if len(origins) < len(found):
+    if len(origins) < len(found) or sources is None:
         return None
     with suppress(OSError):
         # These files hold the versions; importlib.metadata would take 20 ms.
-        files = [path.with_name("_version.py") for path in origins[:2]] + origins[2:]
-        # Finding each module of this folder by its name would take 1 ms.
-        files += sorted(Path(__file__).parent.glob("*.py"))
+        files = [path.with_name("_version.py") for path in origins]
         content = b"".join(path.read_bytes() for path in files)
-        return source_hash(content).hex()
+        return source_hash(content + sources).hex()
     return None  # they are not files, as in a zip
 
 
@@ -296,172 +314,13 @@ def _processor() -> str:
             lines = itertools.takewhile(str.strip, file)
             kept = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
     except OSError:  # not Linux
-        kept = list(target())
+        from convcli.loops.compiled import compiling
+
+        kept = list(compiling.target())
     return f"{platform.machine()} {told} {kept}"
-
-
-def target() -> tuple[str, str]:
-    """Return the processor's name and features in LLVM's words, or as set for numba."""
-    import llvmlite.binding as llvm
-
-    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
-    features = os.environ.get("NUMBA_CPU_FEATURES") or llvm.get_host_cpu_features().flatten()
-    return name, features
-
-
-def _load(path: Path | None) -> int | None:
-    """Map a file, if it is complete and ours, and return the address of its function."""
-    if path is None:
-        return None
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as file:
-        content = file.read() if _is_private(os.fstat(descriptor)) else b""
-        if len(content) < _END.size:
-            return None
-        length, offset, checksum = _END.unpack_from(content, len(content) - _END.size)
-        if _checksum(content[: -_END.size], length, offset) != checksum:
-            return None
-        if length:
-            with suppress(OSError):  # a file system may forbid it
-                readable = mmap.PROT_READ | mmap.PROT_EXEC
-                memory = mmap.mmap(descriptor, length, mmap.MAP_PRIVATE, readable)
-                image = np.frombuffer(memory, np.uint8)
-                _owners.append(image)
-                address: int = image.__array_interface__["data"][0] + offset
-                return address
-    return _link(content[length : -_END.size])
-
-
-def _checksum(content: bytes, length: int, offset: int) -> bytes:
-    return source_hash(content + _END.pack(length, offset, b""))
-
-
-def _keep(path: Path | None, code: bytes) -> None:
-    """Write an object, preceded by an image that can be mapped, where one can be made."""
-    if path is None:
-        return
-    image, offset = b"", 0
-    if sys.platform == "linux":
-        from convcli.loops.compiled.elf import laid_out
-
-        with suppress(NotImplementedError):
-            image, offset = laid_out(code, _ENTRY)
-    content = image + code
-    end = _END.pack(len(image), offset, _checksum(content, len(image), offset))
-    with suppress(OSError):
-        path.unlink(missing_ok=True)  # its permissions, which may be what is wrong, would be kept
-        with new_file(path, mode=0o600) as file:
-            file.write(content + end)
-
-
-def _compile(name: str, signature: Signature) -> bytes:
-    """Compile a loop with numba for arguments of this kind, and return its object code."""
-    import llvmlite.binding as llvm
-    from numba import from_dtype, njit, types
-
-    _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
-    if sys.platform == "win32":
-        # A symbol that LLVM's linker misses there, such as the probe of a large stack frame, ends
-        # the process, and this is untested.
-        raise NotImplementedError("its code is not linked on Windows")
-    loops = import_module(_HOMES.get(name, _LOOPS))
-    loop = njit(**loops.HOW, **loops.NO_WRAPPERS)(getattr(loops, name).py_func)
-    arguments = [
-        types.Array(from_dtype(np.dtype(dtype)), axes, "C") if axes else from_dtype(np.dtype(dtype))
-        for dtype, axes in signature
-    ]
-    loop.compile(types.void(*arguments))
-    result = loop.overloads[tuple(arguments)]
-    module = llvm.parse_assembly(result.library.get_llvm_str())
-    entry = module.get_function(result.fndesc.llvm_func_name)
-    found = ["ptr" if str(a.type).endswith("*") else str(a.type) for a in entry.arguments]
-    if found != [kind for kind, _ in _parameters(signature)]:
-        raise NotImplementedError(f"numba passes {found}")
-    outside = {f.name for f in module.functions if f.is_declaration and "llvm." not in f.name}
-    if outside - _LIBM:
-        raise NotImplementedError(f"the code of {name} calls {outside}")
-    entry.name = _ENTRY
-    return _target_machine().emit_object(module)  # type: ignore[no-any-return]
 
 
 @cache
 def _say_why_it_takes_long(why_not_kept: str) -> None:
     often = f"in every run: {why_not_kept}" if why_not_kept else "once"
     _log.info("compiling the loops for this processor (1 to 4 s, %s)", often)
-
-
-def _target_machine() -> Any:
-    import llvmlite.binding as llvm
-
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    name, features = target()
-    # Position-independent, so that a mapping far from the C library's still links.
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=name, features=features, opt=3, reloc="pic", codemodel="small"
-    )
-
-
-def _link(code: bytes) -> int:
-    """Map an object into this process and return the address of its function."""
-    import llvmlite.binding as llvm
-
-    machine = _target_machine()
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    _owners.append(engine)
-    return int(engine.get_function_address(_ENTRY))
-
-
-_C_TYPES = {
-    "ptr": ctypes.c_void_p,
-    "i64": ctypes.c_int64,
-    "float": ctypes.c_float,
-    "double": ctypes.c_double,
-}
-_SCALARS = {"int64": "i64", "float32": "float", "float64": "double"}
-
-
-def _parameters(signature: Signature) -> list[tuple[str, Any]]:
-    """Return the parameters of numba's own functions for such arguments: arrays in parts.
-
-    The first two are where to put a result and an exception. An array is passed as the owner of its
-    memory and its Python object (neither is needed, so both are 0), size, size of an item,
-    data, shape, strides.
-    """
-    kinds = ["ptr", "ptr"]
-    for dtype, axes in signature:
-        if axes:
-            kinds += ["ptr", "ptr", "i64", "i64", "ptr", *["i64"] * (2 * axes)]
-        else:
-            kinds.append(_SCALARS[dtype])
-    return [(kind, _C_TYPES[kind]) for kind in kinds]
-
-
-def _caller(address: int, signature: Signature) -> Callable[..., None]:
-    """Return a function that calls the machine code at an address with numpy's arrays."""
-    types = [c_type for _, c_type in _parameters(signature)]
-    machine = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address)
-
-    def call(*arguments: Any) -> None:
-        parts: list[Any] = []
-        for argument, (_, axes) in zip(arguments, signature, strict=True):
-            if axes:
-                if not (argument.flags.c_contiguous and argument.dtype.isnative):
-                    raise ValueError("compiled loops take C-contiguous arrays of native byte order")
-                data = argument.__array_interface__["data"][0]
-                parts += [None, None, argument.size, argument.itemsize, data]
-                parts += [*argument.shape, *argument.strides]
-            else:
-                parts.append(argument)
-        result, error = ctypes.c_void_p(), ctypes.c_void_p()
-        status = machine(ctypes.addressof(result), ctypes.addressof(error), *parts)
-        # 0 means a value and -2 None; loops check nothing, so they raise nothing.
-        if status not in (0, -2):
-            raise RuntimeError(f"compiled loop failed with status {status}")
-
-    return call

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from convcli.loops.compiled import elf, inner_loops, machine_code
+from convcli.loops.compiled import calling, compiling, elf, inner_loops, mapping
 
 SIGNATURE = (("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 1), ("float32", 0),
              ("float32", 1), ("uint8", 2))  # fmt: skip
@@ -22,7 +22,7 @@ pytestmark = linux_x86_64
 
 @pytest.fixture(scope="module")
 def code():
-    return machine_code._compile("correlate", SIGNATURE)
+    return compiling.object_code("correlate", SIGNATURE)
 
 
 def arguments():
@@ -34,8 +34,8 @@ def arguments():
 
 def test_the_image_computes_what_numba_does(code, tmp_path):
     path = tmp_path / "kept"
-    machine_code._keep(path, code)
-    call = machine_code._caller(machine_code._load(path), SIGNATURE)
+    mapping.keep(path, code)
+    call = calling.caller(mapping.load(path), SIGNATURE)
     ours, numbas = arguments(), arguments()
     call(*ours)
     inner_loops.correlate(*numbas)
@@ -43,7 +43,7 @@ def test_the_image_computes_what_numba_does(code, tmp_path):
 
 
 def test_the_entry_lies_in_the_image(code):
-    image, offset = elf.laid_out(code, machine_code._ENTRY)
+    image, offset = elf.laid_out(code, calling.ENTRY)
     assert 0 <= offset < len(image)
 
 
@@ -59,13 +59,13 @@ def test_other_objects_are_refused(code, damage):
     at, content = damage
     other = code[:at] + content + code[at + len(content) :]
     with pytest.raises(NotImplementedError, match="not a relocatable object"):
-        elf.laid_out(other, machine_code._ENTRY)
+        elf.laid_out(other, calling.ENTRY)
 
 
 def compiled(source):
     import llvmlite.binding as llvm
 
-    return machine_code._target_machine().emit_object(llvm.parse_assembly(source))
+    return compiling.target_machine().emit_object(llvm.parse_assembly(source))
 
 
 def test_what_calls_elsewhere_is_refused():

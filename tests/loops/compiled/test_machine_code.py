@@ -17,8 +17,11 @@ from convcli import ownership
 from convcli.loops.compiled import (
     bank_loops,
     bank_weights,
+    calling,
+    compiling,
     inner_loops,
     machine_code,
+    mapping,
     missing_loops,
     winograd_loops,
 )
@@ -156,13 +159,13 @@ def test_a_second_run_of_the_program_finds_what_the_first_compiled(
 
 
 def test_a_whole_object_is_loaded(path):
-    assert machine_code._load(path)
+    assert mapping.load(path)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF half", b"x" * 5000], ids=len)
 def test_a_damaged_object_is_refused(damage, path):
     path.write_bytes(damage)
-    assert machine_code._load(path) is None
+    assert mapping.load(path) is None
 
 
 @pytest.mark.parametrize("where", [0, -100, -1])
@@ -170,20 +173,20 @@ def test_one_flipped_bit_is_noticed(where, path):
     content = bytearray(path.read_bytes())
     content[where] ^= 1
     path.write_bytes(bytes(content))
-    assert machine_code._load(path) is None
+    assert mapping.load(path) is None
 
 
 def test_a_link_in_place_of_an_object_is_not_followed(path, cache):
     elsewhere = cache / "elsewhere.o"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    assert machine_code._load(path) is None
+    assert mapping.load(path) is None
 
 
 def test_what_is_refused_is_compiled_again_for_its_owner_alone(path, cache):
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o666)  # another user may have written to it
-    assert machine_code._load(path) is None
+    assert mapping.load(path) is None
     assert python(RUN, cache)[0] == ["21", "True"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert python(RUN, cache)[0] == ["21", "False"]
@@ -201,9 +204,9 @@ def test_somebody_elses_folder_is_not_used(tmp_path, monkeypatch):
     assert machine_code._folder(make=True) == machine_code._folder() == tmp_path / "convcli"
     status = (tmp_path / "convcli").stat()
     other = os.stat_result((*status[:4], os.geteuid() + 1, *status[5:]))
-    assert machine_code._is_private(status)
-    assert not machine_code._is_private(other)
-    monkeypatch.setattr(machine_code, "_is_private", lambda _: False)
+    assert mapping.is_private(status)
+    assert not mapping.is_private(other)
+    monkeypatch.setattr(mapping, "is_private", lambda _: False)
     assert machine_code._folder() is None
 
 
@@ -213,7 +216,7 @@ def test_code_that_root_has_kept_is_loaded_and_not_added_to(cache, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     monkeypatch.setattr(ownership, "_problem", lambda *_: "")
     status = (cache / "convcli").stat()
-    assert machine_code._is_private(os.stat_result((*status[:4], 0, *status[5:])))
+    assert mapping.is_private(os.stat_result((*status[:4], 0, *status[5:])))
     assert not machine_code.can_be_kept()
 
 
@@ -224,7 +227,7 @@ def test_a_processor_that_is_named_with_its_features_is_all_that_counts(monkeypa
     machine_code._processor.cache_clear()
     try:
         assert "model name" not in machine_code._processor()
-        assert machine_code.target() == ("x86-64-v3", "+avx2,+fma")
+        assert compiling.target() == ("x86-64-v3", "+avx2,+fma")
     finally:
         machine_code._processor.cache_clear()
 
@@ -306,7 +309,7 @@ def test_what_another_run_keeps_meanwhile_is_found(cache):
 
 
 def test_a_strided_array_is_refused():
-    call = machine_code._caller(0, SIGNATURE)
+    call = calling.caller(0, SIGNATURE)
     arguments = [np.zeros(80, np.uint8)[::2], 1, np.zeros(8, int), np.zeros((4, 4), np.float32), 3]
     with pytest.raises(ValueError, match="C-contiguous"):
         call(*arguments, np.zeros((4, 5), np.float32))
@@ -330,15 +333,18 @@ def assert_thin_computes():
     np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
 
 
-@pytest.mark.parametrize("broken", ["_compile", "_processor", "_caller"])
-def test_numba_itself_runs_where_objects_cannot_be_used(broken, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("home", "broken"),
+    [(compiling, "object_code"), (machine_code, "_processor"), (machine_code, "caller")],
+)
+def test_numba_itself_runs_where_objects_cannot_be_used(home, broken, monkeypatch, tmp_path):
     """A later numba may pass arrays in another way, or llvmlite may change."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def fail(*_):
         raise NotImplementedError("arrays are passed otherwise")
 
-    monkeypatch.setattr(machine_code, broken, fail)
+    monkeypatch.setattr(home, broken, fail)
     assert_thin_computes()
 
 
@@ -361,20 +367,20 @@ def test_nothing_but_the_file_is_loaded(cache):
 def test_code_that_calls_the_interpreter_is_not_kept(monkeypatch):
     monkeypatch.setattr(inner_loops, "NO_WRAPPERS", {})
     with pytest.raises(NotImplementedError, match="calls"):
-        machine_code._compile("thin", SIGNATURE)
+        compiling.object_code("thin", SIGNATURE)
 
 
 def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
-    monkeypatch.setattr(machine_code, "_parameters", lambda signature: [("ptr", None)])
+    monkeypatch.setattr(compiling, "parameters", lambda signature: [("ptr", None)])
     with pytest.raises(NotImplementedError, match="numba passes"):
-        machine_code._compile("thin", SIGNATURE)
+        compiling.object_code("thin", SIGNATURE)
 
 
 def test_threads_compile_a_function_once(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calls = []
-    compiled = machine_code._compile
-    monkeypatch.setattr(machine_code, "_compile", lambda *a: calls.append(a) or compiled(*a))
+    compiled = compiling.object_code
+    monkeypatch.setattr(compiling, "object_code", lambda *a: calls.append(a) or compiled(*a))
     thin = machine_code.function("thin")
     table = np.zeros((4, 4), np.float32)
 

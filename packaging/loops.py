@@ -1,0 +1,58 @@
+"""Hatch's hook for wheels: compile the loops of 8-bit images, so that a first run need not.
+
+A wheel is for all systems, and what it brings is for Linux on x86-64. Where that cannot be compiled
+the wheel is built without it.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_MODULE = "convcli.loops.compiled.shipping"
+
+
+class Loops(BuildHookInterface):  # type: ignore[type-arg]
+    """Compile for each level of processors at once, in a process each."""
+
+    _place = ""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and let the wheel include the result."""
+        if version == "editable" or (sys.platform, platform.machine()) != ("linux", "x86_64"):
+            return
+        sys.path.insert(0, self.root)
+        from convcli.loops.compiled.shipped import FEATURES
+
+        self._place = mkdtemp()
+        running = []
+        for level, features in FEATURES.items():
+            settings = {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": features}
+            command = [sys.executable, "-m", _MODULE, level, self._place]
+            running.append(
+                subprocess.Popen(
+                    command,
+                    cwd=self.root,  # where Python finds convcli
+                    env=os.environ | settings,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        errors = [process.communicate()[1] for process in running]
+        if any(process.returncode for process in running):
+            reason = (errors[0] or errors[-1]).strip().rpartition("\n")[2]
+            self.app.display_warning(f"the wheel brings no compiled loops ({reason})")
+            return
+        to = Path("convcli", "loops", "compiled", "shipped")
+        build_data["force_include"][self._place] = str(to)
+
+    def finalize(self, *_: Any) -> None:
+        """Remove what was compiled."""
+        if self._place:
+            rmtree(self._place)
