@@ -48,15 +48,15 @@ class Report:
         if outcome.status == "not tried":
             self._why_not_tried = f": {outcome.reason}"
         self._bar.picture_done(outcome.megapixels)
+        start = self._start(outcome)
         if self._shared.json:
-            _print_json(outcome.job, outcome.status, _fields(outcome))
+            _print_json(outcome.job, outcome.status, _fields(outcome, start))
         if outcome.status == "failed":
             self._failure(outcome)
         if outcome.plan is not None and self._shared.explain:
             from convcli.cli.screen.explanation import explanation
 
             name, border = _input(outcome.job), self._shared.border
-            start = self._start(outcome)
             self._bar.show(lambda c: explanation(outcome, name, border, c, start))
         if not self._shared.quiet:
             self._success(outcome)
@@ -79,7 +79,7 @@ class Report:
         """Return the seconds of a run with one image that are of no stage."""
         from convcli.cli.started import STARTED
 
-        if self._single is None:
+        if self._single is None or not outcome.timings:
             return None
         stages = sum(stage.measured for stage in outcome.timings)
         return max(time.perf_counter() - STARTED - stages, 0.0)
@@ -157,19 +157,23 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
         "form": None,
         "sums": None,
         "seconds": None,
+        "times": None,
+        "predicted": None,
         "left_out": None,
         "notes": [],
     }
     typer.echo(json.dumps(fields | more))
 
 
-def _fields(outcome: Outcome) -> dict[str, Any]:
+def _fields(outcome: Outcome, start: float | None) -> dict[str, Any]:
     """Return the fields of an outcome that it does not share with a job that was not done."""
     if outcome.status in ("failed", "not tried"):
         return {"reason": outcome.reason}
     if outcome.status == "skipped":
         return {}
     route = getattr(outcome.plan, "route", None)
+    times = {} if start is None else {"start": start}
+    times |= {step.name: step.measured for step in outcome.timings}
     return {
         "width": outcome.result_size[0],
         "height": outcome.result_size[1],
@@ -179,6 +183,8 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "form": route.form if route else None,
         "sums": route.accumulator if route else getattr(outcome.plan, "between", None),
         "seconds": round(outcome.seconds, 4),
+        "times": {name: round(seconds, 6) for name, seconds in times.items()},
+        "predicted": {step.name: round(step.predicted, 6) for step in outcome.timings},
         "left_out": outcome.left_out,
         "notes": list(outcome.notes),
     }
