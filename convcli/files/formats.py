@@ -180,8 +180,8 @@ def row_of(format_name: str) -> Format:
     """Return what a format can hold that is written whole."""
     if format_name not in FORMATS:
         raise ConvcliError(
-            f"{spelt(format_name)} is written in parts, of images in TIFF, .npy and zarr; write TIFF "
-            "or PNG instead (-o NAME.tif)"
+            f"{spelt(format_name)} is written in parts, of images in TIFF, .npy and zarr; "
+            "write TIFF or PNG instead (-o NAME.tif)"
         )
     return FORMATS[format_name]
 
