@@ -127,7 +127,7 @@ def carry_out(
         logging.getLogger().addHandler(logging.NullHandler())
     _check_options(shared)
     notes: list[str] = []
-    jobs = jobs_for(request, notes.append)
+    jobs = jobs_for(request, lambda *note: notes.append(lines.note(*note)))
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
@@ -145,7 +145,7 @@ def carry_out(
         preview = Preview()
     pipeline = make_pipeline(preview)
     for note in () if shared.quiet else notes:
-        typer.echo(lines.note(note), err=True)
+        typer.echo(note, err=True)
     try:
         if shared.dry_run:
             from convcli.cli.screen.report import report_dry_run

@@ -20,10 +20,12 @@ from convcli.files.urls import is_url
 from convcli.files.walking import Input, inputs_of
 
 
-def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> list[Job]:
+def jobs_for(
+    request: Request, note: Callable[[str, str], None] = lambda _text, _about: None
+) -> list[Job]:
     """Turn a request into jobs, before any image is read or written.
 
-    `note` is called with one line for each folder in which a walk skipped something.
+    `note` is called with a text and the name of each folder in which a walk skipped something.
 
     Raises
     ------

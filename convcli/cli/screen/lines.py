@@ -35,24 +35,32 @@ def note(text: str, about: str = "") -> str:
     if about:
         line = f"convcli: {about}: note: {text}"
         return _begun("note", f"{about}: {text}", dim=True) or line
-    # A folder is named in the text: "'photos': note: skipped 3 files".
-    return _begun("note", text.replace(": note: ", ": ", 1), dim=True) or f"convcli: {text}"
+    return _begun("note", text, dim=True) or f"convcli: {text}"
+
+
+def plain(text: str) -> str:
+    """Return a line about success; a terminal gets it broken between words."""
+    return _filled(text) if is_terminal(sys.stderr) else text
 
 
 def _begun(word: str, text: str, **style: str | bool) -> str:
     """Return a message for a terminal, broken between words; nothing if there is none."""
     if not is_terminal(sys.stderr):
         return ""
+    lines = _filled(f"{word}: {text}")
+    if has_colours(sys.stderr):
+        # typer.style declares each of its keywords, and a dictionary has one type for all.
+        lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
+    return lines
+
+
+def _filled(text: str) -> str:
     from textwrap import fill
 
-    lines = fill(
-        f"{word}: {text}",
+    return fill(
+        text,
         shutil.get_terminal_size().columns,
         subsequent_indent="  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
-    if has_colours(sys.stderr):
-        # typer.style declares each of its keywords, and a dictionary has one type for all.
-        lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
-    return lines

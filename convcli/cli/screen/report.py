@@ -14,7 +14,7 @@ from convcli.cli.screen import lines
 from convcli.cli.screen.remarks import Remarks
 from convcli.errors import inert, shown
 from convcli.files.job import part_of
-from convcli.words import digits
+from convcli.words import counted, digits
 
 if TYPE_CHECKING:
     from convcli.batch.outcome import Outcome
@@ -70,7 +70,7 @@ class Report:
                 typer.echo(lines.note(text, about), err=True)
             counts = [f"{n} {name}" for name, n in self._counts.items() if n or name in _ALWAYS]
             end = ", then interrupted" if interrupted else self._why_not_tried
-            typer.echo(", ".join(counts) + end + self._how_fast(), err=True)
+            typer.echo(lines.plain(", ".join(counts) + end + self._how_fast()), err=True)
         elif interrupted and not self._counts["written"]:
             nothing = "" if self._single.target is None else "; nothing was written"
             typer.echo(lines.note(f"interrupted{nothing}"), err=True)
@@ -110,17 +110,16 @@ class Report:
         else:
             self._remarks.add(_input(job), outcome.notes)
         if outcome.status == "skipped" and (self._shared.verbose or single):
-            self._bar.say(f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}")
+            text = f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}"
+            self._bar.say(lines.plain(text))
         if outcome.status == "written" and (
             self._shared.verbose or (single and job.target is not None)
         ):
             width, height = outcome.result_size
             frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
             method = f"{outcome.plan.method}, " if outcome.plan else ""  # nothing was filtered
-            self._bar.say(
-                f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
-                f"{method}{outcome.seconds:.2f} s"
-            )
+            text = f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
+            self._bar.say(lines.plain(f"{text}{method}{outcome.seconds:.2f} s"))
 
 
 def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
@@ -211,5 +210,5 @@ def _input(job: Job) -> str:
 
 def _output(job: Job) -> str:
     if job.target_name is not None and job.parts:
-        return f"{shown(part_of(job.target_name, '*'))} ({len(job.parts)} images)"
+        return f"{shown(part_of(job.target_name, '*'))} ({counted(len(job.parts), 'image')})"
     return "standard output" if job.target_name is None else shown(job.target_name)
