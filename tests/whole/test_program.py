@@ -177,6 +177,7 @@ def pixels_of(path):
         ((*BLUR, "-", "a.png"), "standard input .*only input"),
         ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
         (("filter", "a.png"), "--kernel is missing; add --kernel K"),
+        (("completion",), "SHELL is missing; add bash, zsh or fish"),
         (("filter", "-", "-k", "-"), "kernel '-': row 1, column 1 is '-'; a number is needed"),
         (("filter", "a.png", "-k", "magic"), "'magic' is not a kernel; use a name .*a file"),
         (("filter", "a.png", "-k", ""), "'' is not a kernel"),
