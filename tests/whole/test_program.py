@@ -141,7 +141,7 @@ def pixels_of(path):
         ),
         ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
-        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WEBP or AVIF; the output"),
+        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WebP or AVIF; the output"),
         ((*BLUR, "b.jpg", "--png-level", "5"), "--png-level is for PNG; the output is JPEG"),
         (
             (*BLUR, "a.png", "--radius", "3", "--truncate", "2"),

@@ -12,6 +12,8 @@ from typing import TextIO
 
 import typer
 
+_NARROWEST = 20
+
 
 def has_colours(stream: TextIO | None) -> bool:
     """Say whether a stream is a terminal with colours; NO_COLOR (no-color.org) is respected."""
@@ -55,12 +57,13 @@ def _begun(word: str, text: str, **style: str | bool) -> str:
 
 
 def _filled(text: str) -> str:
+    """Break a text between words, unless a terminal has hardly room for one."""
+    columns = shutil.get_terminal_size().columns
+    if columns < _NARROWEST:
+        return text
     from textwrap import fill
 
+    indent = "  "
     return fill(
-        text,
-        shutil.get_terminal_size().columns,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
+        text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
