@@ -63,7 +63,6 @@ def _filled(text: str) -> str:
         return text
     from textwrap import fill
 
-    indent = "  "
     return fill(
         text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
