@@ -12,6 +12,7 @@ from typing import TextIO
 
 import typer
 
+# Columns; a terminal of fewer breaks lines itself.
 _NARROWEST = 20
 
 
