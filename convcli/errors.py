@@ -1,6 +1,7 @@
 """The exception that convcli raises, and how names and reasons are shown in messages."""
 
 import os
+import sys
 
 # What glibc's loader reports where a library does not fit.
 _DOES_NOT_FIT = "failed to map segment from shared object"
@@ -23,8 +24,10 @@ def shown(name: str | bytes | os.PathLike[str]) -> str:
 
     Control characters, escape sequences, right-to-left marks, newlines and bytes that are not
     text become escapes such as ``\x1b``: ``repr`` escapes all that is not `str.isprintable`.
+    Backslashes between the folders of Windows stay single.
     """
-    return repr(os.fsdecode(name))
+    text = repr(os.fsdecode(name))
+    return text.replace("\\\\", "\\") if sys.platform == "win32" else text
 
 
 def inert(text: str) -> str:

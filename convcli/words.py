@@ -32,6 +32,15 @@ def listed(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "channel"), counted(3, "channel")
+    ('1 channel', '3 channels')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def digits(number: float) -> str:
     """Return a number with three significant digits; large numbers keep all.
 

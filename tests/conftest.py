@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -153,3 +154,26 @@ def transforms(request, monkeypatch):
         monkeypatch.setattr(packages, "_broken", {"scipy": "is not there for this test"})
         monkeypatch.setattr(overlap_add, "_scipy_fft", lambda: None)
     return request.param
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+CHROMEDRIVER = shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window; with CONVCLI_NEEDS_BROWSER its absence is a failure."""
+    if not os.environ.get("CONVCLI_NEEDS_BROWSER"):
+        pytest.importorskip("selenium", reason="the extra browser is not installed")
+        if not (CHROMIUM and CHROMEDRIVER):
+            pytest.skip("there is no chromium with its chromedriver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
+    yield driver
+    driver.quit()

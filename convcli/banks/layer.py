@@ -9,7 +9,7 @@ import numpy as np
 
 from convcli.errors import ConvcliError
 from convcli.pixels.borders import INDEX_OF, Index
-from convcli.words import Border
+from convcli.words import Border, counted
 
 Pair = tuple[int, int]
 Padding = int | tuple[int, int] | Literal["same", "valid"]
@@ -121,8 +121,8 @@ def convolution_layer(
     groups = _groups(groups, x, weight, channels=channels, maps=maps)
     if each * groups != channels:
         raise ConvcliError(
-            f"weight of shape {weight} with {groups} groups needs {each * groups} channels, but "
-            f"the input of shape {x} has {channels}"
+            f"weight of shape {weight} with {counted(groups, 'group')} needs "
+            f"{counted(each * groups, 'channel')}, but the input of shape {x} has {channels}"
         )
     steps, gaps = pair(stride, "stride"), pair(dilation, "dilation")
     extent = [(k - 1) * d + 1 for k, d in zip(kernel, gaps, strict=True)]
@@ -161,8 +161,8 @@ def transposed_layer(
     groups = _groups(groups, x, weight, channels=channels)
     if rows != channels:
         raise ConvcliError(
-            f"weight of shape {weight} needs {rows} channels, but the input of shape {x} has "
-            f"{channels}"
+            f"weight of shape {weight} needs {counted(rows, 'channel')}, but the input of shape "
+            f"{x} has {channels}"
         )
     steps, gaps = pair(stride, "stride"), pair(dilation, "dilation")
     before = pair(padding, "padding", least=0)

@@ -20,7 +20,7 @@ from convcli.banks.network import check_windows, max_pool2d, relu
 from convcli.banks.plan import BankPlan, plan_layer
 from convcli.errors import ConvcliError
 from convcli.types import Floats, OnProgress, Pixels
-from convcli.words import BankMethod, Border, listed
+from convcli.words import BankMethod, Border, counted, listed
 
 # Names of the channels of an image, by their number, as they stand before the name of a map.
 _CHANNELS = {1: ("",), 3: ("red-", "green-", "blue-")}
@@ -175,8 +175,8 @@ class Maps:
         """
         if len(x) != self.channels:
             raise ConvcliError(
-                f"has {len(x)} channels (shape {x.shape}), but the bank needs {self.channels} "
-                f"({_shape(self.bank)})"
+                f"has {counted(len(x), 'channel')} (shape {x.shape}), but the bank needs "
+                f"{self.channels} ({_shape(self.bank)})"
             )
         x = np.ascontiguousarray(x)
         pool = self.wish.pool
@@ -227,8 +227,8 @@ def maps_for(bank: Bank | Cascade, wish: Wish) -> Maps:
     channels = wish.groups * (bank.weights.shape[1] if isinstance(bank, Bank) else 1)
     if channels not in _CHANNELS:
         raise ConvcliError(
-            f"the bank ({_shape(bank)}) with {wish.groups} groups needs {channels} channels, but "
-            "images have the shape (1, H, W) or (3, H, W)"
+            f"the bank ({_shape(bank)}) with {counted(wish.groups, 'group')} needs "
+            f"{counted(channels, 'channel')}, but images have the shape (1, H, W) or (3, H, W)"
         )
     if isinstance(bank, Cascade):
         _check_cascade(bank, wish)

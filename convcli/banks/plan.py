@@ -118,8 +118,9 @@ def _shape(layer: Layer) -> str:
     height, width = layer.size
     out_height, out_width = layer.out_size
     return (
-        f"{layer.images} x {layer.channels} x {height} x {width} to {layer.images} x {layer.maps} "
-        f"x {out_height} x {out_width}, kernels of {layer.kernel[0]} x {layer.kernel[1]}"
+        f"{(layer.images, layer.channels, height, width)} to "
+        f"{(layer.images, layer.maps, out_height, out_width)}, "
+        f"kernels of {layer.kernel[1]} x {layer.kernel[0]}"
     )
 
 

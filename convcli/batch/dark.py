@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +11,17 @@ import numpy as np
 from convcli.filtering.filter import Filter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from convcli.sources.contract import Result
     from convcli.types import Pixels
 
 # Samples of every fourth row and column are enough for a share.
 _STEP = 4
 # An eighth of white: a screen shows less than this as black (sRGB: 1.4 % of its light).
 _DARK = 32
+# Pixels that are kept of an image in parts.
+_KEPT = 1 << 20
 
 
 def note_on(result: Pixels, last: Filter, has_alpha: bool) -> tuple[str, ...]:
@@ -54,3 +61,27 @@ def note_on(result: Pixels, last: Filter, has_alpha: bool) -> tuple[str, ...]:
 
 def _percent(share: float) -> int:
     return int(100 * share)
+
+
+class Sample:
+    """Pixels of a result that is written in parts: every n-th of its rows and columns."""
+
+    def __init__(self) -> None:
+        self._rows: list[Pixels] = []
+
+    def of(self, result: Result) -> Result:
+        """Return a result whose pixels are sampled while they go by."""
+        step = max(1, math.isqrt(result.shape[0] * result.shape[1] // _KEPT))
+
+        def bands_from(row: int) -> Iterator[Pixels]:
+            for band in result.bands_from(row):
+                self._rows.append(band[-row % step :: step, ::step].copy())
+                row += len(band)
+                yield band
+
+        return replace(result, bands_from=bands_from)
+
+    @property
+    def pixels(self) -> Pixels:
+        """The pixels so far, ``(rows, columns, C)``; none if no band was left to be computed."""
+        return np.concatenate(self._rows or [np.zeros((0, 0, 2), np.uint8)])

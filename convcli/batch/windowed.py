@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convcli import memory
-from convcli.batch import fitting
+from convcli.batch import dark, fitting
 from convcli.batch.attempt import has_appeared
 from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.batch.outcome import NO_ROOM, Outcome, Timing
@@ -27,7 +27,7 @@ from convcli.files.urls import is_url
 from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
-from convcli.image.picture import as_floats, kind_of, mode_of
+from convcli.image.picture import WITH_ALPHA, as_floats, kind_of, mode_of
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
@@ -103,6 +103,7 @@ class _Work:
         self.left_out: list[dict[tuple[int, int], int]] = []
         self.tiles, self.decoded = 0, 0
         self.light = ""
+        self.sample: dark.Sample | None = None
 
     def done(self, kind: str) -> Outcome:
         """Do it, and return the outcome."""
@@ -139,6 +140,8 @@ class _Work:
             notes = writer.save(target, given, results, settings)
         seconds = time.perf_counter() - start
         assert self.plan
+        if self.sample and self.pipeline.remark:
+            self.notes += self.pipeline.remark(self.sample.pixels, self.mode in WITH_ALPHA)
         predicted = self.plan.seconds * given.count
         return Outcome(
             self.job, "written", size=self.size, result_size=self.result_size, pixels=self.pixels,
@@ -164,7 +167,10 @@ class _Work:
         result = self._planned(self.pipeline.verb, stored, options, gathered)
         self.result_size = result.shape[1], result.shape[0]
         self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
-        return result
+        if self.sample or not self.pipeline.remark:
+            return result
+        self.sample = dark.Sample()  # of the first image, as of the first frame
+        return self.sample.of(result)
 
     def _leaving_out(self, stored: Stored, options: Options) -> tuple[Stored, Options]:
         """Leave out missing samples, those that the file states as well, and count them."""

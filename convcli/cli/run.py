@@ -20,7 +20,7 @@ from convcli.cli.pipeline import Maker, memory_of, pipeline_for
 from convcli.cli.screen import lines
 from convcli.cli.screen.notices import notices
 from convcli.errors import ConvcliError
-from convcli.files.formats import LOSSY, may_be_in_parts
+from convcli.files.formats import LOSSY, may_be_in_parts, spelt
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.image import Grey, Picture
@@ -127,7 +127,7 @@ def carry_out(
         logging.getLogger().addHandler(logging.NullHandler())
     _check_options(shared)
     notes: list[str] = []
-    jobs = jobs_for(request, notes.append)
+    jobs = jobs_for(request, lambda *note: notes.append(lines.note(*note)))
     _check_streams(shared, jobs)
     _check_encoding(shared, jobs)
     image.limit_pixels(shared.max_pixels)
@@ -145,7 +145,7 @@ def carry_out(
         preview = Preview()
     pipeline = make_pipeline(preview)
     for note in () if shared.quiet else notes:
-        typer.echo(lines.note(note), err=True)
+        typer.echo(note, err=True)
     try:
         if shared.dry_run:
             from convcli.cli.screen.report import report_dry_run
@@ -260,9 +260,10 @@ def _check_options(shared: Shared) -> None:
 
 def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
     formats = {job.format for job in jobs if not job.problem}
-    names = listed(tuple(sorted(map(str, formats)))) if formats else ""
+    names = listed(tuple(sorted(spelt(str(name)) for name in formats))) if formats else ""
     if shared.quality is not None and formats and not formats & {None, *LOSSY}:
-        raise ConvcliError(f"--quality is for {listed(LOSSY)}; the output is {names}")
+        those = listed(tuple(map(spelt, LOSSY)))
+        raise ConvcliError(f"--quality is for {those}; the output is {names}")
     if shared.png_level is not None and formats and not formats & {None, "PNG"}:
         raise ConvcliError(f"--png-level is for PNG; the output is {names}")
 

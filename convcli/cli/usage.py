@@ -34,6 +34,9 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
     if kind == "MissingParameter" and error.param:
         name = _name(error.param)
         value = names(error.param).rpartition(" ")[2]
+        if choices := getattr(error.param.type, "choices", ()):
+            value = listed(tuple(map(str, choices)))
+            return f"{name} is missing; add {value}"
         return f"{name} is missing" + (f"; add {name} {value}" if name != value else "")
     if kind == "BadParameter" and error.param and (given := _VALUE.match(error.message)):
         wanted, near = _wanted(error.param.type, given[1])

@@ -116,9 +116,20 @@ STREAMED = ("PPM", "PAM", "Y4M")
 IN_PARTS = ("TIFF", "NPY", "ZARR")
 """The formats that may be read and written in parts; see `convcli.sources`."""
 
+_SPELLINGS = {"WEBP": "WebP", "EXR": "OpenEXR", "NPY": ".npy", "Y4M": "y4m", "ZARR": "zarr"}
+
 _SUFFIXES = {name: row.suffixes for name, row in FORMATS.items()} | {"ZARR": (".zarr",)}
 
 _BY_SUFFIX = {suffix: name for name, suffixes in _SUFFIXES.items() for suffix in suffixes}
+
+
+def spelt(format_name: str) -> str:
+    """Return a format's name as its authors write it, for messages.
+
+    >>> spelt("WEBP"), spelt("PNG")
+    ('WebP', 'PNG')
+    """
+    return _SPELLINGS.get(format_name, format_name)
 
 
 def is_picture(path: Path) -> bool:
@@ -169,8 +180,8 @@ def row_of(format_name: str) -> Format:
     """Return what a format can hold that is written whole."""
     if format_name not in FORMATS:
         raise ConvcliError(
-            f"{format_name} is written in parts, of images in TIFF, .npy and zarr; write TIFF or "
-            "PNG instead (-o NAME.tif)"
+            f"{spelt(format_name)} is written in parts, of images in TIFF, .npy and zarr; "
+            "write TIFF or PNG instead (-o NAME.tif)"
         )
     return FORMATS[format_name]
 
@@ -188,7 +199,7 @@ def mode_for(format_name: str, mode: str) -> str:
         return row.widened.get(mode, mode)
     able = [name for name in FORMATS if holds(name, mode)]
     advice = _instead(able) if able else "no format that is written can"
-    raise ConvcliError(f"{format_name} cannot hold {meaning(mode)}; {advice}")
+    raise ConvcliError(f"{spelt(format_name)} cannot hold {meaning(mode)}; {advice}")
 
 
 def holds(format_name: str, mode: str) -> bool:
@@ -204,7 +215,8 @@ def check_size(format_name: str, width: int, height: int) -> None:
     longest = row_of(format_name).longest
     if max(width, height) > longest:
         raise ConvcliError(
-            f"{format_name} cannot hold {width} x {height} pixels (at most {longest} on a side); "
+            f"{spelt(format_name)} cannot hold {width} x {height} pixels "
+            f"(at most {longest} on a side); "
             f"{_instead(['PNG', 'TIFF'])}"
         )
 
@@ -221,12 +233,14 @@ def check_frames(format_name: str, own_format: str, frames: int) -> None:
     if own_format in STREAMED:
         able, what = ["TIFF", "PPM", "PAM"], "images"
     if format_name not in able:
-        raise ConvcliError(f"{format_name} cannot hold its {frames} {what}; {_instead(able)}")
+        raise ConvcliError(
+            f"{spelt(format_name)} cannot hold its {frames} {what}; {_instead(able)}"
+        )
 
 
 def _instead(able: list[str]) -> str:
     suffix = FORMATS[able[0]].suffixes[0]
-    return f"write {listed(tuple(able))} instead (-o NAME{suffix} or --format)"
+    return f"write {listed(tuple(map(spelt, able)))} instead (-o NAME{suffix} or --format)"
 
 
 def meaning(mode: str) -> str:

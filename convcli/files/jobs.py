@@ -11,7 +11,7 @@ from pathlib import Path
 from convcli.errors import ConvcliError, shown
 from convcli.files import placing
 from convcli.files.clashes import check_clashes, check_inputs_stay
-from convcli.files.formats import format_named, format_of, is_picture, suffix_of
+from convcli.files.formats import format_named, format_of, is_picture, spelt, suffix_of
 from convcli.files.job import Existing, Job, Request
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, is_newer, leads_outside, real_folder, real_path
@@ -20,10 +20,12 @@ from convcli.files.urls import is_url
 from convcli.files.walking import Input, inputs_of
 
 
-def jobs_for(request: Request, note: Callable[[str], None] = lambda _: None) -> list[Job]:
+def jobs_for(
+    request: Request, note: Callable[[str, str], None] = lambda _text, _about: None
+) -> list[Job]:
     """Turn a request into jobs, before any image is read or written.
 
-    `note` is called with one line for each folder in which a walk skipped something.
+    `note` is called with a text and the name of each folder in which a walk skipped something.
 
     Raises
     ------
@@ -240,10 +242,11 @@ def _named_format(target: Path, format_name: str | None) -> str:
     ConvcliError
         If they contradict each other, or there is neither.
     """
-    if format_name and _known_format(target) not in (None, format_name):
+    known = _known_format(target)
+    if format_name and known and known != format_name:
         raise ConvcliError(
-            f"the suffix of -o {shown(target)} means {_known_format(target)}, but --format says "
-            f"{format_name}; change one of them"
+            f"the suffix of -o {shown(target)} means {spelt(known)}, but --format says "
+            f"{spelt(format_name)}; change one of them"
         )
     if format_name:
         return format_name

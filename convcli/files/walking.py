@@ -47,7 +47,7 @@ class Input(NamedTuple):
     root: str | None = None
 
 
-def inputs_of(request: Request, note: Callable[[str], None]) -> Iterator[Input]:
+def inputs_of(request: Request, note: Callable[[str, str], None]) -> Iterator[Input]:
     """Yield every input, in the order of the request."""
     if request.files_from is not None:
         for name in _listed(request.files_from, request.null):
@@ -107,7 +107,7 @@ def _list_in(file: BinaryIO, separator: bytes) -> bytes:
     return bytes(content)
 
 
-def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterator[Input]:
+def _walked(root: str, request: Request, note: Callable[[str, str], None]) -> Iterator[Input]:
     """Yield the images below a folder in a fixed order; links to folders are not followed."""
     real_root = os.path.realpath(root)
     # Results beside the inputs, from an earlier run of this command. In place there are none.
@@ -155,7 +155,7 @@ def _walked(root: str, request: Request, note: Callable[[str], None]) -> Iterato
             yield Input(os.path.join(root, relative), relative, problem, root)
         waiting += (os.path.join(top, name) for name in sorted(folders, reverse=True))
     if skipped:
-        note(f"{shown(root)}: note: skipped {skipped}")
+        note(f"skipped {skipped}", shown(root))
     if not found:
         yield Input(root, "", "no images found in this folder")
 

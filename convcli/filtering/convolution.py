@@ -43,7 +43,7 @@ from convcli.running.execute import can_stay_padded, filter_padded, filter_sourc
 from convcli.running.packages import broken, ready_plan
 from convcli.running.recipe import Missing, Recipe, halo_of
 from convcli.types import Pixels
-from convcli.words import ALPHAS, NANS, Border, Method, listed
+from convcli.words import ALPHAS, NANS, Border, Method, counted, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
 
@@ -277,7 +277,7 @@ def check_channels(filter_: Filter, channels: int, asked: Options) -> None:
     if filter_.channels > 1 and filter_.channels != colours:
         raise ConvcliError(
             f"the bank takes {filter_.channels} channels, but it gets {colours}; use one of "
-            f"{'1 channel' if colours == 1 else f'{colours} channels'}"
+            f"{counted(colours, 'channel')}"
         )
 
 

@@ -27,7 +27,7 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         images.append(encoder.image_of(frame))
         durations.append(encoder.duration_of(frame))
     if encoder.format == "WEBP" and sum(durations) > _LAST_TIME:
-        encoder.note(f"shortened the animation to {_LAST_TIME} ms, the longest that WEBP can store")
+        encoder.note(f"shortened the animation to {_LAST_TIME} ms, the longest that WebP can store")
         ends = [min(end, _LAST_TIME) for end in accumulate(durations)]
         durations = [end - start for start, end in pairwise([0, *ends])]
     images = _in_one_mode(images)

@@ -16,6 +16,7 @@ from convcli.image import deep, transparent_colour
 from convcli.image.content import opened
 from convcli.image.png_chunks import SIGNATURE, chunks
 from convcli.image.refusals import refusals
+from convcli.words import counted
 
 # What happens to a frame before the next one is drawn, and how it is drawn.
 _BACKGROUND, _PREVIOUS = 1, 2
@@ -110,7 +111,7 @@ def composed(source: Path | bytes, numbers: range, info: dict[Any, Any]) -> Iter
         for number in range(numbers.stop):
             with refusals(source):
                 if number >= len(chunks.frames):
-                    raise EOFError(f"it has {number} frames instead of {numbers.stop}")
+                    raise EOFError(f"it has {counted(number, 'frame')} instead of {numbers.stop}")
                 frame = chunks.frames[number]
                 part = _decoded(file, chunks, frame)
             before = canvas.crop(frame.box) if frame.disposal == _PREVIOUS else None

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 
-from convcli.files.formats import LOSSY, check_size, mode_for
+from convcli.files.formats import LOSSY, check_size, mode_for, spelt
 from convcli.image.buffers import image_over, signed_lab
 from convcli.image.metadata import BLOCKS, exif_of, metadata_settings, with_tag
 from convcli.image.picture import WITH_ALPHA, Picture
@@ -91,13 +91,15 @@ class Encoder:
             settings["dpi"] = tuple(min(each, finest) for each in settings["dpi"])
             self.note(
                 f"reduced its resolution of {stated:.0f} dpi to {finest}, the most that "
-                f"{self.format} can store"
+                f"{spelt(self.format)} can store"
             )
         if self.format == "GIF" and mode in WITH_ALPHA and _is_partly_clear(frame):
             self.note("rounded its alpha to 0 or 255, the only values that GIF can store")
         if frame.frame.get("duration", 0) > self.longest:
             most = f"{self.longest / 1000:g} s"
-            self.note(f"shortened a frame to {most}, the longest that {self.format} can store")
+            self.note(
+                f"shortened a frame to {most}, the longest that {spelt(self.format)} can store"
+            )
         settings |= self._compression_of(frame)
         if self.format == "WEBP" and mode in WITH_ALPHA:
             settings["exact"] = True  # keep the colours of transparent pixels
@@ -131,7 +133,7 @@ class Encoder:
         """Return the duration of a frame in milliseconds, up to the longest."""
         wanted: float = min(frame.frame.get("duration", 0), self.longest)
         if self.format in _WHOLE and wanted != round(wanted):
-            self.note(f"rounded durations to milliseconds, the unit of {self.format}")
+            self.note(f"rounded durations to milliseconds, the unit of {spelt(self.format)}")
         if self.format != "PNG":
             return wanted
         from fractions import Fraction  # takes 2 ms, for animated PNG alone
@@ -149,7 +151,9 @@ class Encoder:
         wanted: int = picture.frame.get("plays", 1)
         most = _MOST_PLAYS.get(self.format, wanted)
         if wanted > most:
-            self.note(f"reduced {wanted} plays to {most}, the most that {self.format} can store")
+            self.note(
+                f"reduced {wanted} plays to {most}, the most that {spelt(self.format)} can store"
+            )
         return min(wanted, most)
 
     def image_of(self, frame: Picture) -> Image.Image:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, TiffTags
 from PIL.ExifTags import IFD
 from PIL.ExifTags import Base as Tag
 
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, spelt
 from convcli.image import tags
 from convcli.image.held import Held, is_srgb
 from convcli.image.previews import shows_image
@@ -368,7 +368,9 @@ def _names(keys: list[str], found: dict[str, Any]) -> list[str]:
 
 def _note_on(dropped: list[str], lost: list[str], format_name: str) -> list[str]:
     """Return one note, or none, on what a format cannot store and what no format keeps."""
-    parts = [f"its {listed_all(dropped)}, which {format_name} cannot store"] if dropped else []
+    parts = (
+        [f"its {listed_all(dropped)}, which {spelt(format_name)} cannot store"] if dropped else []
+    )
     parts += [f"its {listed_all(lost)}"] if lost else []
     return [f"dropped {', and '.join(parts)}"] if parts else []
 

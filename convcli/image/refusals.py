@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, spelt
 from convcli.image.content import beginning
 
 # Free bytes below which a decoder that fails is assumed to have run out of memory.
@@ -64,7 +64,7 @@ def refusals(source: Path | bytes) -> Iterator[None]:
     except ConvcliError:
         raise
     except UnidentifiedImageError:
-        known = ", ".join(FORMATS)
+        known = ", ".join(map(spelt, FORMATS))
         for name, begins in _NOT_READ.items():
             if re.match(begins, beginning(source), re.DOTALL):
                 raise ConvcliError(
@@ -72,7 +72,7 @@ def refusals(source: Path | bytes) -> Iterator[None]:
                 ) from None
         looks_like = next((name for name in FORMATS if _begins_as(source, name)), None)
         if looks_like:
-            raise ConvcliError(f"looks like {looks_like}, but {_UNREADABLE}") from None
+            raise ConvcliError(f"looks like {spelt(looks_like)}, but {_UNREADABLE}") from None
         raise ConvcliError(f"is not an image in a known format ({known})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConvcliError(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+
+from convcli import memory
+from convcli.batch import dark
 
 
 @pytest.fixture(params=["L", "RGBA"])
@@ -49,3 +55,35 @@ def test_a_dark_result_is_explained(run, soft, argv, ends):
         assert notes[0].startswith("convcli: 'a.png': note: ")
         assert notes[0].endswith(ends)
         assert "black, because" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("argv", "ends"),
+    [
+        (("edge",), STRETCH),
+        (("filter", "-k", "laplacian"), "--stretch or --bias 128 shows them"),
+        (("filter", "-k", "box:3"), None),
+    ],
+)
+def test_so_is_that_of_an_image_in_parts(run, tmp_path, monkeypatch, argv, ends):
+    """The note is the same, but for a share that is of fewer pixels."""
+    monkeypatch.setattr(dark, "_KEPT", 1 << 14)
+    monkeypatch.setattr(memory, "held", int)
+    y, x = np.mgrid[:1200, :1000]
+    soft = np.rint(100 + 50 * np.sin(x / 200) * np.cos(y / 150)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", soft, tile=(64, 64))
+    monkeypatch.chdir(tmp_path)
+    words = (argv[0], "a.tif", *argv[1:], "--json", "-m", "numpy")
+    whole, parts = (
+        json.loads(run(*words, *options).out)
+        for options in (("-o", "b.tif"), ("-o", "c.tif", "--memory", "1.5M"))
+    )
+    assert [*parts["times"]] == ["start", "all"]
+    in_whole, in_parts = (
+        [note.split(" ", 1) for note in done["notes"] if "black" in note] for done in (whole, parts)
+    )
+    assert [text for _, text in in_parts] == [text for _, text in in_whole]
+    assert len(in_parts) == bool(ends)
+    if ends:
+        assert in_parts[0][1].endswith(ends)
+        assert int(in_parts[0][0]) == pytest.approx(int(in_whole[0][0]), abs=3)

@@ -161,7 +161,7 @@ def test_the_rest_of_a_batch_is_done(run, slide, tmp_path, photo):
 def test_a_photo_is_not_written_in_parts(run, picture_file, tmp_path):
     done = run("blur", picture_file("a.png"), "-o", tmp_path / "a.zarr")
     assert done.status == 1
-    assert "ZARR is written in parts, of images in TIFF, .npy and zarr" in done.message
+    assert "zarr is written in parts, of images in TIFF, .npy and zarr" in done.message
 
 
 def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(

@@ -394,8 +394,8 @@ def test_wrong_usage_is_one_line_and_touches_nothing(run, here, argv, message):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("bank.npy", "grey.png"), r"'grey.png': has 1 channels \(shape \(1, 48, 64\)\), but .*3 "),
-        (("laws", "grey.png", "--groups", "3"), r"'grey.png': has 1 channels"),
+        (("bank.npy", "grey.png"), r"'grey.png': has 1 channel \(shape \(1, 48, 64\)\), but .*3 "),
+        (("laws", "grey.png", "--groups", "3"), r"'grey.png': has 1 channel "),
         (("laws", "gone.png"), "'gone.png': No such file"),
         (("laws", "many.gif"), "'many.gif': has 2 frames or pages"),
         (("laws", "grey.png", "--pool", "99"), "'grey.png': windows of 99 x 99 do not fit in maps"),

@@ -261,7 +261,8 @@ def test_json_always_has_the_same_keys(run, folder):
 
 def test_a_wider_mode_is_said(run, folder):
     result = run("compare", "near.png", "opaque.png")
-    assert result.message == "convcli: note: RGB and RGBA were compared as RGBA"
+    said = "'near.png' and 'opaque.png': note: RGB and RGBA were compared as RGBA"
+    assert result.message == f"convcli: {said}"
 
 
 @pytest.mark.parametrize(

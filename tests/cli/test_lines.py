@@ -41,6 +41,18 @@ def standard_error(monkeypatch):
             "\x1b[2mnote:\x1b[0m 'a.png': lost its XMP",
         ),
         (
+            lambda: lines.note("dropped its text 'a: note: b'", "'a.png'"),
+            "convcli: 'a.png': note: dropped its text 'a: note: b'",
+            "note: 'a.png': dropped its text 'a: note: b'",
+            "\x1b[2mnote:\x1b[0m 'a.png': dropped its text 'a: note: b'",
+        ),
+        (
+            lambda: lines.note("a file: note: b"),
+            "convcli: a file: note: b",
+            "note: a file: note: b",
+            "\x1b[2mnote:\x1b[0m a file: note: b",
+        ),
+        (
             lambda: lines.note("skipped 3 files"),
             "convcli: skipped 3 files",
             "note: skipped 3 files",
@@ -66,8 +78,12 @@ def test_a_terminal_breaks_lines_between_words_and_a_pipe_does_not(standard_erro
     assert max(map(len, broken[2:])) <= 30
     assert " ".join(map(str.strip, broken)) == f"error: {text}"
     assert broken[1].strip() == text.partition(" ")[0]
+    assert lines.plain("wrote 'a.blur.png': 960 x 640 RGB, numba") == (
+        "wrote 'a.blur.png': 960 x 640\n  RGB, numba"
+    )
     standard_error(False, 30)
     assert lines.error(text) == f"convcli: {text}"
+    assert lines.plain(f"wrote {text}") == f"wrote {text}"
 
 
 @pytest.mark.parametrize(

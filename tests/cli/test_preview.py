@@ -192,7 +192,7 @@ def test_a_picture_from_a_pipe_goes_nowhere(terminal, folder):
 
 def test_a_picture_that_cannot_be_read_is_one_line(terminal, folder):
     (folder / "text.png").write_text("no picture")
-    result = terminal("edge", "text.png", "--preview", columns=120, cwd=folder)
+    result = terminal("edge", "text.png", "--preview", columns=140, cwd=folder)
     assert result.status == 1
     assert result.text.startswith("\x1b[31m\x1b[1merror:\x1b[0m 'text.png': is not an image")
     assert result.text.count("\n") == 1

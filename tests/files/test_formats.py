@@ -18,6 +18,7 @@ from convcli.files.formats import (
     format_of,
     is_picture,
     mode_for,
+    spelt,
 )
 
 DEEP = ("A;16", "RGB;16", "S", "32F", "64F")  # not written by Pillow: see tests/image/test_deep.py
@@ -80,21 +81,21 @@ def test_a_wider_mode_loses_nothing(format_name, mode):
         (
             "JPEG",
             "RGBA",
-            "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, PAM, NPY or GIF",
+            "JPEG cannot hold transparency; write PNG, TIFF, WebP, AVIF, PAM, .npy or GIF",
         ),
         (
             "JPEG",
             "LA",
-            "JPEG cannot hold transparency; write PNG, TIFF, WEBP, AVIF, PAM, NPY or GIF",
+            "JPEG cannot hold transparency; write PNG, TIFF, WebP, AVIF, PAM, .npy or GIF",
         ),
-        ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG, TIFF, PPM, PAM or NPY"),
+        ("JPEG", "I;16", "JPEG cannot hold 16-bit samples; write PNG, TIFF, PPM, PAM or .npy"),
         ("PNG", "CMYK", "PNG cannot hold CMYK colour; write JPEG or TIFF"),
         (
             "PNG",
             "F",
-            "PNG cannot hold float samples; write TIFF, EXR or NPY instead",
+            "PNG cannot hold float samples; write TIFF, OpenEXR or .npy instead",
         ),
-        ("WEBP", "I;16", "WEBP cannot hold 16-bit samples"),
+        ("WEBP", "I;16", "WebP cannot hold 16-bit samples"),
         ("BMP", "RGBA", "BMP cannot hold transparency"),
         ("PPM", "LA", "PPM cannot hold transparency"),
         ("GIF", "F", "GIF cannot hold float samples"),
@@ -122,5 +123,7 @@ def test_the_longest_picture_of_a_format_can_be_read_again(format_name, upright)
     [("JPEG", (65_501, 1)), ("WEBP", (1, 16_384)), ("AVIF", (32_769, 1)), ("GIF", (1, 65_536))],
 )
 def test_a_longer_one_is_refused_and_others_are_named(format_name, size):
-    with pytest.raises(ConvcliError, match=f"{format_name} cannot hold {size[0]} x .*write PNG"):
+    with pytest.raises(
+        ConvcliError, match=f"{spelt(format_name)} cannot hold {size[0]} x .*write PNG"
+    ):
         check_size(format_name, *size)

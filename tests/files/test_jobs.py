@@ -403,7 +403,9 @@ def test_an_output_folder_that_another_run_makes_meanwhile_is_not_read(tree, mon
 
 def notes(*inputs, **settings):
     said = []
-    jobs_for(request(*inputs, **settings), said.append)
+    jobs_for(
+        request(*inputs, **settings), lambda text, about: said.append(f"{about}: note: {text}")
+    )
     return said
 
 

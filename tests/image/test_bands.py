@@ -140,7 +140,7 @@ def test_linear_light_is_not_known_of_floats(tmp_path):
 
 def test_bands_that_no_format_takes_are_refused():
     content = tiff(samples_of("int16", 5), "minisblack", ("unspecified",) * 4)
-    with pytest.raises(ConvcliError, match="NPY cannot hold 5 signed 16-bit bands; write TIFF"):
+    with pytest.raises(ConvcliError, match=r"\.npy cannot hold 5 signed 16-bit bands; write TIFF"):
         read(content, "NPY")
 
 

@@ -118,7 +118,9 @@ def test_other_formats_say_what_they_get(tmp_path):
         "wrote linear light and colours multiplied by its alpha, as OpenEXR stores them",
     )
     np.testing.assert_array_equal(np.load(target)[..., 3], samples["A"].astype(FLOAT))
-    with pytest.raises(ConvcliError, match="JPEG cannot hold 4 float bands; write TIFF, EXR or"):
+    with pytest.raises(
+        ConvcliError, match="JPEG cannot hold 4 float bands; write TIFF, OpenEXR or"
+    ):
         read(path, "JPEG")
 
 

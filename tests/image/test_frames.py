@@ -13,7 +13,7 @@ from PIL import ExifTags, GifImagePlugin, Image, TiffImagePlugin
 
 import convcli
 from convcli import ConvcliError, memory
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, spelt
 from convcli.image import Picture, animation, read, reading, write
 
 ANIMATED = [name for name, row in FORMATS.items() if row.frames == "animation"]
@@ -209,7 +209,7 @@ def test_odd_durations_are_kept_or_rounded_without_drifting(opaque, format_name)
     if format_name == "PNG":
         assert durations == pytest.approx(given, abs=0.01)
     unit = "hundredths of a second" if format_name == "GIF" else "milliseconds"
-    noted = f"rounded durations to {unit}, the unit of {format_name}" in notes
+    noted = f"rounded durations to {unit}, the unit of {spelt(format_name)}" in notes
     assert noted is (format_name != "PNG")
 
 
@@ -327,7 +327,7 @@ def test_a_frame_is_shown_no_longer_than_a_format_can_say(opaque, format_name, l
     after, notes = written(first, format_name)
     assert frames_of(after)[1] == [7_000, longest]
     most = f"{longest / 1000:g} s"
-    assert f"shortened a frame to {most}, the longest that {format_name} can store" in notes
+    assert f"shortened a frame to {most}, the longest that {spelt(format_name)} can store" in notes
 
 
 @pytest.mark.parametrize("given", [70_000, 70_001, 65_535.5, 3_600_001, 65_534_999, 65.536])
@@ -347,7 +347,7 @@ def test_a_webp_ends_before_its_clock_does(opaque, monkeypatch):
     frames = [Picture(p, "RGB", "PNG", frame={"duration": 1000}) for p in opaque]
     first = Picture(**(vars(frames[0]) | {"frames": 4, "later": frames[1:]}))
     after, notes = written(first, "WEBP", quality=90)
-    assert "shortened the animation to 2500 ms, the longest that WEBP can store" in notes
+    assert "shortened the animation to 2500 ms, the longest that WebP can store" in notes
     assert len(frames_of(after)[0]) >= 3
 
 
@@ -478,13 +478,17 @@ def test_a_page_that_needs_more_memory_than_there_is_is_refused(photo, monkeypat
 
 @pytest.mark.parametrize("target", [name for name, row in FORMATS.items() if not row.frames])
 def test_frames_are_refused_where_they_have_no_place(opaque, target):
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 4 frames; write PNG, TIFF,"):
+    with pytest.raises(
+        ConvcliError, match=f"{spelt(target)} cannot hold its 4 frames; write PNG, TIFF,"
+    ):
         read(encoded(opaque, "GIF", duration=50), target)
 
 
 @pytest.mark.parametrize("target", [name for name in FORMATS if name != "TIFF"])
 def test_pages_are_no_animation(photo, target):
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold its 7 pages; write TIFF instead"):
+    with pytest.raises(
+        ConvcliError, match=f"{spelt(target)} cannot hold its 7 pages; write TIFF instead"
+    ):
         read(tiff_of(pages(photo)), target)
 
 

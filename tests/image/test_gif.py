@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convcli import ConvcliError
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, spelt
 from convcli.image import Picture, read, write
 from convcli.image.gif_blocks import blocks_of
 from convcli.image.gif_colours import indexed
@@ -358,7 +358,7 @@ def test_more_plays_than_a_format_can_store_are_clamped_with_a_note(source, targ
     plays = 65_536 if source == "GIF" else 2**32 - 1
     content, notes = written(read(animated(source, plays)), target)
     assert plays_of(content) == min(most, plays)
-    clamped = f"reduced {plays} plays to {most}, the most that {target} can store"
+    clamped = f"reduced {plays} plays to {most}, the most that {spelt(target)} can store"
     assert (clamped in notes) == (plays > most)
 
 
@@ -422,7 +422,7 @@ def test_a_transparent_frame_is_refused_before_it_is_decoded(target):
     content = gif((2, 1), [(0, 0, 1, 1, [0], 1, None)], PALETTE)
     data = compressed([0], 2)
     assert data in content
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold transparency"):
+    with pytest.raises(ConvcliError, match=f"{spelt(target)} cannot hold transparency"):
         read(content.replace(data, b"\x02\x01\xff\0"), target)
 
 

@@ -21,7 +21,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 import convcli
 from convcli import ConvcliError, memory
-from convcli.files.formats import FORMATS
+from convcli.files.formats import FORMATS, spelt
 from convcli.image import (
     Picture,
     buffers,
@@ -474,7 +474,7 @@ def test_metadata_are_kept_where_the_format_can_and_else_noted(tmp_path, pixels,
         del got["dpi"]  # Pillow's values for no resolution
     assert got == {key: ALL[key] for key in found}
     left = {meaning for key, meaning in MEANING.items() if key in KEPT[source] - KEPT[target]}
-    noted = " ".join(note for note in notes if note.endswith(f"which {target} cannot store"))
+    noted = " ".join(note for note in notes if note.endswith(f"which {spelt(target)} cannot store"))
     assert {meaning for meaning in MEANING.values() if meaning in noted} == left
 
 
@@ -669,7 +669,7 @@ def test_exif_that_cannot_be_written_is_left_out_and_noted(picture_file):
 
 def test_a_picture_too_long_for_its_format_is_refused(photo):
     long = Picture(np.resize(photo[0], (1, 16_384, 3)), "RGB", "PNG")
-    with pytest.raises(ConvcliError, match="WEBP cannot hold 16384 x 1 pixels"):
+    with pytest.raises(ConvcliError, match="WebP cannot hold 16384 x 1 pixels"):
         written(long, "WEBP")
 
 
@@ -1098,7 +1098,7 @@ def test_a_profile_that_describes_something_else_is_left_out_and_noted(picture_f
 def test_grey_written_as_colour_loses_its_profile_with_a_note(pixels):
     grey = Picture(pixels[..., 0].copy(), "L", "PNG", {"icc_profile": icc(b"GRAY")})
     assert write(grey, io.BytesIO(), "WEBP") == (
-        "dropped its colour profile, which WEBP cannot store",
+        "dropped its colour profile, which WebP cannot store",
     )
 
 
@@ -1244,7 +1244,7 @@ def test_what_the_target_cannot_hold_is_refused_before_decoding(
     content = path.read_bytes()[:-500]  # decoding would be another error
     with pytest.raises(ConvcliError, match="is truncated"):
         read(content)
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold"):
+    with pytest.raises(ConvcliError, match=f"{spelt(target)} cannot hold"):
         read(content, target, grey=grey)
 
 

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
+from convcli.files.formats import spelt
 from convcli.image import Picture, read, write
 from convcli.image.blocks import held_by
 
@@ -149,7 +150,7 @@ def test_chunks_are_named_where_there_is_no_place_for_them(name, target):
     (note,) = [note for note in notes if note.startswith("dropped")]
     assert CHUNK_NAMES[name] in note
     if (name, target) != ("code points", "AVIF"):  # which only Pillow does not write
-        assert f"which {target} cannot store" in note
+        assert f"which {spelt(target)} cannot store" in note
 
 
 @pytest.mark.parametrize(
@@ -864,7 +865,7 @@ def test_heights_keep_their_place_and_no_data(dtype, compression):
 @pytest.mark.parametrize("target", ["PNG", "JPEG"])
 def test_other_formats_drop_tags_by_name(name, target):
     assert again(tiff(TAGS[name]), target)[1] == (
-        f"dropped its {name}, which {target} cannot store",
+        f"dropped its {name}, which {spelt(target)} cannot store",
     )
 
 
@@ -986,7 +987,7 @@ def test_the_colour_of_an_avif_is_never_relabelled(points):
     assert (b"cICP", bytes([*points, 0, 1])) in chunks_of(content)
     for target in ("JPEG", "WEBP", "TIFF"):
         _, notes = again(avif(*points), target)
-        assert notes == (f"dropped its colour code points, which {target} cannot store",)
+        assert notes == (f"dropped its colour code points, which {spelt(target)} cannot store",)
     assert again(avif(*points), "AVIF")[1] == ("dropped its colour code points",)
 
 

@@ -90,18 +90,18 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path, monkeypatch):
 
 def test_what_arrays_do_not_hold_is_noted_or_refused():
     pixels = np.zeros((4, 5, 4), np.uint8)
-    with pytest.raises(ConvcliError, match="NPY cannot hold CMYK colour; write JPEG or TIFF"):
+    with pytest.raises(ConvcliError, match=r"\.npy cannot hold CMYK colour; write JPEG or TIFF"):
         write(Picture(pixels, "CMYK", "JPEG"), io.BytesIO(), "NPY")
     picture = Picture(pixels, "RGBA", "PNG", {"dpi": (72, 72)})
     assert write(picture, io.BytesIO(), "NPY") == (
-        "dropped its resolution, which NPY cannot store",
+        "dropped its resolution, which .npy cannot store",
     )
 
 
 @pytest.mark.parametrize(
     ("target", "depth", "reason"),
     [
-        ("PNG", "float32", "PNG cannot hold float colour; write TIFF, EXR or NPY"),
+        ("PNG", "float32", "PNG cannot hold float colour; write TIFF, OpenEXR or .npy"),
         ("JPEG", "16", "JPEG cannot hold 16-bit colour; write PNG, TIFF"),
     ],
 )

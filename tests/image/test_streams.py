@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from convcli import ConvcliError
+from convcli.files.formats import spelt
 from convcli.image import read, streams, write
 
 SUFFIXES = {"L": "pgm", "RGB": "ppm", "1": "pbm", "I;16": "pgm", "F": "pfm"}
@@ -151,7 +152,7 @@ def test_pages_of_a_tiff(way, tmp_path):
 def test_other_formats_do_not_hold_several(target, way, tmp_path):
     content = 3 * IMAGES["P6"][0]
     with pytest.raises(
-        ConvcliError, match=f"{target} cannot hold its 3 images; write TIFF, PPM or PAM"
+        ConvcliError, match=f"{spelt(target)} cannot hold its 3 images; write TIFF, PPM or PAM"
     ):
         read(SOURCES[way](content, tmp_path), target)
 

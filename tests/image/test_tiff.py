@@ -283,7 +283,7 @@ def test_extra_samples_that_are_miscounted(photometric, count, extra, with_deep)
 @pytest.mark.parametrize(("bits", "said"), [(8, "5 8-bit bands"), (16, "5 16-bit bands")])
 def test_bands_without_colours_are_called_bands(with_deep, bits, said):
     content = tiff_of(np.ones((5, 7, 5)), 1, extra=(0,) * 4, bits=bits)
-    reason = f"PNG cannot hold {said}; write TIFF or NPY" if with_deep else NO_DEEP
+    reason = f"PNG cannot hold {said}; write TIFF or .npy" if with_deep else NO_DEEP
     with pytest.raises(ConvcliError, match=reason):
         read(content, "PNG")
 

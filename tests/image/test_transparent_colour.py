@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from convcli import ConvcliError
+from convcli.files.formats import spelt
 from convcli.image import deep, read, write
 from tests.pngs import GREY, PALETTE, RGB, chunk, data_of, header, png
 
@@ -132,7 +133,9 @@ def test_without_the_extra_16_bit_grey_is_right_and_colour_is_refused(monkeypatc
 @pytest.mark.parametrize("target", ["PPM", "WEBP"])
 def test_16_bit_grey_with_a_transparent_colour_is_refused_by_name(target):
     content = png(np.zeros((2, 2, 1), np.uint16), 16, GREY, chunk(b"tRNS", struct.pack(">H", 5)))
-    with pytest.raises(ConvcliError, match=f"{target} cannot hold 16-bit samples with transparen"):
+    with pytest.raises(
+        ConvcliError, match=f"{spelt(target)} cannot hold 16-bit samples with transparen"
+    ):
         read(content, target)
 
 

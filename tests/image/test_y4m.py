@@ -229,7 +229,7 @@ def test_whole_frames_before_damage_are_sent():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"target_format": "PNG"}, "PNG cannot hold 8-bit YCbCr video; write Y4M"),
+        ({"target_format": "PNG"}, "PNG cannot hold 8-bit YCbCr video; write y4m"),
         ({"depth": "16"}, "whose depth --depth cannot change"),
     ],
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-import shutil
 from collections import defaultdict
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -412,28 +410,6 @@ class TestImages:
 
 
 # In a browser.
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A Chromium without a window; with CONVCLI_NEEDS_BROWSER its absence is a failure."""
-    if not os.environ.get("CONVCLI_NEEDS_BROWSER"):
-        pytest.importorskip("selenium", reason="the extra browser is not installed")
-        if not (CHROMIUM and CHROMEDRIVER):
-            pytest.skip("there is no chromium with its chromedriver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")

@@ -232,6 +232,21 @@ def test_pages_load_nothing_from_the_network(site):
 
 
 @pytest.mark.slow
+def test_pages_are_searched_without_a_server(site, browser):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    (index,) = [path for path in site if path.stem == "index"]
+    browser.get(index.as_uri())
+    browser.find_element(By.TAG_NAME, "body").send_keys("s")  # opens the search
+    browser.switch_to.active_element.send_keys("scipy rows columns")
+    found = WebDriverWait(browser, 10).until(
+        lambda page: page.find_elements(By.CSS_SELECTOR, "a.md-search-result__link")
+    )
+    assert "migration.html" in found[0].get_attribute("href")
+
+
+@pytest.mark.slow
 def test_every_figure_is_described(site):
     assert [page.unnamed for page in site.values() if page.unnamed] == []
     figures = {address for page in site.values() for address in page.loads if "figures/" in address}

@@ -141,7 +141,7 @@ def pixels_of(path):
         ),
         ((*BLUR, "a.png", "-q", "-v"), "--quiet and --verbose cannot be used together"),
         ((*BLUR, "a.png", "-n", "--explain"), "--explain .* --dry-run"),
-        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WEBP or AVIF; the output"),
+        ((*BLUR, "a.png", "--quality", "50"), "--quality is for JPEG, WebP or AVIF; the output"),
         ((*BLUR, "b.jpg", "--png-level", "5"), "--png-level is for PNG; the output is JPEG"),
         (
             (*BLUR, "a.png", "--radius", "3", "--truncate", "2"),
@@ -177,6 +177,7 @@ def pixels_of(path):
         ((*BLUR, "-", "a.png"), "standard input .*only input"),
         ((*BLUR, "--files-from", "gone"), "--files-from 'gone': No such file"),
         (("filter", "a.png"), "--kernel is missing; add --kernel K"),
+        (("completion",), "SHELL is missing; add bash, zsh or fish"),
         (("filter", "-", "-k", "-"), "kernel '-': row 1, column 1 is '-'; a number is needed"),
         (("filter", "a.png", "-k", "magic"), "'magic' is not a kernel; use a name .*a file"),
         (("filter", "a.png", "-k", ""), "'' is not a kernel"),
@@ -642,7 +643,7 @@ def test_explain_does_not_disturb_the_picture(run, folder):
 
 JSON_KEYS = (
     "input", "output", "status", "reason", "width", "height", "mode", "frames", "method", "form",
-    "sums", "seconds", "left_out", "notes",
+    "sums", "seconds", "times", "predicted", "left_out", "notes",
 )  # fmt: skip
 
 
@@ -706,6 +707,9 @@ def test_json_is_one_object_a_line(run, folder):
     }
     written = found["a.png"]
     assert written.pop("seconds") > 0
+    times, predicted = written.pop("times"), written.pop("predicted")
+    assert [*times] == [*predicted] == ["read", "filter", "write"]
+    assert min(times.values()) >= 0
     assert written.pop("method") in ("numpy", "numba", "fft")
     assert written.pop("form") in ("separable", "dense")
     assert written.pop("sums") in ("float32", "float64")
@@ -721,6 +725,21 @@ def test_json_is_one_object_a_line(run, folder):
         "left_out": None,
         "notes": [],
     }
+
+
+def test_json_has_the_times_that_explain_prints(run, folder):
+    result = run(*BLUR, "a.png", "--json", "--explain")
+    record = json.loads(result.out)
+    times = record["times"]
+    assert [*times] == ["start", *record["predicted"]]
+    shown = dict(
+        re.findall(r"^\W+(start|read|filter|write|total).* ([\d.]+ \w?s)(?: |$)", result.err, re.M)
+    )
+    units = {"s": 1, "ms": 1e-3, "us": 1e-6}
+    seconds = {
+        name: float(text.split()[0]) * units[text.split()[1]] for name, text in shown.items()
+    }
+    assert seconds == pytest.approx({**times, "total": sum(times.values())}, rel=0.01)
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(run, folder):

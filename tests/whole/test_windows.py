@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 import convcli
+from convcli.errors import shown
 from convcli.files import walking
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below
@@ -171,6 +172,15 @@ def test_an_encoding_with_few_letters_is_no_error(here):
     )
     assert done.returncode == 0, done.stderr
     assert rb"\u65e5" + "é".encode("cp1252") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("system", "text"), [("win32", r"'C:\new\a.png'"), ("linux", r"'C:\\new\\a.png'")]
+)
+def test_the_folders_of_windows_are_shown_as_typed(system, text, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    assert shown(r"C:\new\a.png") == text
+    assert shown("a\x1b.png") == r"'a\x1b.png'"
 
 
 class Entry:

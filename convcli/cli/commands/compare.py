@@ -83,10 +83,13 @@ def command(
         found, notes, lines = _compare((a, b), (named(one), named(other)), tolerance)
         if output is not None:
             done = _write_differences(found, output, overwrite)
-            (lines if found.comparison else notes).append(done)
+            if found.comparison:
+                lines.append(done)
+            else:
+                notes.append((done, ""))
         result = _as_json(found) | {"a": one, "b": other, "tolerance": tolerance}
         for note in notes:
-            typer.echo(messages.note(note), err=True)
+            typer.echo(messages.note(*note), err=True)
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         raise typer.Exit(141) from None
@@ -114,14 +117,14 @@ class _Found:
 
 def _compare(
     pictures: tuple[Picture, Picture], names: tuple[str, str], tolerance: float
-) -> tuple[_Found, list[str], list[str]]:
-    """Compare two images; return what was found, notes, and lines to print."""
+) -> tuple[_Found, list[tuple[str, str]], list[str]]:
+    """Compare two images; return what was found, notes and their subjects, and lines to print."""
     from convcli.image.comparison import alike, compare, differs
 
     a, b = pictures
     frames = a.frames, b.frames
     notes = [
-        f"{name}: note: {note}"
+        (note, name)
         for name, picture in zip(names, pictures, strict=True)
         for note in picture.notes
     ]
@@ -132,7 +135,8 @@ def _compare(
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
         return _Found(frames, equal=False, reason=reason), notes, [reason]
     if a.mode != b.mode:
-        notes.append(f"note: {a.mode} and {b.mode} were compared as {pair[0].mode}")
+        both = f"{names[0]} and {names[1]}"
+        notes.append((f"{a.mode} and {b.mode} were compared as {pair[0].mode}", both))
     found = compare(*pair, tolerance)
     same_count = frames[0] == frames[1]
     # Later frames are compared for equality only.

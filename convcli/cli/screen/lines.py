@@ -12,6 +12,9 @@ from typing import TextIO
 
 import typer
 
+# Columns; a terminal of fewer breaks lines itself.
+_NARROWEST = 20
+
 
 def has_colours(stream: TextIO | None) -> bool:
     """Say whether a stream is a terminal with colours; NO_COLOR (no-color.org) is respected."""
@@ -35,24 +38,32 @@ def note(text: str, about: str = "") -> str:
     if about:
         line = f"convcli: {about}: note: {text}"
         return _begun("note", f"{about}: {text}", dim=True) or line
-    # A folder is named in the text: "'photos': note: skipped 3 files".
-    return _begun("note", text.replace(": note: ", ": ", 1), dim=True) or f"convcli: {text}"
+    return _begun("note", text, dim=True) or f"convcli: {text}"
+
+
+def plain(text: str) -> str:
+    """Return a line about success; a terminal gets it broken between words."""
+    return _filled(text) if is_terminal(sys.stderr) else text
 
 
 def _begun(word: str, text: str, **style: str | bool) -> str:
     """Return a message for a terminal, broken between words; nothing if there is none."""
     if not is_terminal(sys.stderr):
         return ""
-    from textwrap import fill
-
-    lines = fill(
-        f"{word}: {text}",
-        shutil.get_terminal_size().columns,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    lines = _filled(f"{word}: {text}")
     if has_colours(sys.stderr):
         # typer.style declares each of its keywords, and a dictionary has one type for all.
         lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
     return lines
+
+
+def _filled(text: str) -> str:
+    """Break a text between words, unless a terminal has hardly room for one."""
+    columns = shutil.get_terminal_size().columns
+    if columns < _NARROWEST:
+        return text
+    from textwrap import fill
+
+    return fill(
+        text, columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )

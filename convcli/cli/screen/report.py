@@ -14,7 +14,7 @@ from convcli.cli.screen import lines
 from convcli.cli.screen.remarks import Remarks
 from convcli.errors import inert, shown
 from convcli.files.job import part_of
-from convcli.words import digits
+from convcli.words import counted, digits
 
 if TYPE_CHECKING:
     from convcli.batch.outcome import Outcome
@@ -48,15 +48,15 @@ class Report:
         if outcome.status == "not tried":
             self._why_not_tried = f": {outcome.reason}"
         self._bar.picture_done(outcome.megapixels)
+        start = self._start(outcome)
         if self._shared.json:
-            _print_json(outcome.job, outcome.status, _fields(outcome))
+            _print_json(outcome.job, outcome.status, _fields(outcome, start))
         if outcome.status == "failed":
             self._failure(outcome)
         if outcome.plan is not None and self._shared.explain:
             from convcli.cli.screen.explanation import explanation
 
             name, border = _input(outcome.job), self._shared.border
-            start = self._start(outcome)
             self._bar.show(lambda c: explanation(outcome, name, border, c, start))
         if not self._shared.quiet:
             self._success(outcome)
@@ -70,7 +70,7 @@ class Report:
                 typer.echo(lines.note(text, about), err=True)
             counts = [f"{n} {name}" for name, n in self._counts.items() if n or name in _ALWAYS]
             end = ", then interrupted" if interrupted else self._why_not_tried
-            typer.echo(", ".join(counts) + end + self._how_fast(), err=True)
+            typer.echo(lines.plain(", ".join(counts) + end + self._how_fast()), err=True)
         elif interrupted and not self._counts["written"]:
             nothing = "" if self._single.target is None else "; nothing was written"
             typer.echo(lines.note(f"interrupted{nothing}"), err=True)
@@ -79,7 +79,7 @@ class Report:
         """Return the seconds of a run with one image that are of no stage."""
         from convcli.cli.started import STARTED
 
-        if self._single is None:
+        if self._single is None or not outcome.timings:
             return None
         stages = sum(stage.measured for stage in outcome.timings)
         return max(time.perf_counter() - STARTED - stages, 0.0)
@@ -110,17 +110,16 @@ class Report:
         else:
             self._remarks.add(_input(job), outcome.notes)
         if outcome.status == "skipped" and (self._shared.verbose or single):
-            self._bar.say(f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}")
+            text = f"skipped {_input(job)}: {_output(job)} {_why(self._shared)}"
+            self._bar.say(lines.plain(text))
         if outcome.status == "written" and (
             self._shared.verbose or (single and job.target is not None)
         ):
             width, height = outcome.result_size
             frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
             method = f"{outcome.plan.method}, " if outcome.plan else ""  # nothing was filtered
-            self._bar.say(
-                f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
-                f"{method}{outcome.seconds:.2f} s"
-            )
+            text = f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
+            self._bar.say(lines.plain(f"{text}{method}{outcome.seconds:.2f} s"))
 
 
 def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
@@ -157,19 +156,23 @@ def _print_json(job: Job, status: str, more: dict[str, Any]) -> None:
         "form": None,
         "sums": None,
         "seconds": None,
+        "times": None,
+        "predicted": None,
         "left_out": None,
         "notes": [],
     }
     typer.echo(json.dumps(fields | more))
 
 
-def _fields(outcome: Outcome) -> dict[str, Any]:
+def _fields(outcome: Outcome, start: float | None) -> dict[str, Any]:
     """Return the fields of an outcome that it does not share with a job that was not done."""
     if outcome.status in ("failed", "not tried"):
         return {"reason": outcome.reason}
     if outcome.status == "skipped":
         return {}
     route = getattr(outcome.plan, "route", None)
+    times = {} if start is None else {"start": start}
+    times |= {step.name: step.measured for step in outcome.timings}
     return {
         "width": outcome.result_size[0],
         "height": outcome.result_size[1],
@@ -179,6 +182,8 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
         "form": route.form if route else None,
         "sums": route.accumulator if route else getattr(outcome.plan, "between", None),
         "seconds": round(outcome.seconds, 4),
+        "times": {name: round(seconds, 6) for name, seconds in times.items()},
+        "predicted": {step.name: round(step.predicted, 6) for step in outcome.timings},
         "left_out": outcome.left_out,
         "notes": list(outcome.notes),
     }
@@ -205,5 +210,5 @@ def _input(job: Job) -> str:
 
 def _output(job: Job) -> str:
     if job.target_name is not None and job.parts:
-        return f"{shown(part_of(job.target_name, '*'))} ({len(job.parts)} images)"
+        return f"{shown(part_of(job.target_name, '*'))} ({counted(len(job.parts), 'image')})"
     return "standard output" if job.target_name is None else shown(job.target_name)
