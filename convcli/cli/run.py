@@ -339,7 +339,8 @@ def _run(
                 here = partial(
                     batch.run, jobs, pipeline, shared.workers, bar.regions_done, begun=begun
                 )
-                for outcome in (on_cluster or here)(interrupted=interrupted):
+                there = on_cluster and partial(on_cluster, on_progress=bar.regions_done)
+                for outcome in (there or here)(interrupted=interrupted):
                     report.add(outcome)
         finally:
             report.end(interrupted.is_set())

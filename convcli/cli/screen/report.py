@@ -50,7 +50,8 @@ class Report:
         self._bar.picture_done(outcome.megapixels)
         if self._shared.json:
             _print_json(outcome.job, outcome.status, _fields(outcome))
-        if outcome.status == "failed":
+        # The count of a batch says why others were not tried.
+        if outcome.status == "failed" or (self._single and outcome.status == "not tried"):
             self._failure(outcome)
         if outcome.plan is not None and self._shared.explain:
             from convcli.cli.screen.explanation import explanation
