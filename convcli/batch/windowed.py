@@ -29,6 +29,7 @@ from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
 from convcli.image.picture import as_floats, kind_of, mode_of
+from convcli.loops.compiled import apart
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
@@ -68,7 +69,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)
-        outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
+        with apart.wanted(pipeline.in_parts.memory is not None):
+            outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
         return outcome._replace(seconds=time.perf_counter() - start)
     except BrokenPipeError:
         raise
@@ -96,7 +98,7 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most = math.inf
+        self.most, self.held = math.inf, 0
         self.plan: Plan | ChainPlan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
@@ -221,8 +223,8 @@ class _Work:
                 regional = Regional(plan, what, work.cells, stored.again, bands, count)
                 return Result(work.shape, work.dtype, _no_bands, regional)
             if self.cut is None:
-                self.most = memory.left_of(memory.bound(self.how.memory))
-            cut = cut_for(work, stored, self.most, gathered)
+                self.most, self.held = memory.bound(self.how.memory), memory.held()
+            cut = cut_for(work, stored, self.most - self.held, gathered, self.held)
             if self.cut is None:
                 self.cut = cut
                 self.take(cut.peak)
@@ -273,10 +275,11 @@ class _Work:
             self.how.say(f"{shown(self.job.source_name or '')}: {self._memory(cut)}")
 
     def _memory(self, cut: Cut) -> str:
-        """Say how much is held; the bound less what the interpreter and its packages hold."""
+        """Say how much is held, by the interpreter and its packages as well."""
+        own = f"{size_of(self.held)} of it by the program and " if self.held else ""
         return (
-            f"at most {size_of(cut.peak)} of {size_of(self.most)}, in bands of {cut.rows} rows, "
-            f"{size_of(cut.kept)} of it for tiles"
+            f"at most {size_of(cut.peak + self.held)} of {size_of(self.most)}, in bands of "
+            f"{cut.rows} rows, {own}{size_of(cut.kept)} for tiles"
         )
 
     def _left_out(self) -> int | None:

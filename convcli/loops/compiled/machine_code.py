@@ -32,6 +32,7 @@ import numpy as np
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.writing import new_file
+from convcli.loops.compiled import apart
 from convcli.ownership import make_private, problem_of, problem_of_making
 
 Signature = tuple[tuple[str, int], ...]
@@ -194,6 +195,10 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
     try:
         path = _path(name, signature)
         address = _load(path)
+        if address is None and apart.is_wanted() and path is not None:
+            _say_why_it_takes_long("" if _folder(make=True) else _why_not_kept())
+            apart.make(name, signature)
+            address = _load(path)
         if address is None:
             code = _compile(name, signature)
             _keep(path, code)
@@ -210,6 +215,11 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "
                 "use --method numpy or fft instead"
             ) from broken
+
+
+def make(name: str, signature: Signature) -> None:
+    """Compile a function, and keep it."""
+    _keep(_path(name, signature), _compile(name, signature))
 
 
 def _base() -> Path | None:
