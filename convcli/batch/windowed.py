@@ -172,6 +172,11 @@ class _Work:
         self.size = stored.shape[1], stored.shape[0]
         self.pixels += stored.shape[0] * stored.shape[1]
         stored, options, missing = self._leaving_out(stored, options)
+        if options.get("mask") is not None:
+            from convcli.batch import part
+
+            note = part.note_on(options, self.job.format or "TIFF")
+            self.notes = tuple(dict.fromkeys((*self.notes, *note)))
         result = self._planned(self.pipeline.verb, stored, options, gathered, missing)
         self.result_size = result.shape[1], result.shape[0]
         self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
@@ -207,11 +212,19 @@ class _Work:
         bands = stored.shape[2] if kind_of(self._given_mode).isdigit() else 1
         source = replace(stored, shape=(*stored.shape[:2], 1)) if bands > 1 else stored
 
-        def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain, _source: Any) -> Result:
+        if bands > 1 and not isinstance(options.get("channels"), bool):
+            raise NeedsWholeError(
+                "has bands that are no colours, of which --channels takes some only where all fit "
+                "into memory; leave it out"
+            )
+
+        def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain | Work, _source: Any) -> Result:
             if self.plan is None:
                 self.plan = plan
-            work = work_of(plan, what, Tiles(source, 0))
-            if work.shape[2] < source.shape[2] and self._given_mode in ("CMYK", "LAB"):
+            is_part = isinstance(what, Work)
+            work = what if isinstance(what, Work) else work_of(plan, what, Tiles(source, 0))
+            is_grey = work.shape[2] < source.shape[2] or (is_part and self.how.is_grey)
+            if is_grey and self._given_mode in ("CMYK", "LAB"):
                 raise NeedsWholeError(
                     f"is {self._given_mode}, which is turned into grey only where it fits into "
                     "memory; convert it to RGB first"
@@ -219,6 +232,7 @@ class _Work:
             work = by_bands(work, bands) if bands > 1 else work
             if self.how.elsewhere:
                 assert stored.again
+                assert not isinstance(what, Work), "a part is done by one worker"
                 count = missing and missing.count
                 regional = Regional(plan, what, work.cells, stored.again, bands, count)
                 return Result(work.shape, work.dtype, _no_bands, regional)
@@ -240,6 +254,7 @@ class _Work:
         """Return a plane half as large: the next level of a pyramid."""
         plain = Options(**{**options, "linear": False, "alpha": "straight", "border": "reflect"})
         plain["nan"], plain["nodata"] = None, None
+        plain["region"], plain["mask"], plain["channels"] = None, None, True
         return self._planned(partial(blur, sigma=_HALVING), stored, plain, 0).thinned(2)
 
     def _bands(self, work: Work, stored: Stored, cut: Cut, first: int) -> Iterator[Pixels]:

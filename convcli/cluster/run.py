@@ -28,6 +28,7 @@ from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
 from convcli.files.urls import is_url
 from convcli.files.writing import TEMPORARY_SUFFIX
+from convcli.filtering.options import means_part
 from convcli.sources.choice import kind_for
 from convcli.types import OnProgress
 
@@ -230,7 +231,7 @@ class Run:
 def is_divided(job: Job, pipeline: Pipeline) -> bool:
     """Return whether each worker can do a part of an image: zarr is written shard by shard."""
     source, how = job.source_name, pipeline.in_parts
-    if how is None or source is None:
+    if how is None or source is None or means_part(pipeline.options):
         return False
     if not may_be_in_parts(source, job.target_name, job.format):
         return False
