@@ -26,6 +26,7 @@ from convcli.cluster.work import Orders, done, problem_here
 from convcli.errors import ConvcliError, reason_of, shown
 from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
+from convcli.files.many import Jobs, Rest
 from convcli.files.urls import is_url
 from convcli.files.writing import TEMPORARY_SUFFIX
 from convcli.filtering.options import means_part
@@ -59,7 +60,7 @@ class Run:
 
     Parameters
     ----------
-    jobs : list of Job
+    jobs : list of Job, or ManyJobs
         What to read and write: files alone.
     client : Client
         The cluster.
@@ -76,7 +77,7 @@ class Run:
 
     def __init__(
         self,
-        jobs: list[Job],
+        jobs: Jobs,
         client: Client,
         pipeline_for: Callable[[None], Pipeline],
         max_pixels: int | None,
@@ -84,11 +85,12 @@ class Run:
         self.client = client
         self.jobs = jobs
         self.pipeline = pipeline_for(None)
-        self.todo: deque[Job] = deque()
+        self.known: list[Outcome] = []
         self.divided: list[Job] = []  # images of which each worker does a part
-        for job in jobs:
-            if not known(job):
-                (self.divided if is_divided(job, self.pipeline) else self.todo).append(job)
+        if isinstance(jobs, list):
+            self.todo: deque[Job] | Rest = deque(self.not_known(jobs))
+        else:
+            self.todo = Rest(jobs)
         self.threads = Threads(client)
         most = max(client.nthreads().values(), default=1)
         cores = min(most, max(1, self.threads.count() // max(1, len(self.todo))))
@@ -100,7 +102,7 @@ class Run:
         self.alone: deque[Job] = deque()  # jobs of batches that ended their workers
         self.is_last = False  # they are tried
         self.problem = ""
-        with probe([*self.todo, *self.divided]) as seen:
+        with probe([*self.todo, *self.divided] if isinstance(jobs, list) else jobs) as seen:
             check_workers(client, problem_here, *self.orders, *seen)
 
     def outcomes(
@@ -112,13 +114,16 @@ class Run:
         finish on their workers, but are not waited for. The progress of a single image that is
         divided among workers is reported.
         """
-        yield from filter(None, map(known, self.jobs))
         while not interrupted.is_set() and not self.is_lost:
+            yield from self.known
+            self.known.clear()
             if not self.problem:
                 self.submit()
-            if not self.at_work:
+            if self.at_work:
+                yield from self.next_outcomes(LOOK_SECONDS)
+            elif not self.known:
                 break
-            yield from self.next_outcomes(LOOK_SECONDS)
+        yield from self.known
         end = time.monotonic() + _PATIENCE_SECONDS
         while interrupted.is_set() and self.at_work and (rest := end - time.monotonic()) > 0:
             yield from self.next_outcomes(rest)
@@ -164,8 +169,11 @@ class Run:
         At the end come jobs that are tried alone, one at a time: with a worker its other tasks are
         lost as well, and Dask suspects them all.
         """
-        while self.todo and len(self.at_work) < _AHEAD * self.threads.count():
-            self.send([self.todo.popleft() for _ in range(self.batch_size())])
+        most = _AHEAD * self.threads.count()
+        while self.todo and len(self.at_work) < most and len(self.known) < _LARGEST_BATCH:
+            size = self.batch_size()
+            if batch := self.not_known(self.todo.popleft() for _ in range(size) if self.todo):
+                self.send(batch)
         if self.alone and not self.at_work:
             self.is_last = True
             self.send([self.alone.popleft()])
@@ -176,6 +184,16 @@ class Run:
         future = self.client.submit(done, *self.orders, there, pure=False)
         self.at_work[future.key] = future, jobs
         future.add_done_callback(self.finished.put)
+
+    def not_known(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return the jobs to be sent; what is known of others, and images to divide, are kept."""
+        batch: list[Job] = []
+        for job in jobs:
+            if outcome := known(job):
+                self.known.append(outcome)
+            else:
+                (self.divided if is_divided(job, self.pipeline) else batch).append(job)
+        return batch
 
     def batch_size(self) -> int:
         """Return how many jobs take about two seconds; at the end fewer, so that all threads work.

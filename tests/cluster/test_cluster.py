@@ -209,7 +209,7 @@ def planned(jobs, threads, pace=()):
     """A run that is not connected."""
     run = Run.__new__(Run)
     run.todo, run.threads = deque(jobs), SimpleNamespace(count=lambda: threads)
-    run.pace = deque(pace)
+    run.pace, run.known = deque(pace), []
     run.alone, run.at_work, run.is_last = deque(), {}, False
     return run
 
@@ -265,3 +265,13 @@ def test_jobs_that_others_cancel_are_reported(tree, address):
 def slow_pipeline_for(_preview):
     time.sleep(0.3)
     return pipeline_for(_preview)
+
+
+def test_many_jobs_are_listed_while_they_are_done(tree, run, address, monkeypatch):
+    monkeypatch.setattr("convcli.files.jobs.MOST_HELD", 2)
+    argv = ("blur", "in", "-r", "-o", "many", "-m", "numpy", "--cluster", address)
+    assert "6 written, 1 failed, 0 skipped" in run(*argv).err
+    (tree / "many" / "1" / "3.png").unlink()
+    assert "1 written, 1 failed, 5 skipped" in run(*argv, "--skip-existing").err
+    run("blur", "in", "-r", "-o", "alone", "-m", "numpy")
+    assert files_of(tree / "many") == files_of(tree / "alone")
