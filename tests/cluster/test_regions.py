@@ -8,6 +8,7 @@ import threading
 import time
 from types import SimpleNamespace
 
+import dask  # noqa: F401 - without it this file is not collected
 import fsspec
 import numpy as np
 import pytest

@@ -80,6 +80,7 @@ def test_memory_does_not_grow_with_their_number(tree, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     taken = []
+    jobs_for(50, monkeypatch)  # which imports what is needed
     for most in (10_000, 50):
         tracemalloc.start()
         jobs = jobs_for(most, monkeypatch)
