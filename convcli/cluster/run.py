@@ -251,6 +251,8 @@ def is_divided(job: Job, pipeline: Pipeline) -> bool:
     source, how = job.source_name, pipeline.in_parts
     if how is None or source is None or means_part(pipeline.options):
         return False
+    if job.format not in (None, "ZARR"):
+        return False
     if not may_be_in_parts(source, job.target_name, job.format):
         return False
     try:
