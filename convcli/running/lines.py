@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,18 +13,9 @@ from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, Index, Value
 from convcli.pixels.source import Source, Span
+from convcli.running.ring import Rows
 from convcli.types import Pixels
 from convcli.words import Border
-
-
-class Rows(Source, Protocol):
-    """A source that computes its rows one after the other, and puts them where they are needed."""
-
-    def can_put(self, columns: Span) -> bool:
-        """Whether it can put these columns, some of which may lie beyond the edges."""
-
-    def put(self, rows: Span, out: Pixels) -> None:
-        """Compute rows that follow those before into `out`; beyond the edges put anything."""
 
 
 class Rooms(threading.local):
@@ -142,16 +133,16 @@ class Lines:
     def _read_on(self, rows: Span, out: Pixels) -> None:
         """Read the rows that follow those before: without a copy, if the source can put them."""
         if self._sides is None:
-            self._read(rows, out)
+            self._read(self._source, rows, out)
             return
         cast(Rows, self._source).put(rows, out)
         for at, columns in self._sides:
             out[:, at] = self._value if columns is None else out[:, columns]
 
-    def _read(self, rows: Span, out: Pixels) -> None:
+    def _read(self, source: Source, rows: Span, out: Pixels) -> None:
         beside = (0, 0, *self._halo[2:])
         how = self._border, self._value
-        borders.window(self._source, rows, self._columns, beside, *how, out=out)
+        borders.window(source, rows, self._columns, beside, *how, out=out)
 
     def _assembled(self, buffer: Pixels, rows: Span) -> Pixels:
         """Put a window together that reaches beyond the upper or lower edge."""
@@ -164,6 +155,6 @@ class Lines:
         elsewhere = (index >= 0) & ~there  # the other end of the image, under `wrap`
         for span, here in borders.spans(index[elsewhere]) if elsewhere.any() else ():
             lines = np.empty((span[1] - span[0], *buffer.shape[1:]), buffer.dtype)
-            self._read(span, lines)
+            self._read(getattr(self._source, "apart", self._source), span, lines)
             out[np.flatnonzero(elsewhere)[here]] = lines[index[elsewhere][here] - span[0]]
         return out

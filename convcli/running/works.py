@@ -244,7 +244,7 @@ def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) 
     strip = min(plan.bands.rows, piece[0])
     total = chain_bytes(chain, Bands(piece, strip), source.shape)
     for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
-        above, below, left, right = link.recipe.halo
+        above, below, left, right = link.recipe.reach
         rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
         if link.plan.route.loop == "overlap_add":
             rows, count = max(rows, link.plan.route.tile[0]), 3
@@ -255,7 +255,7 @@ def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) 
             rows, columns = min(rows, most[0]), min(columns, most[1])
         total += count * 8 * (rows + above + below) * (columns + left + right) * channels
     # Before the first stage samples become floats, and are weighted; the last one's are rounded.
-    above, below, left, right = chain.links[0].recipe.halo
+    above, below, left, right = chain.links[0].recipe.reach
     first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
     total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
     return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8
