@@ -59,7 +59,7 @@ class Decimation:
 
     def points(self, first: int, end: int) -> int:
         """Return how many points of the grid a run of results needs, which begins on the grid."""
-        return (end - 1 - first) // self.step + self.wide.shape[1]
+        return (end - 1 - first) // self.step + int(self.wide.shape[1])
 
     @cached_property
     def error(self) -> float:

@@ -79,6 +79,7 @@ def bands(
     """
     height, width, channels = size
     rows = max(_BAND_ROWS, _HALOS * halos[0], *(block[0] for block in blocks))
+    rows = ceil_div(height, max(round(height / rows), 1))  # a low last band would be halo mostly
     wide, narrow = (
         max(samples // channels, _HALOS * halos[1], *(block[1] for block in blocks), 1)
         for samples in (_BAND_SAMPLES, _NARROW_SAMPLES)

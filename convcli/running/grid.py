@@ -90,6 +90,7 @@ class Grid:
             self._beside,
             recipe,
             sizes=(window[1] - window[0], self._y.radius),
+            strip=self._piece * self._y.step,
             take=partial(take, "lines"),
         )
         self._take = partial(take, "grid")

@@ -39,9 +39,9 @@ class Rooms(threading.local):
 class Lines:
     """Windows of a source, one below the other, as `convcli.pixels.borders.window` gives them.
 
-    Rows that two windows share are read once. Rows are read in whole groups of `ROWS`, counted
-    from the top of the image: loops make the sums of such a group together, and so all sums are
-    made in the same order wherever a window begins.
+    Rows that two windows share are read once. Rows are read in whole groups, of `ROWS` or of as
+    many as the source has in its `unit`, counted from the top of the image: loops make the sums of
+    such a group together, and so all sums are made in the same order wherever a window begins.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ class Lines:
         self._border: Border = border
         self._value = value
         self._take = take
+        self._unit = getattr(source, "unit", ROWS)
         self._sides = self._copied_sides()
         self._buffer: Pixels | None = None
         self._first = 0  # the row of the image that the buffer begins with, and the one after
@@ -81,7 +82,7 @@ class Lines:
         above, below, _, _ = self._halo
         top, bottom = rows[0] - above, rows[1] + below
         # The rows of a whole window at most: more would not stay in the cache.
-        room = bottom - top + 2 * ROWS
+        room = bottom - top + 2 * self._unit
         buffer = self._holding(max(top, 0), min(bottom, height), room)
         if top >= 0 and bottom <= height:
             return buffer[top - self._first : bottom - self._first]
@@ -90,9 +91,9 @@ class Lines:
     def _holding(self, first: int, end: int, room: int) -> Pixels:
         """Read the rows of a span that are not there yet; those before it are dropped."""
         height = self._source.shape[0]
-        end = min(ceil_div(end, ROWS) * ROWS, height)
+        end = min(ceil_div(end, self._unit) * self._unit, height)
         if self._buffer is None:
-            self._first = self._end = first = first // ROWS * ROWS
+            self._first = self._end = first = first // self._unit * self._unit
         held = self._buffer
         if held is None or end - self._first > len(held):
             kept = None if held is None else held[first - self._first : self._end - self._first]

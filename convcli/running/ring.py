@@ -10,7 +10,7 @@ import numpy as np
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders
 from convcli.pixels.borders import INDEX_OF, Index
-from convcli.pixels.source import Source, Span
+from convcli.pixels.source import ArraySource, Source, Span
 from convcli.running.beside import Beside
 from convcli.running.recipe import Recipe
 from convcli.types import Pixels
@@ -29,8 +29,8 @@ class Rows(Source, Protocol):
 class Ring:
     """Windows of a source, one below the other, as rows and where each of them is.
 
-    Rows that two windows share are read once, in whole groups of `ROWS` counted from the top of the
-    image.
+    Rows that two windows share are read once, in whole groups of those that the source makes
+    together, counted from the top of the image.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class Ring:
     sizes : (int, int)
         Rows of the highest window; and how many of the last rows are kept once they are read:
         windows that begin below them need them, where they are reflected.
+    strip : int
+        Rows that are mostly read at a time.
     take : callable
         ``take(shape, dtype)`` returns memory; what it returned before is given up.
     """
@@ -53,13 +55,16 @@ class Ring:
         beside: Beside,
         recipe: Recipe,
         sizes: tuple[int, int],
+        strip: int,
         take: Callable[[tuple[int, ...], np.dtype[Any]], Pixels],
     ) -> None:
         self._source = source
         self._beside = beside
         self._how = recipe.border, recipe.border_value
         self._kept = sizes[1]
-        self._room = ceil_div(max(sizes), ROWS) * ROWS + 2 * ROWS
+        # Whole strips: then no strip has to be read in two.
+        self._unit = getattr(source, "unit", ROWS)
+        self._room = ceil_div(max(sizes) + 2 * self._unit, strip) * strip
         width = beside.read[1] - beside.read[0] + sum(beside.halo)
         self._width = width, source.shape[2]
         self._dtype = borders.window_dtype(source.dtype, *self._how)
@@ -70,23 +75,38 @@ class Ring:
             self._buffer[self._room] = recipe.border_value
         self._begin: int | None = None
         self._end = 0
+        self._origin = 0  # a row that lies where the ring begins
         self._others: Span = (0, 0)
+        self._is_array = (
+            isinstance(source, ArraySource)
+            and source.array.flags.c_contiguous
+            and beside.read == (0, source.shape[1])
+            and beside.halo == (0, 0)
+            and recipe.border != "constant"
+        )
         can_put = getattr(source, "can_put", None)
         self._can_put = can_put is not None and beside.halo == (0, 0) and can_put(beside.read)
 
     def window(self, rows: Span) -> tuple[Pixels, Index]:
         """Return an array of rows, and which of them the window consists of."""
         height = self._source.shape[0]
-        last = min(ceil_div(rows[1], ROWS) * ROWS, height)
+        if self._is_array:  # its rows need no copy
+            index = INDEX_OF[self._how[0]](np.arange(*rows), height)
+            first, last = int(index.min()), int(index.max()) + 1
+            return self._source.window((first, last), self._beside.read), index - first
+        # Those above the upper edge may be as far below it.
+        last = max(rows[1], 1 - rows[0])
+        last = min(ceil_div(last, self._unit) * self._unit, height)
         if self._begin is None:
-            self._begin = self._end = max(rows[0], 0) // ROWS * ROWS
+            self._begin = self._end = max(rows[0], 0) // self._unit * self._unit
+            self._origin = last
         while self._end < last:
-            at = self._end % self._room
+            at = (self._end - self._origin) % self._room
             end = min(last, self._end + self._room - at)
             self._read((self._end, end), self._buffer[at : at + end - self._end])
             self._end = end
         index = INDEX_OF[self._how[0]](np.arange(*rows), height)
-        place = index % self._room
+        place = (index - self._origin) % self._room
         place[index < 0] = self._room
         gone = index < max(self._begin, self._end - self._room)
         elsewhere = (index >= 0) & (gone | (index >= self._end))

@@ -49,6 +49,11 @@ class Link:
         decimations = self.recipe.decimations
         return decimations[0].step if decimations else ROWS
 
+    @property
+    def group(self) -> int:
+        """Rows of a strip for which whole groups are made: `ROWS` of rows, or of grid points."""
+        return ROWS * self.unit if self.recipe.decimations else ROWS
+
     def rows_below(self, rows: Span) -> Span:
         """Return which rows some of its own depend on; some lie beyond the edges."""
         if self.recipe.decimations:
@@ -135,6 +140,7 @@ class StageSource:
         self._below, self._link = below, link
         self._whole = height, width, result_channels(link.recipe.colour, channels)
         self._columns = need[1]
+        self.unit = link.unit if link.stride == 1 else ROWS
         self._end = need[0][1]
         self._dtype, self._strip = dtype, strip
         self._filler = fill

@@ -169,9 +169,9 @@ magnitude_wide_of_any_size = _wide_magnitude_by(_root_of_any_size)
 @_entry
 def thin(samples, step, lines, table, width, first, chunk, out):
     """``out[k, first + x] = sum_i column[i] * samples[lines[k * step + i] + x]``, by four rows."""
-    for top in range(0, out.shape[0], ROWS):
-        for left in range(0, width, chunk):
-            run = min(chunk, width - left)
+    for left in range(0, width, chunk):
+        run = min(chunk, width - left)
+        for top in range(0, out.shape[0], ROWS):
             rows = lines[top * step :]
             _sum_four(samples, left, rows, samples.size, table, out, top, first + left, run)
 
