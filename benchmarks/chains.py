@@ -38,6 +38,8 @@ CHAINS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "sharpen 1.5, three times": [("sharpen", {"sigma": 1.5})] * 3,
     "blur 5, three times": [("blur", {"sigma": 5})] * 3,
     "blur 10, three times": [("blur", {"sigma": 10})] * 3,
+    "blur 13, three times": [("blur", {"sigma": 13})] * 3,
+    "blur 20, three times": [("blur", {"sigma": 20})] * 3,
 }  # fmt: skip
 
 COMMANDS = ["blur --sigma 2", "sharpen --sigma 1.5", "blur --sigma 1"]

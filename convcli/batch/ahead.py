@@ -35,7 +35,7 @@ def begin(read: Callable[..., Picture]) -> Begun:
     def run() -> None:
         start = time.perf_counter()
         try:
-            image = read(on_decode=lambda _size: decoding.set())
+            image = read(on_decode=lambda _size, _header: decoding.set())
             images.append((image, time.perf_counter() - start))
         except BaseException as error:
             errors.append(error)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from convcli.batch import fitting
 from convcli.batch.ahead import Begun
@@ -23,6 +23,7 @@ from convcli.files.walking import check_stays
 from convcli.filtering.options import Options
 from convcli.image import Picture
 from convcli.image.costs import reading_cost, writing_cost
+from convcli.image.headers import Stated
 from convcli.image.picture import WITH_ALPHA, kind_of
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
@@ -156,14 +157,28 @@ class _Work:
         else:
             check_stays(self.job)
             source = self.job.source or sys.stdin.buffer
+
+            def on_decode(size: int, stated: Stated) -> None:
+                self._check_part(stated)
+                take(size)
+
             with self.clock.at("read"):
-                picture = self.pipeline.read(source, self.job.format, on_decode=take)
+                picture = self.pipeline.read(source, self.job.format, on_decode=on_decode)
         self.following = iter(picture.later) if picture.later else None
         self.is_stream = picture.format in STREAMED
         if self.pipeline.write:
             self.frames = picture.frames
         self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
         return picture
+
+    def _check_part(self, stated: Stated) -> None:
+        """Refuse an image that the part to be filtered does not fit, before it is decoded."""
+        options = self.pipeline.options
+        keys: tuple[Literal["region", "mask", "channels"], ...] = ("region", "mask", "channels")
+        if any(options.get(key) is not None for key in keys):
+            from convcli.batch import part
+
+            part.check_fits(options, stated)
 
     def filtered(self, frame: Picture, number: int) -> Picture:
         """Filter a frame; the first has number 0."""

@@ -17,6 +17,7 @@ from convcli.errors import ConvcliError
 from convcli.files.job import part_of
 from convcli.filtering.options import Options
 from convcli.image import Picture
+from convcli.image.headers import OnDecode, Stated
 from convcli.image.mosaic import contact_sheet
 from convcli.pixels.colour import luminance
 from convcli.types import Floats, Pixels
@@ -28,7 +29,7 @@ def read(
     _target_format: str | None = None,
     *,
     maps: Maps,
-    on_decode: Callable[[int], None] | None = None,
+    on_decode: OnDecode | None = None,
 ) -> Picture:
     """Read an image with all its bits; `convcli.image.read` with other parameters bound.
 
@@ -38,10 +39,10 @@ def read(
         If it has several frames or pages, besides the reasons of `convcli.image.read`.
     """
 
-    def take(size: int) -> None:
+    def take(size: int, stated: Stated) -> None:
         # The size of image and result is at least two bytes a pixel, and a map takes four and one.
         if on_decode:
-            on_decode(int(size * max(1.0, 2.5 * len(maps.names) / maps.stride**2)))
+            on_decode(int(size * max(1.0, 2.5 * len(maps.names) / maps.stride**2)), stated)
 
     is_grey = maps.channels == 1
     # Whatever a map is written as, TIFF holds all that is read.

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from convcli.errors import ConvcliError
 from convcli.files.formats import LOSSY, meaning
 from convcli.filtering.options import Options
 from convcli.filtering.part import share_of
+from convcli.image.headers import Stated
 from convcli.image.picture import form_of, kind_of
-from convcli.pixels.mask import shared_by
-from convcli.pixels.part import LUMA, channel_names, channel_numbers, rectangles
+from convcli.pixels.mask import check_size_of, shared_by
+from convcli.pixels.part import (
+    LUMA,
+    channel_names,
+    channel_numbers,
+    check_all_inside,
+    check_either_way,
+    rectangles,
+)
 
 
 def channels_of(named: str, mode: str) -> str | tuple[int, ...]:
@@ -33,6 +43,24 @@ def channels_of(named: str, mode: str) -> str | tuple[int, ...]:
         return LUMA
     own = [str(number) for number in range(1, count + 1)] if kind.isdigit() else kind.lower()
     return channel_numbers(named, own)
+
+
+def check_fits(options: Options, stated: Stated) -> None:
+    """Refuse an image that lacks the region, the size of the mask, or the channels that are named.
+
+    An image that may still be turned is refused if it fits neither way.
+    """
+    named = options.get("channels")
+    if isinstance(named, str) and stated.mode is not None:
+        channels_of(named, stated.mode)
+    check_either_way(partial(_check_size, options), stated.size, stated.may_turn)
+
+
+def _check_size(options: Options, size: tuple[int, int]) -> None:
+    if (region := options.get("region")) is not None:
+        check_all_inside(region, size)
+    if (mask := options.get("mask")) is not None:
+        check_size_of(mask, size)
 
 
 def note_on(options: Options, format_name: str) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from convcli.batch.pipeline import Pipeline
     from convcli.cli.screen.preview import Preview
     from convcli.cli.screen.progress import Bar
+    from convcli.image.headers import OnDecode, Stated
 
 
 def run(
@@ -313,8 +314,28 @@ def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
         return True
 
 
+def _read_if_it_fits(
+    read: Callable[..., Picture],
+    region: list[str],
+    *arguments: Any,
+    on_decode: OnDecode,
+) -> Picture:
+    """Read an image, unless its header says that regions reach beyond it."""
+    from convcli.pixels import part
+
+    def check(size: int, stated: Stated) -> None:
+        part.check_either_way(partial(part.check_all_inside, region), stated.size, stated.may_turn)
+        on_decode(size, stated)
+
+    return read(*arguments, on_decode=check)
+
+
 def _begun(jobs: Jobs, read: Callable[..., Picture], shared: Shared) -> dict[Job, Begun]:
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
+    if shared.mask is not None or shared.channels is not None:
+        return {}  # what it has to fit is not known yet
+    if shared.region:
+        read = partial(_read_if_it_fits, read, shared.region)
     for job in jobs:
         if job.source is not None and not (job.problem or job.skip):
             if _is_in_parts(job, str(job.source_name), shared):

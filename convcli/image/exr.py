@@ -6,7 +6,7 @@ import contextlib
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +18,7 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
 from convcli.image.costs import DEEPER
 from convcli.image.decoding import result_mode
+from convcli.image.headers import OnDecode, Stated
 from convcli.image.picture import Grey, Picture
 from convcli.words import Depth
 
@@ -42,7 +43,7 @@ def read(
     source: Path | bytes,
     target_format: str,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Picture:
     """Read an image; the parameters are those of `convcli.image.tiff_reading.read`."""
     import numpy as np
@@ -55,7 +56,7 @@ def read(
         names = [channel.name for channel in header["channels"]]
         on_size = 2 * 4 * width * height * len(names) * (DEEPER if results[1] else 1)
         if on_decode:
-            on_decode(on_size)
+            on_decode(on_size, Stated((height, width)))
         memory.check(on_size)
         with _quiet():
             channels = _opened(exr, name, separate_channels=True).channels()

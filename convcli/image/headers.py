@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 from PIL.ExifTags import Base as Tag
@@ -12,6 +13,28 @@ from convcli.image.jpeg import sampling_of
 
 # libtiff's names of its compressions that are lossless and hold samples of any depth.
 _LOSSLESS_TIFF = ("tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
+
+
+class Stated(NamedTuple):
+    """What is known of an image before it is decoded.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Rows and columns.
+    mode : str, optional
+        The mode it will have, if that is known.
+    may_turn : bool
+        Its metadata may turn it by 90 degrees.
+    """
+
+    size: tuple[int, int]
+    mode: str | None = None
+    may_turn: bool = False
+
+
+OnDecode = Callable[[int, Stated], None]
+"""``on_decode(size, stated)``: called before an image is decoded, with the bytes that it takes."""
 
 
 SPACE = b" \t\n\v\f\r"

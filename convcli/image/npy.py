@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +14,7 @@ from convcli.files.formats import mode_for
 from convcli.image.content import opened, size_of
 from convcli.image.costs import DEEPER
 from convcli.image.decoding import result_mode
+from convcli.image.headers import OnDecode, Stated
 from convcli.image.picture import Grey, Picture, mode_of
 from convcli.words import Depth, listed
 
@@ -37,7 +37,7 @@ def read(
     source: Path | bytes,
     target_format: str,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Picture:
     """Read an array; the parameters are those of `convcli.image.tiff_reading.read`."""
     import numpy as np
@@ -68,7 +68,7 @@ def read(
     mode_for(target_format, result_mode(mode, *results))
     needed = 2 * size * (DEEPER if results[1] else 1)
     if on_decode:
-        on_decode(needed)
+        on_decode(needed, Stated((shape[0], shape[1]), mode))
     memory.check(needed)
     samples: Pixels
     if isinstance(source, Path):

@@ -7,7 +7,6 @@ Plain images, which are text, bitmaps and floats are left to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -19,7 +18,7 @@ from convcli.files.formats import holds, mode_for
 from convcli.image.content import opened, size_of
 from convcli.image.costs import DEEPER
 from convcli.image.decoding import grey_of, result_mode
-from convcli.image.headers import SPACE
+from convcli.image.headers import SPACE, OnDecode, Stated
 from convcli.image.notes import reduced
 from convcli.image.picture import Grey, Picture, form_of, kind_of, named
 from convcli.words import Depth
@@ -136,7 +135,7 @@ def read(
     source: Path | bytes,
     target_format: str | None,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Picture:
     """Read an image; the parameters are those of `convcli.image.tiff_reading.read`."""
     with opened(source) as file:
@@ -153,7 +152,7 @@ def read(
     mode_for(target, result_mode(mode, *results))
     needed = 3 * header.raster * (DEEPER if results[1] else 1)
     if on_decode:
-        on_decode(needed)
+        on_decode(needed, Stated((header.height, header.width), mode))
     memory.check(needed)
     if size_of(source) < header.length + header.raster:
         raise ConvcliError(f"{_DAMAGED}not all of its samples are there")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,8 @@ from convcli.image.content import beginning, opened, whole
 from convcli.image.costs import DEEPER, memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded
 from convcli.image.headers import (
+    OnDecode,
+    Stated,
     format_of_file,
     is_exr,
     is_lossless,
@@ -64,7 +66,7 @@ def read(
     grey: Grey | None = None,
     luma: bool = False,
     depth: Depth | None = None,
-    on_decode: Callable[[int], None] | None = None,
+    on_decode: OnDecode | None = None,
 ) -> Picture:
     """Read an image, or the first of its frames or pages.
 
@@ -83,8 +85,8 @@ def read(
     depth : {"8", "16", "float32"}, optional
         What the filter makes of the samples, if that is asked for.
     on_decode : callable, optional
-        Called before the pixels are decoded, with the bytes that they and the result will take.
-        It may wait until that memory is free.
+        Called before the pixels are decoded, with the bytes that they and the result will take,
+        and with what is known of the image. It may wait until that memory is free.
 
     Returns
     -------
@@ -180,7 +182,7 @@ def read(
         )
         size = _bytes_of(image, frames, final_format) * (DEEPER if depth else 1)
         if on_decode:
-            on_decode(size)
+            on_decode(size, _stated(image, alone=frames <= 1 and not grey))
         memory.check(size)
         if blocks:
             from convcli.image import gif_frames
@@ -197,6 +199,17 @@ def read(
             return decoded(next(shown), wanted)
         pictures = _frames(files.pop_all(), image, shown, wanted)
         return replace(next(pictures), frames=frames - first, later=pictures)
+
+
+# Modes of Pillow that stay what they are.
+_OWN_MODES = ("L", "LA", "RGB", "RGBA", "CMYK")
+
+
+def _stated(image: Image.Image, alone: bool) -> Stated:
+    """Return what is known of an opened image. Its EXIF data may come after its pixels."""
+    stays = alone and image.mode in _OWN_MODES and "transparency" not in image.info
+    stays = stays and not deep.is_deep(image)
+    return Stated((image.height, image.width), image.mode if stays else None, may_turn=True)
 
 
 def _gif_blocks(source: Path | bytes) -> Blocks:

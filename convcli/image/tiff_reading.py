@@ -24,7 +24,7 @@ from convcli.image.buffers import copy_of, image_over
 from convcli.image.content import opened
 from convcli.image.costs import DEEPER, memory_of
 from convcli.image.decoding import Wanted, check_mode, decoded, grey_of, result_mode
-from convcli.image.headers import encoding_of
+from convcli.image.headers import OnDecode, Stated, encoding_of
 from convcli.image.held import Held
 from convcli.image.metadata import BLOCKS, metadata_of
 from convcli.image.nodata import with_nodata
@@ -147,7 +147,7 @@ def read(
     beginning: bytes,
     target_format: str,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Picture:
     """Read the first page of a TIFF, and the others when they are asked for.
 
@@ -181,7 +181,7 @@ def read(
         for layout, mode in zip(layouts, modes, strict=True)
     ]
     if on_decode:
-        on_decode(sizes[0])
+        on_decode(sizes[0], Stated((layouts[0].height, layouts[0].width), modes[0], may_turn=True))
     wanted = Wanted(
         source, target_format, grey, luma=False, alone=len(layouts) == 1, canvas=None,
         lossless=False, bits=8, held=Held(), depth=depth,

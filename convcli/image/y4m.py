@@ -7,7 +7,7 @@ The format is a line of parameters and, for each frame, a line and its planes
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -18,6 +18,7 @@ from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import mode_for
 from convcli.image.decoding import result_mode
+from convcli.image.headers import OnDecode, Stated
 from convcli.image.picture import Grey, Picture, named
 from convcli.words import Depth
 
@@ -75,7 +76,7 @@ def read(
     opened: AbstractContextManager[BinaryIO],
     target_format: str | None,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Picture:
     """Read the first frame; the others are read from the file when they are asked for.
 
@@ -95,7 +96,7 @@ def _frames(
     opened: AbstractContextManager[BinaryIO],
     target_format: str,
     results: tuple[Grey | None, Depth | None],
-    on_decode: Callable[[int], None] | None,
+    on_decode: OnDecode | None,
 ) -> Generator[Picture, None, tuple[str, ...]]:
     with opened as file:
         header = file.readline(_LONGEST_LINE)
@@ -106,7 +107,7 @@ def _frames(
         mode_for(target_format, result_mode(mode, results[0]))
         size = sum(rows * columns for rows, columns in video.shapes) * (1 + (video.bits > 8))
         if on_decode:
-            on_decode(6 * size)
+            on_decode(6 * size, Stated(video.shapes[0], mode))
         memory.check(6 * size)
         notes = (_INTERLACED,) if video.is_interlaced else ()
         start: dict[str, bytes] = {"header": header}

@@ -16,9 +16,7 @@ out
 Some more functions are optional:
 
 ``gaussian_blurrer(decimations, accumulator)``
-    Wide Gaussians of 8-bit samples on a coarser grid. It returns ``blur(image, lines, widen,
-    out)``: `lines` are the rows of the image that make up the window, halo and border included,
-    and ``widen(rows)`` adds the halo on the left and right to rows as long as the image's.
+    Wide Gaussians of 8-bit images on a coarser grid, in the three steps of a `Blur`.
 ``magnitude_correlator(along_x, along_y, divisor, any_size)``
     Edges in one pass: the root of the sum of squares of two separable kernels of one shape. With
     `any_size` the squares may leave the range of the sums' dtype, as those of float images do.
@@ -59,8 +57,30 @@ from convcli.types import Floats, Pixels
 Correlate = Callable[[Pixels, Pixels], None]
 Factors = tuple[Floats, Floats]
 """A column ``(kh, 1)`` and a row ``(1, kw)``."""
-Widen = Callable[[Pixels], Pixels]
-Blur = Callable[[Pixels, Index, Widen, Pixels], None]
+
+
+class Blur(NamedTuple):
+    """A wide Gaussian on a coarser grid, in three steps.
+
+    Attributes
+    ----------
+    thin : callable
+        ``thin(image, lines, rows, left)``: along y onto the grid. `lines` are the rows of the image
+        that make up the window, halo and border included; the halo above is one step of the grid
+        longer than what the first point needs. `rows` gets the grid's, from the column `left` on;
+        it has a multiple of `convcli.loops.layout.ROWS`, of which the last ones may need more lines
+        than there are, and then get anything.
+    across : callable
+        ``across(rows, skip, width)``: along x onto the grid and back, in place. The first point of
+        the grid needs `rows` from the column `skip` on; the result has so many columns.
+    back : callable
+        ``back(rows, left, out)``: along y from the grid back to each row of `out`, from the column
+        `left` on.
+    """
+
+    thin: Callable[[Pixels, Index, Floats, int], None]
+    across: Callable[[Floats, int, int], None]
+    back: Callable[[Floats, int, Pixels], None]
 
 
 class Loop(NamedTuple):

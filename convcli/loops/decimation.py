@@ -57,6 +57,10 @@ class Decimation:
         """How far samples reach, in pixels."""
         return self.narrow.size // 2 + int(self.wide.shape[1] // 2) * self.step
 
+    def points(self, first: int, end: int) -> int:
+        """Return how many points of the grid a run of results needs, which begins on the grid."""
+        return (end - 1 - first) // self.step + int(self.wide.shape[1])
+
     @cached_property
     def error(self) -> float:
         """L1 norm of the difference from the true Gaussian, for the worst place.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.contract import Blur, Correlate, Factors, Widen
+from convcli.loops.contract import Blur, Correlate, Factors
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.pixels.borders import Index
@@ -146,23 +146,23 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     along_y, along_x = decimations
     step_y, step_x = along_y.step, along_x.step
     onto = _shifted(along_y.narrow.astype(accumulator), step_y)
-    back = _four_places(along_y.wide.astype(accumulator))
+    places = _four_places(along_y.wide.astype(accumulator))
     narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
 
-    def blur(image: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
-        height, width, channels = out.shape
-        points = (height - 1) // step_y + along_y.wide.shape[1]
-        thinned = np.empty((ceil_div(points, ROWS) * ROWS, *image.shape[1:]), accumulator)
-        # The halo is one step longer above, and on the left, than what the first output needs.
-        # Below it the table holds zeros, and any line will do.
-        starts = np.zeros(len(thinned) * step_y + len(onto), np.int64)
-        starts[: lines.size - step_y] = lines[step_y:] * image.shape[1] * channels
-        _thin(image.reshape(-1), step_y, starts, onto, CHUNK, _rows(thinned))
-        rows = widen(thinned[:points])
+    def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
+        _, width, channels = image.shape
+        # Below the window the table holds zeros, and any line of finite samples will do.
+        starts = np.full(len(rows) * step_y + len(onto), lines[0] * width * channels)
+        starts[: lines.size - step_y] = lines[step_y:] * width * channels
+        run, first = width * channels, left * channels
+        _thin(image.reshape(-1), step_y, starts, onto, run, first, CHUNK, _rows(rows))
+
+    def across(rows: Floats, skip: int, width: int) -> None:
+        channels = rows.shape[2]
         # Places of the grid apart: phase p has the samples p, p + step, p + 2 step, ...
         length = ceil_div(rows.shape[1], step_x) * channels
         phases = np.empty(step_x * length, accumulator)
-        taps = step_x + np.arange(narrow.size)
+        taps = skip + np.arange(narrow.size)
         offsets = taps % step_x * length + taps // step_x * channels
         back_offsets = np.arange(wide.shape[1]) * channels
         points_x = ceil_div(width, step_x)
@@ -172,14 +172,17 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
             _rows(rows), channels, step_x, offsets, narrow, back_offsets, wide, phases, length,
             total, back_phases, width * channels,
         )  # fmt: skip
+
+    def back(rows: Floats, left: int, out: Pixels) -> None:
+        _, width, channels = out.shape
         four = _scratch((ROWS, _NARROW_CHUNK), accumulator)
         stride = rows.shape[1] * channels
         _interpolate(
-            rows.reshape(-1), stride, np.arange(back.shape[1]) * stride, step_y, back,
-            width * channels, four, _rows(out),
+            rows.reshape(-1)[left * channels :], stride, np.arange(places.shape[1]) * stride,
+            step_y, places, width * channels, four, _rows(out),
         )  # fmt: skip
 
-    return blur
+    return Blur(thin, across, back)
 
 
 def parted(window: Floats) -> tuple[Floats, Floats, bool]:

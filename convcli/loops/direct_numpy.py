@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops.contract import Blur, Correlate, Widen
+from convcli.loops.contract import Blur, Correlate
 from convcli.loops.decimation import Decimation, Decimations
 from convcli.pixels.borders import Index
 from convcli.pixels.rounding import store
@@ -45,15 +45,24 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: along y to the grid, along x there and back, along y back."""
     along_y, along_x = decimations
 
-    def blur(image: Pixels, lines: Index, widen: Widen, out: Pixels) -> None:
-        height, width, _ = out.shape
-        thinned = widen(_thinned(along_y, image[lines], height, accumulator))
-        # Copied, so that along x too whole lines are summed and not single pixels.
-        turned = _thinned(along_x, _turned(thinned), width, accumulator)
-        rows = _turned(_interpolated(along_x, turned, width))
-        store(_interpolated(along_y, rows, height), out)
+    def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
+        step = along_y.step
+        points = min(len(rows), (lines.size - step - along_y.narrow.size) // step + 1)
+        thinned = _thinned(along_y, image[lines], step, points, accumulator)
+        rows[:, left : left + image.shape[1]] = 0
+        rows[:points, left : left + image.shape[1]] = thinned
 
-    return blur
+    def across(rows: Floats, skip: int, width: int) -> None:
+        # Copied, so that along x too whole lines are summed and not single pixels.
+        points = (width - 1) // along_x.step + along_x.wide.shape[1]
+        turned = _thinned(along_x, _turned(rows), skip, points, accumulator)
+        rows[:, :width] = _turned(_interpolated(along_x, turned, width))
+
+    def back(rows: Floats, left: int, out: Pixels) -> None:
+        height, width, _ = out.shape
+        store(_interpolated(along_y, rows[:, left : left + width], height), out)
+
+    return Blur(thin, across, back)
 
 
 def _turned(lines: Floats) -> Floats:
@@ -61,13 +70,12 @@ def _turned(lines: Floats) -> Floats:
 
 
 def _thinned(
-    axis: Decimation, lines: Pixels, length: int, accumulator: np.dtype[np.floating]
+    axis: Decimation, lines: Pixels, skip: int, points: int, accumulator: np.dtype[np.floating]
 ) -> Floats:
-    """Sum lines onto the grid with the narrow Gaussian, as many as `length` lines need."""
-    points = (length - 1) // axis.step + axis.wide.shape[1]
+    """Sum lines, but for the first ones, onto so many points of the grid."""
     total = np.zeros((points, *lines.shape[1:]), accumulator)
     term = np.empty_like(total)
-    for tap, weight in enumerate(axis.narrow, start=axis.step):
+    for tap, weight in enumerate(axis.narrow, start=skip):
         on_grid = lines[tap : tap + (points - 1) * axis.step + 1 : axis.step]
         np.multiply(on_grid, accumulator.type(weight), out=term)
         total += term

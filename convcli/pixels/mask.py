@@ -17,6 +17,15 @@ from convcli.types import Floats, Pixels
 _CELL = 128
 
 
+def check_size_of(mask: Pixels, size: tuple[int, int]) -> None:
+    """Refuse a mask ``(H, W)`` that has not so many rows and columns."""
+    if mask.shape != size:
+        raise ConvcliError(
+            f"mask is {mask.shape[1]} x {mask.shape[0]} pixels, and the image is {size[1]} x "
+            f"{size[0]}; both must be of one size"
+        )
+
+
 def checked_mask(given: Any, size: tuple[int, int]) -> Pixels:
     """Return a mask as an array ``(H, W)`` of samples, or refuse it.
 
@@ -37,11 +46,7 @@ def checked_mask(given: Any, size: tuple[int, int]) -> Pixels:
         mask = mask[..., 0]
     if mask.ndim != 2:
         raise ConvcliError(f"mask is {described(mask)}; it must be (H, W)")
-    if mask.shape != size:
-        raise ConvcliError(
-            f"mask is {mask.shape[1]} x {mask.shape[0]} pixels, and the image is {size[1]} x "
-            f"{size[0]}; both must be of one size"
-        )
+    check_size_of(mask, size)
     if mask.dtype.kind == "f" and not (mask.min() >= 0 and mask.max() <= 1):  # NaN is neither
         raise ConvcliError("mask has floats that are not from 0, black, to 1, white")
     return mask

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from operator import index
 from typing import Any, NamedTuple
 
@@ -73,6 +74,26 @@ def check_inside(region: Rectangle, size: tuple[int, int]) -> None:
         raise ConvcliError(
             f"region {region} reaches beyond the image, which is {size[1]} x {size[0]} pixels"
         )
+
+
+def check_all_inside(region: Any, size: tuple[int, int]) -> None:
+    """Refuse regions of which one reaches beyond an image of so many rows and columns."""
+    for each in rectangles(region):
+        check_inside(each, size)
+
+
+def check_either_way(
+    check: Callable[[tuple[int, int]], None], size: tuple[int, int], may_turn: bool
+) -> None:
+    """Check the size of an image that is not decoded; one that may turn has to fail both ways."""
+    try:
+        check(size)
+    except ConvcliError:
+        if may_turn:
+            with suppress(ConvcliError):
+                check((size[1], size[0]))
+                return
+        raise
 
 
 def channel_names(text: str, name: str = "channels") -> tuple[str, ...]:

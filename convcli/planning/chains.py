@@ -56,6 +56,7 @@ def bands(
     strips: int,
     whole_rows: bool,
     blocks: Sequence[tuple[int, int]] = (),
+    unit: int = ROWS,
 ) -> Bands:
     """Cut the result of a chain.
 
@@ -73,9 +74,12 @@ def bands(
         Do not cut columns.
     blocks : sequence of (int, int)
         Rows and columns that stages want to compute at a time, because they transform them.
+    unit : int
+        Strips of a multiple of so many rows need no copies, because stages make these together.
     """
     height, width, channels = size
     rows = max(_BAND_ROWS, _HALOS * halos[0], *(block[0] for block in blocks))
+    rows = ceil_div(height, max(round(height / rows), 1))  # a low last band would be halo mostly
     wide, narrow = (
         max(samples // channels, _HALOS * halos[1], *(block[1] for block in blocks), 1)
         for samples in (_BAND_SAMPLES, _NARROW_SAMPLES)
@@ -87,6 +91,8 @@ def bands(
         rows = min(rows, max(_SHORT_BAND, halos[0], ceil_div(height, cores)))
     rows = min(_whole(rows), height)
     strip = min(max(_STRIPS_BYTES // (columns * channels * strips), _LEAST_ROWS), _MOST_ROWS)
+    if unit <= _MOST_ROWS:
+        strip = max(strip // unit, 1) * unit
     return Bands((rows, columns), min(_whole(strip), rows))
 
 

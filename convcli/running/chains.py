@@ -17,7 +17,7 @@ import numpy as np
 
 from convcli import memory
 from convcli.loops.compiled import machine_code
-from convcli.loops.contract import Correlate
+from convcli.loops.contract import Blur, Correlate
 from convcli.loops.layout import ROWS
 from convcli.pixels import colour
 from convcli.pixels.colour import Colour
@@ -164,7 +164,7 @@ def chain_bytes(chain: Chain, cut: Bands, shape: tuple[int, int, int]) -> int:
     """Return the least memory that a worker needs for the strips of all stages."""
     total = 0
     for link, (_, width, channels) in zip(chain.links, chain.shapes(shape), strict=False):
-        above, below, left, right = link.recipe.halo
+        above, below, left, right = link.recipe.reach
         rows = 2 * cut.rows + above + below
         columns = min(cut.regions[1] * link.stride + left + right, width + left + right)
         total += rows * columns * channels * chain.between.itemsize
@@ -176,21 +176,22 @@ def first_row_needed(chain: Chain, height: int, row: int) -> int:
     if any(link.recipe.border == "wrap" for link in chain.links):
         return 0
     for link in reversed(chain.links):
-        row = row * link.stride // ROWS * ROWS - link.recipe.halo[0] - ROWS
+        row = link.rows_below(in_groups(spread((row, row + 1), link.stride), height, link.unit))[0]
+        row = row // ROWS * ROWS - ROWS
     return min(max(row, 0), height)
 
 
 def rows_read(link: Link, rows: Span, height: int) -> tuple[Span, Span]:
     """Return the rows that a stage computes for rows of what it makes, and those below it."""
-    need = in_groups(spread(rows, link.stride), height)
-    above, below, _, _ = link.recipe.halo
-    return need, in_groups((max(need[0] - above, 0), min(need[1] + below, height)), height)
+    need = in_groups(spread(rows, link.stride), height, link.unit)
+    first, end = link.rows_below(need)
+    return need, in_groups((max(first, 0), min(end, height)), height)
 
 
 def _stages(
     chain: Chain,
     source: Source,
-    fills: list[Correlate],
+    fills: list[Correlate | Blur],
     shapes: list[tuple[int, int, int]],
     region: Region,
     strip: int,
@@ -203,12 +204,7 @@ def _stages(
         own, rows = rows_read(link, rows, height)
         columns = spread(columns, link.stride)
         needs.append((own, columns))
-        _, _, left, right = link.recipe.halo
-        # Some of these lie beyond the edges, where the border puts other samples: so the stage
-        # below computes rows as long as those of the window.
-        columns = columns[0] - left, columns[1] + right
-        if link.recipe.border == "wrap":
-            columns = min(columns[0], 0), max(columns[1], width)
+        columns = link.columns_below(columns, width)
     below_it: Source = source
     if chain.begin is not None:
         below_it = Begun(source, chain.begin, chain.between, chain.nodata)

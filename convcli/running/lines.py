@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,18 +13,9 @@ from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import borders
 from convcli.pixels.borders import Halo, Index, Value
 from convcli.pixels.source import Source, Span
+from convcli.running.ring import Rows
 from convcli.types import Pixels
 from convcli.words import Border
-
-
-class Rows(Source, Protocol):
-    """A source that computes its rows one after the other, and puts them where they are needed."""
-
-    def can_put(self, columns: Span) -> bool:
-        """Whether it can put these columns, some of which may lie beyond the edges."""
-
-    def put(self, rows: Span, out: Pixels) -> None:
-        """Compute rows that follow those before into `out`; beyond the edges put anything."""
 
 
 class Rooms(threading.local):
@@ -48,9 +39,9 @@ class Rooms(threading.local):
 class Lines:
     """Windows of a source, one below the other, as `convcli.pixels.borders.window` gives them.
 
-    Rows that two windows share are read once. Rows are read in whole groups of `ROWS`, counted
-    from the top of the image: loops make the sums of such a group together, and so all sums are
-    made in the same order wherever a window begins.
+    Rows that two windows share are read once. Rows are read in whole groups, of `ROWS` or of as
+    many as the source has in its `unit`, counted from the top of the image: loops make the sums of
+    such a group together, and so all sums are made in the same order wherever a window begins.
 
     Parameters
     ----------
@@ -79,6 +70,7 @@ class Lines:
         self._border: Border = border
         self._value = value
         self._take = take
+        self._unit = getattr(source, "unit", ROWS)
         self._sides = self._copied_sides()
         self._buffer: Pixels | None = None
         self._first = 0  # the row of the image that the buffer begins with, and the one after
@@ -90,7 +82,7 @@ class Lines:
         above, below, _, _ = self._halo
         top, bottom = rows[0] - above, rows[1] + below
         # The rows of a whole window at most: more would not stay in the cache.
-        room = bottom - top + 2 * ROWS
+        room = bottom - top + 2 * self._unit
         buffer = self._holding(max(top, 0), min(bottom, height), room)
         if top >= 0 and bottom <= height:
             return buffer[top - self._first : bottom - self._first]
@@ -99,9 +91,9 @@ class Lines:
     def _holding(self, first: int, end: int, room: int) -> Pixels:
         """Read the rows of a span that are not there yet; those before it are dropped."""
         height = self._source.shape[0]
-        end = min(ceil_div(end, ROWS) * ROWS, height)
+        end = min(ceil_div(end, self._unit) * self._unit, height)
         if self._buffer is None:
-            self._first = self._end = first = first // ROWS * ROWS
+            self._first = self._end = first = first // self._unit * self._unit
         held = self._buffer
         if held is None or end - self._first > len(held):
             kept = None if held is None else held[first - self._first : self._end - self._first]
@@ -142,16 +134,16 @@ class Lines:
     def _read_on(self, rows: Span, out: Pixels) -> None:
         """Read the rows that follow those before: without a copy, if the source can put them."""
         if self._sides is None:
-            self._read(rows, out)
+            self._read(self._source, rows, out)
             return
         cast(Rows, self._source).put(rows, out)
         for at, columns in self._sides:
             out[:, at] = self._value if columns is None else out[:, columns]
 
-    def _read(self, rows: Span, out: Pixels) -> None:
+    def _read(self, source: Source, rows: Span, out: Pixels) -> None:
         beside = (0, 0, *self._halo[2:])
         how = self._border, self._value
-        borders.window(self._source, rows, self._columns, beside, *how, out=out)
+        borders.window(source, rows, self._columns, beside, *how, out=out)
 
     def _assembled(self, buffer: Pixels, rows: Span) -> Pixels:
         """Put a window together that reaches beyond the upper or lower edge."""
@@ -164,6 +156,6 @@ class Lines:
         elsewhere = (index >= 0) & ~there  # the other end of the image, under `wrap`
         for span, here in borders.spans(index[elsewhere]) if elsewhere.any() else ():
             lines = np.empty((span[1] - span[0], *buffer.shape[1:]), buffer.dtype)
-            self._read(span, lines)
+            self._read(getattr(self._source, "apart", self._source), span, lines)
             out[np.flatnonzero(elsewhere)[here]] = lines[index[elsewhere][here] - span[0]]
         return out

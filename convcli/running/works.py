@@ -241,7 +241,7 @@ def _whole_tiles(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[i
     rows, columns = plan.route.regions
     least = plan.route.tile[0]
     if not _is_plain(recipe):
-        least = min(least, piece_of(recipe, source.shape[2])[0])
+        least = min(least, piece_of(recipe, source.shape)[0])
     yield from _halved(rows, least, source.shape[0], columns)
 
 
@@ -262,7 +262,7 @@ def _held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: Piece) ->
     rows, columns = min(piece[0], height), min(piece[1], width)
     is_plain = _is_plain(recipe) and not recipe.missing
     if not is_plain and plan.route.loop != "overlap_add":
-        most = piece_of(recipe, channels)
+        most = piece_of(recipe, source.shape)
         rows, columns = min(rows, most[0]), min(columns, most[1])
     beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
     samples = (rows + above + below) * (columns + beside) * channels
@@ -285,18 +285,18 @@ def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) 
     strip = min(plan.bands.rows, piece[0])
     total = chain_bytes(chain, Bands(piece, strip), source.shape)
     for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
-        above, below, left, right = link.recipe.halo
+        above, below, left, right = link.recipe.reach
         rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
         if link.plan.route.loop == "overlap_add":
             rows, count = max(rows, link.plan.route.tile[0]), 3
         elif link.recipe.is_plain_sum:
             count = 1
         else:
-            most, count = piece_of(link.recipe, channels), _COMBINED
+            most, count = piece_of(link.recipe, (0, width, channels)), _COMBINED
             rows, columns = min(rows, most[0]), min(columns, most[1])
         total += count * 8 * (rows + above + below) * (columns + left + right) * channels
     # Before the first stage samples become floats, and are weighted; the last one's are rounded.
-    above, below, left, right = chain.links[0].recipe.halo
+    above, below, left, right = chain.links[0].recipe.reach
     first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
     total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
     return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8

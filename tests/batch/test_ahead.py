@@ -24,7 +24,7 @@ def test_begin_returns_while_the_image_is_being_decoded():
     go_on = threading.Event()
 
     def read(on_decode):
-        on_decode(1)
+        on_decode(1, None)
         assert go_on.wait(10)
         return "picture"
 
@@ -37,7 +37,7 @@ def test_begin_returns_while_the_image_is_being_decoded():
 def test_errors_of_reading_are_raised_where_the_image_is_awaited(header_is_whole):
     def read(on_decode):
         if header_is_whole:
-            on_decode(1)
+            on_decode(1, None)
         raise MemoryError("none left")
 
     picture = begin(read)

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.ExifTags import Base as Tag
 
 import convcli
+from convcli.batch import attempt
 from convcli.image import read
 
 SIZE = 48, 64
@@ -366,6 +367,50 @@ def test_what_does_not_fit_one_image_is_refused_and_the_rest_goes_on(run, folder
         assert result.status == 1
         assert f"convcli: 'small.png': {message}" in result.err
         assert "1 written, 1 failed" in result.err
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "npy", "ppm"])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    {
+        ("--mask", "mask.png"): "mask is 64 x 48 pixels, and the image is 30 x 20; both must be",
+        ("--region", "40x10+1+1"): "region 40x10+1+1 reaches beyond the image, which is 30 x 20",
+        ("--channels", "r,c"): "the image has no channel c: it has r,g,b",
+    }.items(),
+    ids=lambda words: words[0].strip("-") if isinstance(words, tuple) else "",
+)
+def test_what_does_not_fit_is_refused_before_it_is_decoded(
+    run, folder, colours, monkeypatch, suffix, option, message
+):
+    name = f"small.{suffix}"
+    if suffix == "npy":
+        np.save(name, colours[:20, :30])
+    else:
+        Image.fromarray(colours[:20, :30]).save(name)
+    Image.fromarray(disc()).save("mask.png")
+    pipeline = attempt._Work.read
+    decoded = []
+
+    def read(work, take):
+        return pipeline(work, lambda size: decoded.append(work.job.source_name) or take(size))
+
+    monkeypatch.setattr(attempt._Work, "read", read)
+    result = run("blur", "a.png", name, *option, *WAYS, "-o", "out/")
+    assert result.status == 1
+    assert f"convcli: '{name}': " in result.err
+    assert message in result.err
+    assert name not in [Path(each).name for each in decoded]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_image_that_is_turned_is_measured_upright(run, folder, colours, fits):
+    exif = Image.Exif()
+    exif[Tag.Orientation] = 6
+    Image.fromarray(colours[:20, :30]).save("turned.jpg", exif=exif)
+    region = "10x28+1+1" if fits else "28x10+1+1"
+    result = run("blur", "turned.jpg", "--region", region, *WAYS, "-o", "out.png")
+    assert result.status == (0 if fits else 1)
+    assert fits or "which is 20 x 30" in result.err
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_what_the_encoder_takes_is_counted_before_an_image_is_decoded(photo, tar
     content = io.BytesIO()
     Image.fromarray(photo).save(content, "PNG")
     counted = []
-    read(content.getvalue(), target, on_decode=counted.append)
+    read(content.getvalue(), target, on_decode=lambda size, _header: counted.append(size))
     count = photo.shape[0] * photo.shape[1]
     assert counted[0] >= DEAR[target] * count
     monkeypatch.setattr(memory, "available", lambda: counted[0] - 1)

@@ -446,7 +446,7 @@ def test_tiles_and_bigtiff_are_noted_where_they_are_not_written(target, with_dee
 def test_memory_is_counted_before_decoding(settings, monkeypatch):
     content = tiff_of(PHOTO, 2, **settings)
     taken = []
-    read(content, on_decode=taken.append)
+    read(content, on_decode=lambda size, _header: taken.append(size))
     samples = PHOTO.size * settings.get("bits", 8) // 8
     assert 2 * samples <= taken[0] <= 8 * samples
     monkeypatch.setattr(memory, "available", lambda: taken[0] - 1)

@@ -16,8 +16,8 @@ from convcli.loops import overlap_add as fft
 from convcli.loops.contract import LOOPS, load
 from convcli.loops.decimation import decimations
 from convcli.loops.definition import correlator as definition
+from convcli.loops.layout import ROWS
 from convcli.pixels import borders
-from convcli.pixels.source import ArraySource
 from tests.oracles import assert_same_picture, sparse_sums
 
 KERNEL_SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 3), (4, 7), (9, 3), (17, 23)]
@@ -279,13 +279,15 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
     image = window_for(shape[:2], (1, 1), "uint8", shape[2])
     y, x = (axis.radius for axis in grids)
     lines = borders.lines((0, shape[0]), y, y, "reflect", shape[0])
-
-    def widen(rows):
-        grid = ArraySource(rows)
-        return borders.window(grid, (0, len(rows)), (0, rows.shape[1]), (0, 0, x, x), "reflect")
-
+    across = borders.lines((0, shape[1]), x, x, "reflect", shape[1])
+    points = grids[0].points(0, shape[0])
+    rows = np.full((-(-points // ROWS) * ROWS, across.size, shape[2]), np.nan, np.float32)
     out = np.empty(shape, np.uint8)
-    load(loop).gaussian_blurrer(grids, np.dtype(np.float32))(image, lines, widen, out)
+    blur = load(loop).gaussian_blurrer(grids, np.dtype(np.float32))
+    blur.thin(image, lines, rows, x)
+    rows[...] = rows[:, across + x]
+    blur.across(rows, grids[1].step, shape[1])
+    blur.back(rows[:points], 0, out)
     assert_same_picture(out, sparse_sums(grids, image, "reflect"))
 
 

@@ -440,7 +440,7 @@ def test_a_wrong_option_is_refused_while_a_picture_is_decoded(run, folder, monke
 
     def slow(*arguments):
         *arguments, on_decode = arguments
-        on_decode()
+        on_decode(1, None)
         assert go_on.wait(10)
         return read_picture(*arguments)
 

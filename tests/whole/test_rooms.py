@@ -68,7 +68,7 @@ def test_decoding_begins_without_numpy(picture_file):
     code = (
         "import sys; from convcli import image; from convcli.cli.run import run\n"
         "from pathlib import Path\n"
-        "def decoding(size): raise SystemExit(print(*sys.modules))\n"
+        "def decoding(size, header): raise SystemExit(print(*sys.modules))\n"
         f"image.read(Path({str(picture_file('a.jpg'))!r}), on_decode=decoding)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

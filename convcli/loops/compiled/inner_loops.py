@@ -167,14 +167,13 @@ magnitude_wide_of_any_size = _wide_magnitude_by(_root_of_any_size)
 
 
 @_entry
-def thin(samples, step, lines, table, chunk, out):
-    """``out[k, x] = sum_i column[i] * samples[lines[k * step + i] + x]``, four rows at a time."""
-    width = out.shape[1]
-    for top in range(0, out.shape[0], ROWS):
-        for left in range(0, width, chunk):
-            run = min(chunk, width - left)
+def thin(samples, step, lines, table, width, first, chunk, out):
+    """``out[k, first + x] = sum_i column[i] * samples[lines[k * step + i] + x]``, by four rows."""
+    for left in range(0, width, chunk):
+        run = min(chunk, width - left)
+        for top in range(0, out.shape[0], ROWS):
             rows = lines[top * step :]
-            _sum_four(samples, left, rows, samples.size, table, out, top, left, run)
+            _sum_four(samples, left, rows, samples.size, table, out, top, first + left, run)
 
 
 @_entry
@@ -201,10 +200,11 @@ def interpolate(samples, stride, points, step, tables, width, four, out):
     A table has the weights of four places between grid points.
     """
     height, chunk = out.shape[0], four.shape[1]
+    below = (samples.size - 1) // stride * stride  # where the last row begins
     for top in range(0, height, step):
         for left in range(0, width, chunk):
             run = min(chunk, width - left)
-            start, last = top // step * stride + left, samples.size - stride + left
+            start, last = top // step * stride + left, below + left
             for group in range(tables.shape[0]):
                 first = top + group * ROWS
                 if first < height:

@@ -18,7 +18,7 @@ _ARGUMENTS = {
     "magnitude_of_any_size": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_wide": "s1 i0 i1 a2 a2 i1 a1 a1 a0 a2 a2 r2",
     "magnitude_wide_of_any_size": "s1 i0 i1 a2 a2 i1 a1 a1 a0 a2 a2 r2",
-    "thin": "s1 i0 i1 a2 i0 a2",
+    "thin": "s1 i0 i1 a2 i0 i0 i0 a2",
     "blur_rows": "a2 i0 i0 i1 a1 i1 a2 a1 i0 a1 a2 i0",
     "interpolate": "a1 i0 i1 i0 a3 i0 a2 r2",
     "parted": "a1 a1 a1 i1",

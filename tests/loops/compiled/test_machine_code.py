@@ -28,7 +28,8 @@ from convcli.loops.compiled import (
 
 # The arguments of `thin`, the loop that compiles fastest.
 SIGNATURE = (
-    ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("float32", 2),
+    ("uint8", 1), ("int64", 0), ("int64", 1), ("float32", 2), ("int64", 0), ("int64", 0),
+    ("int64", 0), ("float32", 2),
 )  # fmt: skip
 
 LOG = (
@@ -310,7 +311,8 @@ def test_what_another_run_keeps_meanwhile_is_found(cache):
 
 def test_a_strided_array_is_refused():
     call = calling.caller(0, SIGNATURE)
-    arguments = [np.zeros(80, np.uint8)[::2], 1, np.zeros(8, int), np.zeros((4, 4), np.float32), 3]
+    table = np.zeros((4, 4), np.float32)
+    arguments = [np.zeros(80, np.uint8)[::2], 1, np.zeros(8, int), table, 5, 0, 3]
     with pytest.raises(ValueError, match="C-contiguous"):
         call(*arguments, np.zeros((4, 5), np.float32))
 
@@ -329,7 +331,7 @@ def assert_thin_computes():
     table = np.zeros((4, 4), np.float32)
     table[0] = 1, 2, 3, 4
     out = np.empty((4, 5), np.float32)
-    thin(rows.reshape(-1), 1, np.arange(4) * 5, table, 3, out)
+    thin(rows.reshape(-1), 1, np.arange(4) * 5, table, 5, 0, 3, out)
     np.testing.assert_array_equal(out, rows[0] * np.array([[1], [2], [3], [4]]))
 
 
@@ -386,7 +388,7 @@ def test_threads_compile_a_function_once(monkeypatch, tmp_path):
 
     def once(_):
         out = np.empty((4, 5), np.float32)
-        thin(np.zeros(40, np.uint8), 1, np.arange(4) * 5, table, 3, out)
+        thin(np.zeros(40, np.uint8), 1, np.arange(4) * 5, table, 5, 0, 3, out)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(once, range(8)))
