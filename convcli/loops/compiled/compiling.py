@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convcli.loops.compiled.calling import ENTRY, Signature, parameters
+from convcli.loops.compiled.calling import Signature, entry_for
 
 LOOPS = "convcli.loops.compiled.inner_loops"
 _BANKS = "convcli.loops.compiled.bank_loops"
@@ -48,13 +48,11 @@ def object_code(name: str, signature: Signature) -> bytes:
     result = loop.overloads[tuple(arguments)]
     module = llvm.parse_assembly(result.library.get_llvm_str())
     entry = module.get_function(result.fndesc.llvm_func_name)
-    found = ["ptr" if str(a.type).endswith("*") else str(a.type) for a in entry.arguments]
-    if found != [kind for kind, _ in parameters(signature)]:
-        raise NotImplementedError(f"numba passes {found}")
     outside = {f.name for f in module.functions if f.is_declaration and "llvm." not in f.name}
     if outside - _LIBM:
         raise NotImplementedError(f"the code of {name} calls {outside}")
-    entry.name = ENTRY
+    types_of = [str(argument.type) for argument in entry.arguments]
+    module.link_in(llvm.parse_assembly(entry_for(entry.name, types_of, signature)))
     return target_machine().emit_object(module)  # type: ignore[no-any-return]
 
 

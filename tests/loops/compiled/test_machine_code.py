@@ -317,6 +317,19 @@ def test_a_strided_array_is_refused():
         call(*arguments, np.zeros((4, 5), np.float32))
 
 
+def test_an_array_that_cannot_be_written_to_is_read(cache):
+    thin = machine_code.function("thin")
+    results = []
+    for writeable in (True, False):
+        source, table = np.arange(40, dtype=np.uint8), np.ones((4, 4), np.float32)
+        source.flags.writeable = table.flags.writeable = writeable
+        out = np.zeros((4, 5), np.float32)
+        thin(source, 1, np.arange(4) * 5, table, 3, out)
+        results.append(out)
+    assert results[0].any()
+    np.testing.assert_array_equal(*results)
+
+
 def test_a_child_that_is_forked_while_a_loop_is_compiled_need_not_wait():
     with machine_code._lock:
         child = os.fork()
@@ -373,7 +386,7 @@ def test_code_that_calls_the_interpreter_is_not_kept(monkeypatch):
 
 
 def test_arguments_that_are_passed_otherwise_are_noticed(monkeypatch):
-    monkeypatch.setattr(compiling, "parameters", lambda signature: [("ptr", None)])
+    monkeypatch.setattr(calling, "parameters", lambda signature: ["ptr"])
     with pytest.raises(NotImplementedError, match="numba passes"):
         compiling.object_code("thin", SIGNATURE)
 
