@@ -1,4 +1,4 @@
-"""Direct correlation compiled by numba: eight taps a sweep, and both passes of a separable one."""
+"""Direct correlation compiled by numba: kernels of any form, and both passes of separable ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.contract import Blur, Correlate, Factors
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import CHUNK, LONG_ROW, ROWS, TAPS, ceil_div
+from convcli.loops.layout import CHUNK, DENSE_ROWS, LEAST_DENSE, LONG_ROW, ROWS, TAPS, ceil_div
 from convcli.pixels.borders import Index
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
+_dense = function("dense")
 _separable = function("separable")
 _separable_long = function("separable_long")
 _magnitude = function("magnitude")
@@ -30,6 +31,10 @@ _divided = function("divided")
 # 2048 samples and 76 by this.
 _LONG_CHUNK = 4096
 
+# Samples of a row that are summed at a time where eight rows are: their sums, 16 kB, or their
+# columns, 32 kB, stay in the first-level cache.
+_DENSE_CHUNK, _SEPARABLE_CHUNK = 512, 1024
+
 # A dozen rows of floats are summed at once: 512 samples of each are 26 kB.
 _NARROW_CHUNK = 512
 
@@ -38,6 +43,8 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """List the weights that are not 0; see `convcli.loops.contract` for the contract."""
     if not weights.any():
         return _nothing
+    if weights.all() and len(weights) >= LEAST_DENSE:
+        return _dense_correlator(weights, divisor)
     where = np.argwhere(weights)
     values = np.ascontiguousarray(weights[weights != 0])
     scale = values.dtype.type(divisor)
@@ -51,14 +58,52 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     return correlate
 
 
+def _dense_correlator(weights: Floats, divisor: float) -> Correlate:
+    """Prepare a kernel that has no zeros."""
+    values = weights.flatten()  # numba takes none that is read-only
+    height, width = weights.shape
+    scale = values.dtype.type(divisor)
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        channels = window.shape[2]
+        offsets = np.arange(width) * channels
+        sums = _scratch((DENSE_ROWS, _DENSE_CHUNK), values.dtype)
+        _dense(
+            window.reshape(-1), window.shape[1] * channels, offsets, values, height, scale,
+            sums.reshape(-1), _DENSE_CHUNK, _rows(out),
+        )  # fmt: skip
+
+    return correlate
+
+
 def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> Correlate:
     """Prepare a column and a row, ``(kh, 1)`` and ``(1, kw)``, to be applied in one go."""
     if not (column.any() and row.any()):
         return _nothing
-    table = _shifted(column[:, 0])
     where = np.flatnonzero(row)
     values = np.ascontiguousarray(row[row != 0])
-    row_table = _shifted(row[0])
+    if values.size >= LONG_ROW:
+        return _long_correlator(column, row, divisor)
+    taps, nothing = column[:, 0].copy(), np.zeros(1, np.int64)
+    scale = column.dtype.type(divisor)
+
+    def correlate(window: Pixels, out: Pixels) -> None:
+        channels = window.shape[2]
+        stride = window.shape[1] * channels
+        reach = (window.shape[1] - out.shape[1]) * channels
+        sums = _scratch((DENSE_ROWS, _SEPARABLE_CHUNK + reach), scale.dtype)
+        total = _scratch((_SEPARABLE_CHUNK,), scale.dtype)
+        _separable(
+            window.reshape(-1), stride, taps, where * channels, values, nothing, scale,
+            sums.reshape(-1), sums.shape[1], total, _rows(out),
+        )  # fmt: skip
+
+    return correlate
+
+
+def _long_correlator(column: Floats, row: Floats, divisor: float) -> Correlate:
+    """Prepare a column and a long row; four neighbouring results of it share their samples."""
+    table, row_table = _shifted(column[:, 0]), _shifted(row[0])
     scale = column.dtype.type(divisor)
 
     def correlate(window: Pixels, out: Pixels) -> None:
@@ -66,15 +111,6 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
         columns = np.arange(len(table)) * stride
-        if values.size < LONG_ROW:
-            four = _scratch((ROWS, CHUNK + reach), scale.dtype)
-            total = _scratch((CHUNK,), scale.dtype)
-            rows = where * channels
-            _separable(
-                window.reshape(-1), stride, columns, table, rows, values, scale, four, total,
-                _rows(out),
-            )  # fmt: skip
-            return
         four = _scratch((ROWS, max(_LONG_CHUNK, ROWS * channels) + reach), scale.dtype)
         phases = _scratch((ROWS, four.shape[1] // ROWS + len(row_table) * channels), scale.dtype)
         phases[...] = 0  # the unused rest is multiplied by zeros, and must not be NaN

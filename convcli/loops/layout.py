@@ -19,6 +19,12 @@ BLOCK = 8
 """Maps of a filter bank that are summed together: 8 by 3 vectors of AVX-512 are 24 of its 32
 registers. Weights lie in blocks of 8, then 4, 2 and 1."""
 
+DENSE_ROWS = 8
+"""Rows of results of a kernel that share their samples where vectors have 64 bytes."""
+
+LEAST_DENSE = 3
+"""Rows that a kernel without zeros has at least, for its results to share samples."""
+
 SHARED_ROWS, LEAST_SHARED = 4, 3
 """Rows of results of one kernel that share the samples which they have in common: 4, or 3."""
 

@@ -332,7 +332,7 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, a
 
 @pytest.mark.parametrize("accumulator", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "entry", ["correlate", "separable", "separable_long", "magnitude", "magnitude_wide"]
+    "entry", ["correlate", "dense", "separable", "separable_long", "magnitude", "magnitude_wide"]
 )
 def test_compiled_loops_get_no_read_only_array(entry, accumulator, monkeypatch):
     """For numba that is another type, and it would compile the loop again."""
@@ -342,8 +342,10 @@ def test_compiled_loops_get_no_read_only_array(entry, accumulator, monkeypatch):
     if entry.startswith("magnitude"):
         sigma = 1.0 if entry == "magnitude_wide" else None
         convcli.edge(image, sigma=sigma, method="numba", **options)
-    elif entry == "correlate":
-        convcli.convolve(image, weights_for((3, 3), "float64"), method="numba", **options)
+    elif entry in ("correlate", "dense"):
+        weights = weights_for((3, 3), "float64")
+        weights[0, 0] *= entry == "dense"
+        convcli.convolve(image, weights, method="numba", **options)
     else:
         sigma = 12 if entry == "separable_long" else 3
         convcli.convolve(image, convcli.gaussian_kernel(sigma), method="numba", **options)

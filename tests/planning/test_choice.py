@@ -29,7 +29,7 @@ from tests.plans import planned
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
-ENTRIES = ("correlate", "separable", "separable_long", "magnitude",
+ENTRIES = ("correlate", "dense", "separable", "separable_long", "magnitude",
            "magnitude_of_any_size", "magnitude_wide", "magnitude_wide_of_any_size",
            "thin", "blur_rows", "interpolate")  # fmt: skip
 
@@ -441,13 +441,14 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     planned((900, 900), "uint8", gaussian_kernel(3), "numba")
     planned((900, 900), "float32", gaussian_kernel(12), "numba")
     planned((900, 900), "uint16", DENSE, "numba", form="dense")
+    planned((900, 900), "uint16", np.tril(DENSE), "numba", form="dense")
     planned((900, 900), "uint8", sobel, "numba", is_magnitude=True)
     wide = [gaussian_kernel(2)] * 2
     planned((900, 900), "float32", wide, "numba", is_magnitude=True)
     planned((900, 900), "uint8", wide, "numba", is_magnitude=True)
     assert {("magnitude_wide_of_any_size", "float32"), ("magnitude_wide", "uint8")} <= set(asked)
-    assert {("separable", "uint8"), ("separable_long", "float32"), ("correlate", "uint16"),
-            ("magnitude", "uint8")} <= set(asked)  # fmt: skip
+    assert {("separable", "uint8"), ("separable_long", "float32"), ("dense", "uint16"),
+            ("correlate", "uint16"), ("magnitude", "uint8")} <= set(asked)  # fmt: skip
 
 
 LOOKED_UP = {

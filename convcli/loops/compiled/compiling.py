@@ -16,7 +16,10 @@ _BANKS = "convcli.loops.compiled.bank_loops"
 _WEIGHTS = "convcli.loops.compiled.bank_weights"
 _WINOGRAD = "convcli.loops.compiled.winograd_loops"
 _MISSING = "convcli.loops.compiled.missing_loops"
+_ROWS = "convcli.loops.compiled.row_loops"
 HOMES = {
+    "dense": _ROWS,
+    "separable": _ROWS,
     "parted": _MISSING,
     "divided": _MISSING,
     "bank": _BANKS,

@@ -43,26 +43,11 @@ def correlate(window, stride, offsets, weights, divisor, total, out):
 
 
 @_entry
-def separable(samples, stride, columns, table, rows, weights, divisor, four, total, out):
-    """Four rows at a time: their columns into `four`, then each of these rows into `out`."""
-    height, width = out.shape
-    reach = stride - width
-    for top in range(0, height, ROWS):
-        for left in range(0, width, total.size):
-            run = min(total.size, width - left)
-            start, last = top * stride + left, samples.size - stride + left
-            _sum_four(samples, start, columns, last, table, four, 0, 0, run + reach)
-            for row in range(min(ROWS, height - top)):
-                _sum(four[row], rows, weights, total[:run])
-                _store(total[:run], divisor, out[top + row, left : left + run])
-
-
-@_entry
 def separable_long(
     samples, stride, columns, table, channels, rows, row_table, divisor, four, phases, length,
     sums, out,
 ):  # fmt: skip
-    """Do what `separable` does for long rows: their sums, too, are made four at a time.
+    """Do what `separable` does for long rows: their sums are made four at a time.
 
     Every fourth pixel goes into one of four phases, and then four neighbouring outputs share
     the loads of their inputs as four rows do: 20 % of a blur with 65 or 161 taps. The columns

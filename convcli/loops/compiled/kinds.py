@@ -12,7 +12,8 @@ _DTYPES = {"b": "uint8", "h": "uint16", "f": "float32", "d": "float64"}
 # The arguments of each loop: samples s, sums a, results r, or integers i, and how many axes.
 _ARGUMENTS = {
     "correlate": "s1 i0 i1 a1 a0 a1 r2",
-    "separable": "s1 i0 i1 a2 i1 a1 a0 a2 a1 r2",
+    "dense": "s1 i0 i1 a1 i0 a0 a1 i0 r2",
+    "separable": "s1 i0 a1 i1 a1 i1 a0 a1 i0 a1 r2",
     "separable_long": "s1 i0 i1 a2 i0 i1 a2 a0 a2 a1 i0 a2 r2",
     "magnitude": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_of_any_size": "s2 i0 a2 a2 a0 a2 r2",
@@ -36,13 +37,16 @@ _OF_FLOATS = "fff ffd ffb fdf fdd fdb ddd ddf ddb ddh"
 
 _KINDS = {
     "correlate": f"{_OF_INTEGERS} {_OF_FLOATS}",
+    "dense": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "separable": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "separable_long": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "magnitude": f"{_OF_INTEGERS} fff ddd",
     "magnitude_of_any_size": _OF_FLOATS,
     "magnitude_wide": f"{_OF_INTEGERS} fff ddd",
     "magnitude_wide_of_any_size": _OF_FLOATS,
-    **dict.fromkeys(("thin", "blur_rows", "interpolate"), "bfb"),
+    "thin": "bfb fff",
+    "blur_rows": "bfb",
+    "interpolate": "bfb fff",
     **dict.fromkeys(("parted", "divided"), "fff ddd"),
     **dict.fromkeys(("bank", "lay_out", "winograd", "winograd_kernels"), "fff ddd"),
 }
@@ -51,6 +55,7 @@ _KINDS = {
 # second of the time that building a wheel takes.
 _SHIPPED = {
     "correlate": "bfb bff fff",
+    "dense": "bfb bff fff",
     "separable": "bfb bff fff",
     "separable_long": "bfb",
     "magnitude": "bfb fff",

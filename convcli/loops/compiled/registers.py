@@ -87,7 +87,8 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
 
     for o below `rows`, with i below `height`, which is at least `rows`, and j below
     ``offsets.size``, the width. Results of neighbouring rows share the samples that they have in
-    common. A row is multiplied by no weight that it lacks, so a NaN stays where the kernel is.
+    common, which are converted to the dtype of `out` once. Every result is summed in the same
+    order. A row is multiplied by no weight that it lacks, so a NaN stays where the kernel is.
     """
 
     @intrinsic
@@ -101,10 +102,10 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
                 kind = signature.args[position]
                 return context.make_array(kind)(context, builder, arguments[position])
 
-            source, offsets, weights, out = data(0), data(3), data(4), data(7)
+            source, offsets, weights, out = (data(i) for i in (0, 3, 4, 7))
             start, pitch, bias, height, at, out_pitch = (arguments[i] for i in (1, 2, 5, 6, 8, 9))
-            emit = Emitter(builder, context, signature.args[0].dtype, vector_bytes)
-            index = emit.index
+            emit = Emitter(builder, context, signature.args[7].dtype, vector_bytes)
+            index, kind = emit.index, signature.args[0].dtype
             width = cgutils.unpack_tuple(builder, offsets.shape)[0]
             spread = emit.spread(bias)
             sums = [[emit.started(spread) for _ in range(vectors)] for _ in range(rows)]
@@ -115,7 +116,7 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
                 with cgutils.for_range(builder, width) as column:
                     offset = builder.load(builder.gep(offsets.data, [column.index]))
                     here = builder.gep(line, [offset])
-                    loaded = [emit.load(here, each) for each in range(vectors)]
+                    loaded = [emit.load_as_float(here, each, kind) for each in range(vectors)]
                     for o in reached:
                         row = builder.mul(builder.sub(r, index(o)), width)
                         place = builder.add(row, column.index)
@@ -223,6 +224,20 @@ class Emitter:
         loaded = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
         loaded.align = self.size
         return loaded
+
+    def load_as_float(self, pointer: Any, number: int, kind: Any) -> Any:
+        """Load as many samples of a dtype as a vector has, and convert them."""
+        vector = ir.VectorType(pointer.type.pointee, self.lanes)
+        place = self.builder.gep(pointer, [self.index(number * self.lanes)])
+        loaded = self.builder.load(self.builder.bitcast(place, vector.as_pointer()))
+        loaded.align = kind.bitwidth // 8
+        if isinstance(kind, types.Integer):
+            convert = self.builder.sitofp if kind.name.startswith("int") else self.builder.uitofp
+            return convert(loaded, self.vector)
+        if kind.bitwidth == 8 * self.size:
+            return loaded
+        wider = kind.bitwidth < 8 * self.size
+        return (self.builder.fpext if wider else self.builder.fptrunc)(loaded, self.vector)
 
     def store(self, value: Any, pointer: Any, number: int) -> None:
         """Store a vector anywhere."""

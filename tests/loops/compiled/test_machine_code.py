@@ -23,6 +23,7 @@ from convcli.loops.compiled import (
     machine_code,
     mapping,
     missing_loops,
+    row_loops,
     winograd_loops,
 )
 
@@ -58,6 +59,7 @@ EVERY_LOOP = LOG + (
     "    convcli.edge(image, method='numba')\n"
     "    convcli.edge(image, sigma=1, method='numba')\n"
     "    convcli.convolve(image, numpy.random.random((4, 4)), method='numba')\n"
+    "    convcli.convolve(image, numpy.diag([1, 2, 3]), method='numba')\n"
     "convcli.blur(numpy.full((9, 9), numpy.nan), 1, method='numba', nan='skip')\n" + BANKS
 )
 
@@ -109,7 +111,7 @@ def test_every_loop_is_kept():
     cache = Path(os.environ["XDG_CACHE_HOME"])
     _, log = python(EVERY_LOOP, cache)
     assert "itself" not in log
-    homes = inner_loops, bank_loops, bank_weights, winograd_loops, missing_loops
+    homes = inner_loops, row_loops, bank_loops, bank_weights, winograd_loops, missing_loops
     names_of = {name: each for home in homes for name, each in vars(home).items()}
     loops = {name: loop for name, loop in names_of.items() if hasattr(loop, "py_func")}
     names = {path.name.split("-")[1] for path in kept(cache)}
@@ -324,7 +326,7 @@ def test_an_array_that_cannot_be_written_to_is_read(cache):
         source, table = np.arange(40, dtype=np.uint8), np.ones((4, 4), np.float32)
         source.flags.writeable = table.flags.writeable = writeable
         out = np.zeros((4, 5), np.float32)
-        thin(source, 1, np.arange(4) * 5, table, 3, out)
+        thin(source, 1, np.arange(4) * 5, table, 5, 0, 3, out)
         results.append(out)
     assert results[0].any()
     np.testing.assert_array_equal(*results)
