@@ -38,12 +38,12 @@ def forms(image, several, **options):
     return [each.plan.route.form for each in plans[0].stages]
 
 
-SIGMAS = [(10, 10, 10), (8, 20, 13), (2, 10, 1), (7, 1.5, 30)]
+SIGMAS = [("numba", (10, 10, 10)), ("numba", (8, 20, 13)), ("numpy", (2, 10, 1)),
+          ("numba", (7, 1.5, 30))]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["numba", "numpy"])
 @pytest.mark.parametrize("border", [each for each in BORDERS if each != "constant"])
-@pytest.mark.parametrize("sigmas", SIGMAS, ids=str)
+@pytest.mark.parametrize(("method", "sigmas"), SIGMAS, ids=str)
 def test_a_chain_on_the_grid_is_scipys_stages_rounded_once(sigmas, border, method):
     several = blurs(*sigmas, border=border)
     got = convcli.chain(PHOTO, several, method=method)
