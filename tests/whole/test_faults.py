@@ -515,9 +515,11 @@ def test_a_package_that_cannot_be_imported_is_needed_by_its_methods_alone(
     for method, done in zip(methods, at_once(run, blurs), strict=True):
         if method in words:
             assert done.stderr.count("\n") == 1
-            assert f"method '{method}' needs the package {package}" in done.stderr
+            # Where a wheel has brought loops, numba is needed only when one has to be compiled.
+            early = f"method '{method}' needs the package {package}" in done.stderr
+            assert early or f"{package} cannot be imported" in done.stderr
             assert r"broken\non this machine" in done.stderr
-            assert done.returncode == 2
+            assert done.returncode == (2 if early else 1)
         else:
             assert (done.returncode, done.stderr) == (0, "")
 
