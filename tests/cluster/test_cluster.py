@@ -32,7 +32,7 @@ def address():
     """A scheduler and two workers in this process."""
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1",
-        dashboard_address=None, silence_logs=50,
+        dashboard_address=":0", silence_logs=50,
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
 
