@@ -5,8 +5,9 @@ import sys
 import tarfile
 import zipfile
 
-# Of the repository alone: its settings for git, GitHub, containers and editors.
+# Made when a wheel is built.
 COMPILED = "convcli/loops/compiled/shipped/"
+# Of the repository alone: its settings for git, GitHub, containers and editors.
 NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml")
 
 listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)

@@ -120,7 +120,8 @@ def _deflated(data: memoryview | bytes, level: int | None, strategy: int | None,
         deflate = _isal().compressobj(_ISAL_LEVEL, wbits=-15)
     else:
         deflate = zlib.compressobj(1 if level is None else level, wbits=-15, strategy=strategy)
-    return deflate.compress(data) + deflate.flush(end)  # type: ignore[no-any-return]
+    stream: bytes = deflate.compress(data) + deflate.flush(end)
+    return stream
 
 
 def _filtered(pixels: Pixels, top: int, bottom: int) -> memoryview:

@@ -9,7 +9,7 @@ import numpy as np
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.contract import Blur, Correlate, Factors
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import CHUNK, DENSE_ROWS, LEAST_DENSE, LONG_ROW, ROWS, TAPS, ceil_div
+from convcli.loops.layout import CHUNK, DENSE_ROWS, LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
 from convcli.pixels.borders import Index
 from convcli.types import Floats, Pixels
 
@@ -43,7 +43,7 @@ def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """List the weights that are not 0; see `convcli.loops.contract` for the contract."""
     if not weights.any():
         return _nothing
-    if weights.all() and len(weights) >= LEAST_DENSE:
+    if shares_rows(weights.shape, int(np.count_nonzero(weights))):
         return _dense_correlator(weights, divisor)
     where = np.argwhere(weights)
     values = np.ascontiguousarray(weights[weights != 0])

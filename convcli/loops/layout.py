@@ -22,9 +22,6 @@ registers. Weights lie in blocks of 8, then 4, 2 and 1."""
 DENSE_ROWS = 8
 """Rows of results of a kernel that share their samples where vectors have 64 bytes."""
 
-LEAST_DENSE = 3
-"""Rows that a kernel without zeros has at least, for its results to share samples."""
-
 SHARED_ROWS, LEAST_SHARED = 4, 3
 """Rows of results of one kernel that share the samples which they have in common: 4, or 3."""
 
@@ -34,6 +31,11 @@ are read together would fall into the same few lines of a cache."""
 
 SLACK = 512
 """Bytes beyond the end of a window that a tile of a bank may load: 8 vectors of 64 bytes."""
+
+
+def shares_rows(shape: tuple[int, int], taps: int) -> bool:
+    """Say whether rows of results share samples: a kernel has three rows or more, and no zeros."""
+    return shape[0] >= 3 and taps == shape[0] * shape[1]
 
 
 def ceil_div(a: int, b: int) -> int:

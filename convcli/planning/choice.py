@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.compiled import machine_code
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import LEAST_DENSE, LONG_ROW, ROWS, TAPS, ceil_div
+from convcli.loops.layout import LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
 from convcli.loops.overlap_add import float32_serves
 from convcli.planning.costs import (
     COSTS,
@@ -140,8 +140,7 @@ def _entry_of(form: Form, task: Task) -> str:
         return "thin"
     if form == "dense":
         kernel = task.kernels[0]
-        has_zeros = kernel.taps < math.prod(kernel.shape)
-        return "correlate" if has_zeros or kernel.shape[0] < LEAST_DENSE else "dense"
+        return "dense" if shares_rows(kernel.shape, kernel.taps) else "correlate"
     if task.is_magnitude:
         wide = "" if task.kernels[0].shape == (3, 3) else "_wide"
         return f"magnitude{wide}{'_of_any_size' if task.dtype.kind == 'f' else ''}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from dataclasses import dataclass
 from typing import ClassVar
@@ -328,6 +329,35 @@ def test_a_magnitude_in_one_pass_is_that_of_two_kernels(dtype, divisor, shape, a
         correlate(window, levels)
         near = np.clip(wanted, 0, np.iinfo(dtype).max)
         assert np.abs(levels - near).max() <= 0.5001
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("side", [3, 5, 9])
+@pytest.mark.parametrize("is_separable", [False, True])
+def test_a_piece_of_any_size_has_the_bits_of_the_whole(is_separable, side, dtype):
+    """Rows by 8, 4, 3 and 1, tiles, single vectors and less: all sum in one order."""
+    window = window_for((21, 150), (side, side), dtype, 1)
+    loop = load("direct_numba")
+    if is_separable:
+        column, row = weights_for((side, 1), "float32"), weights_for((1, side), "float32")
+        correlate = loop.separable_correlator(column, row, 1.0)
+    else:
+        correlate = loop.correlator(weights_for((side, side), "float32"), 1.0)
+
+    def filtered(rows, columns):
+        (top, bottom), (left, right) = rows, columns
+        out = np.empty((bottom - top, right - left, 1), np.float32)
+        reach = side - 1
+        part = window[top : bottom + reach, left : right + reach]
+        correlate(np.ascontiguousarray(part), out)
+        return out
+
+    whole = filtered((0, 21), (0, 150))
+    for rows, columns in itertools.product(
+        [(0, 1), (2, 4), (5, 8), (1, 5), (4, 14)], [(0, 5), (3, 19), (7, 57), (20, 150)]
+    ):
+        piece = np.s_[slice(*rows), slice(*columns)]
+        np.testing.assert_array_equal(filtered(rows, columns), whole[piece])
 
 
 @pytest.mark.parametrize("accumulator", ["float32", "float64"])

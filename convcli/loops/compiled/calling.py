@@ -37,7 +37,8 @@ def parameters(signature: Signature) -> list[Part]:
     kinds = list[Part]()
     for dtype, axes in signature:
         if axes:
-            kinds += ["null", "null", "i64", "i64", "ptr", *["i64"] * (2 * axes)]  # type: ignore[list-item]
+            kinds.extend(("null", "null", "i64", "i64", "ptr"))
+            kinds.extend("i64" for _ in range(2 * axes))
         else:
             kinds.append(_SCALARS[dtype])
     return kinds

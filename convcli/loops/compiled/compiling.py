@@ -56,7 +56,8 @@ def object_code(name: str, signature: Signature) -> bytes:
         raise NotImplementedError(f"the code of {name} calls {outside}")
     types_of = [str(argument.type) for argument in entry.arguments]
     module.link_in(llvm.parse_assembly(entry_for(entry.name, types_of, signature)))
-    return target_machine().emit_object(module)  # type: ignore[no-any-return]
+    code: bytes = target_machine().emit_object(module)
+    return code
 
 
 def target_machine() -> Any:

@@ -181,7 +181,9 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         try:
             from convcli.loops.compiled import compiling
 
-            return getattr(import_module(compiling.HOMES.get(name, compiling.LOOPS)), name)  # type: ignore[no-any-return]
+            home = import_module(compiling.HOMES.get(name, compiling.LOOPS))
+            loop: Callable[..., None] = getattr(home, name)
+            return loop
         except Exception as broken:
             raise ConvcliError(
                 f"numba cannot be imported ({type(broken).__name__}: {broken}); "

@@ -57,7 +57,7 @@ def load(path: Path | None, *, is_ours: bool = False) -> int | None:
 
 
 def is_private(status: os.stat_result) -> bool:
-    """Say whether nobody else can write to a file, or change what is in a folder."""
+    """Say whether no other user can write to a file, or change what is in a folder."""
     # Code from here is executed. Root's may be, as the program itself, which is often root's.
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS, _store
@@ -18,10 +20,46 @@ _part = numba.njit(**HOW, **NO_WRAPPERS)
 # the 32 registers of AVX-512, 12 sums and 2 vectors of samples in the 16 of AVX2.
 MANY = DENSE_ROWS if BYTES == 64 else 6
 VM, V4, V3, V1 = (3, 4, 4, 8) if BYTES == 64 else (2, 3, 3, 6)
-_many, _many_1 = register_rows(MANY, VM, BYTES), register_rows(MANY, 1, BYTES)
-_four, _four_1 = register_rows(4, V4, BYTES), register_rows(4, 1, BYTES)
-_three, _three_1 = register_rows(3, V3, BYTES), register_rows(3, 1, BYTES)
-_one, _one_1 = register_rows(1, V1, BYTES), register_rows(1, 1, BYTES)
+
+
+@_part
+def sum_in_order(source, start, pitch, offsets, weights, height, out, at, run):
+    """Do what a tile of one row does, where the row is shorter than a vector."""
+    for x in range(run):
+        total = out.dtype.type(0)
+        for i in range(height):
+            for j in range(offsets.size):
+                total += weights[i * offsets.size + j] * source[start + i * pitch + offsets[j] + x]
+        out[at + x] = total
+
+
+def _summing(rows: int, vectors: int) -> Any:
+    """Compile the sums of `run` pixels of so many rows, by tiles of so many vectors and of one."""
+    wide, narrow = register_rows(rows, vectors, BYTES), register_rows(rows, 1, BYTES)
+
+    @_part
+    def sum_rows(source, start, pitch, offsets, weights, height, out, step, run):
+        lanes, none = BYTES // out.itemsize, out.dtype.type(0)
+        if run < lanes:
+            for row in range(rows):
+                line, at = start + row * pitch, row * step
+                sum_in_order(source, line, pitch, offsets, weights, height, out, at, run)
+            return
+        x = 0
+        while x < run:
+            if run - x >= vectors * lanes:
+                wide(source, start + x, pitch, offsets, weights, none, height, out, x, step)
+                x += vectors * lanes
+            else:
+                at = min(x, run - lanes)  # the last tile of a row may overlap the one before
+                narrow(source, start + at, pitch, offsets, weights, none, height, out, at, step)
+                x += lanes
+
+    return sum_rows
+
+
+_sum_many, _sum_four, _sum_three = _summing(MANY, VM), _summing(4, V4), _summing(3, V3)
+_sum_one = _summing(1, V1)
 
 
 @_entry
@@ -57,7 +95,7 @@ def separable(samples, stride, column, offsets, row, nothing, divisor, lines, pi
                 pitch, run + reach,
             )  # fmt: skip
             for each in range(rows):
-                sum_row(lines, each * pitch, offsets, row, total, run)
+                _sum_one(lines, each * pitch, 0, offsets, row, 1, total, 0, run)
                 _store(total[:run], divisor, out[y + each, left : left + run])
 
 
@@ -71,69 +109,11 @@ def rows_for(height, wanted):
 @_part
 def sum_rows(source, start, pitch, offsets, weights, height, rows, out, step, run):
     """Sum `run` pixels of some rows; the order of the sums is the same for every number of rows."""
-    lanes, none = BYTES // out.itemsize, out.dtype.type(0)
-    if run < lanes:
-        for row in range(rows):
-            sum_in_order(
-                source, start + row * pitch, pitch, offsets, weights, height, out, row * step,
-                run,
-            )  # fmt: skip
-        return
-    x = 0
-    while x < run:
-        # The last tile of a row may overlap the one before.
-        at = min(x, run - lanes)
-        rest = run - x
-        if rows == MANY:
-            if rest >= VM * lanes:
-                _many(source, start + x, pitch, offsets, weights, none, height, out, x, step)
-                x += VM * lanes
-            else:
-                _many_1(source, start + at, pitch, offsets, weights, none, height, out, at, step)
-                x += lanes
-        elif rows == 4:
-            if rest >= V4 * lanes:
-                _four(source, start + x, pitch, offsets, weights, none, height, out, x, step)
-                x += V4 * lanes
-            else:
-                _four_1(source, start + at, pitch, offsets, weights, none, height, out, at, step)
-                x += lanes
-        elif rows == 3:
-            if rest >= V3 * lanes:
-                _three(source, start + x, pitch, offsets, weights, none, height, out, x, step)
-                x += V3 * lanes
-            else:
-                _three_1(source, start + at, pitch, offsets, weights, none, height, out, at, step)
-                x += lanes
-        else:
-            _one_1(source, start + at, pitch, offsets, weights, none, height, out, at, step)
-            x += lanes
-
-
-@_part
-def sum_row(source, start, offsets, weights, out, run):
-    """``out[x] = sum_t weights[t] * source[start + offsets[t] + x]``."""
-    lanes, none = BYTES // out.itemsize, out.dtype.type(0)
-    if run < lanes:
-        sum_in_order(source, start, 0, offsets, weights, 1, out, 0, run)
-        return
-    x = 0
-    while x < run:
-        if run - x >= V1 * lanes:
-            _one(source, start + x, 0, offsets, weights, none, 1, out, x, 0)
-            x += V1 * lanes
-        else:
-            at = min(x, run - lanes)
-            _one_1(source, start + at, 0, offsets, weights, none, 1, out, at, 0)
-            x += lanes
-
-
-@_part
-def sum_in_order(source, start, pitch, offsets, weights, height, out, at, run):
-    """Do what a tile of one row does, where the row is shorter than a vector."""
-    for x in range(run):
-        total = out.dtype.type(0)
-        for i in range(height):
-            for j in range(offsets.size):
-                total += weights[i * offsets.size + j] * source[start + i * pitch + offsets[j] + x]
-        out[at + x] = total
+    if rows == MANY:
+        _sum_many(source, start, pitch, offsets, weights, height, out, step, run)
+    elif rows == 4:
+        _sum_four(source, start, pitch, offsets, weights, height, out, step, run)
+    elif rows == 3:
+        _sum_three(source, start, pitch, offsets, weights, height, out, step, run)
+    else:
+        _sum_one(source, start, pitch, offsets, weights, height, out, step, run)

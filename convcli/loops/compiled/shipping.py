@@ -21,7 +21,7 @@ def make(folder: Path, kinds: Iterable[Kind] = SHIPPED) -> None:
     for name, signature in kinds:
         path = folder / shipped.name_of(name, signature)
         mapping.keep(path, compiling.object_code(name, signature))
-        path.chmod(0o644)  # whoever may read the modules may read this
+        path.chmod(0o644)  # as readable as the modules beside it
 
 
 if __name__ == "__main__":
