@@ -68,6 +68,14 @@ LIMITS = {
 }
 """The highest cost that convcli may have, as a multiple of a peer's. Other rows have no limit."""
 
+INTRODUCTION = """# Results
+
+With the `bench` extra, `python benchmarks/run.py --write benchmarks/RESULTS.md` writes the section
+of the processor that it runs on, and leaves those of other processors as they are. Each figure is
+the best of several rounds, in which the contenders take turns, after a warm-up round; rows that
+take seconds have fewer rounds. The ratio is convcli's cost over the peer's. Images are 8-bit, of
+24 megapixels, unless a row says otherwise."""
+
 HEADINGS = ("work", "convcli", "peer", "", "ratio", "limit", "")
 PACKAGES = ("numpy", "numba", "Pillow", "opencv-python-headless", "scipy", "scikit-image", "typer")
 
@@ -112,17 +120,25 @@ def results(rows: Iterable[Row], only: list[str], rounds: int) -> Iterator[Resul
             yield Result(row.work, best["convcli"], peer, best[peer], row.unit)
 
 
-def machine() -> list[str]:
-    """Return lines that name the processor and the versions of everything that took part."""
+def processor() -> str:
+    """Return the processor with its family, vectors and caches, which its results stand under."""
     try:
         about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         found = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", about, re.M))
-        model = f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
+        family = f"(family {found['cpu family']}, model {found['model']})"
+        flags = found["flags"].split()
     except (OSError, KeyError):  # not Linux, or not x86
-        model = platform.processor() or platform.machine()
+        return platform.processor() or platform.machine()
+    vectors = "AVX-512" if "avx512vl" in flags else "AVX2" if "avx2" in flags else "SSE"
+    l1 = Path("/sys/devices/system/cpu/cpu0/cache/index0/size").read_text(encoding="utf-8")
+    return f"{found['model name']} {family}, {vectors}, {l1.strip().removesuffix('K')} kB L1"
+
+
+def machine() -> list[str]:
+    """Return lines that name the machine and the versions of everything that took part."""
     # Other work on the machine spoils the figures, so readers should see the load.
     load = f"{os.getloadavg()[0]:.1f} before the run"
-    lines = [f"{model}, {os.cpu_count()} cores, {platform.system()}, load average {load}"]
+    lines = [f"{os.cpu_count()} cores, {platform.system()}, load average {load}"]
     versions = [f"convcli {convcli.__version__}", f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:
@@ -154,20 +170,25 @@ def drawn(title: str, table: list[Result]) -> Table:
 
 
 def markdown(about: list[str], tables: dict[str, list[Result]], rounds: int) -> str:
-    """Return the tables as Markdown, with the machine and how to repeat the run."""
-    lines = ["# Results", "", *(f"- {line}" for line in about), ""]
-    lines += [
-        "With the `bench` extra, `python benchmarks/run.py --write benchmarks/RESULTS.md` writes "
-        f"this file. Each figure is the best of {rounds} rounds, in which the contenders take "
-        "turns, after a warm-up round; rows that take seconds have fewer rounds. The ratio is "
-        "convcli's cost over the peer's. Images are 8-bit, of 24 megapixels, unless a row says "
-        "otherwise."
+    """Return the section of this processor: the tables, with the machine."""
+    lines = [
+        f"## {processor()}",
+        "",
+        *(f"- {line}" for line in about),
+        f"- best of {rounds} rounds",
     ]
     for title, table in tables.items():
-        lines += ["", f"## {title}", "", f"| {' | '.join(HEADINGS)} |"]
+        lines += ["", f"### {title}", "", f"| {' | '.join(HEADINGS)} |"]
         lines.append("|---|--:|---|--:|--:|--:|---|")
         lines += [f"| {' | '.join(result.cells())} |" for result in table]
     return "\n".join(lines) + "\n"
+
+
+def written_into(text: str, section: str) -> str:
+    """Return the results with this section in place of the older one of the same processor."""
+    _, *others = re.split(r"^(?=## )", text, flags=re.M)
+    sections = {each.partition("\n")[0]: each.rstrip() for each in [*others, section]}
+    return "\n\n".join([INTRODUCTION, *sections.values()]) + "\n"
 
 
 def compile_loops() -> None:
@@ -187,12 +208,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="best of how many (9)")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="rows with a WORD")
     parser.add_argument("--method", choices=METHODS, default="auto", help="convcli's method (auto)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write a Markdown file as well")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="also write this processor's section of FILE"
+    )
     asked = parser.parse_args()
     # A pipe has no width, and rich's 80 columns would break the names of the rows.
     console = Console(width=None if sys.stdout.isatty() else 120)
     about = [f"{datetime.now(UTC):%Y-%m-%d}, convcli's method {asked.method}", *machine()]
-    console.print(*about, sep="\n", highlight=False)
+    console.print(processor(), *about, sep="\n", highlight=False)
     compile_loops()
     tables: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +231,9 @@ def main() -> None:
             if not console.is_terminal:
                 console.print()  # rich leaves the last line open there
     if asked.write:
-        asked.write.write_text(markdown(about, tables, asked.rounds), encoding="utf-8")
+        before = asked.write.read_text(encoding="utf-8") if asked.write.exists() else ""
+        section = markdown(about, tables, asked.rounds)
+        asked.write.write_text(written_into(before, section), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -60,11 +61,15 @@ def test_every_limit_is_measured(small, tmp_path):
 def test_a_table_is_written(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     target = tmp_path / "RESULTS.md"
+    target.write_text(f"# Results\n\n## Other\n\n- kept\n\n## {run.processor()}\n\n- replaced\n")
     monkeypatch.setattr(
         sys, "argv", ["run.py", "--only", "VERSION", "--rounds", "1", "--write", str(target)]
     )
     run.main()
     written = target.read_text()
     assert "| convcli --version |" in written
+    assert re.findall("^## .*|^- kept|^- replaced", written, re.M) == [
+        "## Other", "- kept", f"## {run.processor()}",
+    ]  # fmt: skip
     assert "--help" not in written
     assert "convcli --version" in capsys.readouterr().out
