@@ -129,7 +129,7 @@ MAKES = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "has_cache"),
-    [*((name, False) for name in MAKES), ("blur numba", True), ("kernel plot", True)],
+    [("compare", False), ("bench", False), ("blur numba", True), ("kernel plot", True)],
 )
 def test_root_leaves_nothing_in_another_users_home(tmp_path, command, has_cache):
     home = tmp_path / "home"
