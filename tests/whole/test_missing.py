@@ -319,7 +319,8 @@ def test_nan_and_nodata_that_contradict_are_refused():
 def test_a_value_that_no_sample_has_changes_nothing(value, dtype):
     image = BIG.astype(dtype)
     image[3, 3] = 0
-    np.testing.assert_array_equal(convcli.blur(image, nodata=value), convcli.blur(image))
+    found = convcli.blur(image, nodata=value, method="numpy")
+    np.testing.assert_array_equal(found, convcli.blur(image, method="numpy"))
     image = np.full((3, 3), np.inf, np.float32)
     assert (convcli.blur(image, nodata=value) == np.inf).all()
 
