@@ -107,3 +107,8 @@ def bytes_in(text: str) -> int | None:
     except (KeyError, ValueError):
         return None
     return int(count) if 1 <= count < 1 << 62 else None
+
+
+def listed_all(words: list[str]) -> str:
+    """Join words in a sentence: "a, b and c"."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]

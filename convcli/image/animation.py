@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from convcli.image.encoder import Encoder
-from convcli.image.metadata import listed_all, not_by_pillow
+from convcli.image.metadata_settings import not_by_pillow
 from convcli.image.picture import WITH_ALPHA, Picture
 from convcli.image.png_blocks import name_of_chunk
+from convcli.words import listed_all
 
 # The last time of a frame in milliseconds that libwebp takes, a signed number of 32 bits.
 _LAST_TIME = 2**31 - 1

@@ -12,7 +12,8 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.files.formats import LOSSY, check_size, mode_for, spelt
 from convcli.image.buffers import image_over, signed_lab
-from convcli.image.metadata import BLOCKS, exif_of, metadata_settings, with_tag
+from convcli.image.metadata import BLOCKS, exif_of, with_tag
+from convcli.image.metadata_settings import metadata_settings
 from convcli.image.picture import WITH_ALPHA, Picture
 
 # Formats whose encoders take RGB as four bytes per pixel and ignore the fourth.
@@ -34,7 +35,7 @@ _WHOLE = ("WEBP", "AVIF")
 _MOST_PLAYS = {"GIF": 2**16, "WEBP": 2**16 - 1, "PNG": 2**31 - 1}
 
 # The most dots per inch: BMP counts dots per metre in a signed number of 32 bits (wingdi.h), and
-# Pillow's metre has 39.3701 inches. (JPEG's limit is in `convcli.image.metadata`, as a JPEG may
+# Pillow's metre has 39.3701 inches. (JPEG's limit is in `metadata_settings`, as a JPEG may
 # have a resolution in its EXIF data.)
 _FINEST = {"BMP": int((2**31 - 1) / 39.3701)}
 

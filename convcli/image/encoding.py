@@ -18,7 +18,7 @@ from convcli.files.formats import STREAMED, check_frames
 from convcli.files.writing import new_file
 from convcli.image import jpeg
 from convcli.image.encoder import Encoder
-from convcli.image.metadata import not_by_pillow
+from convcli.image.metadata_settings import not_by_pillow
 from convcli.image.picture import Picture
 
 # The marker that ends a JPEG (ITU-T T.81, table B.1), and the bytes that are copied at a time.

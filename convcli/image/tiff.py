@@ -9,8 +9,9 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.image import deep
 from convcli.image.encoder import Encoder
-from convcli.image.metadata import BLOCKS, exif_of, listed_all
+from convcli.image.metadata import BLOCKS, exif_of
 from convcli.image.picture import Picture
+from convcli.words import listed_all
 
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
