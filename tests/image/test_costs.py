@@ -82,6 +82,7 @@ MODES["WEBP"] = ("L", "LA", "RGBA")
 NOISE = [(target, mode) for target in COLOURED for mode in MODES.get(target, CHANNELS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "mode"), NOISE)
 def test_noise_takes_no_more_than_is_counted(target, mode, tmp_path):
     """Noise has no short code: encoders need the most for it. Buffers and threads take 10 MB."""
@@ -93,6 +94,7 @@ def test_noise_takes_no_more_than_is_counted(target, mode, tmp_path):
     assert taken(tmp_path, pixels, target, mode) <= 1.1 * counted * np.prod(shape) + 1e7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_noise_takes_no_more_than_is_counted_in_a_lossless_webp(mode, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (1500, 2000, *CHANNELS[mode]), np.uint8)
