@@ -37,6 +37,7 @@ CHAINS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
     "sharpen 1.5, three times": [("sharpen", {"sigma": 1.5})] * 3,
     "blur 5, three times": [("blur", {"sigma": 5})] * 3,
+    "blur 7, three times": [("blur", {"sigma": 7})] * 3,
     "blur 10, three times": [("blur", {"sigma": 10})] * 3,
     "blur 13, three times": [("blur", {"sigma": 13})] * 3,
     "blur 20, three times": [("blur", {"sigma": 20})] * 3,

@@ -90,6 +90,20 @@ class Kernel:
             (_fixed(column), _fixed(row)) for column, row in _factorise(self.weights, tolerance)
         )
 
+    @cached_property
+    def whole_weights(self) -> tuple[Weights, float]:
+        """The weights as whole numbers and their divisor, where they are fractions of such."""
+        return whole_numbers(self.weights, self.exact)
+
+    @cached_property
+    def whole_factors(self) -> tuple[tuple[Weights, Weights, float], ...]:
+        """The same of each term: a column, a row, and one divisor of both."""
+        terms = []
+        for factor in self.factors:
+            (column, by_y), (row, by_x) = (whole_numbers(each, self.exact) for each in factor)
+            terms.append((column, row, by_y * by_x))
+        return tuple(terms)
+
     @property
     def cheap_factors(self) -> tuple[Factor, ...] | None:
         """The factors, or None if finding them would take longer than they could save."""

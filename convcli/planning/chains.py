@@ -84,10 +84,11 @@ def bands(
         max(samples // channels, _HALOS * halos[1], *(block[1] for block in blocks), 1)
         for samples in (_BAND_SAMPLES, _NARROW_SAMPLES)
     )
-    enough = ceil_div(2 * cores, ceil_div(height, rows))
+    wanted = 2 * cores if cores > 1 else 1
+    enough = ceil_div(wanted, ceil_div(height, rows))
     across = max(ceil_div(width, wide), min(enough, ceil_div(width, narrow)))
     columns = width if whole_rows else min(_whole(ceil_div(width, across)), width)
-    if ceil_div(height, rows) * ceil_div(width, columns) < 2 * cores:
+    if ceil_div(height, rows) * ceil_div(width, columns) < wanted:
         rows = min(rows, max(_SHORT_BAND, halos[0], ceil_div(height, cores)))
     rows = min(_whole(rows), height)
     strip = min(max(_STRIPS_BYTES // (columns * channels * strips), _LEAST_ROWS), _MOST_ROWS)

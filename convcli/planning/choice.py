@@ -58,7 +58,9 @@ def plan_for(task: Task) -> Plan:
     is_auto = task.method == "auto"
     chosen = min(predicted, key=predicted.__getitem__) if is_auto else task.method
     route = routes[chosen]
-    compiles = any(must_compile(route.loop, *each) for each in _every_compiled(route, task))
+    compiles = route.loop == "direct_numba" and any(
+        must_compile(route.loop, *each) for each in _every_compiled(route, task)
+    )
     reason, missed = "as requested", None
     if is_auto:
         reason = "chosen by auto, predicted to be the fastest"
@@ -106,6 +108,8 @@ def _can_use(package: str, task: Task) -> bool:
 
 def _wait(route: Route, task: Task) -> float:
     """Predict the seconds until the loop of a route is loaded."""
+    if route.loop != "direct_numba":  # the others have no compiled loops
+        return loading(route.loop, route.accumulator, "", "")
     return loading(route.loop, route.accumulator, *_slowest(route, task))
 
 
@@ -127,7 +131,7 @@ def _every_compiled(route: Route, task: Task) -> list[tuple[str, str]]:
     if task.leaves_out:
         is_plain = task.dtype.kind == "f" and not task.as_floats
         one_term = route.form == "separable" and route.rank == 1
-        alone = replace(task, is_magnitude=False)
+        alone = replace(task, is_magnitude=False) if task.is_magnitude else task
         entry = _entry_of("separable" if one_term else "dense", alone)
         samples = task.dtype.name if is_plain else route.accumulator
         every += [(entry, samples), ("parted", samples), ("divided", route.accumulator)]

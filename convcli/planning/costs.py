@@ -173,9 +173,9 @@ def separable_cost(
     for kernel in kernels:
         height, width = kernel.shape
         wider = (run + width - 1) / run
-        for _ in kernel.factors:
-            total += wider * _pass_cost(loop, size, (height, 1), height, tile)
-            total += _pass_cost(loop, size, (1, width), width, tile)
+        columns = _pass_cost(loop, size, (height, 1), height, tile)
+        rows = _pass_cost(loop, size, (1, width), width, tile)
+        total += kernel.rank * (wider * columns + rows)
     return total
 
 

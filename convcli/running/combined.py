@@ -57,6 +57,7 @@ def combined_without(
     how, missing = recipe.colour, recipe.missing
     assert missing, "others are not left out"
     full = how.full if how.weight else None
+    is_sum = combine is None and how.is_plain and not recipe.flat
 
     def fill(window: Pixels, out: Pixels) -> None:
         values = window if how.is_plain else colour.samples(how, window, accumulator)
@@ -65,8 +66,9 @@ def combined_without(
         if how.weight and how.grey:
             seen = np.concatenate([seen, values[..., -1:]], axis=2)
         results, gone = [], np.zeros((1, 1, 1), bool)
+        room = out if is_sum else None  # then what fills it needs no copy
         for kernel in kernels:
-            result, nothing = kernel.of(seen, _centre(recipe, seen), full)
+            result, nothing = kernel.of(seen, _centre(recipe, seen), full, room)
             if how.weight and how.grey:
                 result, nothing = result[..., :-1], nothing[..., :-1]
             results.append(colour.unweighted(how, result))
@@ -81,7 +83,8 @@ def combined_without(
         if gone.any():
             marked = result[..., : gone.shape[2]]
             marked[gone & np.isnan(marked)] = missing.mark
-        store(result, out)
+        if result is not out:
+            store(result, out)
 
     return fill
 

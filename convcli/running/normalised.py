@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import Loop
-from convcli.types import Floats
+from convcli.types import Floats, Pixels
 
 Mask = NDArray[np.bool_]
 
@@ -45,7 +45,8 @@ class Normalised(NamedTuple):
     kernel, sizes : Kernel
         The kernel and its absolute weights, which are the same if none is negative.
     sum_of : callable
-        ``sum_of(kernel, values, are_finite)``: the sums of finite or infinite values ``(h, w, C)``.
+        ``sum_of(kernel, values, are_finite, out)``: the sums of finite or infinite values
+        ``(h, w, C)``, in `out` if they fit.
     loop : Loop
         What sums.
     sees_own : bool
@@ -56,12 +57,14 @@ class Normalised(NamedTuple):
 
     kernel: Kernel
     sizes: Kernel
-    sum_of: Callable[[Kernel, Floats, bool], Floats]
+    sum_of: Callable[..., Floats]
     loop: Loop
     sees_own: bool
     marks: bool
 
-    def of(self, seen: Floats, centre: Floats, full: float | None) -> tuple[Floats, Mask]:
+    def of(
+        self, seen: Floats, centre: Floats, full: float | None, out: Pixels | None = None
+    ) -> tuple[Floats, Mask]:
         """Sum a window in which NaN is missing.
 
         Parameters
@@ -72,6 +75,8 @@ class Normalised(NamedTuple):
             The part of it that lies under the middle of the kernel.
         full : float, optional
             What the alpha of an opaque pixel is, if colours are weighted by it.
+        out : ndarray, optional
+            Where the sums may be.
 
         Returns
         -------
@@ -80,7 +85,7 @@ class Normalised(NamedTuple):
         """
         parted = self.loop.parted if full is None else None
         known, weights, are_finite = parted(seen) if parted else _parted(seen, full)
-        total = self.sum_of(self.kernel, known, are_finite)
+        total = self.sum_of(self.kernel, known, are_finite, out)
         present = self.sum_of(self.kernel, weights, True)
         mean, remains = total, present
         if self.sizes is not self.kernel:

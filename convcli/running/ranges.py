@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcli.kernels.kernel import Kernel, whole_numbers
+from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import Correlate
 from convcli.pixels.colour import Colour
 from convcli.pixels.missing import has_missing
@@ -172,12 +172,12 @@ def _limits(
 def _reach(kernel: Kernel, form: Form) -> float:
     """Return how many times the largest sample a sum may be, at any time."""
 
-    def norm(values: Pixels) -> float:
-        return max(float(np.abs(whole_numbers(values, kernel.exact)[0]).sum()), 1.0)
+    def norm(whole: Pixels) -> float:
+        return max(float(np.abs(whole).sum()), 1.0)
 
     if form == "dense":
-        return norm(kernel.weights)
-    return sum(norm(column) * norm(row) for column, row in kernel.factors)
+        return norm(kernel.whole_weights[0])
+    return sum(norm(column) * norm(row) for column, row, _ in kernel.whole_factors)
 
 
 # Of linear light, samples beyond this are 7e15 times brighter than white. The rounding of a float64
@@ -206,11 +206,14 @@ _LOOKED_AT = 1 << 18
 def _largest(window: Pixels) -> float:
     """Return the largest magnitude of samples; NaN if one is NaN."""
     rows = max(1, _LOOKED_AT * len(window) // (window.size or 1))
-    top = np.float64(0)
+    top = 0.0
     for first in range(0, len(window), rows):
         some = window[first : first + rows]
-        top = np.maximum(top, np.maximum(float(some.max()), -float(some.min())))
-    return float(top)
+        most = float(some.max())
+        if math.isnan(most):
+            return most
+        top = max(top, most, -float(some.min()))
+    return top
 
 
 def largest_finite(window: Pixels) -> tuple[float, bool]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.kernels.kernel import Factor, Kernel, Weights, whole_numbers
+from convcli.kernels.kernel import Kernel, Weights
 from convcli.loops.contract import (
     Correlate,
     Factors,
@@ -105,6 +105,8 @@ def _marked(
 ) -> Pixels:
     """Make the no-data value NaN, but not the constant of a border."""
     assert recipe.missing, "there is no such value"
+    if math.isnan(recipe.missing.sample):
+        return window
     beyond = None
     if recipe.border == "constant":
         above, below, left, right = recipe.halo
@@ -171,15 +173,15 @@ def _fill(
     passes, combine = None, recipe.combine
     if combine is magnitude and (is_float or recipe.flat):
         combine = magnitude_of_any_size
+    if not are_finite and recipe.missing:
+        kernels = _normalised(loop, form, accumulator, recipe)
+        return combined_without(kernels, combine, recipe, accumulator)
     if recipe.is_magnitude and form == "separable" and loop.magnitude_correlator and are_finite:
         one = _magnitude(loop.magnitude_correlator, recipe.kernels, accumulator, is_float)
         passes, combine = [one], None
     if passes is None:
         one_kernel = partial(_convolver, loop, form, accumulator, are_finite)
         passes = [one_kernel(kernel) for kernel in recipe.kernels]
-    if not are_finite and recipe.missing:
-        kernels = _normalised(loop, form, accumulator, recipe)
-        return combined_without(kernels, combine, recipe, accumulator)
     # The usual case: the loop reads the image's samples and rounds into the result.
     if combine is None and recipe.colour.is_plain and not recipe.flat:
         return passes[0]
@@ -265,13 +267,16 @@ def _normalised(
         one_term = form == "separable" and kernel.is_separable
         return _convolver(loop, "separable" if one_term else "dense", dtype, are_finite, kernel)
 
-    def sum_of(kernel: Kernel, values: Floats, are_finite: bool) -> Floats:
+    def sum_of(
+        kernel: Kernel, values: Floats, are_finite: bool, out: Pixels | None = None
+    ) -> Floats:
         dtype = np.promote_types(accumulator, values.dtype)
         height, width = kernel.shape
         shape = values.shape[0] - height + 1, values.shape[1] - width + 1, values.shape[2]
-        result = np.empty(shape, dtype)
-        prepared(kernel, are_finite, dtype)(values, result)
-        return result
+        if out is None or (out.shape, out.dtype) != (shape, dtype):
+            out = np.empty(shape, dtype)
+        prepared(kernel, are_finite, dtype)(values, out)
+        return out
 
     above, _, left, _ = recipe.halo
     marks = not math.isnan(recipe.missing.mark)
@@ -290,9 +295,10 @@ def _convolver(
 ) -> Correlate:
     """Prepare one kernel for a loop: all weights at once, or columns and rows in turn."""
     if form == "dense":
-        return loop.correlator(*_weights_of(kernel.weights, accumulator, kernel.exact))
+        weights, divisor = kernel.whole_weights
+        return loop.correlator(np.ascontiguousarray(weights, accumulator), divisor)
     separable = loop.separable_correlator if are_finite else loop.by_passes
-    terms = [separable(*_term(factor, accumulator, kernel.exact)) for factor in kernel.factors]
+    terms = [separable(*_term(factor, accumulator)) for factor in kernel.whole_factors]
     if len(terms) == 1:
         return terms[0]
     total = _sum_of(terms, accumulator)
@@ -302,20 +308,16 @@ def _convolver(
     return guarded(total, kernel.given_weights.astype(accumulator))
 
 
-def _weights_of(
-    values: Weights, accumulator: np.dtype[np.generic], exact: bool
-) -> tuple[Floats, float]:
-    whole, divisor = whole_numbers(values, exact)
-    return np.ascontiguousarray(whole, accumulator), divisor
-
-
 def _term(
-    factor: Factor, accumulator: np.dtype[np.generic], exact: bool
+    factor: tuple[Weights, Weights, float], accumulator: np.dtype[np.generic]
 ) -> tuple[Floats, Floats, float]:
     """Return a column, a row and a divisor: dividing once keeps the sums of both passes whole."""
-    column, divisor_y = _weights_of(factor[0][:, np.newaxis], accumulator, exact)
-    row, divisor_x = _weights_of(factor[1][np.newaxis, :], accumulator, exact)
-    return column, row, divisor_y * divisor_x
+    column, row, divisor = factor
+    return (
+        np.ascontiguousarray(column[:, np.newaxis], accumulator),
+        np.ascontiguousarray(row[np.newaxis, :], accumulator),
+        divisor,
+    )
 
 
 def _magnitude(
@@ -326,7 +328,7 @@ def _magnitude(
 ) -> Correlate:
     """Prepare two separable kernels for one pass, with one divisor."""
     (column_x, row_x, divisor), (column_y, row_y, other) = (
-        _term(kernel.factors[0], accumulator, kernel.exact) for kernel in kernels
+        _term(kernel.whole_factors[0], accumulator) for kernel in kernels
     )
     if other != divisor:  # kernels folded on an oblong image
         row_y = row_y * row_y.dtype.type(divisor / other)

@@ -77,7 +77,7 @@ class Ring:
         self._end = 0
         self._origin = 0  # a row that lies where the ring begins
         self._others: Span = (0, 0)
-        self._is_array = (
+        self.is_array = (
             isinstance(source, ArraySource)
             and source.array.flags.c_contiguous
             and beside.read == (0, source.shape[1])
@@ -90,7 +90,7 @@ class Ring:
     def window(self, rows: Span) -> tuple[Pixels, Index]:
         """Return an array of rows, and which of them the window consists of."""
         height = self._source.shape[0]
-        if self._is_array:  # its rows need no copy
+        if self.is_array:  # its rows need no copy
             index = INDEX_OF[self._how[0]](np.arange(*rows), height)
             first, last = int(index.min()), int(index.max()) + 1
             return self._source.window((first, last), self._beside.read), index - first

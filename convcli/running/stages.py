@@ -144,7 +144,7 @@ class StageSource:
         self._end = need[0][1]
         self._dtype, self._strip = dtype, strip
         self._filler = fill
-        self._fill = self._filling(below, need[1], take)
+        self._fill, self._grid = self._filling(below, need, take)
         # Transforms pay in large blocks alone: such a stage computes more than it is asked for.
         transforms = link.plan.route.loop == "overlap_add"
         self._block = max(link.plan.route.tile[0] // ROWS * ROWS, strip) if transforms else 0
@@ -158,16 +158,17 @@ class StageSource:
     def _filling(
         self,
         below: Source,
-        columns: Span,
+        need: Region,
         take: Callable[[str, tuple[int, ...], np.dtype[Any]], Pixels],
-    ) -> Callable[[Span, Pixels], None]:
-        """Return what computes rows into an array: each time those that follow."""
+    ) -> tuple[Callable[[Span, Pixels], None], Grid | None]:
+        """Return what computes rows into an array, each time those that follow; and its grid."""
         recipe, fill = self._link.recipe, self._filler
         if isinstance(fill, Blur):
-            return Grid(below, columns, recipe, fill, self._strip, take).fill
+            grid = Grid(below, need, recipe, fill, self._strip, take)
+            return grid.fill, grid
         how = recipe.halo, recipe.border, recipe.border_value
-        lines = Lines(below, columns, *how, partial(take, "lines"))
-        return lambda rows, out: fill(lines.window(rows), out)
+        lines = Lines(below, need[1], *how, partial(take, "lines"))
+        return lambda rows, out: fill(lines.window(rows), out), None
 
     def window(self, rows: Span, columns: Span) -> Pixels:
         """Return a window that holds until the next one is asked for."""
@@ -202,6 +203,24 @@ class StageSource:
         """Compute the rows that follow those before into `out`."""
         start = time.perf_counter()
         self._next(*rows, out)
+        self.seconds += time.perf_counter() - start
+
+    def can_hold(self, columns: Span) -> bool:
+        """Whether it makes these columns of rows of a grid, which it can hold; see `OnGrid`."""
+        return self._grid is not None and self.can_put(columns)
+
+    def hold(self, rows: Span) -> None:
+        """Compute the points of the grid that rows need."""
+        assert self._grid, "others have none"
+        start = time.perf_counter()
+        self._grid.hold(rows)
+        self.seconds += time.perf_counter() - start
+
+    def back(self, rows: Span, left: int, out: Pixels) -> None:
+        """Put rows of which the points are held into `out`, from the column `left` on."""
+        assert self._grid, "others have none"
+        start = time.perf_counter()
+        self._grid.back(rows, left, out)
         self.seconds += time.perf_counter() - start
 
     def _next(self, first: int, end: int, out: Pixels) -> None:
@@ -242,7 +261,8 @@ class StageSource:
         y, x = in_groups(rows, height, self._link.unit), in_groups(columns, width)
         below: Source = getattr(self._below, "apart", self._below)
         out = np.empty((y[1] - y[0], x[1] - x[0], channels), self._dtype)
-        self._filling(below, x, lambda _name, *of: np.empty(*of))(y, out)
+        fill, _ = self._filling(below, (y, x), lambda _name, *of: np.empty(*of))
+        fill(y, out)
         return out[rows[0] - y[0] : rows[1] - y[0], columns[0] - x[0] : columns[1] - x[0]]
 
     def _empty(self, name: str, rows: int) -> Pixels:

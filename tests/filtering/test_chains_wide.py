@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from skimage import data
 
 import convcli
+from convcli.filtering import chains
+from convcli.running import grid
 from convcli.words import BORDERS
 from tests.filtering.test_chains import LIMITS, cut
 from tests.oracles import assert_same_picture
@@ -75,13 +79,40 @@ def test_images_that_are_smaller_than_the_grid_reaches(shape, border):
 def test_the_cut_and_the_workers_change_no_bit(pairs, shape, sizes, workers):
     image = np.random.default_rng(shape).integers(0, 256, (*shape, 2), dtype=np.uint8)
     several = [stage("blur", sigma=sigma, border=border) for sigma, border in pairs]
-    # Enlarged, so that rounding to bytes hides nothing.
-    several.append(stage("convolve", [[0, -3, 0], [-3, 13, -3], [0, -3, 0]]))
+    several.append(ENLARGED)
     how = {"method": "numba", "alpha": "straight"}
-    wanted = convcli.chain(image, several, workers=1, **how)
-    with cut(*sizes):
-        got = convcli.chain(image, several, workers=workers, **how)
+    with on_the_grid():
+        wanted = convcli.chain(image, several, workers=1, **how)
+        with cut(*sizes):
+            got = convcli.chain(image, several, workers=workers, **how)
     np.testing.assert_array_equal(got, wanted)
+
+
+# Enlarged, so that rounding to bytes hides nothing.
+ENLARGED = stage("convolve", [[-1, 3, -1]])
+
+
+def on_the_grid():
+    """Take the grid even where what it changes is enlarged."""
+    return mock.patch.object(chains, "_MOST_CHANGED", np.inf)
+
+
+@pytest.mark.parametrize("border", [each for each in BORDERS if each != "constant"])
+@pytest.mark.parametrize("sigmas", [(12.7, 12.7, 7), (6.5, 30)], ids=str)
+@pytest.mark.parametrize("rows", [29, 101, 330])
+def test_the_pieces_between_two_grids_change_no_bit(rows, sigmas, border, monkeypatch):
+    image = np.random.default_rng(rows).integers(0, 256, (rows, 40, 2), dtype=np.uint8)
+    several, how = [*blurs(*sigmas, border=border), ENLARGED], {"alpha": "straight"}
+    with on_the_grid():
+        assert "decimated" in forms(image, several, **how)
+        wanted = convcli.chain(image, several, method="numba", **how)
+        for points, between, moved in [(4, 1 << 10, 0), (12, 1 << 13, 8)]:
+            for name, value in [("POINTS", points), ("BETWEEN", between), ("MOVED", moved)]:
+                monkeypatch.setattr(grid, f"_{name}", value)
+            monkeypatch.setattr(grid, "_LEAST_RUN", 16)
+            with cut(1, 24000, 40):
+                got = convcli.chain(image, several, method="numba", **how)
+            np.testing.assert_array_equal(got, wanted)
 
 
 def test_rows_of_the_other_end_do_not_disturb_those_that_follow():
