@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,15 @@ PATIENCE_SECONDS = 5
 _GOODBYE_SECONDS = 2
 
 _MOST_WORKERS = 1000
+
+# The longest time until an interruption or the loss of the scheduler is noticed.
+LOOK_SECONDS = 0.1
+
+LOST = "the connection to the scheduler was lost; run again with --skip-existing"
+"""What to do without it."""
+
+# How often the threads of the cluster are counted.
+_COUNT_SECONDS = 2.0
 
 
 def check(where: str) -> None:
@@ -64,6 +74,28 @@ def connected(where: str) -> Iterator[Client]:
             if started:
                 with suppress(Exception):
                     started.close(timeout=_GOODBYE_SECONDS)
+
+
+def is_lost(client: Client) -> bool:
+    """Return whether the scheduler is gone, and with it what is known of the tasks at work."""
+    return str(client.status) != "running"
+
+
+class Threads:
+    """The threads of a cluster, counted now and then: workers come and go."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known, self._counted = 1, -_COUNT_SECONDS
+
+    def count(self) -> int:
+        """Return how many there are, at least 1."""
+        now = time.monotonic()
+        if now - self._counted > _COUNT_SECONDS:
+            with suppress(Exception):  # the scheduler may be gone, which shows elsewhere
+                self._known = max(1, sum(self._client.nthreads().values()))
+            self._counted = now
+        return self._known
 
 
 @contextmanager

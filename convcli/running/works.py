@@ -19,7 +19,7 @@ from convcli.planning.plan import Plan
 from convcli.running.chains import Chain, chain_bytes, prepare_chain, rows_read
 from convcli.running.execute import window_bytes
 from convcli.running.recipe import Recipe
-from convcli.running.regions import RegionFilter, piece_of, prepare
+from convcli.running.regions import RegionFilter, piece_of, prepare, tile_of
 
 # Bands are not made lower than this, or all work would be halo.
 _LEAST_ROWS = 16
@@ -35,6 +35,24 @@ _WITHOUT = 6
 
 Piece = tuple[int, int]
 """Rows and columns of what a worker computes at a time."""
+
+
+class Cells(NamedTuple):
+    """A grid on which regions of a result give the bits of the whole one.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Rows and columns of a cell.
+    anchors : (int, int)
+        Cells begin anew after so many rows, and so many columns.
+    is_rigid : bool
+        Each cell has to be computed by itself, and all of it; if not, regions begin on the grid.
+    """
+
+    size: Piece
+    anchors: Piece
+    is_rigid: bool
 
 
 class Work(NamedTuple):
@@ -55,6 +73,8 @@ class Work(NamedTuple):
         others do so where all are finite, and no sum nears the end of the range of its float.
     anchor : int
         Bands begin anew after so many rows.
+    cells : Cells
+        What other regions than bands are put together of.
     needed : callable
         ``needed(rows)``: the rows of the image that rows of the result depend on; apart from those
         at the other end of it, under the border `wrap`.
@@ -72,6 +92,7 @@ class Work(NamedTuple):
     divisions: tuple[tuple[int, Piece], ...]
     same: int
     anchor: int
+    cells: Cells
     needed: Callable[[Span], Span]
     beyond: int
     holds: Callable[[Piece], int]
@@ -104,8 +125,8 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
     divisions = tuple(_divisions(plan, recipe, source))
     same, anchor = len(divisions), height
     if _goes_by_tiles(recipe, source):
-        divisions = (*_whole_tiles(plan, recipe, source), *divisions)
-        same, anchor = len(divisions) - same, plan.route.regions[0]
+        tiles = tuple(_whole_tiles(plan, recipe, source))
+        divisions, same, anchor = (*tiles, *divisions), len(tiles), plan.route.regions[0]
     return Work(
         shape=(height, width, result_channels(recipe.colour, channels)),
         dtype=recipe.out_dtype,
@@ -113,6 +134,7 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
         divisions=divisions,
         same=same,
         anchor=anchor,
+        cells=_cells(plan, recipe, source, divisions[same - 1][0]),
         needed=needed,
         beyond=max(above, below) if recipe.border == "wrap" else 0,
         holds=partial(_held_by_filter, plan, recipe, source),
@@ -132,6 +154,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
     recipes = [link.recipe for link in chain.links]
     wraps = any(each.border == "wrap" for each in recipes)
     is_plain = all(each.bounded and not each.missing for each in recipes)
+    is_free = is_plain and not _has_transforms(chain)
     rows, columns = plan.bands.regions
     divisions = [(rows, (rows, columns))]
     while rows > _LEAST_ROWS and not _has_transforms(chain):
@@ -149,6 +172,9 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         divisions=tuple(divisions),
         same=len(divisions) if is_plain else 1,
         anchor=shapes[-1][0],
+        cells=Cells(
+            (_LEAST_ROWS, ROWS) if is_free else plan.bands.regions, shapes[-1][:2], not is_free
+        ),
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
         holds=partial(_held_by_chain, plan, chain, source),
@@ -167,6 +193,21 @@ def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
     Then the rounding of the others in such a tile may depend on where it begins.
     """
     return source.dtype.kind == "f" or recipe.missing is not None
+
+
+def _cells(plan: Plan, recipe: Recipe, source: Source, rows: int) -> Cells:
+    """Return the cells of a filter, of which the least bands that equal the whole have `rows`."""
+    height, width, channels = source.shape
+    route = plan.route
+    if route.loop == "overlap_add" and route.executor == "threads":
+        return Cells(route.regions, route.regions, True)
+    if route.loop == "overlap_add":
+        return Cells(route.tile, (height, width), True)
+    if _goes_by_tiles(recipe, source):
+        columns = min(route.regions[1], tile_of(plan, recipe, channels)[1])
+        return Cells((rows, columns), route.regions, True)
+    down, across = (axis.step for axis in recipe.decimations) if recipe.decimations else (1, 1)
+    return Cells((max(_LEAST_ROWS, ROWS * down), ROWS * across), (height, width), False)
 
 
 def _is_plain(recipe: Recipe) -> bool:

@@ -109,8 +109,10 @@ def test_what_cannot_be_done_is_said_in_one_line(options, run, slide, tmp_path, 
     [
         (("edge", "--stretch"), "--stretch needs the whole image, and cannot be done in parts"),
         (("edge", "--canny", "20,40"), "--canny needs the whole image"),
-        (("blur", "--region", "9x9+0+0"), "--region, --mask and --channels need the whole image"),
-        (("chain", "blur | sharpen", "--channels", "r"), "need the whole image"),
+        (
+            ("blur", "--region", "9x9+0+0", "--border", "wrap"),
+            "need the whole image under --border",
+        ),
         (("chain", "blur | edge --stretch"), "--stretch needs the whole image"),
     ],
 )
@@ -119,6 +121,32 @@ def test_what_needs_the_whole_image_is_refused(argv, text, run, slide, tmp_path)
     assert done.status == 1
     assert text in done.message
     assert not (tmp_path / "b.tif").exists()
+
+
+PARTS = {
+    ("blur", "--region", "90x80+10+300"): None,
+    ("sharpen", "--mask", "mask.png", "--sigma", "1"): None,
+    ("chain", "blur --sigma 1 | sharpen", "--channels", "r"): None,
+    ("edge", "--mask", "black.png"): "filtered nothing, because the mask is black",
+}
+
+
+@pytest.mark.parametrize("argv", PARTS)
+def test_a_part_of_what_does_not_fit_is_that_of_what_does(
+    argv, run, tmp_path, photo, picture_file, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.tile(photo, (4, 1, 1)))
+    picture_file("mask.png", np.tile(np.arange(256, dtype=np.uint8), (2048, 2)))
+    picture_file("black.png", np.zeros((2048, 512), np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr("convcli.sources.choice.bytes_of", lambda *_: 1 << 40)
+        done = run(*argv, "a.npy", "-o", "b.npy", "--memory", "30M", "--explain")
+    assert done.status == 0, done.err
+    assert "in bands of " in done.err
+    assert (PARTS[argv] or "") in done.err
+    assert run(*argv, "a.npy", "-o", "whole.npy").status == 0
+    np.testing.assert_array_equal(np.load("b.npy"), np.load("whole.npy"))
 
 
 def test_a_full_disk_leaves_nothing(run, slide, tmp_path, monkeypatch):
