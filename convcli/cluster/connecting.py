@@ -31,8 +31,8 @@ _MOST_WORKERS = 1000
 # The longest time until an interruption or the loss of the scheduler is noticed.
 LOOK_SECONDS = 0.1
 
-LOST = "the connection to the scheduler was lost; run again with --skip-existing"
-"""What to do without it."""
+# The longest time without any worker: they may be started again, as a nanny does.
+GONE_SECONDS = 60.0
 
 # How often the threads of the cluster are counted.
 _COUNT_SECONDS = 2.0
@@ -76,9 +76,16 @@ def connected(where: str) -> Iterator[Client]:
                     started.close(timeout=_GOODBYE_SECONDS)
 
 
-def is_lost(client: Client) -> bool:
-    """Return whether the scheduler is gone, and with it what is known of the tasks at work."""
-    return str(client.status) != "running"
+def lost(client: Client, threads: Threads) -> str:
+    """Return what is lost of the cluster, and what to do; nothing if it is there."""
+    if str(client.status) != "running":  # and with it what is known of the tasks at work
+        return "the connection to the scheduler was lost; run again with --skip-existing"
+    if threads.are_gone():
+        return (
+            f"the cluster had no workers for {GONE_SECONDS:.0f} s; start some, and run again with "
+            "--skip-existing"
+        )
+    return ""
 
 
 class Threads:
@@ -87,15 +94,22 @@ class Threads:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known, self._counted = 1, -_COUNT_SECONDS
+        self._seen = time.monotonic()
 
     def count(self) -> int:
         """Return how many there are, at least 1."""
         now = time.monotonic()
         if now - self._counted > _COUNT_SECONDS:
             with suppress(Exception):  # the scheduler may be gone, which shows elsewhere
-                self._known = max(1, sum(self._client.nthreads().values()))
+                there = sum(self._client.nthreads().values())
+                self._known = max(1, there)
+                self._seen = now if there else self._seen
             self._counted = now
         return self._known
+
+    def are_gone(self) -> bool:
+        """Return whether there were none for long."""
+        return self._counted - self._seen > GONE_SECONDS
 
 
 @contextmanager
@@ -108,12 +122,15 @@ def _answering(where: str, missing: str = "") -> Iterator[None]:
 
 
 def _started(distributed: Any, workers: int) -> Any:
-    """Start workers on this machine: processes of one thread each."""
+    """Start workers on this machine: processes of one thread each, and no dashboard.
+
+    Dask's server for its pages starts all the same: on a free port, for programs here.
+    """
     # Without certificates every user of this machine could run code as this one.
     security = {"security": True} if find_spec("cryptography") else {}
     return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-        **security,
+        n_workers=workers, threads_per_worker=1, memory_limit=0,
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"}, **security,
     )  # fmt: skip
 
 

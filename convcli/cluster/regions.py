@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cloudpickle
 
 import convcli
-from convcli.cluster.connecting import LOOK_SECONDS, LOST, Threads, is_lost
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost
 from convcli.cluster.work import room_of
 from convcli.errors import ConvcliError
 from convcli.running.regional import Regional
@@ -78,38 +79,58 @@ def made_elsewhere(
 ) -> Iterator[tuple[Region, int]]:
     """Let the workers of a cluster compute and write regions: see `convcli.batch.pipeline.InParts`.
 
+    Regions of lost workers are tried alone at the end, one at a time: others that waited on these
+    workers may be the reason, or a script that ends workers.
+
     Raises
     ------
     OSError
-        If the scheduler is lost, or each worker that tries a region: what is done stays.
+        If the cluster is lost, or each worker that tries a region alone: what is done stays.
     """
+    from distributed import KilledWorker  # loaded by now
+
     assert isinstance(result.regional, Regional)
     orders = cloudpickle.dumps(Orders(result.regional, result.shape[:2], put, memory))
     waiting = iter(regions)
+    alone: deque[Region] = deque()
+    is_last = False
     at_work: dict[str, tuple[Future, Region]] = {}
     finished: SimpleQueue[Future] = SimpleQueue()
     threads = Threads(client)
+
+    def send(region: Region) -> None:
+        future = client.submit(done, orders, convcli.__version__, region, pure=False)
+        at_work[future.key] = future, region
+        future.add_done_callback(finished.put)
+
     try:
         while True:
             on_look()
-            for region in islice(waiting, _AHEAD * threads.count() - len(at_work)):
-                future = client.submit(done, orders, convcli.__version__, region, pure=False)
-                at_work[future.key] = future, region
-                future.add_done_callback(finished.put)
+            # Fewer than are at work may be wanted, when workers are lost.
+            for region in islice(waiting, max(0, _AHEAD * threads.count() - len(at_work))):
+                send(region)
             if not at_work:
-                return
+                if not alone:
+                    return
+                is_last = True
+                send(alone.popleft())
             try:
                 future = finished.get(timeout=LOOK_SECONDS)
             except Empty:
                 future = None
-            if is_lost(client):
-                raise OSError(LOST)
+            if problem := lost(client, threads):
+                raise OSError(problem)
             if future is None:
                 continue
             try:
                 left_out = missing_in(future)
             except TimeoutError:
                 finished.put(future)
+                continue
+            except KilledWorker as error:
+                if is_last:
+                    raise OSError("each worker that tried one of its parts died") from error
+                alone.append(at_work.pop(future.key)[1])
                 continue
             yield at_work.pop(future.key)[1], left_out
     finally:
@@ -125,14 +146,10 @@ def missing_in(future: Future) -> int:
     TimeoutError
         If its worker is silent, or the scheduler gone: then it may be known later.
     """
-    from distributed import KilledWorker  # loaded by now
-
     if future.status == "cancelled":
         raise OSError("was cancelled on the cluster")
     try:
         return int(future.result(timeout=_RESULT_SECONDS))
-    except KilledWorker as error:
-        raise OSError("each worker that tried one of its parts died") from error
     except Exception:
         if future.status == "error":
             raise

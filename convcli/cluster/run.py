@@ -20,7 +20,7 @@ import convcli
 from convcli.batch.outcome import Outcome
 from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import known, run
-from convcli.cluster.connecting import LOOK_SECONDS, LOST, Threads, check_workers, is_lost
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, check_workers, lost
 from convcli.cluster.regions import made_elsewhere
 from convcli.cluster.work import Orders, done, problem_here
 from convcli.errors import ConvcliError, reason_of, shown
@@ -157,11 +157,10 @@ class Run:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the scheduler is gone, and with it what is known of the batches at work."""
-        lost = is_lost(self.client)
-        if lost:
-            self.problem = LOST
-        return lost
+        """Whether the scheduler or all workers are gone, and with them the batches at work."""
+        if problem := lost(self.client, self.threads):
+            self.problem = problem
+        return bool(problem)
 
     def submit(self) -> None:
         """Send batches until each thread has one at work and one that waits.

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from distributed import KilledWorker
 
 from convcli import memory
-from convcli.cluster import regions, work
+from convcli.cluster import connecting, regions, work
 from convcli.errors import ConvcliError
 from convcli.running.regional import Regional
 from convcli.sources.record import Record
@@ -157,6 +158,45 @@ def test_a_damaged_chunk_fails_in_one_line_and_leaves_nothing(run, place, addres
     assert done.status == 1
     assert "'a.zarr': chunk (1, 2) of 'the array' cannot be read" in done.message
     assert os.listdir() == ["a.zarr"]
+
+
+@pytest.mark.parametrize("kills", [3, 99])
+def test_a_part_whose_workers_died_is_tried_once_more_alone(
+    kills, run, place, address, monkeypatch
+):
+    """Other parts, or a script that ends workers, may be the reason; fewer threads are left."""
+    array_file("a.zarr")
+    left, threads, own = iter(range(kills)), iter([4]), regions.missing_in
+
+    def missing_in(future):
+        made = own(future)
+        if next(left, None) is not None:
+            raise KilledWorker("done", None, 3)
+        return made
+
+    monkeypatch.setattr(regions, "missing_in", missing_in)
+    monkeypatch.setattr(regions.Threads, "count", lambda _self: next(threads, 1))
+    done = run("blur", "a.zarr", "-o", "b.zarr", "--cluster", address, "-q")
+    if kills == 99:
+        assert "each worker that tried one of its parts died" in done.message
+        assert not (place / "b.zarr").exists()
+        return
+    assert (done.status, done.err) == (0, "")
+    assert run("blur", "a.zarr", "-o", "alone.zarr").status == 0
+    assert files_of(place / "b.zarr") == files_of(place / "alone.zarr")
+
+
+def test_a_cluster_without_workers_is_lost_after_a_while(monkeypatch):
+    client = SimpleNamespace(status="running", nthreads=lambda: there)
+    there, threads = {"a": 2}, connecting.Threads(client)
+    monkeypatch.setattr(connecting, "_COUNT_SECONDS", 0)
+    monkeypatch.setattr(connecting, "GONE_SECONDS", 0.02)
+    assert (threads.count(), connecting.lost(client, threads)) == (2, "")
+    there.clear()
+    assert (threads.count(), connecting.lost(client, threads)) == (1, "")
+    time.sleep(0.03)
+    threads.count()
+    assert "the cluster had no workers for 0 s" in connecting.lost(client, threads)
 
 
 def test_a_part_that_takes_more_than_memory_is_refused(run, address, monkeypatch):
