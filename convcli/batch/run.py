@@ -14,7 +14,7 @@ from convcli.batch.ahead import Begun
 from convcli.batch.attempt import outcome_of
 from convcli.batch.outcome import NO_ROOM, Outcome, Status
 from convcli.batch.pipeline import Pipeline
-from convcli.errors import reason_of
+from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
 from convcli.files.many import Jobs
@@ -22,6 +22,7 @@ from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.pools import Pool
 from convcli.types import OnProgress
+from convcli.words import size_of
 
 # The longest time until an interruption is noticed, and the time that images at work then have
 # to be finished. Together they leave half of the second in which the program should end.
@@ -162,11 +163,14 @@ class _StoppedError(Exception):
 
 
 class Memory:
-    """Delays the decoding of an image until it fits into memory beside those at work."""
+    """Delays the decoding of an image until it fits into memory beside those at work.
+
+    One that takes more than was asked for is refused.
+    """
 
     def __init__(self, asked: int | None) -> None:
         # Half of what is free, because the bytes that are counted are the least that images take.
-        self._most = memory.bound(asked)
+        self._asked, self._most = asked, memory.bound(asked)
         self._taken = 0
         self._changed = threading.Condition()
 
@@ -177,6 +181,11 @@ class Memory:
 
         def take(size: int) -> None:
             nonlocal own
+            if self._asked is not None and size > self._asked:
+                raise ConvcliError(
+                    f"needs at least {size_of(size)}, and may hold {size_of(self._asked)}; raise "
+                    "--memory"
+                )
             with self._changed:
                 # A single image need not wait; reading refuses it if it does not fit at all.
                 self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._most)

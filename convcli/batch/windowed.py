@@ -20,7 +20,6 @@ from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.batch.outcome import NO_ROOM, Outcome, Timing
 from convcli.batch.pipeline import InParts, Pipeline
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
-from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.files.places import is_below
 from convcli.files.stores import METADATA
@@ -39,7 +38,7 @@ from convcli.running.regional import Regional
 from convcli.running.windowed import Cut, cut_for
 from convcli.running.windowed import bands as bands_of
 from convcli.running.works import Work, work_of
-from convcli.sources.choice import kind_for, place_of
+from convcli.sources.choice import kind_for, may_be_whole, place_of
 from convcli.sources.contract import Given, Put, Region, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
@@ -75,8 +74,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
     except BrokenPipeError:
         raise
     except NeedsWholeError as error:
-        # Reading it whole refuses what does not fit, and may take more than half of what is free.
-        if pipeline.in_parts.memory is None and kind_for(job, None) in FORMATS:
+        # It may take more than half of what is free.
+        if may_be_whole(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None):
             return outcome_of_whole(job, pipeline, take)
         return Outcome(job, "failed", reason_of(error), error)
     except Exception as error:  # decoders raise exceptions of any type

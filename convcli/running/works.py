@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,13 +10,12 @@ import numpy as np
 
 from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ROWS, ceil_div
-from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import result_channels
 from convcli.pixels.source import Source, Span
-from convcli.planning.chains import Bands, ChainPlan
+from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
-from convcli.running.chains import Chain, chain_bytes, prepare_chain, rows_read
-from convcli.running.execute import window_bytes
+from convcli.running.chains import Chain, prepare_chain, rows_read
+from convcli.running.held import held_by_chain, held_by_filter, is_plain
 from convcli.running.recipe import Recipe
 from convcli.running.regions import RegionFilter, piece_of, prepare, tile_of
 
@@ -26,12 +24,6 @@ _LEAST_ROWS = 16
 
 # Columns of pieces are cut for several workers, but not below 16 times the kernel's.
 _LEAST_COLUMNS = 1024
-
-# Arrays of floats of which results are combined: light, weighted, of each kernel, unweighted.
-_COMBINED = 6
-
-# Arrays of floats where samples are left out: of each kernel a sum, and one of its weights.
-_WITHOUT = 6
 
 Piece = tuple[int, int]
 """Rows and columns of what a worker computes at a time."""
@@ -137,7 +129,7 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
         cells=_cells(plan, recipe, source, divisions[same - 1][0]),
         needed=needed,
         beyond=max(above, below) if recipe.border == "wrap" else 0,
-        holds=partial(_held_by_filter, plan, recipe, source),
+        holds=partial(held_by_filter, plan, recipe, source),
         prepare=lambda _piece: prepare(plan, recipe, channels),
     )
 
@@ -177,7 +169,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         ),
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
-        holds=partial(_held_by_chain, plan, chain, source),
+        holds=partial(held_by_chain, plan, chain, source),
         prepare=prepared,
     )
 
@@ -210,11 +202,6 @@ def _cells(plan: Plan, recipe: Recipe, source: Source, rows: int) -> Cells:
     return Cells((max(_LEAST_ROWS, ROWS * down), ROWS * across), (height, width), False)
 
 
-def _is_plain(recipe: Recipe) -> bool:
-    """Whether a loop may make the result itself, and so whole tiles of it."""
-    return recipe.is_plain_sum or (recipe.is_magnitude and recipe.colour.is_plain)
-
-
 def _divisions(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int, Piece]]:
     """Yield rows of bands and the pieces of these, from the preferred ones to the smallest.
 
@@ -240,7 +227,7 @@ def _whole_tiles(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[i
     """Yield divisions into the tiles that a whole image has."""
     rows, columns = plan.route.regions
     least = plan.route.tile[0]
-    if not _is_plain(recipe):
+    if not is_plain(recipe):
         least = min(least, piece_of(recipe, source.shape)[0])
     yield from _halved(rows, least, source.shape[0], columns)
 
@@ -252,51 +239,3 @@ def _halved(rows: int, least: int, height: int, columns: int) -> Iterator[tuple[
         if rows <= least:
             return
         rows = max(least, rows // 2 // least * least)
-
-
-def _held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: Piece) -> int:
-    """Count the bytes of a window, of sums and of the result of a piece."""
-    height, width, channels = source.shape
-    above, below, *_ = recipe.reach
-    # A window is put together of tiles, and copied with what lies beyond the edge.
-    rows, columns = min(piece[0], height), min(piece[1], width)
-    is_plain = _is_plain(recipe) and not recipe.missing
-    if not is_plain and plan.route.loop != "overlap_add":
-        most = piece_of(recipe, source.shape)
-        rows, columns = min(rows, most[0]), min(columns, most[1])
-    beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
-    samples = (rows + above + below) * (columns + beside) * channels
-    window = samples * source.dtype.itemsize
-    if not is_plain:
-        sums = (_COMBINED + (_WITHOUT if recipe.missing else 0)) * 8 * samples
-    elif plan.route.loop == "overlap_add":  # floats of the window, of the blocks, and of the sums
-        sums = 3 * 8 * samples
-    else:
-        tiny = replace(plan, route=plan.route._replace(tile=(rows, columns)))
-        sums = window_bytes(tiny, recipe, source)
-    if is_foreign(source.dtype, recipe.border, recipe.border_value):
-        sums += 8 * samples
-    made = result_channels(recipe.colour, channels) * recipe.out_dtype.itemsize
-    return window + sums + rows * columns * made
-
-
-def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) -> int:
-    """Count the bytes of the windows and sums of all stages."""
-    strip = min(plan.bands.rows, piece[0])
-    total = chain_bytes(chain, Bands(piece, strip), source.shape)
-    for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
-        above, below, left, right = link.recipe.reach
-        rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
-        if link.plan.route.loop == "overlap_add":
-            rows, count = max(rows, link.plan.route.tile[0]), 3
-        elif link.recipe.is_plain_sum:
-            count = 1
-        else:
-            most, count = piece_of(link.recipe, (0, width, channels)), _COMBINED
-            rows, columns = min(rows, most[0]), min(columns, most[1])
-        total += count * 8 * (rows + above + below) * (columns + left + right) * channels
-    # Before the first stage samples become floats, and are weighted; the last one's are rounded.
-    above, below, left, right = chain.links[0].recipe.reach
-    first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
-    total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
-    return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8

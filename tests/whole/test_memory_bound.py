@@ -48,8 +48,8 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "argv", "memory", "is_done"),
     [
-        ("a.npy", ("blur", "--sigma", "20"), 120, True),
-        ("a.npy", ("chain", "blur --sigma 3 | edge"), 140, True),
+        ("a.npy", ("blur", "--sigma", "20"), 130, True),
+        ("a.npy", ("chain", "blur --sigma 3 | edge"), 200, True),
         ("a.zarr", ("chain", "blur --sigma 3 | edge"), 150, True),
         ("a.npy", ("blur",), 50, False),
     ],
