@@ -186,6 +186,17 @@ def test_a_part_whose_workers_died_is_tried_once_more_alone(
     assert files_of(place / "b.zarr") == files_of(place / "alone.zarr")
 
 
+def test_an_image_whose_cluster_is_lost_goes_on_later(run, place, address, monkeypatch):
+    array_file("a.zarr")
+    looks = iter([""] * 3)
+    monkeypatch.setattr(regions, "lost", lambda *_: next(looks, "the scheduler was lost"))
+    done = run("blur", "a.zarr", "-o", "b.zarr", "--cluster", address)
+    assert (done.status, done.message) == (1, "convcli: 'a.zarr': the scheduler was lost")
+    (part,) = place.glob(".convcli-*.part")
+    assert [*part.glob("c/*/*")]
+    assert not (place / "b.zarr").exists()
+
+
 def test_a_cluster_without_workers_is_lost_after_a_while(monkeypatch):
     client = SimpleNamespace(status="running", nthreads=lambda: there)
     there, threads = {"a": 2}, connecting.Threads(client)
