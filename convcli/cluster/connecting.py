@@ -6,22 +6,27 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import ConvcliError, inert, reason_of, shown
+from convcli.errors import ConvcliError, inert, lacks_memory, reason_of, shown
 
 if TYPE_CHECKING:
     from distributed import Client
 
 # The longest time until a scheduler answers and has a worker.
 PATIENCE_SECONDS = 5
+
+# How much later than Dask the program gives up itself.
+_GRACE_SECONDS = 1
 
 # The longest time that saying goodbye takes: the scheduler may be gone.
 _GOODBYE_SECONDS = 2
@@ -60,9 +65,7 @@ def connected(where: str) -> Iterator[Client]:
         started = _started(distributed, int(value)) if kind == "local" else None
         try:
             with _answering(where):
-                client = distributed.Client(
-                    started or value, timeout=PATIENCE_SECONDS, set_as_default=False
-                )
+                client = _client_of(distributed, started or value)
             try:
                 with _answering(where, "it has no workers; start one with: dask worker"):
                     client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
@@ -112,12 +115,33 @@ class Threads:
         return self._counted - self._seen > GONE_SECONDS
 
 
+def _client_of(distributed: Any, address: Any) -> Client:
+    """Connect in another thread: Dask waits for ever for a program that accepts and is silent."""
+    made: Future[Client] = Future()
+
+    def connect() -> None:
+        try:
+            made.set_result(
+                distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+            )
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        return made.result(PATIENCE_SECONDS + _GRACE_SECONDS)
+    except TimeoutError as error:
+        raise TimeoutError(f"what is there is silent for {PATIENCE_SECONDS} s") from error
+
+
 @contextmanager
 def _answering(where: str, missing: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of many kinds
-        reason = missing or f"no scheduler answers there ({reason_of(error)})"
+        # The answer of another server is read as the size of a message.
+        why = "what is there is no scheduler" if lacks_memory(error) else reason_of(error)
+        reason = missing or f"no scheduler answers there ({why})"
         raise ConvcliError(f"--cluster {where}: {reason}") from error
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
 
@@ -119,13 +120,38 @@ def test_what_a_cluster_cannot_do_is_refused(argv, reason, tree, run, address):
     assert reason in done.message
 
 
-def test_a_scheduler_that_is_not_there_is_reported_in_time(tree, run, monkeypatch):
+def silent(_connection):
+    time.sleep(3)
+
+
+def another(connection):
+    connection.sendall(b"HTTP/1.1 400 Bad Request" * 9)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (None, "no scheduler answers there (Timed out trying to connect to"),
+        (silent, "no scheduler answers there (what is there is silent for 0.5 s)"),
+        (another, "no scheduler answers there (what is there is no scheduler)"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_reported_in_time(answer, text, tree, run, monkeypatch):
     monkeypatch.setattr(connecting, "PATIENCE_SECONDS", 0.5)
     start = time.monotonic()
-    done = run("blur", "in", "-r", "-o", "out", "--cluster", f"tcp://127.0.0.1:{free_port()}")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1] if answer else free_port()
+
+        def accept():
+            with suppress(OSError), server.accept()[0] as connection:
+                answer(connection)
+
+        if answer:
+            threading.Thread(target=accept, daemon=True).start()
+        done = run("blur", "in", "-r", "-o", "out", "--cluster", f"tcp://127.0.0.1:{port}")
     assert time.monotonic() - start < 3
     assert done.status == 2
-    assert "no scheduler answers there" in done.message
+    assert text in done.message
     assert not (tree / "out").exists()
 
 
