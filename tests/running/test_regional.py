@@ -6,6 +6,7 @@ import pickle
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def in_regions(verb, image, tile, shard, bands=1, **options):
     return out, size
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(cases(), SHARDS)
 def test_regions_equal_the_whole_to_the_bit(case, shard):
     verb, image, tile, options, _ = case
@@ -74,8 +75,10 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("method", ["numpy", "numba", "fft"])
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*product(LARGE, ["numpy", "fft"]), ("blur of floats", "numba")],
+)
 def test_regions_of_images_of_several_tiles_equal_the_whole(name, method, photo):
     verb, dtype = LARGE[name]
     image = np.tile(photo, (2, 3, 1))[:700, :1100, :1].astype(dtype)
