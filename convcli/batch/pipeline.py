@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from convcli import image
@@ -13,6 +13,7 @@ from convcli.words import Depth
 
 if TYPE_CHECKING:
     from convcli.batch.planes import Planes
+    from convcli.sources.contract import Put, Region, Result
 
 
 class Several(NamedTuple):
@@ -59,6 +60,11 @@ class Pipeline(NamedTuple):
     remark: Callable[[Pixels, bool], tuple[str, ...]] | None = None
 
 
+Elsewhere = Callable[
+    ["Result", Sequence["Region"], "Put", Callable[[], None]], Iterable[tuple["Region", int]]
+]
+
+
 class InParts(NamedTuple):
     """How images are filtered that do not fit into memory; see `convcli.batch.windowed`.
 
@@ -78,6 +84,10 @@ class InParts(NamedTuple):
         Returns what stands for the filter and its options: work of another mark does not go on.
     say : callable, optional
         Called with lines that tell how an image will be filtered, before it is.
+    elsewhere : callable, optional
+        ``elsewhere(result, regions, put, on_look)`` lets other processes compute regions of a
+        result and put them where they belong, and yields each with its number of missing samples.
+        It calls `on_look` now and then while it waits.
     """
 
     memory: int | None = None
@@ -87,3 +97,4 @@ class InParts(NamedTuple):
     depth: Depth | None = None
     mark: Callable[[], str] = str
     say: Callable[[str], None] | None = None
+    elsewhere: Elsewhere | None = None

@@ -14,13 +14,15 @@ from convcli.batch.ahead import Begun
 from convcli.batch.attempt import outcome_of
 from convcli.batch.outcome import NO_ROOM, Outcome, Status
 from convcli.batch.pipeline import Pipeline
-from convcli.errors import reason_of
+from convcli.errors import ConvcliError, reason_of
 from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
+from convcli.files.many import Jobs
 from convcli.filtering.options import Options
 from convcli.planning.methods import worker_count
 from convcli.pools import Pool
 from convcli.types import OnProgress
+from convcli.words import size_of
 
 # The longest time until an interruption is noticed, and the time that images at work then have
 # to be finished. Together they leave half of the second in which the program should end.
@@ -29,7 +31,7 @@ _PATIENCE_SECONDS = 0.3
 
 
 def run(
-    jobs: list[Job],
+    jobs: Jobs,
     pipeline: Pipeline,
     workers: int | None,
     on_progress: OnProgress | None = None,
@@ -49,7 +51,7 @@ def run(
 
     Parameters
     ----------
-    jobs : list of Job
+    jobs : list of Job, or ManyJobs
         What to read and write.
     pipeline : Pipeline
         What is done to each image.
@@ -66,17 +68,18 @@ def run(
     """
     begun = begun or {}
     interrupted = interrupted or threading.Event()
-    todo = []
-    for job in jobs:
+    todo: list[Job] = []
+    for job in jobs if isinstance(jobs, list) else ():
         if interrupted.is_set():
             return
         if outcome := known(job):
             yield outcome
         else:
             todo.append(job)
+    count = len(todo) if isinstance(jobs, list) else len(jobs)
     cores = worker_count(workers)
     tiled = pipeline.options.get("method") == "tiled"
-    at_once = 1 if tiled else max(1, min(cores, len(todo)))
+    at_once = 1 if tiled else max(1, min(cores, count))
     stopping = threading.Event()
     no_room: list[str] = []
 
@@ -84,18 +87,20 @@ def run(
         on_main = threading.current_thread() is threading.main_thread()
         if stopping.is_set() or (on_main and interrupted.is_set()):
             raise _StoppedError
-        if on_progress and len(todo) == 1:
+        if on_progress and count == 1:
             on_progress(done, total)
 
     options = Options(**pipeline.options)
     options["workers"] = max(1, cores // at_once)
-    options["pictures"] = max(1, len(todo))
+    options["pictures"] = max(1, count)
     options["scratch"] = True
     options["on_progress"] = go_on
     pipeline = pipeline._replace(options=options)
     room = Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
 
     def attempt(job: Job) -> Outcome:
+        if outcome := known(job):  # of many jobs
+            return outcome
         if no_room:
             return Outcome(job, "not tried", no_room[0])
         with room.shared() as take:
@@ -105,7 +110,7 @@ def run(
         return outcome
 
     waiting: set[Future[Outcome]] = set()
-    queue = iter(todo)
+    queue = iter(todo if isinstance(jobs, list) else jobs)
     pool = Pool(at_once)
     try:
         while not interrupted.is_set():
@@ -158,11 +163,14 @@ class _StoppedError(Exception):
 
 
 class Memory:
-    """Delays the decoding of an image until it fits into memory beside those at work."""
+    """Delays the decoding of an image until it fits into memory beside those at work.
+
+    One that takes more than was asked for is refused.
+    """
 
     def __init__(self, asked: int | None) -> None:
         # Half of what is free, because the bytes that are counted are the least that images take.
-        self._most = memory.bound(asked)
+        self._asked, self._most = asked, memory.bound(asked)
         self._taken = 0
         self._changed = threading.Condition()
 
@@ -173,6 +181,11 @@ class Memory:
 
         def take(size: int) -> None:
             nonlocal own
+            if self._asked is not None and size > self._asked:
+                raise ConvcliError(
+                    f"needs at least {size_of(size)}, and may hold {size_of(self._asked)}; raise "
+                    "--memory"
+                )
             with self._changed:
                 # A single image need not wait; reading refuses it if it does not fit at all.
                 self._changed.wait_for(lambda: not self._taken or self._taken + size <= self._most)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,6 @@ from convcli.batch.attempt import outcome_of as outcome_of_whole
 from convcli.batch.outcome import NO_ROOM, Outcome, Timing
 from convcli.batch.pipeline import InParts, Pipeline
 from convcli.errors import ConvcliError, NeedsWholeError, reason_of, shown
-from convcli.files.formats import FORMATS
 from convcli.files.job import Job
 from convcli.files.places import is_below
 from convcli.files.stores import METADATA
@@ -28,16 +28,18 @@ from convcli.files.walking import check_stays
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
 from convcli.image.picture import WITH_ALPHA, as_floats, kind_of, mode_of
+from convcli.loops.compiled import apart
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
 from convcli.running.chains import Chain
 from convcli.running.recipe import Recipe
+from convcli.running.regional import Regional
 from convcli.running.windowed import Cut, cut_for
 from convcli.running.windowed import bands as bands_of
 from convcli.running.works import Work, work_of
-from convcli.sources.choice import kind_for, place_of
-from convcli.sources.contract import Given, Result, Settings, Stored, load
+from convcli.sources.choice import kind_for, may_be_whole, place_of
+from convcli.sources.contract import Given, Put, Region, Result, Settings, Stored, load
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
 from convcli.words import size_of
@@ -66,13 +68,14 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)
-        outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
+        with apart.wanted(pipeline.in_parts.memory is not None):
+            outcome = _Work(job, pipeline, pipeline.in_parts, take).done(kind)
         return outcome._replace(seconds=time.perf_counter() - start)
     except BrokenPipeError:
         raise
     except NeedsWholeError as error:
-        # Reading it whole refuses what does not fit, and may take more than half of what is free.
-        if pipeline.in_parts.memory is None and kind_for(job, None) in FORMATS:
+        # It may take more than half of what is free.
+        if may_be_whole(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None):
             return outcome_of_whole(job, pipeline, take)
         return Outcome(job, "failed", reason_of(error), error)
     except Exception as error:  # decoders raise exceptions of any type
@@ -94,14 +97,14 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most = math.inf
+        self.most, self.held = math.inf, 0
         self.plan: Plan | ChainPlan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
         self.size, self.result_size, self.pixels, self.mode = (0, 0), (0, 0), 0, ""
         self.notes: tuple[str, ...] = ()
         self.left_out: list[dict[tuple[int, int], int]] = []
-        self.tiles, self.decoded = 0, 0
+        self.tiles, self.decoded, self.regions, self.missed = 0, 0, 0, 0
         self.light = ""
         self.sample: dark.Sample | None = None
 
@@ -134,9 +137,16 @@ class _Work:
                 mark=_mark(self.how.mark(), source, target),
                 goes_on=self.pipeline.skip_existing,
                 halve=partial(self._halved, options=options),
+                elsewhere=self._elsewhere if self.how.elsewhere else None,
             )
             gathered = writer.rows_gathered(given)
-            results = (self._result(each, options, gathered) for each in given.images)
+            again = partial(image_at, kind, source, self.how.is_grey)
+            results = (
+                self._result(
+                    replace(each, again=each.again or partial(again, number)), options, gathered
+                )
+                for number, each in enumerate(given.images)
+            )
             notes = writer.save(target, given, results, settings)
         seconds = time.perf_counter() - start
         assert self.plan
@@ -147,7 +157,7 @@ class _Work:
             self.job, "written", size=self.size, result_size=self.result_size, pixels=self.pixels,
             mode=self.mode, frames=given.count, plan=self.plan,
             notes=(*given.notes, *notes, *self.notes), light=self.light, parts=self._parts(),
-            left_out=sum(sum(each.values()) for each in self.left_out) if self.left_out else None,
+            left_out=self._left_out(),
             timings=(Timing("all", predicted, seconds, "filtering is predicted, codecs are not"),),
         )  # fmt: skip
 
@@ -163,8 +173,13 @@ class _Work:
         """Plan the work on an image; it is done when the bands of the result are asked for."""
         self.size = stored.shape[1], stored.shape[0]
         self.pixels += stored.shape[0] * stored.shape[1]
-        stored, options = self._leaving_out(stored, options)
-        result = self._planned(self.pipeline.verb, stored, options, gathered)
+        stored, options, missing = self._leaving_out(stored, options)
+        if options.get("mask") is not None:
+            from convcli.batch import part
+
+            note = part.note_on(options, self.job.format or "TIFF")
+            self.notes = tuple(dict.fromkeys((*self.notes, *note)))
+        result = self._planned(self.pipeline.verb, stored, options, gathered, missing)
         self.result_size = result.shape[1], result.shape[0]
         self.mode = mode_of(result.shape[2], result.dtype.name, like=self._given_mode)
         if self.sample or not self.pipeline.remark:
@@ -172,13 +187,15 @@ class _Work:
         self.sample = dark.Sample()  # of the first image, as of the first frame
         return self.sample.of(result)
 
-    def _leaving_out(self, stored: Stored, options: Options) -> tuple[Stored, Options]:
+    def _leaving_out(
+        self, stored: Stored, options: Options
+    ) -> tuple[Stored, Options, fitting.Missing | None]:
         """Leave out missing samples, those that the file states as well, and count them."""
         missing = fitting.missing_of(
             options, self.given.nodata if self.given else None, self._given_mode
         )
         if missing is None:
-            return stored, options
+            return stored, options, None
         is_there = not missing.by_file or any(map(missing.count, stored.tiles()))
         options = Options(**options)
         notes = missing.leave_out(options, is_there)
@@ -191,27 +208,42 @@ class _Work:
             found[row, column] = missing.count(tile)
             return tile
 
-        return replace(stored, decode=decode), options
+        return replace(stored, decode=decode), options, missing
 
     def _planned(
-        self, verb: Callable[..., Any], stored: Stored, options: Options, gathered: int
-    ) -> Result:
+        self, verb: Callable[..., Any], stored: Stored, options: Options, gathered: int,
+        missing: fitting.Missing | None = None,
+    ) -> Result:  # fmt: skip
         bands = stored.shape[2] if kind_of(self._given_mode).isdigit() else 1
         source = replace(stored, shape=(*stored.shape[:2], 1)) if bands > 1 else stored
 
-        def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain, _source: Any) -> Result:
+        if bands > 1 and not isinstance(options.get("channels"), bool):
+            raise NeedsWholeError(
+                "has bands that are no colours, of which --channels takes some only where all fit "
+                "into memory; leave it out"
+            )
+
+        def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain | Work, _source: Any) -> Result:
             if self.plan is None:
                 self.plan = plan
-            work = work_of(plan, what, Tiles(source, 0))
-            if work.shape[2] < source.shape[2] and self._given_mode in ("CMYK", "LAB"):
+            is_part = isinstance(what, Work)
+            work = what if isinstance(what, Work) else work_of(plan, what, Tiles(source, 0))
+            is_grey = work.shape[2] < source.shape[2] or (is_part and self.how.is_grey)
+            if is_grey and self._given_mode in ("CMYK", "LAB"):
                 raise NeedsWholeError(
                     f"is {self._given_mode}, which is turned into grey only where it fits into "
                     "memory; convert it to RGB first"
                 )
             work = by_bands(work, bands) if bands > 1 else work
+            if self.how.elsewhere:
+                assert stored.again
+                assert not isinstance(what, Work), "a part is done by one worker"
+                count = missing and missing.count
+                regional = Regional(plan, what, work.cells, stored.again, bands, count)
+                return Result(work.shape, work.dtype, _no_bands, regional)
             if self.cut is None:
-                self.most = memory.left_of(memory.bound(self.how.memory))
-            cut = cut_for(work, stored, self.most, gathered)
+                self.most, self.held = memory.bound(self.how.memory), memory.held()
+            cut = cut_for(work, stored, self.most - self.held, gathered, self.held)
             if self.cut is None:
                 self.cut = cut
                 self.take(cut.peak)
@@ -227,6 +259,7 @@ class _Work:
         """Return a plane half as large: the next level of a pyramid."""
         plain = Options(**{**options, "linear": False, "alpha": "straight", "border": "reflect"})
         plain["nan"], plain["nodata"] = None, None
+        plain["region"], plain["mask"], plain["channels"] = None, None, True
         return self._planned(partial(blur, sigma=_HALVING), stored, plain, 0).thinned(2)
 
     def _bands(self, work: Work, stored: Stored, cut: Cut, first: int) -> Iterator[Pixels]:
@@ -238,6 +271,20 @@ class _Work:
             self.tiles += tiles.count
             self.decoded += tiles.decoded
 
+    def _elsewhere(
+        self, result: Result, regions: Sequence[Region], done: int, put: Put
+    ) -> Iterator[Region]:
+        """Let the workers of a cluster compute regions, and report those that are done."""
+        assert self.how.elsewhere
+        on_progress = self.pipeline.options.get("on_progress") or (lambda _done, _total: None)
+        total = done + len(regions)
+        own = self.how.elsewhere(result, regions, put, lambda: on_progress(done, total))
+        for region, left_out in own:
+            done += 1
+            self.regions += 1
+            self.missed += left_out
+            yield region
+
     @property
     def _given_mode(self) -> str:
         assert self.given
@@ -248,14 +295,22 @@ class _Work:
             self.how.say(f"{shown(self.job.source_name or '')}: {self._memory(cut)}")
 
     def _memory(self, cut: Cut) -> str:
-        """Say how much is held; the bound less what the interpreter and its packages hold."""
+        """Say how much is held, by the interpreter and its packages as well."""
+        own = f"{size_of(self.held)} of it by the program and " if self.held else ""
         return (
-            f"at most {size_of(cut.peak)} of {size_of(self.most)}, in bands of {cut.rows} rows, "
-            f"{size_of(cut.kept)} of it for tiles"
+            f"at most {size_of(cut.peak + self.held)} of {size_of(self.most)}, in bands of "
+            f"{cut.rows} rows, {own}{size_of(cut.kept)} for tiles"
         )
 
+    def _left_out(self) -> int | None:
+        """Count the missing samples: those of tiles that were decoded here, and of the others."""
+        if not self.left_out:
+            return None
+        return self.missed + sum(sum(each.values()) for each in self.left_out)
+
     def _parts(self) -> tuple[tuple[str, str], ...]:
-        assert self.cut
+        if self.cut is None:
+            return (("cluster", f"{self.regions} regions, each by one worker"),)
         times = self.decoded / max(self.tiles, 1)
         return (
             ("memory", self._memory(self.cut)),
@@ -263,11 +318,27 @@ class _Work:
         )
 
 
+def image_at(kind: str, place: Path | str, is_grey: bool, number: int) -> Stored:
+    """Open one of the images of a file, in another process; it stays open as long as it is used."""
+    opened = load(kind).opened(place, is_grey)
+    stored = next(islice(iter(opened.__enter__().images), number, None))
+
+    def decode(row: int, column: int, _opened: Any = opened) -> Pixels:
+        return stored.decode(row, column)
+
+    return replace(stored, decode=decode)
+
+
+def _no_bands(_first: int) -> Iterator[Pixels]:
+    raise AssertionError("its regions are computed elsewhere")
+
+
 def _mark(done: str, source: Path | str, target: Path | str) -> str:
     """Return two hashes: one for a target, and one for some work on an image as it is now."""
-    about: list[Any] = [done, str(source), str(target)]
+    names = (os.path.abspath(each) if isinstance(each, Path) else each for each in (source, target))
+    about: list[Any] = [done, *names]
     if isinstance(source, Path):
         files = [source, *(source / name for name in METADATA)]
         about += [(file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists()]
-    hashes = (sha256(repr(each).encode()).hexdigest()[:12] for each in (str(target), about))
+    hashes = (sha256(repr(each).encode()).hexdigest()[:12] for each in (about[2], about))
     return "-".join(hashes)

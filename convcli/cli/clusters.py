@@ -12,7 +12,7 @@ from convcli.errors import ConvcliError
 
 if TYPE_CHECKING:
     from convcli.cli.options import Shared
-    from convcli.files.job import Job
+    from convcli.files.many import Jobs
 
 # How many columns and rows share a sample of chroma, in the layouts of y4m.
 _CHROMA = ((1, 1), (2, 1), (4, 1), (1, 2), (2, 2))
@@ -21,11 +21,12 @@ Maker = Callable[[Any], Any]
 """See `convcli.cli.pipeline.Maker`."""
 
 
-def check(shared: Shared, jobs: list[Job]) -> None:
+def check(shared: Shared, jobs: Jobs) -> None:
     """Refuse what cannot be spread over a cluster."""
     assert shared.cluster is not None
     connecting.check(shared.cluster)
-    if any(not job.problem and None in (job.source_name, job.target_name) for job in jobs):
+    held = jobs if isinstance(jobs, list) else ()  # many are files
+    if any(not job.problem and None in (job.source_name, job.target_name) for job in held):
         raise ConvcliError(
             "--cluster reads and writes files, which its workers see; name inputs, and a file or "
             "folder with -o"

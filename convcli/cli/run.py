@@ -23,6 +23,7 @@ from convcli.errors import ConvcliError
 from convcli.files.formats import LOSSY, may_be_in_parts, spelt
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
+from convcli.files.many import Jobs
 from convcli.image import Grey, Picture
 from convcli.words import listed
 
@@ -259,8 +260,10 @@ def _check_options(shared: Shared) -> None:
         )
 
 
-def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
-    formats = {job.format for job in jobs if not job.problem}
+def _check_encoding(shared: Shared, jobs: Jobs) -> None:
+    formats = (
+        {job.format for job in jobs if not job.problem} if isinstance(jobs, list) else jobs.formats
+    )
     names = listed(tuple(sorted(spelt(str(name)) for name in formats))) if formats else ""
     if shared.quality is not None and formats and not formats & {None, *LOSSY}:
         those = listed(tuple(map(spelt, LOSSY)))
@@ -269,11 +272,14 @@ def _check_encoding(shared: Shared, jobs: list[Job]) -> None:
         raise ConvcliError(f"--png-level is for PNG; the output is {names}")
 
 
-def _check_streams(shared: Shared, jobs: list[Job]) -> None:
+def _check_streams(shared: Shared, jobs: Jobs) -> None:
     """Refuse images on a terminal, and two outputs on one standard output."""
     if shared.preview:
         _check_preview(shared, jobs)
-    piped = shared.writes and any(job.target is None and not job.problem for job in jobs)
+    is_short = isinstance(jobs, list)  # many are written to files
+    piped = shared.writes and any(
+        job.target is None and not job.problem for job in (jobs if is_short else ())
+    )
     if (piped or shared.json) and not sys.stdout:
         way = "name a file with -o" if piped else "leave --json out"
         raise ConvcliError(f"standard output is closed; {way}")
@@ -286,7 +292,7 @@ def _check_streams(shared: Shared, jobs: list[Job]) -> None:
             raise ConvcliError("images are not written to a terminal; name a file with -o")
 
 
-def _check_preview(shared: Shared, jobs: list[Job]) -> None:
+def _check_preview(shared: Shared, jobs: Jobs) -> None:
     if not (sys.stdout and sys.stdout.isatty()):
         raise ConvcliError("--preview needs a terminal; standard output is not one")
     if shared.json:
@@ -324,7 +330,7 @@ def _read_if_it_fits(
     return read(*arguments, on_decode=check)
 
 
-def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dict[Job, Begun]:
+def _begun(jobs: Jobs, read: Callable[..., Picture], shared: Shared) -> dict[Job, Begun]:
     """Begin to read the first file, which is decoded while the rest of convcli is imported."""
     if shared.mask is not None or shared.channels is not None:
         return {}  # what it has to fit is not known yet
@@ -339,7 +345,7 @@ def _begun(jobs: list[Job], read: Callable[..., Picture], shared: Shared) -> dic
 
 
 def _run(
-    jobs: list[Job],
+    jobs: Jobs,
     pipeline: Pipeline,
     shared: Shared,
     begun: dict[Job, Begun],
@@ -363,14 +369,15 @@ def _run(
                 here = partial(
                     batch.run, jobs, pipeline, shared.workers, bar.regions_done, begun=begun
                 )
-                for outcome in (on_cluster or here)(interrupted=interrupted):
+                there = on_cluster and partial(on_cluster, on_progress=bar.regions_done)
+                for outcome in (there or here)(interrupted=interrupted):
                     report.add(outcome)
         finally:
             report.end(interrupted.is_set())
     return report.not_done
 
 
-def _bar(jobs: list[Job], shared: Shared) -> Bar:
+def _bar(jobs: Jobs, shared: Shared) -> Bar:
     from convcli.cli.screen.progress import Bar
 
     # JSON on the same terminal would be printed into the bar.

@@ -6,15 +6,18 @@ import json
 import logging
 import os
 import re
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import ConvcliError, inert, reason_of, shown
+from convcli.errors import ConvcliError, inert, lacks_memory, reason_of, shown
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,10 +25,22 @@ if TYPE_CHECKING:
 # The longest time until a scheduler answers and has a worker.
 PATIENCE_SECONDS = 5
 
+# How much later than Dask the program gives up itself.
+_GRACE_SECONDS = 1
+
 # The longest time that saying goodbye takes: the scheduler may be gone.
 _GOODBYE_SECONDS = 2
 
 _MOST_WORKERS = 1000
+
+# The longest time until an interruption or the loss of the scheduler is noticed.
+LOOK_SECONDS = 0.1
+
+# The longest time without any worker: they may be started again, as a nanny does.
+GONE_SECONDS = 60.0
+
+# How often the threads of the cluster are counted.
+_COUNT_SECONDS = 2.0
 
 
 def check(where: str) -> None:
@@ -50,9 +65,7 @@ def connected(where: str) -> Iterator[Client]:
         started = _started(distributed, int(value)) if kind == "local" else None
         try:
             with _answering(where):
-                client = distributed.Client(
-                    started or value, timeout=PATIENCE_SECONDS, set_as_default=False
-                )
+                client = _client_of(distributed, started or value)
             try:
                 with _answering(where, "it has no workers; start one with: dask worker"):
                     client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
@@ -66,22 +79,82 @@ def connected(where: str) -> Iterator[Client]:
                     started.close(timeout=_GOODBYE_SECONDS)
 
 
+def lost(client: Client, threads: Threads) -> str:
+    """Return what is lost of the cluster, and what to do; nothing if it is there."""
+    if str(client.status) != "running":  # and with it what is known of the tasks at work
+        return "the connection to the scheduler was lost; run again with --skip-existing"
+    if threads.are_gone():
+        return (
+            f"the cluster had no workers for {GONE_SECONDS:.0f} s; start some, and run again with "
+            "--skip-existing"
+        )
+    return ""
+
+
+class Threads:
+    """The threads of a cluster, counted now and then: workers come and go."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known, self._counted = 1, -_COUNT_SECONDS
+        self._seen = time.monotonic()
+
+    def count(self) -> int:
+        """Return how many there are, at least 1."""
+        now = time.monotonic()
+        if now - self._counted > _COUNT_SECONDS:
+            with suppress(Exception):  # the scheduler may be gone, which shows elsewhere
+                there = sum(self._client.nthreads().values())
+                self._known = max(1, there)
+                self._seen = now if there else self._seen
+            self._counted = now
+        return self._known
+
+    def are_gone(self) -> bool:
+        """Return whether there were none for long."""
+        return self._counted - self._seen > GONE_SECONDS
+
+
+def _client_of(distributed: Any, address: Any) -> Client:
+    """Connect in another thread: Dask waits for ever for a program that accepts and is silent."""
+    made: Future[Client] = Future()
+
+    def connect() -> None:
+        try:
+            made.set_result(
+                distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+            )
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        return made.result(PATIENCE_SECONDS + _GRACE_SECONDS)
+    except TimeoutError as error:
+        raise TimeoutError(f"what is there is silent for {PATIENCE_SECONDS} s") from error
+
+
 @contextmanager
 def _answering(where: str, missing: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of many kinds
-        reason = missing or f"no scheduler answers there ({reason_of(error)})"
+        # The answer of another server is read as the size of a message.
+        why = "what is there is no scheduler" if lacks_memory(error) else reason_of(error)
+        reason = missing or f"no scheduler answers there ({why})"
         raise ConvcliError(f"--cluster {where}: {reason}") from error
 
 
 def _started(distributed: Any, workers: int) -> Any:
-    """Start workers on this machine: processes of one thread each."""
+    """Start workers on this machine: processes of one thread each, and no dashboard.
+
+    Dask's server for its pages starts all the same: on a free port, for programs here.
+    """
     # Without certificates every user of this machine could run code as this one.
     security = {"security": True} if find_spec("cryptography") else {}
     return distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
-        **security,
+        n_workers=workers, threads_per_worker=1, memory_limit=0,
+        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"}, **security,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -18,13 +19,19 @@ import cloudpickle
 import convcli
 from convcli.batch.outcome import Outcome
 from convcli.batch.pipeline import Pipeline
-from convcli.batch.run import known
-from convcli.cluster.connecting import check_workers
+from convcli.batch.run import known, run
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, check_workers, lost
+from convcli.cluster.regions import made_elsewhere
 from convcli.cluster.work import Orders, done, problem_here
 from convcli.errors import ConvcliError, reason_of, shown
+from convcli.files.formats import may_be_in_parts
 from convcli.files.job import Job
+from convcli.files.many import Jobs, Rest
 from convcli.files.urls import is_url
 from convcli.files.writing import TEMPORARY_SUFFIX
+from convcli.filtering.options import means_part
+from convcli.sources.choice import kind_for
+from convcli.types import OnProgress
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -39,13 +46,8 @@ _REMEMBERED = 20
 # Batches for each thread: one at work, and one that waits.
 _AHEAD = 2
 
-# The longest time until an interruption or the loss of the scheduler is noticed.
-_LOOK_SECONDS = 0.1
 _RESULT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.3
-
-# How often the threads of the cluster are counted.
-_COUNT_SECONDS = 2.0
 
 
 class Run:
@@ -58,7 +60,7 @@ class Run:
 
     Parameters
     ----------
-    jobs : list of Job
+    jobs : list of Job, or ManyJobs
         What to read and write: files alone.
     client : Client
         The cluster.
@@ -75,18 +77,23 @@ class Run:
 
     def __init__(
         self,
-        jobs: list[Job],
+        jobs: Jobs,
         client: Client,
         pipeline_for: Callable[[None], Pipeline],
         max_pixels: int | None,
     ) -> None:
         self.client = client
         self.jobs = jobs
-        self.todo = deque(job for job in jobs if not known(job))
-        self.threads, self.counted = 1, -_COUNT_SECONDS
-        self.count_threads()
+        self.pipeline = pipeline_for(None)
+        self.known: list[Outcome] = []
+        self.divided: list[Job] = []  # images of which each worker does a part
+        if isinstance(jobs, list):
+            self.todo: deque[Job] | Rest = deque(self.not_known(jobs))
+        else:
+            self.todo = Rest(jobs)
+        self.threads = Threads(client)
         most = max(client.nthreads().values(), default=1)
-        cores = min(most, max(1, self.threads // max(1, len(self.todo))))
+        cores = min(most, max(1, self.threads.count() // max(1, len(self.todo))))
         orders = Orders(pipeline_for, len(self.todo), cores, max_pixels)
         self.orders = cloudpickle.dumps(orders), convcli.__version__
         self.at_work: dict[str, tuple[Future, list[Job]]] = {}
@@ -95,22 +102,28 @@ class Run:
         self.alone: deque[Job] = deque()  # jobs of batches that ended their workers
         self.is_last = False  # they are tried
         self.problem = ""
-        with probe(self.todo) as seen:
+        with probe([*self.todo, *self.divided] if isinstance(jobs, list) else jobs) as seen:
             check_workers(client, problem_here, *self.orders, *seen)
 
-    def outcomes(self, interrupted: threading.Event) -> Iterator[Outcome]:
+    def outcomes(
+        self, interrupted: threading.Event, on_progress: OnProgress | None = None
+    ) -> Iterator[Outcome]:
         """Submit batches, a bounded number at a time, and yield outcomes as they come.
 
         Set the event to interrupt the run: batches that wait are cancelled, and those at work
-        finish on their workers, but are not waited for.
+        finish on their workers, but are not waited for. The progress of a single image that is
+        divided among workers is reported.
         """
-        yield from filter(None, map(known, self.jobs))
         while not interrupted.is_set() and not self.is_lost:
+            yield from self.known
+            self.known.clear()
             if not self.problem:
                 self.submit()
-            if not self.at_work:
+            if self.at_work:
+                yield from self.next_outcomes(LOOK_SECONDS)
+            elif not self.known:
                 break
-            yield from self.next_outcomes(_LOOK_SECONDS)
+        yield from self.known
         end = time.monotonic() + _PATIENCE_SECONDS
         while interrupted.is_set() and self.at_work and (rest := end - time.monotonic()) > 0:
             yield from self.next_outcomes(rest)
@@ -119,18 +132,35 @@ class Run:
         if interrupted.is_set():
             return
         untried = [job for _, jobs in self.at_work.values() for job in jobs]
+        yield from self.outcomes_of_divided(interrupted, on_progress)
         for job in (*untried, *self.alone, *self.todo):
             yield Outcome(job, "not tried", self.problem)
 
+    def outcomes_of_divided(
+        self, interrupted: threading.Event, on_progress: OnProgress | None
+    ) -> Iterator[Outcome]:
+        """Let all workers do images part by part, which are opened and put together here."""
+        if self.problem:
+            yield from (Outcome(job, "not tried", self.problem) for job in self.divided)
+            return
+        how = self.pipeline.in_parts
+        assert how or not self.divided
+        pipeline = self.pipeline._replace(
+            in_parts=how and how._replace(
+                elsewhere=partial(made_elsewhere, self.client, how.memory), say=None
+            )
+        )  # fmt: skip
+        own = {elsewhere(job): job for job in self.divided}
+        single = on_progress if len(self.jobs) == 1 else None
+        for outcome in run(list(own), pipeline, None, single, interrupted=interrupted):
+            yield here(own[outcome.job], outcome)
+
     @property
     def is_lost(self) -> bool:
-        """Whether the scheduler is gone, and with it what is known of the batches at work."""
-        lost = str(self.client.status) != "running"
-        if lost:
-            self.problem = (
-                "the connection to the scheduler was lost; run again with --skip-existing"
-            )
-        return lost
+        """Whether the scheduler or all workers are gone, and with them the batches at work."""
+        if problem := lost(self.client, self.threads):
+            self.problem = problem
+        return bool(problem)
 
     def submit(self) -> None:
         """Send batches until each thread has one at work and one that waits.
@@ -138,9 +168,11 @@ class Run:
         At the end come jobs that are tried alone, one at a time: with a worker its other tasks are
         lost as well, and Dask suspects them all.
         """
-        self.count_threads()
-        while self.todo and len(self.at_work) < _AHEAD * self.threads:
-            self.send([self.todo.popleft() for _ in range(self.batch_size())])
+        most = _AHEAD * self.threads.count()
+        while self.todo and len(self.at_work) < most and len(self.known) < _LARGEST_BATCH:
+            size = self.batch_size()
+            if batch := self.not_known(self.todo.popleft() for _ in range(size) if self.todo):
+                self.send(batch)
         if self.alone and not self.at_work:
             self.is_last = True
             self.send([self.alone.popleft()])
@@ -152,6 +184,16 @@ class Run:
         self.at_work[future.key] = future, jobs
         future.add_done_callback(self.finished.put)
 
+    def not_known(self, jobs: Iterable[Job]) -> list[Job]:
+        """Return the jobs to be sent; what is known of others, and images to divide, are kept."""
+        batch: list[Job] = []
+        for job in jobs:
+            if outcome := known(job):
+                self.known.append(outcome)
+            else:
+                (self.divided if is_divided(job, self.pipeline) else batch).append(job)
+        return batch
+
     def batch_size(self) -> int:
         """Return how many jobs take about two seconds; at the end fewer, so that all threads work.
 
@@ -159,16 +201,8 @@ class Run:
         """
         # The middle one: compiling a loop, in the first batch of a worker, may take seconds.
         size = int(_BATCH_SECONDS / median(self.pace)) if self.pace else 1
-        share = -(-len(self.todo) // (_AHEAD * self.threads))
+        share = -(-len(self.todo) // (_AHEAD * self.threads.count()))
         return max(1, min(size, share, _LARGEST_BATCH))
-
-    def count_threads(self) -> None:
-        """Count the threads of the cluster now and then: workers come and go."""
-        now = time.monotonic()
-        if now - self.counted > _COUNT_SECONDS:
-            with suppress(Exception):  # the scheduler may be gone, which shows elsewhere
-                self.threads = max(1, sum(self.client.nthreads().values()))
-            self.counted = now
 
     def next_outcomes(self, seconds: float) -> Iterator[Outcome]:
         """Wait so long for a batch to end, and yield the outcomes of its jobs."""
@@ -177,7 +211,7 @@ class Run:
         except Empty:
             return
         if future.status == "cancelled":
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS)
             if not self.is_lost:  # others can cancel it there
                 _, jobs = self.at_work.pop(future.key)
                 yield from self.failed(jobs, ConvcliError("was cancelled on the cluster"))
@@ -186,7 +220,7 @@ class Run:
             made = future.result(timeout=_RESULT_SECONDS)
         except Exception as error:
             if future.status != "error":  # its worker is silent, or the scheduler gone
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(LOOK_SECONDS)
                 self.finished.put(future)
                 return
             _, jobs = self.at_work.pop(future.key)
@@ -209,6 +243,22 @@ class Run:
         reason = "each worker that tried it died" if was_killed else reason_of(error)
         for job in jobs:
             yield Outcome(job, "failed", reason, error)
+
+
+def is_divided(job: Job, pipeline: Pipeline) -> bool:
+    """Return whether each worker can do a part of an image: zarr is written shard by shard."""
+    source, how = job.source_name, pipeline.in_parts
+    if how is None or source is None or means_part(pipeline.options):
+        return False
+    if job.format not in (None, "ZARR"):
+        return False
+    if not may_be_in_parts(source, job.target_name, job.format):
+        return False
+    try:
+        kind = kind_for(job, how.memory, how.depth is not None)
+    except (ConvcliError, OSError):  # which a worker reports
+        return False
+    return kind is not None and (job.format or kind) == "ZARR"
 
 
 @contextmanager

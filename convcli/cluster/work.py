@@ -82,7 +82,7 @@ def done(orders: bytes, version: str, jobs: list[Job]) -> Done:
     if version != convcli.__version__:
         raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
     pipeline = _pipeline(orders)
-    room = _room(pipeline.in_parts.memory if pipeline.in_parts else None)
+    room = room_of(pipeline.in_parts.memory if pipeline.in_parts else None)
     outcomes: list[Outcome] = []
     no_room = ""
     for job in jobs:
@@ -113,7 +113,7 @@ def _pipeline(orders: bytes) -> Pipeline:
 
 
 @cache
-def _room(asked: int | None) -> Memory:
+def room_of(asked: int | None) -> Memory:
     """Return the memory that all threads of this worker share."""
     return Memory(asked)
 

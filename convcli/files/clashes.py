@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 
 from convcli.errors import ConvcliError, shown
 from convcli.files import places
-from convcli.files.job import Job
+from convcli.files.job import Existing, Job
+from convcli.files.many import repeated
 from convcli.files.places import case_folded, file_id, real_path
 
 
@@ -16,14 +19,57 @@ def check_clashes(jobs: list[Job]) -> None:
     """Raise `ConvcliError` for two inputs with one output, also if the disk ignores case."""
     hashes = [_hash(real_path(job.target_name)) for job in jobs if job.target_name is not None]
     hashes.sort()
-    repeated = {one for one, other in pairwise(hashes) if one == other}
+    _check_repeated({one for one, other in pairwise(hashes) if one == other}, jobs)
+
+
+def divided(jobs: Iterable[Job]) -> list[Job]:
+    """Return a job for each file that is written, and those that write none."""
+    return [
+        part
+        for job in jobs
+        for part in [Job(job.source_name, name, job.format) for name in job.outputs] or [job]
+    ]
+
+
+def check_many(jobs: Iterable[Job], again: Callable[[], Iterable[Job]], existing: Existing) -> None:
+    """Check jobs as `check_clashes` and `check_inputs_stay` do, of which none are held.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+        The jobs.
+    again : callable
+        Lists them again.
+    existing : str
+        What to do with outputs that exist.
+    """
+    ids = array("q")
+    looks = existing in ("refuse", "overwrite", "newer")
+
+    def hashes() -> Iterator[int]:
+        for job in jobs:
+            for name in job.outputs:
+                place = real_path(name)
+                if looks and (here := file_id(place)) is not None:
+                    ids.append(hash(here))
+                yield _hash(place)
+
+    if found := repeated(hashes()):
+        _check_repeated(found, divided(again()))
+    known = {*ids}
+    if ids and any(hash(file_id(job.source_name)) in known for job in again() if job.source_name):
+        check_inputs_stay(divided(again()))
+
+
+def _check_repeated(hashes: set[int], jobs: list[Job]) -> None:
+    """Raise `ConvcliError` for two jobs with one output, whose hash is one of these."""
     ignores_case = cache(places.ignores_case)
     first: dict[str, Job] = {}
-    for job in jobs if repeated else ():
+    for job in jobs if hashes else ():
         if job.target_name is None or job.source_name is None:
             continue
         place = real_path(job.target_name)
-        if _hash(place) not in repeated:
+        if _hash(place) not in hashes:
             continue
         name = case_folded(place) if ignores_case(os.path.dirname(place)) else place
         other = first.setdefault(name, job)

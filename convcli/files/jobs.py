@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from convcli.errors import ConvcliError, shown
 from convcli.files import placing
-from convcli.files.clashes import check_clashes, check_inputs_stay
+from convcli.files.clashes import check_clashes, check_inputs_stay, check_many, divided
 from convcli.files.formats import format_named, format_of, is_picture, spelt, suffix_of
 from convcli.files.job import Existing, Job, Request
+from convcli.files.many import MOST_HELD, Jobs, ManyJobs
 from convcli.files.names import problem_of_name
 from convcli.files.places import is_below, is_newer, leads_outside, real_folder, real_path
 from convcli.files.stores import is_store
@@ -22,10 +24,11 @@ from convcli.files.walking import Input, inputs_of
 
 def jobs_for(
     request: Request, note: Callable[[str, str], None] = lambda _text, _about: None
-) -> list[Job]:
+) -> Jobs:
     """Turn a request into jobs, before any image is read or written.
 
-    `note` is called with a text and the name of each folder in which a walk skipped something.
+    `note` is called with a text and the name of each folder in which a walk skipped something. Very
+    many jobs of folders are not held: folders are walked again.
 
     Raises
     ------
@@ -69,18 +72,71 @@ def jobs_for(
     if request.shard is not None:
         # By relative paths: another machine may have mounted the folder elsewhere.
         inputs = sorted(inputs, key=lambda found: found.relative)
-    jobs = [_file_job(request, found, format_name, many) for found in inputs]
+    listed = (_file_job(request, found, format_name, many) for found in inputs)
+    jobs = list(islice(listed, MOST_HELD + 1))
+    if len(jobs) > MOST_HELD and request.files_from is None and request.shard is None:
+        first, jobs = jobs, []
+        return _many(request, format_name, chain(_drained(first), listed))
+    jobs += listed
     if not jobs:
         raise ConvcliError("--exclude leaves out every input; choose another pattern")
     # Clashes are checked for all parts. Existing outputs only for this one, because those of
     # the other parts may be the work of another machine.
-    outputs = _divided(jobs) if request.parts else jobs
+    outputs = divided(jobs) if request.parts else jobs
     check_clashes(outputs)
     if request.existing in ("refuse", "overwrite", "newer"):
         check_inputs_stay(outputs)
     jobs = jobs[part - 1 :: parts]
     _check_existing(jobs, request.existing)
     return jobs
+
+
+def _many(request: Request, format_name: str | None, jobs: Iterator[Job]) -> ManyJobs:
+    """Check jobs that are too many to be held, and return them.
+
+    Only a number of each output is kept meanwhile, and one of each output that exists.
+    """
+
+    def again() -> Iterator[Job]:
+        for found in placing.chosen(inputs_of(request, lambda _text, _about: None), request):
+            job = _file_job(request, found, format_name, many=True)
+            if request.existing in ("skip", "newer"):
+                _check_existing([job], request.existing)
+            yield job
+
+    formats: set[str | None] = set()
+    there: list[str] = []
+    exist = count = 0
+    refuses = request.existing == "refuse"
+
+    def seen() -> Iterator[Job]:
+        nonlocal exist, count
+        for job in jobs:
+            count += 1
+            if not job.problem:
+                formats.add(job.format)
+            found = [*filter(_exists, job.outputs)] if refuses else []
+            exist += len(found)
+            there.extend(found[: not there])
+            yield job
+
+    check_many(seen(), again, request.existing)
+    if exist:
+        _refuse(there[0], exist)
+    return ManyJobs(again, count, formats)
+
+
+def _drained(jobs: list[Job]) -> Iterator[Job]:
+    """Yield jobs, and let go of each."""
+    jobs.reverse()
+    while jobs:
+        yield jobs.pop()
+
+
+def _refuse(name: str, count: int) -> None:
+    """Raise `ConvcliError` for outputs that exist."""
+    exist = "exists" if count == 1 else f"and {count - 1} more exist"
+    raise ConvcliError(f"{shown(name)} {exist}; use --overwrite, --skip-existing, or another -o")
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -114,15 +170,6 @@ def _check_parts(request: Request) -> None:
         raise ConvcliError(
             f"standard input has no name to make {number} names of; name the image instead"
         )
-
-
-def _divided(jobs: list[Job]) -> list[Job]:
-    """Return a job for each file that is written, and those that write none."""
-    return [
-        part
-        for job in jobs
-        for part in [Job(job.source_name, name, job.format) for name in job.outputs] or [job]
-    ]
 
 
 def _check_folder(output: str, several: str) -> None:
@@ -278,10 +325,7 @@ def _check_existing(jobs: list[Job], existing: Existing) -> None:
     found = [(job, there) for job in jobs if (there := [*filter(_exists, job.outputs)])]
     if found and existing == "refuse":
         names = [name for _, there in found for name in there]
-        exist = "exists" if len(names) == 1 else f"and {len(names) - 1} more exist"
-        raise ConvcliError(
-            f"{shown(names[0])} {exist}; use --overwrite, --skip-existing, or another -o"
-        )
+        _refuse(names[0], len(names))
     for job, there in found:
         folder = next(filter(_is_folder, there), None)
         if folder:

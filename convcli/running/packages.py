@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from convcli.errors import lacks_memory, reason_of
-from convcli.loops.compiled import machine_code
+from convcli.loops.compiled import apart, machine_code
 from convcli.planning.choice import plan_for
 from convcli.planning.methods import PRESETS, check_method
 from convcli.planning.plan import Plan, Task
@@ -74,6 +74,8 @@ def _problem(package: str) -> str:
     """Import a package, and say why that is not possible."""
     if package == "numba" and machine_code.lacks_memory():
         return machine_code.TOO_LITTLE
+    if package == "numba" and apart.is_wanted() and machine_code.can_be_kept():
+        return ""  # it is imported by the process that compiles
     try:
         import_module(_MODULES[package])
     except Exception as error:  # a package may raise what it likes

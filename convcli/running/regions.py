@@ -130,6 +130,15 @@ def piece_of(recipe: Recipe, size: tuple[int, int, int]) -> tuple[int, int]:
     return max(_COMBINED_ROWS, rows, height), columns
 
 
+def tile_of(plan: Plan, recipe: Recipe, channels: int) -> tuple[int, int]:
+    """Return rows and columns of the tiles into which `prepare` cuts regions."""
+    rows, columns = plan.route.tile
+    if recipe.is_plain_sum or _is_one_pass(load(plan.route.loop), plan.route.form, recipe):
+        return rows, columns
+    most = piece_of(recipe, (*plan.task.size[:2], channels))
+    return min(rows, most[0]), min(columns, most[1])
+
+
 def filler(plan: Plan, recipe: Recipe, channels: int) -> tuple[Correlate, tuple[int, int] | None]:
     """Prepare the loops for a recipe that needs no coarser grid.
 

@@ -58,7 +58,7 @@ class Cut(NamedTuple):
     is_same: bool = True
 
 
-def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
+def cut_for(work: Work, stored: Stored, most: float, gathered: int, held: int = 0) -> Cut:
     """Choose how a result is divided, so that no more bytes are held than `most`.
 
     Parameters
@@ -69,6 +69,8 @@ def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
         Bytes that may be held.
     gathered : int
         Rows of the result that wait until they are written.
+    held : int
+        Bytes that are held already, for errors.
 
     Raises
     ------
@@ -89,8 +91,8 @@ def cut_for(work: Work, stored: Stored, most: float, gathered: int) -> Cut:
     needed = chosen.peak - chosen.kept + least
     if needed > most:
         raise ConvcliError(
-            f"needs at least {size_of(needed)} to be filtered in parts, in tiles of "
-            f"{width} x {height} pixels, and may hold {size_of(most)}; raise --memory"
+            f"needs at least {size_of(needed + held)} to be filtered in parts, in tiles of "
+            f"{width} x {height} pixels, and may hold {size_of(most + held)}; raise --memory"
         )
     kept = int(most) - (chosen.peak - chosen.kept)
     return chosen._replace(kept=kept, peak=int(most))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,15 +10,14 @@ import numpy as np
 
 from convcli.loops.compiled import machine_code
 from convcli.loops.layout import ROWS, ceil_div
-from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import result_channels
 from convcli.pixels.source import Source, Span
-from convcli.planning.chains import Bands, ChainPlan
+from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
-from convcli.running.chains import Chain, chain_bytes, prepare_chain, rows_read
-from convcli.running.execute import window_bytes
+from convcli.running.chains import Chain, prepare_chain, rows_read
+from convcli.running.held import held_by_chain, held_by_filter, is_plain
 from convcli.running.recipe import Recipe
-from convcli.running.regions import RegionFilter, piece_of, prepare
+from convcli.running.regions import RegionFilter, piece_of, prepare, tile_of
 
 # Bands are not made lower than this, or all work would be halo.
 _LEAST_ROWS = 16
@@ -27,14 +25,26 @@ _LEAST_ROWS = 16
 # Columns of pieces are cut for several workers, but not below 16 times the kernel's.
 _LEAST_COLUMNS = 1024
 
-# Arrays of floats of which results are combined: light, weighted, of each kernel, unweighted.
-_COMBINED = 6
-
-# Arrays of floats where samples are left out: of each kernel a sum, and one of its weights.
-_WITHOUT = 6
-
 Piece = tuple[int, int]
 """Rows and columns of what a worker computes at a time."""
+
+
+class Cells(NamedTuple):
+    """A grid on which regions of a result give the bits of the whole one.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Rows and columns of a cell.
+    anchors : (int, int)
+        Cells begin anew after so many rows, and so many columns.
+    is_rigid : bool
+        Each cell has to be computed by itself, and all of it; if not, regions begin on the grid.
+    """
+
+    size: Piece
+    anchors: Piece
+    is_rigid: bool
 
 
 class Work(NamedTuple):
@@ -55,6 +65,8 @@ class Work(NamedTuple):
         others do so where all are finite, and no sum nears the end of the range of its float.
     anchor : int
         Bands begin anew after so many rows.
+    cells : Cells
+        What other regions than bands are put together of.
     needed : callable
         ``needed(rows)``: the rows of the image that rows of the result depend on; apart from those
         at the other end of it, under the border `wrap`.
@@ -72,6 +84,7 @@ class Work(NamedTuple):
     divisions: tuple[tuple[int, Piece], ...]
     same: int
     anchor: int
+    cells: Cells
     needed: Callable[[Span], Span]
     beyond: int
     holds: Callable[[Piece], int]
@@ -104,8 +117,8 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
     divisions = tuple(_divisions(plan, recipe, source))
     same, anchor = len(divisions), height
     if _goes_by_tiles(recipe, source):
-        divisions = (*_whole_tiles(plan, recipe, source), *divisions)
-        same, anchor = len(divisions) - same, plan.route.regions[0]
+        tiles = tuple(_whole_tiles(plan, recipe, source))
+        divisions, same, anchor = (*tiles, *divisions), len(tiles), plan.route.regions[0]
     return Work(
         shape=(height, width, result_channels(recipe.colour, channels)),
         dtype=recipe.out_dtype,
@@ -113,9 +126,10 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
         divisions=divisions,
         same=same,
         anchor=anchor,
+        cells=_cells(plan, recipe, source, divisions[same - 1][0]),
         needed=needed,
         beyond=max(above, below) if recipe.border == "wrap" else 0,
-        holds=partial(_held_by_filter, plan, recipe, source),
+        holds=partial(held_by_filter, plan, recipe, source),
         prepare=lambda _piece: prepare(plan, recipe, channels),
     )
 
@@ -132,6 +146,7 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
     recipes = [link.recipe for link in chain.links]
     wraps = any(each.border == "wrap" for each in recipes)
     is_plain = all(each.bounded and not each.missing for each in recipes)
+    is_free = is_plain and not _has_transforms(chain)
     rows, columns = plan.bands.regions
     divisions = [(rows, (rows, columns))]
     while rows > _LEAST_ROWS and not _has_transforms(chain):
@@ -149,9 +164,12 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         divisions=tuple(divisions),
         same=len(divisions) if is_plain else 1,
         anchor=shapes[-1][0],
+        cells=Cells(
+            (_LEAST_ROWS, ROWS) if is_free else plan.bands.regions, shapes[-1][:2], not is_free
+        ),
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
-        holds=partial(_held_by_chain, plan, chain, source),
+        holds=partial(held_by_chain, plan, chain, source),
         prepare=prepared,
     )
 
@@ -169,9 +187,19 @@ def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
     return source.dtype.kind == "f" or recipe.missing is not None
 
 
-def _is_plain(recipe: Recipe) -> bool:
-    """Whether a loop may make the result itself, and so whole tiles of it."""
-    return recipe.is_plain_sum or (recipe.is_magnitude and recipe.colour.is_plain)
+def _cells(plan: Plan, recipe: Recipe, source: Source, rows: int) -> Cells:
+    """Return the cells of a filter, of which the least bands that equal the whole have `rows`."""
+    height, width, channels = source.shape
+    route = plan.route
+    if route.loop == "overlap_add" and route.executor == "threads":
+        return Cells(route.regions, route.regions, True)
+    if route.loop == "overlap_add":
+        return Cells(route.tile, (height, width), True)
+    if _goes_by_tiles(recipe, source):
+        columns = min(route.regions[1], tile_of(plan, recipe, channels)[1])
+        return Cells((rows, columns), route.regions, True)
+    down, across = (axis.step for axis in recipe.decimations) if recipe.decimations else (1, 1)
+    return Cells((max(_LEAST_ROWS, ROWS * down), ROWS * across), (height, width), False)
 
 
 def _divisions(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[int, Piece]]:
@@ -199,7 +227,7 @@ def _whole_tiles(plan: Plan, recipe: Recipe, source: Source) -> Iterator[tuple[i
     """Yield divisions into the tiles that a whole image has."""
     rows, columns = plan.route.regions
     least = plan.route.tile[0]
-    if not _is_plain(recipe):
+    if not is_plain(recipe):
         least = min(least, piece_of(recipe, source.shape)[0])
     yield from _halved(rows, least, source.shape[0], columns)
 
@@ -211,51 +239,3 @@ def _halved(rows: int, least: int, height: int, columns: int) -> Iterator[tuple[
         if rows <= least:
             return
         rows = max(least, rows // 2 // least * least)
-
-
-def _held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: Piece) -> int:
-    """Count the bytes of a window, of sums and of the result of a piece."""
-    height, width, channels = source.shape
-    above, below, *_ = recipe.reach
-    # A window is put together of tiles, and copied with what lies beyond the edge.
-    rows, columns = min(piece[0], height), min(piece[1], width)
-    is_plain = _is_plain(recipe) and not recipe.missing
-    if not is_plain and plan.route.loop != "overlap_add":
-        most = piece_of(recipe, source.shape)
-        rows, columns = min(rows, most[0]), min(columns, most[1])
-    beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
-    samples = (rows + above + below) * (columns + beside) * channels
-    window = samples * source.dtype.itemsize
-    if not is_plain:
-        sums = (_COMBINED + (_WITHOUT if recipe.missing else 0)) * 8 * samples
-    elif plan.route.loop == "overlap_add":  # floats of the window, of the blocks, and of the sums
-        sums = 3 * 8 * samples
-    else:
-        tiny = replace(plan, route=plan.route._replace(tile=(rows, columns)))
-        sums = window_bytes(tiny, recipe, source)
-    if is_foreign(source.dtype, recipe.border, recipe.border_value):
-        sums += 8 * samples
-    made = result_channels(recipe.colour, channels) * recipe.out_dtype.itemsize
-    return window + sums + rows * columns * made
-
-
-def _held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: Piece) -> int:
-    """Count the bytes of the windows and sums of all stages."""
-    strip = min(plan.bands.rows, piece[0])
-    total = chain_bytes(chain, Bands(piece, strip), source.shape)
-    for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
-        above, below, left, right = link.recipe.reach
-        rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
-        if link.plan.route.loop == "overlap_add":
-            rows, count = max(rows, link.plan.route.tile[0]), 3
-        elif link.recipe.is_plain_sum:
-            count = 1
-        else:
-            most, count = piece_of(link.recipe, (0, width, channels)), _COMBINED
-            rows, columns = min(rows, most[0]), min(columns, most[1])
-        total += count * 8 * (rows + above + below) * (columns + left + right) * channels
-    # Before the first stage samples become floats, and are weighted; the last one's are rounded.
-    above, below, left, right = chain.links[0].recipe.reach
-    first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
-    total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
-    return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8

@@ -9,7 +9,7 @@ text is a predicate: the caller names the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -44,12 +44,15 @@ class Stored:
     decode : callable
         ``decode(row, column)`` returns a tile by its place, ``(h, w, C)``, cut at the image's
         edges. It may be called by several threads at once.
+    again : callable, optional
+        Opens the image in another process; it can be pickled.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     tile: tuple[int, int]
     decode: Decode
+    again: Callable[[], Stored] | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -97,6 +100,34 @@ class Given:
     notes: tuple[str, ...] = ()
 
 
+Size = tuple[int, int]
+"""Rows and columns."""
+
+Region = tuple[tuple[int, int], tuple[int, int]]
+"""Rows and columns of a part of an image: the first, and the one after the last."""
+
+Put = Callable[[Region, "Pixels"], None]
+"""Writes a region of a result; it can be pickled."""
+
+
+class Regional(Protocol):
+    """What computes regions of a result, each by itself: see `convcli.running.regional`."""
+
+    def thinned(self, step: int) -> Regional:
+        """Return what computes every `step`-th row and column."""
+
+    def converted(self, convert: Callable[[Pixels], Pixels]) -> Regional:
+        """Return what computes samples of another kind."""
+
+    def size_for(self, shard: Size) -> Size:
+        """Return the size of the regions in which whole shards are computed."""
+
+
+Elsewhere = Callable[["Result", Sequence[Region], int, Put], Iterable[Region]]
+"""``elsewhere(result, regions, done, put)`` lets other processes compute regions and put them where
+they belong, and yields each when that is done; so many were done before."""
+
+
 @dataclass(frozen=True)
 class Result:
     """The result for one image: bands of whole rows, from the top down.
@@ -110,11 +141,14 @@ class Result:
     bands_from : callable
         ``bands_from(row)`` yields bands ``(rows, W, C)`` from a row on. A band is computed when it
         is asked for, and may be of any height.
+    regional : Regional, optional
+        What computes regions in other processes instead.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     bands_from: Callable[[int], Iterator[Pixels]]
+    regional: Regional | None = None
 
     @property
     def bands(self) -> Iterator[Pixels]:
@@ -127,11 +161,15 @@ class Result:
 
         height, width, channels = self.shape
         shape = -(-height // step), -(-width // step), channels
-        return Result(shape, self.dtype, lambda row: thinned(self.bands_from(row * step), step))
+        bands_from = lambda row: thinned(self.bands_from(row * step), step)  # noqa: E731
+        regional = self.regional and self.regional.thinned(step)
+        return Result(shape, self.dtype, bands_from, regional)
 
     def converted(self, dtype: np.dtype[Any], convert: Callable[[Pixels], Pixels]) -> Result:
         """Return a result of another dtype."""
-        return Result(self.shape, dtype, lambda row: map(convert, self.bands_from(row)))
+        bands_from = lambda row: map(convert, self.bands_from(row))  # noqa: E731
+        regional = self.regional and self.regional.converted(convert)
+        return Result(self.shape, dtype, bands_from, regional)
 
 
 class Settings(NamedTuple):
@@ -153,6 +191,8 @@ class Settings(NamedTuple):
         Go on with work of this mark.
     halve : callable, optional
         Returns an image blurred and half as large, for the lower levels of a pyramid.
+    elsewhere : callable, optional
+        See `Elsewhere`.
     """
 
     overwrite: bool = False
@@ -162,6 +202,7 @@ class Settings(NamedTuple):
     mark: str = ""
     goes_on: bool = False
     halve: Callable[[Stored], Result] | None = None
+    elsewhere: Elsewhere | None = None
 
 
 class Kind(Protocol):

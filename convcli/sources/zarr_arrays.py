@@ -117,7 +117,8 @@ def plane_of(array: Any, place: Place, shape: tuple[int, int, int]) -> Stored:
     at_once = max(1, _READ // max(1, rows * columns * shape[2] * array.dtype.itemsize))
     tile = min(rows, shape[0]), min(columns * at_once, shape[1])
     decode = partial(_read, array, place, shape, tile, columns)
-    return Stored(shape, array.dtype.newbyteorder("="), tile, decode)
+    again = partial(plane_of, array, place, shape)
+    return Stored(shape, array.dtype.newbyteorder("="), tile, decode, again)
 
 
 def _read(

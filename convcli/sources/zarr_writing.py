@@ -6,10 +6,10 @@ come last. Until then a record says how many rows of each plane are written.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -20,46 +20,14 @@ from convcli.errors import ConvcliError
 from convcli.files.stores import METADATA
 from convcli.files.writing import RECORD, new_folder
 from convcli.sources.bands import cropped, regrouped
-from convcli.sources.contract import Given, Result, Settings
+from convcli.sources.contract import Given, Region, Result, Settings
 from convcli.sources.ome import name_levels
+from convcli.sources.record import Axes, Record
 from convcli.sources.remote import file_system
 from convcli.sources.zarr_arrays import CHUNK, opened, package, plane_of
 from convcli.types import Pixels
 
 __all__ = ["opened", "rows_gathered", "save"]
-
-Axes = tuple[int, ...]
-
-
-class Record:
-    """How many rows of each plane of each array are written."""
-
-    def __init__(self, mark: str, kept: bytes, keep: Callable[[bytes], None]) -> None:
-        self._keep, self._mark = keep, mark
-        self._rows: dict[str, int] = {}
-        with suppress(ValueError, KeyError, TypeError):
-            known = json.loads(kept)
-            if known["mark"] == mark:
-                self._rows = known["rows"]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is written."""
-        return not self._rows
-
-    def of(self, array: str, place: Axes) -> int:
-        """Return the rows of a plane that are written."""
-        return self._rows.get(f"{array}/{place}", 0)
-
-    def add(self, array: str, place: Axes, rows: int) -> None:
-        """Record that so many rows of a plane are written."""
-        self._rows[f"{array}/{place}"] = rows
-        self._keep(self.content)
-
-    @property
-    def content(self) -> bytes:
-        """What is kept."""
-        return json.dumps({"mark": self._mark, "rows": self._rows}).encode()
 
 
 class Target(NamedTuple):
@@ -161,7 +129,7 @@ def save(
     notes: list[str] = []
     with _target_of(place, settings) as target:
         if given.kind != "ZARR" or not given.carried["group"]:
-            _written(target, ".", given, results)
+            _written(target, ".", given, results, settings)
             return ()
         array, paths = given.carried["array"], given.carried["paths"]
         mode: Any = "w" if target.record.is_empty else "r+"
@@ -171,7 +139,7 @@ def save(
         for path in paths:
             for above in [*Path(path).parents][-2::-1]:
                 root.require_group(str(above))
-        made = _written(target, paths[0], given, results)
+        made = _written(target, paths[0], given, results, settings)
         is_like = made.shape == array.shape
         made_of = _levels(target, made, given, settings) if is_like else 0
         if len(paths) > 1 + made_of:
@@ -193,28 +161,50 @@ def rows_gathered(given: Given) -> int:
     return rows
 
 
-def _written(target: Target, path: str, given: Given, results: Iterable[Result]) -> Any:
+def _written(
+    target: Target, path: str, given: Given, results: Iterable[Result], settings: Settings
+) -> Any:
     """Write planes into a new array, and return it."""
     array = None
-    rows = rows_gathered(given)
     for place, result in zip(np.ndindex(*_outer(given)), results, strict=True):
         if array is None:
             _create(target.folder / path, given, result)
             array = target.array_at(path)
-        _write(target.record, path, array, place, result, rows)
+        _write(target.record, path, array, place, result, settings)
     return array
 
 
-def _write(record: Record, path: str, array: Any, place: Axes, result: Result, rows: int) -> None:
-    """Write a plane in bands as high as the chunks or shards, each of which is written once."""
-    is_flat = array.ndim - len(place) == 2
+def _write(
+    record: Record, path: str, array: Any, place: Axes, result: Result, settings: Settings
+) -> None:
+    """Write a plane, each chunk or shard once: in bands as high as these, or each elsewhere."""
+    height, width, _ = result.shape
+    put = partial(_put, array, place)
     top = record.of(path, place)
-    if top >= result.shape[0]:
+    if top >= height:
         return
-    for band in regrouped(result.bands_from(top), rows):
-        array[(*place, slice(top, top + len(band)))] = band[..., 0] if is_flat else band
+    rows, columns = (array.shards or array.chunks)[len(place) : len(place) + 2]
+    if settings.elsewhere and result.regional:
+        size = result.regional.size_for((rows, columns))
+        missing = record.missing(path, place, (height, width), size)
+        done = -(-height // size[0]) * -(-width // size[1]) - len(missing)
+        try:
+            for region in settings.elsewhere(result, missing, done, put):
+                record.add_region(path, place, region, (height, width))
+        finally:
+            record.keep()
+        return
+    for band in regrouped(result.bands_from(top), min(rows, height)):
+        put(((top, top + len(band)), (0, width)), band)
         top += len(band)
         record.add(path, place, top)
+
+
+def _put(array: Any, place: Axes, region: Region, pixels: Pixels) -> None:
+    """Write a region of a plane."""
+    is_flat = array.ndim - len(place) == 2
+    where = (*place, *(slice(*span) for span in region))
+    array[where] = pixels[..., 0] if is_flat else pixels
 
 
 def _outer(given: Given) -> Axes:
@@ -272,11 +262,10 @@ def _levels(target: Target, above: Any, given: Given, settings: Settings) -> int
             return number
         _create_like(old, given, target.folder / path)
         made = target.array_at(path)
-        rows = min((made.shards or made.chunks)[len(outer)], wanted[0])
         shape = (*size, above.shape[-1] if inner == 3 else 1)
         for place in np.ndindex(*outer):
             half = settings.halve(plane_of(above, place, shape))
-            _write(target.record, path, made, place, _cropped(half, *wanted), rows)
+            _write(target.record, path, made, place, _cropped(half, *wanted), settings)
         above = made
     return len(paths) - 1
 
@@ -287,4 +276,5 @@ def _cropped(result: Result, rows: int, columns: int) -> Result:
     def bands_from(first: int) -> Iterator[Pixels]:
         return cropped(result.bands_from(first), rows - first, columns)
 
-    return Result((rows, columns, result.shape[2]), result.dtype, bands_from)
+    shape = rows, columns, result.shape[2]
+    return Result(shape, result.dtype, bands_from, result.regional)

@@ -10,7 +10,6 @@ import pytest
 import tifffile
 
 from convcli import memory
-from convcli.sources import choice
 
 TILES = {"tile": (64, 64), "metadata": None}
 MEMORY = ("--memory", "40M")
@@ -105,17 +104,15 @@ CASES = [
 
 @pytest.mark.parametrize(("make", "words"), CASES, ids=lambda each: getattr(each, "__name__", each))
 def test_parts_equal_the_whole(make, words, run, tmp_path, photo, monkeypatch):
-
     pixels, settings = make(photo[:, :301])
     tifffile.imwrite(tmp_path / "a.tif", pixels, **TILES, **settings)
     command, *options = shlex.split(words)
     chain = options[:1] if command == "chain" else []
     said = []
-    for name, takes in (("whole.tif", 0), ("parts.tif", 1 << 40)):
-        monkeypatch.setattr(memory, "held", int)
-        monkeypatch.setattr(choice, "bytes_of", lambda *_, takes=takes: takes)
+    monkeypatch.setattr(memory, "held", int)
+    for name, more in (("whole.tif", ()), ("parts.tif", MEMORY)):
         argv = [command, *chain, tmp_path / "a.tif", *options[len(chain) :]]
-        done = run(*argv, "-o", tmp_path / name, "--json", "-m", "numpy", *MEMORY)
+        done = run(*argv, "-o", tmp_path / name, "--json", "-m", "numpy", *more)
         assert done.status == 0, done.err
         said.append(json.loads(done.out))
     with (

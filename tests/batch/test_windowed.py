@@ -17,7 +17,9 @@ from convcli.filtering import filters
 
 blur, edge = (partial(each, method="numpy") for each in (filters.blur, filters.edge))
 
-SMALL = ("--memory", "1.9M")
+# Enough for bands of an image of 512 x 512 pixels, and too little to read it.
+SMALL = ("--memory", "5M")
+TINY = ("--memory", "1.9M")
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_the_peak_is_predicted_and_the_tiles_are_counted(run, slide, tmp_path):
     done = run("blur", slide, "-o", tmp_path / "b.tif", "--explain", *SMALL)
     first, *_ = done.err.splitlines()
     assert first.startswith(f"convcli: {str(slide)!r}: at most ")
-    assert " of 2.0 MB, in bands of " in first
+    assert " of 5.2 MB, in bands of " in first
     assert "tiles      64, decoded 64 times (1.00 each)" in done.err
 
 
@@ -88,7 +90,7 @@ def test_json_says_what_it_says_of_others(run, slide, tmp_path):
 REFUSED = {
     ("--memory", "lots"): (2, "--memory must be a size such as 500M or 2G, not 'lots'"),
     ("--memory", "9k"): (1, "raise --memory"),
-    (*SMALL, "-o", "b.png"): (1, "PNG is not written in parts; write TIFF, .npy or zarr instead"),
+    (*TINY, "-o", "b.png"): (1, "PNG is not written in parts; write TIFF, .npy or zarr instead"),
     (*SMALL, "-o", "slide.tif"): (2, "is both input and output"),
 }
 
@@ -104,21 +106,55 @@ def test_what_cannot_be_done_is_said_in_one_line(options, run, slide, tmp_path, 
     assert (os.listdir(tmp_path), slide.read_bytes()) == (["slide.tif"], before)
 
 
+def test_an_image_that_is_read_whole_is_refused_if_it_takes_more(run, picture_file, photo):
+    done = run("blur", picture_file("a.png", photo), "--memory", "1M", "-o", "b.png")
+    assert done.status == 1
+    assert "needs at least 1.6 MB, and may hold 1.0 MB; raise --memory" in done.message
+
+
 @pytest.mark.parametrize(
     ("argv", "text"),
     [
         (("edge", "--stretch"), "--stretch needs the whole image, and cannot be done in parts"),
         (("edge", "--canny", "20,40"), "--canny needs the whole image"),
-        (("blur", "--region", "9x9+0+0"), "--region, --mask and --channels need the whole image"),
-        (("chain", "blur | sharpen", "--channels", "r"), "need the whole image"),
+        (
+            ("blur", "--region", "9x9+0+0", "--border", "wrap"),
+            "need the whole image under --border",
+        ),
         (("chain", "blur | edge --stretch"), "--stretch needs the whole image"),
     ],
 )
 def test_what_needs_the_whole_image_is_refused(argv, text, run, slide, tmp_path):
-    done = run(*argv, slide, "-o", tmp_path / "b.tif", *SMALL)
+    done = run(*argv, slide, "-o", tmp_path / "b.tif", *TINY)
     assert done.status == 1
     assert text in done.message
     assert not (tmp_path / "b.tif").exists()
+
+
+PARTS = {
+    ("blur", "--region", "90x80+10+300"): None,
+    ("sharpen", "--mask", "mask.png", "--sigma", "1"): None,
+    ("chain", "blur --sigma 1 | sharpen", "--channels", "r"): None,
+    ("edge", "--mask", "black.png"): "filtered nothing, because the mask is black",
+}
+
+
+@pytest.mark.parametrize("argv", PARTS)
+def test_a_part_of_what_does_not_fit_is_that_of_what_does(
+    argv, run, tmp_path, photo, picture_file, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", np.tile(photo, (4, 1, 1)))
+    picture_file("mask.png", np.tile(np.arange(256, dtype=np.uint8), (2048, 2)))
+    picture_file("black.png", np.zeros((2048, 512), np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr("convcli.sources.choice.bytes_of", lambda *_: 1 << 40)
+        done = run(*argv, "a.npy", "-o", "b.npy", "--memory", "30M", "--explain")
+    assert done.status == 0, done.err
+    assert "in bands of " in done.err
+    assert (PARTS[argv] or "") in done.err
+    assert run(*argv, "a.npy", "-o", "whole.npy").status == 0
+    np.testing.assert_array_equal(np.load("b.npy"), np.load("whole.npy"))
 
 
 def test_a_full_disk_leaves_nothing(run, slide, tmp_path, monkeypatch):
@@ -168,14 +204,16 @@ def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
     run, slide, tmp_path, photo, monkeypatch
 ):
     monkeypatch.setattr(memory, "bound", lambda asked: asked or 1000)
-    assert run("edge", slide, "--stretch", "-o", tmp_path / "b.tif").status == 0
+    argv = ("edge", slide, "--stretch", "-o", tmp_path / "b.tif")
+    assert run(*argv).status == 0
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), edge(photo, stretch=True))
+    assert run(*argv, "-f", *SMALL).status == 0  # which it fits into
 
 
 @pytest.mark.parametrize(("options", "is_in_parts"), [((), False), (("--depth", "16"), True)])
-def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts):
-    np.save(tmp_path / "a.npy", np.zeros((1500, 200), np.uint8))  # 600 kB with its result
-    argv = ("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", *options)
-    done = run(*argv, "--memory", "1.5M", "--explain")
+def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((9000, 200), np.uint8))  # 3.6 MB with its result
+    monkeypatch.setattr(memory, "bound", lambda _asked: 6_000_000)
+    done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", *options, "--explain")
     assert done.status == 0, done.err
     assert ("in bands of" in done.err) == is_in_parts

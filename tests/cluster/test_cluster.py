@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from distributed import KilledWorker, LocalCluster
+from distributed import KilledWorker
 
 import convcli
 from convcli.batch.outcome import Outcome
@@ -25,16 +26,6 @@ from convcli.errors import ConvcliError
 from convcli.files.job import Job
 from convcli.filtering.filters import blur
 from convcli.filtering.options import Options
-
-
-@pytest.fixture(scope="module")
-def address():
-    """A scheduler and two workers in this process."""
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1",
-        dashboard_address=":0", silence_logs=50,
-    ) as cluster:  # fmt: skip
-        yield cluster.scheduler_address
 
 
 @pytest.fixture
@@ -129,13 +120,38 @@ def test_what_a_cluster_cannot_do_is_refused(argv, reason, tree, run, address):
     assert reason in done.message
 
 
-def test_a_scheduler_that_is_not_there_is_reported_in_time(tree, run, monkeypatch):
+def silent(_connection):
+    time.sleep(3)
+
+
+def another(connection):
+    connection.sendall(b"HTTP/1.1 400 Bad Request" * 9)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (None, "no scheduler answers there (Timed out trying to connect to"),
+        (silent, "no scheduler answers there (what is there is silent for 0.5 s)"),
+        (another, "no scheduler answers there (what is there is no scheduler)"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_reported_in_time(answer, text, tree, run, monkeypatch):
     monkeypatch.setattr(connecting, "PATIENCE_SECONDS", 0.5)
     start = time.monotonic()
-    done = run("blur", "in", "-r", "-o", "out", "--cluster", f"tcp://127.0.0.1:{free_port()}")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1] if answer else free_port()
+
+        def accept():
+            with suppress(OSError), server.accept()[0] as connection:
+                answer(connection)
+
+        if answer:
+            threading.Thread(target=accept, daemon=True).start()
+        done = run("blur", "in", "-r", "-o", "out", "--cluster", f"tcp://127.0.0.1:{port}")
     assert time.monotonic() - start < 3
     assert done.status == 2
-    assert "no scheduler answers there" in done.message
+    assert text in done.message
     assert not (tree / "out").exists()
 
 
@@ -219,7 +235,8 @@ def test_a_job_has_absolute_names_elsewhere_and_its_own_here(monkeypatch, tmp_pa
 def planned(jobs, threads, pace=()):
     """A run that is not connected."""
     run = Run.__new__(Run)
-    run.todo, run.threads, run.pace = deque(jobs), threads, deque(pace)
+    run.todo, run.threads = deque(jobs), SimpleNamespace(count=lambda: threads)
+    run.pace, run.known = deque(pace), []
     run.alone, run.at_work, run.is_last = deque(), {}, False
     return run
 
@@ -275,3 +292,13 @@ def test_jobs_that_others_cancel_are_reported(tree, address):
 def slow_pipeline_for(_preview):
     time.sleep(0.3)
     return pipeline_for(_preview)
+
+
+def test_many_jobs_are_listed_while_they_are_done(tree, run, address, monkeypatch):
+    monkeypatch.setattr("convcli.files.jobs.MOST_HELD", 2)
+    argv = ("blur", "in", "-r", "-o", "many", "-m", "numpy", "--cluster", address)
+    assert "6 written, 1 failed, 0 skipped" in run(*argv).err
+    (tree / "many" / "1" / "3.png").unlink()
+    assert "1 written, 1 failed, 5 skipped" in run(*argv, "--skip-existing").err
+    run("blur", "in", "-r", "-o", "alone", "-m", "numpy")
+    assert files_of(tree / "many") == files_of(tree / "alone")

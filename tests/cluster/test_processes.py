@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import dask  # noqa: F401 - without it this file is not collected
 import numpy as np
@@ -70,7 +71,7 @@ def cluster(folder, workers=3, code="", **environment):
         where = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
         argv = ("scheduler", *where, "--no-dashboard")
         scheduler = stack.enter_context(started(folder, *argv, **environment))
-        wait_for(file.exists)
+        wait_for(lambda: file.exists() and file.stat().st_size)
         how = ("--scheduler-file", str(file), "--nthreads", "1", "--no-nanny", "--no-dashboard")
         there = [
             stack.enter_context(started(folder, "worker", *how, code=code)) for _ in range(workers)
@@ -89,8 +90,10 @@ def three(tree):
 
     Starting its processes takes four seconds of processor time.
     """
-    with cluster(tree) as processes:
-        yield processes
+    with cluster(tree) as (scheduler, workers):
+        yield SimpleNamespace(
+            scheduler=scheduler, workers=workers, file=str(tree / "scheduler.json")
+        )
 
 
 def wait_for(condition, seconds=30):
@@ -126,6 +129,42 @@ def outputs(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+SOFTEN = ("blur", "image.zarr", "-o", "soft.zarr", "--sigma", "9", "--exact", "-m", "numpy")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """A zarr array of 110 shards, and in `alone.zarr` what one process makes of it."""
+    zarr = pytest.importorskip("zarr")
+    folder = tmp_path_factory.mktemp("image")
+    shape, sides = (1250, 1300), {"chunks": (64, 64), "shards": (128, 128)}
+    array = zarr.create_array(folder / "image.zarr", shape=shape, dtype="uint16", **sides)
+    array[...] = np.random.default_rng(0).integers(0, 4000, shape).astype("uint16")
+    done = convcli(folder, *SOFTEN[:3], "alone.zarr", *SOFTEN[4:])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@contextmanager
+def softening(folder, where, *more):
+    """The program at work on one image, when some of its shards are written."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convcli", *SOFTEN, "--cluster", where, *more],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    before = len([*folder.glob(".convcli-*.part/c/*/*")])
+    try:
+        wait_for(lambda: len([*folder.glob(".convcli-*.part/c/*/*")]) > before + 8)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def shards(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 @pytest.mark.usefixtures("three")
 def test_ctrl_c_ends_the_program_and_what_waits_on_the_cluster(tree):
     with blurring(tree) as program:
@@ -143,8 +182,24 @@ def test_ctrl_c_ends_the_program_and_what_waits_on_the_cluster(tree):
     assert made.items() <= outputs(tree / "alone").items()
 
 
+def test_ctrl_c_ends_an_image_whose_written_shards_stay(image, three):
+    with softening(image, three.file) as program:
+        program.send_signal(signal.SIGINT)
+        status, _, err = ended(program)
+    assert (status, err) == (-signal.SIGINT, ["convcli: interrupted; nothing was written"])
+    (part,) = image.glob(".convcli-*.part")
+    time.sleep(1)  # tasks at work end
+    made = {path: path.stat().st_mtime_ns for path in part.glob("c/*/*")}
+    done = convcli(image, *SOFTEN, "--skip-existing", "--cluster", three.file)
+    assert done.returncode == 0, done.stderr
+    whole = image / "soft.zarr"
+    same = [p for p, t in made.items() if (whole / p.relative_to(part)).stat().st_mtime_ns == t]
+    assert 0 < len(same) <= len(made) < 110
+    assert shards(whole) == shards(image / "alone.zarr")
+
+
 def test_killed_and_stopped_workers_are_replaced_and_nothing_is_lost(tree, three):
-    _, workers = three
+    workers = three.workers
     with blurring(tree, "--json") as program:
         workers[0].send_signal(signal.SIGSTOP)
         workers[1].kill()
@@ -158,10 +213,16 @@ def test_killed_and_stopped_workers_are_replaced_and_nothing_is_lost(tree, three
     assert outputs(tree / "out") == outputs(tree / "alone")
 
 
+def test_an_image_whose_worker_is_killed_is_what_one_process_writes(image, three):
+    with softening(image, three.file, "-q", "-f") as program:
+        three.workers[2].kill()
+        assert ended(program) == (0, [], [])
+    assert shards(image / "soft.zarr") == shards(image / "alone.zarr")
+
+
 def test_a_killed_scheduler_is_reported_and_the_next_run_continues(tree, three):
-    scheduler, _ = three
     with blurring(tree) as program:
-        scheduler.kill()
+        three.scheduler.kill()
         status, out, (err,) = ended(program)
     assert (status, out) == (1, [])
     assert "not tried: the connection to the scheduler was lost" in err

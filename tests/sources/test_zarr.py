@@ -12,6 +12,7 @@ import pytest
 import zarr
 from scipy import ndimage
 
+from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.job import Request
 from convcli.files.walking import inputs_of
@@ -61,6 +62,12 @@ def image_file(path, version, pixels, levels=3, order="tczyx"):
 def blurred(pixels, **options):
     planes = pixels.reshape(-1, *pixels.shape[-2:])
     return np.stack([blur(plane, **options) for plane in planes]).reshape(pixels.shape)
+
+
+@pytest.fixture(autouse=True)
+def nothing_held(monkeypatch):
+    """What the process of the tests holds is not counted."""
+    monkeypatch.setattr(memory, "held", int)
 
 
 @pytest.mark.parametrize("version", [2, 3])

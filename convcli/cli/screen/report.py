@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from convcli.cli.options import Shared
     from convcli.cli.screen.progress import Bar
     from convcli.files.job import Job
+    from convcli.files.many import Jobs
 
 # The counts that a batch always ends with; others are named if there are any.
 _ALWAYS = ("written", "failed", "skipped")
@@ -29,8 +30,8 @@ _ALWAYS = ("written", "failed", "skipped")
 class Report:
     """Reports the outcomes of a run as they come, and counts them."""
 
-    def __init__(self, jobs: list[Job], shared: Shared, bar: Bar) -> None:
-        self._single = jobs[0] if len(jobs) == 1 else None
+    def __init__(self, jobs: Jobs, shared: Shared, bar: Bar) -> None:
+        self._single = jobs[0] if isinstance(jobs, list) and len(jobs) == 1 else None
         self._shared = shared
         self._bar = bar
         self._counts = {"written": 0, "shown": 0, "failed": 0, "skipped": 0, "not tried": 0}
@@ -51,7 +52,8 @@ class Report:
         start = self._start(outcome)
         if self._shared.json:
             _print_json(outcome.job, outcome.status, _fields(outcome, start))
-        if outcome.status == "failed":
+        # The count of a batch says why others were not tried.
+        if outcome.status == "failed" or (self._single and outcome.status == "not tried"):
             self._failure(outcome)
         if outcome.plan is not None and self._shared.explain:
             from convcli.cli.screen.explanation import explanation
@@ -122,7 +124,7 @@ class Report:
             self._bar.say(lines.plain(f"{text}{method}{outcome.seconds:.2f} s"))
 
 
-def report_dry_run(jobs: list[Job], shared: Shared, command: str) -> int:
+def report_dry_run(jobs: Jobs, shared: Shared, command: str) -> int:
     """Report what a run would do, and return how many jobs cannot be done."""
     for job in jobs:
         if shared.json:

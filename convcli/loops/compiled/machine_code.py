@@ -25,7 +25,7 @@ from typing import Any
 
 from convcli import memory
 from convcli.errors import ConvcliError
-from convcli.loops.compiled import mapping, shipped
+from convcli.loops.compiled import apart, mapping, shipped
 from convcli.loops.compiled.calling import Kind, Signature, caller
 from convcli.ownership import make_private, problem_of, problem_of_making
 
@@ -167,6 +167,10 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         if address is None:
             ready = shipped.path_of(shipped.name_of(name, signature))
             address = mapping.load(ready, is_ours=True)
+        if address is None and apart.is_wanted() and path is not None:
+            _say_why_it_takes_long("")
+            apart.make(name, signature)
+            address = mapping.load(path)
         if address is None:
             _say_why_it_takes_long("" if path else _why_not_kept())
             text = f"compiling the loop {name} for {signature[0][0]}"

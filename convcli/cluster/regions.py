@@ -1,0 +1,188 @@
+"""One image over the workers of a cluster: each task computes and writes a region of the result.
+
+Names and numbers travel, and pixels do not: a worker reads what a region needs, and writes it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache, partial
+from itertools import islice
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
+
+import cloudpickle
+
+import convcli
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost
+from convcli.cluster.work import room_of
+from convcli.errors import ConvcliError
+from convcli.running.regional import Regional
+from convcli.running.works import Work
+from convcli.sources.contract import Put, Region, Result, Size
+from convcli.sources.windows import Tiles
+from convcli.words import size_of
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# Tasks for each thread of the cluster: one at work, and some that wait.
+_AHEAD = 3
+
+_RESULT_SECONDS = 1.0
+
+# Bytes of the tiles that a worker keeps of an image.
+_KEPT = 1 << 26
+
+
+class Orders(NamedTuple):
+    """What a worker needs to know, the same for all regions of a result.
+
+    Attributes
+    ----------
+    regional : Regional
+        What computes a region.
+    shape : (int, int)
+        Rows and columns of the result.
+    put : callable
+        Writes a region.
+    memory : int, optional
+        The value of --memory.
+    """
+
+    regional: Regional
+    shape: Size
+    put: Put
+    memory: int | None
+
+
+class Image(NamedTuple):
+    """An image that a worker has opened, for all its threads."""
+
+    orders: Orders
+    work: Work
+    tiles: Tiles
+    bytes_for: Callable[[Size], int]
+
+
+def made_elsewhere(
+    client: Client,
+    memory: int | None,
+    result: Result,
+    regions: Sequence[Region],
+    put: Put,
+    on_look: Callable[[], None],
+) -> Iterator[tuple[Region, int]]:
+    """Let the workers of a cluster compute and write regions: see `convcli.batch.pipeline.InParts`.
+
+    Regions of lost workers are tried alone at the end, one at a time: others that waited on these
+    workers may be the reason, or a script that ends workers.
+
+    Raises
+    ------
+    OSError
+        If the cluster is lost, or each worker that tries a region alone: what is done stays.
+    """
+    from distributed import KilledWorker  # loaded by now
+
+    assert isinstance(result.regional, Regional)
+    orders = cloudpickle.dumps(Orders(result.regional, result.shape[:2], put, memory))
+    waiting = iter(regions)
+    alone: deque[Region] = deque()
+    is_last = False
+    at_work: dict[str, tuple[Future, Region]] = {}
+    finished: SimpleQueue[Future] = SimpleQueue()
+    threads = Threads(client)
+
+    def send(region: Region) -> None:
+        future = client.submit(done, orders, convcli.__version__, region, pure=False)
+        at_work[future.key] = future, region
+        future.add_done_callback(finished.put)
+
+    try:
+        while True:
+            on_look()
+            # Fewer than are at work may be wanted, when workers are lost.
+            for region in islice(waiting, max(0, _AHEAD * threads.count() - len(at_work))):
+                send(region)
+            if not at_work:
+                if not alone:
+                    return
+                is_last = True
+                send(alone.popleft())
+            try:
+                future = finished.get(timeout=LOOK_SECONDS)
+            except Empty:
+                future = None
+            if problem := lost(client, threads):
+                raise OSError(problem)
+            if future is None:
+                continue
+            try:
+                left_out = missing_in(future)
+            except TimeoutError:
+                finished.put(future)
+                continue
+            except KilledWorker as error:
+                if is_last:
+                    raise OSError("each worker that tried one of its parts died") from error
+                alone.append(at_work.pop(future.key)[1])
+                continue
+            yield at_work.pop(future.key)[1], left_out
+    finally:
+        with suppress(Exception):  # the scheduler may be gone
+            client.cancel([future for future, _ in at_work.values()])
+
+
+def missing_in(future: Future) -> int:
+    """Return what a task has counted, or raise its error.
+
+    Raises
+    ------
+    TimeoutError
+        If its worker is silent, or the scheduler gone: then it may be known later.
+    """
+    if future.status == "cancelled":
+        raise OSError("was cancelled on the cluster")
+    try:
+        return int(future.result(timeout=_RESULT_SECONDS))
+    except Exception:
+        if future.status == "error":
+            raise
+        time.sleep(LOOK_SECONDS)
+        raise TimeoutError from None
+
+
+def done(orders: bytes, version: str, region: Region) -> int:
+    """Compute and write a region, on a worker; return how many samples of it are missing."""
+    if version != convcli.__version__:
+        raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
+    (regional, shape, put, asked), work, tiles, bytes_for = _image(orders)
+    size = region[0][1] - region[0][0], region[1][1] - region[1][0]
+    needed = bytes_for(size) + _kept(asked)
+    if asked is not None and needed > asked:
+        raise ConvcliError(
+            f"needs at least {size_of(needed)} for a part of {size[1]} x {size[0]} pixels, and "
+            f"may hold {size_of(asked)}; raise --memory"
+        )
+    with room_of(asked).shared() as take:
+        take(needed)
+        put(region, regional.of(work, tiles, region))
+        return regional.count(tiles, region, shape)
+
+
+@lru_cache(maxsize=4)
+def _image(orders: bytes) -> Image:
+    given: Orders = pickle.loads(orders)  # noqa: S301 - clients of a worker can run any code there
+    stored, work = given.regional.opened()
+    bytes_for = partial(given.regional.bytes_for, work, stored)
+    # Regions that lie side by side need the same tiles.
+    return Image(given, work, Tiles(stored, _kept(given.memory)), bytes_for)
+
+
+def _kept(asked: int | None) -> int:
+    return _KEPT if asked is None else min(_KEPT, asked // 4)

@@ -1,0 +1,106 @@
+"""The bytes that a worker holds while it computes a piece of a result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from convcli.pixels.borders import is_foreign
+from convcli.pixels.colour import result_channels
+from convcli.pixels.source import Source
+from convcli.planning.chains import Bands, ChainPlan
+from convcli.planning.plan import Plan
+from convcli.running.chains import Chain, chain_bytes
+from convcli.running.execute import window_bytes
+from convcli.running.recipe import Recipe
+from convcli.running.regions import piece_of
+
+# Arrays of floats of which results are combined: light, weighted, of each kernel, unweighted.
+_COMBINED = 6
+
+# Arrays of floats where samples are left out: of each kernel a sum, one of its weights, and those
+# of which they are divided.
+_WITHOUT = 8
+
+# Arrays of the accumulator's floats that sums of slices take: the window, sums of its columns, a
+# total, a term, and what the sum of two kernels adds. numba's loops hold a few rows instead.
+_SLICES = 7
+
+# Arrays of float64 that transforms take: the window, the blocks, and the sums; and where floats may
+# not be finite, the window without these.
+_TRANSFORMS = 3
+
+
+def is_plain(recipe: Recipe) -> bool:
+    """Whether a loop may make the result itself, and so whole tiles of it."""
+    return recipe.is_plain_sum or (recipe.is_magnitude and recipe.colour.is_plain)
+
+
+def held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int, int]) -> int:
+    """Count the bytes of a window, of sums and of the result of a piece."""
+    height, width, channels = source.shape
+    above, below, *_ = recipe.reach
+    loop, accumulator = plan.route.loop, np.dtype(plan.route.accumulator).itemsize
+    # A window is put together of tiles, and copied with what lies beyond the edge.
+    rows, columns = min(piece[0], height), min(piece[1], width)
+    plain = is_plain(recipe) and not recipe.missing
+    if not plain and loop != "overlap_add":
+        most = piece_of(recipe, source.shape)
+        rows, columns = min(rows, most[0]), min(columns, most[1])
+    beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
+    samples = (rows + above + below) * (columns + beside) * channels
+    window = samples * source.dtype.itemsize
+    if not plain:
+        sums = (_COMBINED + (_WITHOUT if recipe.missing else 0)) * 8 * samples
+    elif loop == "overlap_add":
+        sums = (_TRANSFORMS + (source.dtype.kind == "f")) * 8 * samples
+    elif recipe.decimations:
+        sums = _held_by_grid(plan, recipe, source, (rows, columns))
+    elif loop == "direct_numpy":
+        sums = _SLICES * accumulator * samples
+    else:
+        tiny = replace(plan, route=plan.route._replace(tile=(rows, columns)))
+        sums = window_bytes(tiny, recipe, source)
+        if source.dtype.kind == "f":  # beside NaN and infinity kernels are summed one by one
+            sums += 2 * accumulator * samples
+    if is_foreign(source.dtype, recipe.border, recipe.border_value):
+        sums += 8 * samples
+    made = result_channels(recipe.colour, channels) * recipe.out_dtype.itemsize
+    return window + sums + rows * columns * made
+
+
+def _held_by_grid(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int, int]) -> int:
+    """Count the bytes of a coarser grid, and of what is summed onto it and back."""
+    tiny = replace(plan, route=plan.route._replace(tile=piece))
+    grid = window_bytes(tiny, recipe, source)
+    if plan.route.loop != "direct_numpy":
+        return grid
+    above, below, *_ = recipe.reach
+    samples = piece[0] * piece[1] * source.shape[2]
+    copied = (piece[0] + above + below) * piece[1] * source.shape[2] * source.dtype.itemsize
+    # One after the other: lines of the window, sums along x, and those of the result.
+    accumulator = np.dtype(plan.route.accumulator).itemsize
+    return grid + max(copied + 2 * grid, 4 * grid, grid + accumulator * samples)
+
+
+def held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: tuple[int, int]) -> int:
+    """Count the bytes of the windows and sums of all stages."""
+    strip = min(plan.bands.rows, piece[0])
+    total = chain_bytes(chain, Bands(piece, strip), source.shape)
+    for link, (_, width, channels) in zip(chain.links, chain.shapes(source.shape), strict=False):
+        above, below, left, right = link.recipe.reach
+        rows, columns = strip * link.stride, min(piece[1] * link.stride, width)
+        if link.plan.route.loop == "overlap_add":
+            rows, count = max(rows, link.plan.route.tile[0]), 3
+        elif link.recipe.is_plain_sum:
+            count = 1
+        else:
+            most, count = piece_of(link.recipe, (0, width, channels)), _COMBINED
+            rows, columns = min(rows, most[0]), min(columns, most[1])
+        total += count * 8 * (rows + above + below) * (columns + left + right) * channels
+    # Before the first stage samples become floats, and are weighted; the last one's are rounded.
+    above, below, left, right = chain.links[0].recipe.reach
+    first = (strip + above + below) * (min(piece[1], source.shape[1]) + left + right)
+    total += first * source.shape[2] * (source.dtype.itemsize + 3 * 8)
+    return total + 2 * strip * piece[1] * chain.shapes(source.shape)[-1][2] * 8
