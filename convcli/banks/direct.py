@@ -40,6 +40,9 @@ _PACKED = 1 << 19
 # Products for which a worker gets one piece, and otherwise four: a piece takes 25 microseconds to
 # set up, as much as 2 million products.
 _SHORT = 250_000_000
+# What a thread computes until the next one begins, in multiplications: 35 microseconds. With the
+# first of two pieces so much larger, 256 to 256 maps at 56 x 56 take 1.29 ms instead of 1.31.
+_LEAD = 3_300_000
 
 
 class _Axis(NamedTuple):
@@ -195,7 +198,8 @@ class _Layout:
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
         if self.is_column:  # whole tiles
-            rows = ceil_div(rows, _TILE) * _TILE
+            lead = _LEAD * height // layer.multiplications if wanted == workers > 1 else 0
+            rows = ceil_div(ceil_div(height + lead, strips), _TILE) * _TILE
         cuts = [*range(0, height, rows), height]
         if self.is_plain and not self.is_all_packed():  # the last rows are windows: see `fill`
             last = height - ceil_div(self.slack, layer.size[1]) - 1
