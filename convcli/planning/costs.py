@@ -188,7 +188,13 @@ def separable_cost(
         columns = _pass_cost(loop, size, (height, 1), height * tap, tile)
         rows = _pass_cost(loop, size, (1, width), width * tap, tile)
         total += kernel.rank * (wider * columns + rows)
+        if loop == "direct_numba":  # one call does both passes of a tile
+            total -= kernel.rank * _tiles(size, tile) * COSTS[loop].tile
     return total
+
+
+def _tiles(size: tuple[int, int, int], tile: tuple[int, int]) -> int:
+    return ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1])
 
 
 # Transforms of more samples than this leave the second-level cache, and take so many times as
@@ -207,7 +213,7 @@ def _pass_cost(
     """Predict the nanoseconds of one pass on one core; `taps` take so many for each sample."""
     cost = COSTS[loop]
     samples = math.prod(size)
-    tiles = ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1])
+    tiles = _tiles(size, tile)
     if loop == "overlap_add":
         window = (tile[0] + shape[0] - 1, tile[1] + shape[1] - 1)
         lengths = block_lengths(shape, window)
