@@ -77,7 +77,16 @@ take seconds have fewer rounds. The ratio is convcli's cost over the peer's. Ima
 24 megapixels, unless a row says otherwise."""
 
 HEADINGS = ("work", "convcli", "peer", "", "ratio", "limit", "")
-PACKAGES = ("numpy", "numba", "Pillow", "opencv-python-headless", "scipy", "scikit-image", "typer")
+PACKAGES = (
+    "numpy",
+    "numba",
+    "Pillow",
+    "isal",
+    "opencv-python-headless",
+    "scipy",
+    "scikit-image",
+    "typer",
+)
 
 
 @dataclass(frozen=True)
