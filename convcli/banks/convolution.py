@@ -85,8 +85,8 @@ def conv2d(
         "dilation": dilation,
         "groups": groups,
     }
-    # Checking a layer takes 18 microseconds between two layers, and a network has the same ones for
-    # every image. Only what has one meaning is remembered: True equals 1, and is refused.
+    # Checking takes 18 microseconds a call, and a network has the same layers for every image. Only
+    # numbers and words are remembered, not pairs: True equals 1, and is refused.
     plain = all(type(each) in (int, str) for each in (*options.values(), border))
     layer_of = _remembered_layer if plain else convolution_layer
     layer = layer_of(samples.shape, weights.shape, samples.dtype, border=border, **options)

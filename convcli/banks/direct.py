@@ -198,7 +198,7 @@ class _Layout:
         strips = max(ceil_div(height, most), min(ceil_div(wanted, shares), height))
         rows = ceil_div(height, strips)
         if self.is_column:  # whole tiles
-            lead = _LEAD * height // layer.multiplications if wanted == workers > 1 else 0
+            lead = _LEAD * height // layer.multiplications if strips == workers == 2 else 0
             rows = ceil_div(ceil_div(height + lead, strips), _TILE) * _TILE
         cuts = [*range(0, height, rows), height]
         if self.is_plain and not self.is_all_packed():  # the last rows are windows: see `fill`

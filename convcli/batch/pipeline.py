@@ -72,6 +72,8 @@ class InParts(NamedTuple):
     ----------
     memory : int or None
         Bytes that may be held; without it half of what is free.
+    held : int
+        Bytes of them that the program itself holds.
     overwrite : bool
         Replace what has the name of an output.
     strip : bool
@@ -91,6 +93,7 @@ class InParts(NamedTuple):
     """
 
     memory: int | None = None
+    held: int = 0
     overwrite: bool = False
     strip: bool = False
     is_grey: bool = False

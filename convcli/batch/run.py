@@ -97,6 +97,7 @@ def run(
     options["on_progress"] = go_on
     pipeline = pipeline._replace(options=options)
     room = Memory(pipeline.in_parts.memory if pipeline.in_parts else None)
+    pipeline = with_held(pipeline, room)
 
     def attempt(job: Job) -> Outcome:
         if outcome := known(job):  # of many jobs
@@ -162,6 +163,13 @@ class _StoppedError(Exception):
     """Raised in threads that filter, to stop them between two regions."""
 
 
+def with_held(pipeline: Pipeline, room: Memory) -> Pipeline:
+    """Tell those who filter in parts what the program itself holds."""
+    if how := pipeline.in_parts:
+        return pipeline._replace(in_parts=how._replace(held=room.held))
+    return pipeline
+
+
 class Memory:
     """Delays the decoding of an image until it fits into memory beside those at work.
 
@@ -170,21 +178,25 @@ class Memory:
 
     def __init__(self, asked: int | None) -> None:
         # Half of what is free, because the bytes that are counted are the least that images take.
+        # What the program holds is measured before it holds any image.
+        self.held = memory.held()
         self._asked, self._most = asked, memory.bound(asked)
+        if asked is not None:
+            self._most -= self.held
         self._taken = 0
         self._changed = threading.Condition()
 
     @contextmanager
-    def shared(self) -> Iterator[Callable[[int], None]]:
+    def shared(self) -> Iterator[Callable[..., None]]:
         """Give a function that takes a number of bytes; they are given back at the end."""
         own = 0
 
-        def take(size: int) -> None:
+        def take(size: int, what: str = "") -> None:
             nonlocal own
-            if self._asked is not None and size > self._asked:
+            if self._asked is not None and size > self._most:
                 raise ConvcliError(
-                    f"needs at least {size_of(size)}, and may hold {size_of(self._asked)}; raise "
-                    "--memory"
+                    f"needs at least {size_of(size + self.held)}{what}, and may hold "
+                    f"{size_of(self._asked)}; raise --memory"
                 )
             with self._changed:
                 # A single image need not wait; reading refuses it if it does not fit at all.

@@ -242,7 +242,7 @@ class _Work:
                 regional = Regional(plan, what, work.cells, stored.again, bands, count)
                 return Result(work.shape, work.dtype, _no_bands, regional)
             if self.cut is None:
-                self.most, self.held = memory.bound(self.how.memory), memory.held()
+                self.most, self.held = memory.bound(self.how.memory), self.how.held
             cut = cut_for(work, stored, self.most - self.held, gathered, self.held)
             if self.cut is None:
                 self.cut = cut

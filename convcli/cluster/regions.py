@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -21,11 +22,11 @@ import convcli
 from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost
 from convcli.cluster.work import room_of
 from convcli.errors import ConvcliError
+from convcli.loops.compiled import apart
 from convcli.running.regional import Regional
 from convcli.running.works import Work
 from convcli.sources.contract import Put, Region, Result, Size
 from convcli.sources.windows import Tiles
-from convcli.words import size_of
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -52,12 +53,16 @@ class Orders(NamedTuple):
         Writes a region.
     memory : int, optional
         The value of --memory.
+    run : str
+        A name of this run alone: a worker remembers an image by its orders, and what lies under the
+        same path may have changed since an earlier run.
     """
 
     regional: Regional
     shape: Size
     put: Put
     memory: int | None
+    run: str
 
 
 class Image(NamedTuple):
@@ -90,7 +95,8 @@ def made_elsewhere(
     from distributed import KilledWorker  # loaded by now
 
     assert isinstance(result.regional, Regional)
-    orders = cloudpickle.dumps(Orders(result.regional, result.shape[:2], put, memory))
+    run = uuid.uuid4().hex
+    orders = cloudpickle.dumps(Orders(result.regional, result.shape[:2], put, memory, run))
     waiting = iter(regions)
     alone: deque[Region] = deque()
     is_last = False
@@ -124,13 +130,13 @@ def made_elsewhere(
                 continue
             try:
                 left_out = missing_in(future)
-            except TimeoutError:
-                finished.put(future)
-                continue
             except KilledWorker as error:
                 if is_last:
                     raise OSError("each worker that tried one of its parts died") from error
                 alone.append(at_work.pop(future.key)[1])
+                continue
+            if left_out is None:
+                finished.put(future)
                 continue
             yield at_work.pop(future.key)[1], left_out
     finally:
@@ -138,13 +144,10 @@ def made_elsewhere(
             client.cancel([future for future, _ in at_work.values()])
 
 
-def missing_in(future: Future) -> int:
+def missing_in(future: Future) -> int | None:
     """Return what a task has counted, or raise its error.
 
-    Raises
-    ------
-    TimeoutError
-        If its worker is silent, or the scheduler gone: then it may be known later.
+    None is returned if it is not known yet, because a worker is silent or the scheduler gone.
     """
     if future.status == "cancelled":
         raise OSError("was cancelled on the cluster")
@@ -154,28 +157,22 @@ def missing_in(future: Future) -> int:
         if future.status == "error":
             raise
         time.sleep(LOOK_SECONDS)
-        raise TimeoutError from None
+        return None
 
 
 def done(orders: bytes, version: str, region: Region) -> int:
     """Compute and write a region, on a worker; return how many samples of it are missing."""
     if version != convcli.__version__:
         raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
-    (regional, shape, put, asked), work, tiles, bytes_for = _image(orders)
+    (regional, shape, put, asked, _), work, tiles, bytes_for = _image(orders)
     size = region[0][1] - region[0][0], region[1][1] - region[1][0]
-    needed = bytes_for(size) + _kept(asked)
-    if asked is not None and needed > asked:
-        raise ConvcliError(
-            f"needs at least {size_of(needed)} for a part of {size[1]} x {size[0]} pixels, and "
-            f"may hold {size_of(asked)}; raise --memory"
-        )
-    with room_of(asked).shared() as take:
-        take(needed)
+    with room_of(asked).shared() as take, apart.wanted(asked is not None):
+        take(bytes_for(size) + _kept(asked), f" for a part of {size[1]} x {size[0]} pixels")
         put(region, regional.of(work, tiles, region))
         return regional.count(tiles, region, shape)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)  # images are done one after the other
 def _image(orders: bytes) -> Image:
     given: Orders = pickle.loads(orders)  # noqa: S301 - clients of a worker can run any code there
     stored, work = given.regional.opened()

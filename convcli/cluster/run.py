@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -133,7 +134,7 @@ class Run:
             return
         untried = [job for _, jobs in self.at_work.values() for job in jobs]
         yield from self.outcomes_of_divided(interrupted, on_progress)
-        for job in (*untried, *self.alone, *self.todo):
+        for job in chain(untried, self.alone, self.todo):
             yield Outcome(job, "not tried", self.problem)
 
     def outcomes_of_divided(
@@ -152,8 +153,10 @@ class Run:
         )  # fmt: skip
         own = {elsewhere(job): job for job in self.divided}
         single = on_progress if len(self.jobs) == 1 else None
-        for outcome in run(list(own), pipeline, None, single, interrupted=interrupted):
-            yield here(own[outcome.job], outcome)
+        # One after the other: each has the whole cluster, and a part that is tried alone is alone.
+        for job, given in own.items():
+            for outcome in run([job], pipeline, None, single, interrupted=interrupted):
+                yield here(given, outcome)
 
     @property
     def is_lost(self) -> bool:

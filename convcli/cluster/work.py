@@ -20,7 +20,7 @@ import convcli
 from convcli import image
 from convcli.batch.outcome import NO_ROOM, Outcome
 from convcli.batch.pipeline import Pipeline
-from convcli.batch.run import Memory, attempted
+from convcli.batch.run import Memory, attempted, with_held
 from convcli.errors import ConvcliError, reason_of
 from convcli.files.job import Job
 from convcli.filtering.options import Options
@@ -83,6 +83,7 @@ def done(orders: bytes, version: str, jobs: list[Job]) -> Done:
         raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
     pipeline = _pipeline(orders)
     room = room_of(pipeline.in_parts.memory if pipeline.in_parts else None)
+    pipeline = with_held(pipeline, room)
     outcomes: list[Outcome] = []
     no_room = ""
     for job in jobs:

@@ -84,7 +84,7 @@ COSTS: dict[str, Cost] = {
 
 # For each sample and tap of compiled loops whose sums stay in registers; `tap` above is that of the
 # other loops. On 2 vCPUs of an Intel Xeon (AVX-512), where transforms take 1.8 times as long as is
-# predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, which is 1.8
+# predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, 1.7 and 1.8
 # times these: so both are compared fairly. 31 x 31 take as long either way.
 _DENSE_TAP, _SEPARABLE_TAP = 0.008, 0.0118
 

@@ -85,6 +85,21 @@ def test_a_cluster_writes_what_one_process_does(name, run, place, address, monke
     assert not [name for name in os.listdir() if name.startswith(".")]
 
 
+def test_what_has_changed_since_an_earlier_run_is_read_again(run, address):
+    array_file("a.zarr")
+    for level in (10, 200):
+        zarr.open("a.zarr")[...] = level
+        assert run("blur", "a.zarr", "-o", "b.zarr", "-f", "--cluster", address).status == 0
+        assert (zarr.open("b.zarr")[...] == level).all()
+
+
+def test_a_task_that_ends_with_a_timeout_fails_the_image(run, address, monkeypatch):
+    array_file("a.zarr")
+    watched(monkeypatch, TimeoutError("the server was slow"))
+    done = run("blur", "a.zarr", "-o", "b.zarr", "--cluster", address)
+    assert (done.status, done.message.count("the server was slow")) == (1, 1)
+
+
 def watched(monkeypatch, error=None):
     """Return a list of the regions that workers begin; the eighth raises the error."""
     began, lock = [], threading.Lock()

@@ -45,6 +45,25 @@ def folder(tmp_path_factory):
     return folder
 
 
+def peak_of(folder, memory, method, *argv):
+    """Run the program; return its result, and its peak in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *argv, "-f", "-m", method, "--memory", f"{memory}M"],
+        cwd=folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done, int(done.stdout.split()[-2]) / 1024
+
+
+def test_images_at_work_together_hold_no_more(folder):
+    """What the first ones hold is not taken for the program's own."""
+    names = [f"{number}.npy" for number in range(4)]
+    for name in names:
+        np.save(folder / name, np.full((4000, 4000, 3), 7, np.uint8))
+    done, peak = peak_of(folder, 80, "numba", "blur", *names, "-o", "out/", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert peak < 1.1 * 80, done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "argv", "memory", "is_done"),
     [
@@ -55,12 +74,7 @@ def folder(tmp_path_factory):
     ],
 )
 def test_the_peak_is_at_most_what_was_allowed(name, argv, memory, is_done, folder):
-    done = subprocess.run(
-        [sys.executable, "-c", MAIN, *argv, name, "-o", f"out{name[1:]}", "-f", "-m", "numpy",
-         "--memory", f"{memory}M"],
-        cwd=folder, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    peak = int(done.stdout.split()[-2]) / 1024
+    done, peak = peak_of(folder, memory, "numpy", *argv, name, "-o", f"out{name[1:]}")
     assert (done.returncode == 0) == is_done, done.stderr
     assert is_done or "raise --memory" in done.stderr
     assert 30 < peak < 1.1 * memory, done.stderr
