@@ -23,6 +23,7 @@ from convcli.kernels.kernel import kernel_from
 from convcli.loops.contract import LOOPS
 from convcli.pixels import padded
 from convcli.pixels.padded import Padded
+from convcli.planning import choice
 from convcli.planning.methods import PRESETS
 from convcli.running import execute, processes, regions, threads
 from convcli.words import BORDERS
@@ -193,6 +194,16 @@ def test_only_compiled_sums_work_on_the_unused_channel_too(name, method):
     got = FILTERS[name](padded_image(), method=method, scratch=True)
     plain = name in ("blur", "wide", "dense", "to floats")
     assert isinstance(got, Padded) == (plain and method == "numba")
+
+
+@pytest.mark.parametrize("rows", [16, 48, 200])
+def test_colours_weighted_by_alpha_have_the_same_bits_however_rows_are_cut(rows, monkeypatch):
+    """Their sums are kept a piece at a time, at least as high as the kernel: here 161 rows."""
+    image = np.random.default_rng(0).random((420, 400, 4), np.float32)
+    whole = convcli.blur(image, 20, method="numba", alpha="weight")
+    monkeypatch.setattr(choice, "tile_size", lambda _loop, size, *_: (rows, size[1]))
+    cut = convcli.blur(image, 20, method="numba", alpha="weight")
+    np.testing.assert_array_equal(cut, whole)
 
 
 def test_memory_of_rows_that_are_done_is_given_back(monkeypatch):
