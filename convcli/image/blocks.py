@@ -100,7 +100,7 @@ def _avif(file: BinaryIO, held: Held) -> None:
             held.lose("C2PA signature" if kind in (b"uuid", b"jumb") else f"{printable(kind)} box")
         if size < 8:  # 0: up to the end
             return
-        file.seek(start + size)
+        file.seek(min(start + size, length))  # a size may have 64 bits, more than files can
 
 
 def _avif_properties(content: bytes, held: Held, file: BinaryIO) -> None:

@@ -105,6 +105,11 @@ def test_the_headers_of_sequences_are_read(name):
     assert av1.colour_of(bytes(4) + box, io.BytesIO()) == (9, 16)
 
 
+def test_a_box_that_claims_more_than_a_file_can_have_ends_the_boxes():
+    after = b"\0\0\0\x01uuid" + b"\xff" * 8
+    assert held_by(avif(9, 16) + after, "AVIF").lost == ["C2PA signature"]
+
+
 def test_damage_has_no_other_error():
     rng = np.random.default_rng(0)
     whole = avif(9, 16)
