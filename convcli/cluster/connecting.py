@@ -36,6 +36,9 @@ _MOST_WORKERS = 1000
 # The longest time until an interruption or the loss of the scheduler is noticed.
 LOOK_SECONDS = 0.1
 
+# The longest time that a result takes from its worker: an interruption waits for it.
+_RESULT_SECONDS = 1.0
+
 # The longest time without any worker: they may be started again, as a nanny does.
 GONE_SECONDS = 60.0
 
@@ -89,6 +92,20 @@ def lost(client: Client, threads: Threads) -> str:
             "--skip-existing"
         )
     return ""
+
+
+def result_of(future: Any) -> Any:
+    """Return what a task has returned, or raise its error.
+
+    None is returned if it is not known yet, because a worker is silent or the scheduler gone.
+    """
+    try:
+        return future.result(timeout=_RESULT_SECONDS)
+    except Exception:  # a task's own error may be a TimeoutError, too
+        if future.status == "error":
+            raise
+        time.sleep(LOOK_SECONDS)
+        return None
 
 
 class Threads:

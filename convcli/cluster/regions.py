@@ -6,7 +6,6 @@ Names and numbers travel, and pixels do not: a worker reads what a region needs,
 from __future__ import annotations
 
 import pickle
-import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,12 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cloudpickle
 
 import convcli
-from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost, result_of
 from convcli.cluster.work import room_of
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import apart
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 # Tasks for each thread of the cluster: one at work, and some that wait.
 _AHEAD = 3
-
-_RESULT_SECONDS = 1.0
 
 # Bytes of the tiles that a worker keeps of an image.
 _KEPT = 1 << 26
@@ -151,13 +148,7 @@ def missing_in(future: Future) -> int | None:
     """
     if future.status == "cancelled":
         raise OSError("was cancelled on the cluster")
-    try:
-        return int(future.result(timeout=_RESULT_SECONDS))
-    except Exception:
-        if future.status == "error":
-            raise
-        time.sleep(LOOK_SECONDS)
-        return None
+    return cast("int | None", result_of(future))
 
 
 def done(orders: bytes, version: str, region: Region) -> int:

@@ -21,7 +21,7 @@ import convcli
 from convcli.batch.outcome import Outcome
 from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import known, run
-from convcli.cluster.connecting import LOOK_SECONDS, Threads, check_workers, lost
+from convcli.cluster.connecting import LOOK_SECONDS, Threads, check_workers, lost, result_of
 from convcli.cluster.regions import made_elsewhere
 from convcli.cluster.work import Orders, done, problem_here
 from convcli.errors import ConvcliError, reason_of, shown
@@ -47,7 +47,6 @@ _REMEMBERED = 20
 # Batches for each thread: one at work, and one that waits.
 _AHEAD = 2
 
-_RESULT_SECONDS = 1.0
 _PATIENCE_SECONDS = 0.3
 
 
@@ -220,14 +219,13 @@ class Run:
                 yield from self.failed(jobs, ConvcliError("was cancelled on the cluster"))
             return
         try:
-            made = future.result(timeout=_RESULT_SECONDS)
+            made = result_of(future)
         except Exception as error:
-            if future.status != "error":  # its worker is silent, or the scheduler gone
-                time.sleep(LOOK_SECONDS)
-                self.finished.put(future)
-                return
             _, jobs = self.at_work.pop(future.key)
             yield from self.failed(jobs, error)
+            return
+        if made is None:
+            self.finished.put(future)
             return
         _, jobs = self.at_work.pop(future.key)
         self.pace.append(made.seconds / len(jobs))
