@@ -15,7 +15,10 @@ from convcli.pixels.colour import Colour
 # How the constants were obtained: benchmarks/check_auto.py prints measured over predicted times of
 # 190 images and kernels. The constants were fitted on one thread so that these ratios lie about 1
 # (least mean of |log|), `share` on two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11, numpy 2.4,
-# numba 0.68, scipy 1.17.
+# numba 0.68, scipy 1.17. But numba's `dense_tap` and `separable_tap` are those of loops whose sums
+# stay in registers. On 2 vCPUs of an Intel Xeon (AVX-512), where transforms take 1.8 times as long
+# as is predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, 1.7
+# and 1.8 times these: so both are compared fairly. 31 x 31 take as long either way.
 
 
 class Cost(NamedTuple):
@@ -28,6 +31,8 @@ class Cost(NamedTuple):
     tap
         For each sample and tap; of overlap-add, for each transformed sample and log2 of its
         length + 1.
+    dense_tap, separable_tap
+        The same of a dense kernel whose rows of results share samples, and of separable ones.
     tile
         For each tile and pass; of overlap-add, for each block.
     float64
@@ -45,6 +50,8 @@ class Cost(NamedTuple):
 
     sample: float
     tap: float
+    dense_tap: float
+    separable_tap: float
     tile: float
     float64: float
     share: float
@@ -56,6 +63,8 @@ COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(
         sample=0.1,
         tap=0.19,
+        dense_tap=0.19,
+        separable_tap=0.19,
         tile=30_000,
         float64=2.0,
         share=0.8,
@@ -65,6 +74,8 @@ COSTS: dict[str, Cost] = {
     "direct_numba": Cost(
         sample=0.05,
         tap=0.0165,
+        dense_tap=0.008,
+        separable_tap=0.0118,
         tile=25_000,
         float64=1.8,
         share=0.95,
@@ -74,6 +85,8 @@ COSTS: dict[str, Cost] = {
     "overlap_add": Cost(
         sample=0.2,
         tap=0.25,
+        dense_tap=0.25,
+        separable_tap=0.25,
         tile=40_000,
         float64=1.6,
         share=0.9,
@@ -81,12 +94,6 @@ COSTS: dict[str, Cost] = {
         start_up=0.10,
     ),
 }
-
-# For each sample and tap of compiled loops whose sums stay in registers; `tap` above is that of the
-# other loops. On 2 vCPUs of an Intel Xeon (AVX-512), where transforms take 1.8 times as long as is
-# predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, 1.7 and 1.8
-# times these: so both are compared fairly. 31 x 31 take as long either way.
-_DENSE_TAP, _SEPARABLE_TAP = 0.008, 0.0118
 
 # What an image takes whatever its loop, in nanoseconds: a call (planning, the first thread,
 # the kernel's arrays), a further thread, and a byte (windows copied, pages of the result touched
@@ -165,9 +172,9 @@ def dense_cost(
     """Predict the nanoseconds of the dense form: all weights of each kernel at once."""
     total = 0.0
     for kernel in kernels:
-        is_compiled = loop == "direct_numba" and shares_rows(kernel.shape, kernel.taps)
-        tap = _DENSE_TAP if is_compiled else COSTS[loop].tap
-        total += _pass_cost(loop, size, kernel.shape, kernel.taps * tap, tile)
+        shared = shares_rows(kernel.shape, kernel.taps)
+        tap = COSTS[loop].dense_tap if shared else COSTS[loop].tap
+        total += _pass_cost(loop, size, kernel.shape, kernel.taps, tap, tile)
     return total
 
 
@@ -180,16 +187,15 @@ def separable_cost(
     """
     # Compiled loops filter the columns of so many samples before the rows of these.
     run = min(tile[1], CHUNK // size[2] or 1) if loop == "direct_numba" else tile[1]
-    tap = _SEPARABLE_TAP if loop == "direct_numba" else COSTS[loop].tap
-    total = 0.0
+    tap, total = COSTS[loop].separable_tap, 0.0
     for kernel in kernels:
         height, width = kernel.shape
         wider = (run + width - 1) / run
-        columns = _pass_cost(loop, size, (height, 1), height * tap, tile)
-        rows = _pass_cost(loop, size, (1, width), width * tap, tile)
-        total += kernel.rank * (wider * columns + rows)
+        columns = _pass_cost(loop, size, (height, 1), height, tap, tile)
+        rows = _pass_cost(loop, size, (1, width), width, tap, tile)
         if loop == "direct_numba":  # one call does both passes of a tile
-            total -= kernel.rank * _tiles(size, tile) * COSTS[loop].tile
+            rows -= _tiles(size, tile) * COSTS[loop].tile
+        total += kernel.rank * (wider * columns + rows)
     return total
 
 
@@ -207,10 +213,11 @@ def _pass_cost(
     loop: str,
     size: tuple[int, int, int],
     shape: tuple[int, int],
-    taps: float,
+    taps: int,
+    tap: float,
     tile: tuple[int, int],
 ) -> float:
-    """Predict the nanoseconds of one pass on one core; `taps` take so many for each sample."""
+    """Predict the nanoseconds of one pass over the image on one core."""
     cost = COSTS[loop]
     samples = math.prod(size)
     tiles = _tiles(size, tile)
@@ -220,10 +227,10 @@ def _pass_cost(
         blocks = [ceil_div(window[a], lengths[a] - shape[a] + 1) for a in (0, 1)]
         length = math.prod(lengths[a] for a in (0, 1) if shape[a] > 1)
         tiles *= math.prod(blocks) * size[2]
-        block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * cost.tap
+        block = math.prod(lengths) * (math.log2(max(length, 2)) + 1) * tap
         if math.prod(lengths) > _CACHED_BLOCK:
             block *= _UNCACHED
         work = (tiles + FIRST_BLOCK) * block
     else:
-        work = samples * taps
+        work = samples * taps * tap
     return samples * cost.sample + work + tiles * cost.tile
