@@ -130,16 +130,16 @@ def results(rows: Iterable[Row], only: list[str], rounds: int) -> Iterator[Resul
 
 
 def processor() -> str:
-    """Return the processor with its family, vectors and caches, which its results stand under."""
+    """Return the heading of its results: the processor, its family, vectors and first cache."""
     try:
         about = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         found = dict(re.findall(r"^([\w ]+?)\s*: (.+)$", about, re.M))
         family = f"(family {found['cpu family']}, model {found['model']})"
         flags = found["flags"].split()
+        l1 = Path("/sys/devices/system/cpu/cpu0/cache/index0/size").read_text(encoding="utf-8")
     except (OSError, KeyError):  # not Linux, or not x86
         return platform.processor() or platform.machine()
     vectors = "AVX-512" if "avx512vl" in flags else "AVX2" if "avx2" in flags else "SSE"
-    l1 = Path("/sys/devices/system/cpu/cpu0/cache/index0/size").read_text(encoding="utf-8")
     return f"{found['model name']} {family}, {vectors}, {l1.strip().removesuffix('K')} kB L1"
 
 

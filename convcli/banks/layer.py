@@ -190,9 +190,7 @@ def _input(x: tuple[int, ...], weight: tuple[int, ...], axes: str) -> tuple[int,
         raise ConvcliError(f"x must be (N, C_in, H, W) or (C_in, H, W), not of shape {x}")
     if len(weight) != 4:
         raise ConvcliError(f"weight must be {axes}, not of shape {weight}")
-    lengths = (*x, *weight)
-    # The lengths of an array are plain integers, and looking at each would take 6 microseconds.
-    if (set(map(type, lengths)) != {int} and not all(map(_is_whole, lengths))) or min(lengths) < 0:
+    if not all(_is_whole(length) and length >= 0 for length in (*x, *weight)):
         raise ConvcliError(f"shapes must be whole numbers, not {x} for x and {weight} for weight")
     if 0 in x or 0 in weight:
         raise ConvcliError(f"x of shape {x} and weight of shape {weight} must not be empty")
