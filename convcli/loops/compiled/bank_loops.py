@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 
 from convcli.loops.compiled.bank_rows import correlate_rows
+from convcli.loops.compiled.bank_weights import turn
 from convcli.loops.compiled.bank_windows import gather
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS
 from convcli.loops.compiled.registers import register_copy, register_tile
@@ -51,9 +52,12 @@ def bank(planes, table, weights, bias, scratch, out):
             Pixels of a chunk.
         12
             Taps whose samples are packed, or 0: then they are read from the window.
-        13, 14
+        13
+            1 if `weights` are the kernels of the maps, one after the other: then all maps are
+            packed, and there is one pass.
+        14, 15
             Taps and passes.
-        15 to 18
+        16 to 19
             From one group, map, row and pixel of the results to the next in the flat `out`.
         rows, phases * R of them
             Which row of a plane stands in each row of the window; -1 is zeros.
@@ -72,25 +76,26 @@ def bank(planes, table, weights, bias, scratch, out):
         of a tap together.
     scratch : flat
         BLOCK rows of sums, each of a chunk and the slack of a tile; the samples of a chunk for all
-        packed taps, with a gap of APART after each tile; the window of a group: channels, phases
-        along y and x, rows, columns; and at the end zeros, the slack of a tile. Phase p of a window
-        has every stride-th sample from p on, so that the samples of neighbouring results lie beside
-        each other.
+        packed taps, with a gap of APART after each tile; a block of weights, if they are not laid
+        out; the window of a group: channels, phases along y and x, rows, columns; and at the end
+        zeros, the slack of a tile. Phase p of a window has every stride-th sample from p on, so
+        that the samples of neighbouring results lie beside each other.
     """
     groups, channels, maps, height, width = table[0], table[1], table[2], table[3], table[4]
     phases, lines_of_window, pitch = table[5] * table[6], table[7], table[8]
     in_place, shared_rows, chunk, packed_taps = table[9] == 1, table[10], table[11], table[12]
-    taps, strides = table[13], table[15:19]
-    rows = table[19 : 19 + (0 if in_place else table[5] * lines_of_window)]
-    columns = table[19 + rows.size :][: table[6] * pitch]
-    inside = table[19 + rows.size + columns.size :][: 3 * table[6]]
-    offsets = table[19 + rows.size + columns.size + inside.size :][:taps]
-    passes = table[table.size - 5 * table[14] :]
+    taps, strides = table[14], table[16:20]
+    rows = table[20 : 20 + (0 if in_place else table[5] * lines_of_window)]
+    columns = table[20 + rows.size :][: table[6] * pitch]
+    inside = table[20 + rows.size + columns.size :][: 3 * table[6]]
+    offsets = table[20 + rows.size + columns.size + inside.size :][:taps]
+    passes = table[table.size - 5 * table[15] :]
     slack = SLACK // out.itemsize
     sums = scratch[: BLOCK * (chunk + slack)]
     tiles = chunk // (V8 * (BYTES // out.itemsize))
     packed = scratch[sums.size :][: packed_taps * chunk + (tiles * APART if packed_taps else 0)]
-    window = scratch[sums.size + packed.size :]
+    turned = scratch[sums.size + packed.size :][: BLOCK * taps if table[13] else 0]
+    window = scratch[sums.size + packed.size + turned.size :]
     plane, laid = height * width, phases * lines_of_window * pitch
     for group in range(groups):
         source = planes[group * channels * plane :]
@@ -111,14 +116,14 @@ def bank(planes, table, weights, bias, scratch, out):
             tap, count, place = passes[each], passes[each + 1], passes[each + 4]
             _correlate(
                 flat, offsets[tap : tap + count], weights[(group * taps + tap) * maps :], pitch,
-                passes[each + 2], passes[each + 3], bias[group * maps : (group + 1) * maps], sums,
-                chunk, packed, out[place + group * strides[0] :], strides,
+                passes[each + 2], passes[each + 3], bias[group * maps : (group + 1) * maps], turned,
+                sums, chunk, packed, out[place + group * strides[0] :], strides,
             )  # fmt: skip
 
 
 @_part
 def _correlate(
-    window, offsets, weights, pitch, height, width, bias, sums, chunk, packed, out, strides
+    window, offsets, weights, pitch, height, width, bias, turned, sums, chunk, packed, out, strides
 ):  # fmt: skip
     """``out[m, y, x] = bias[m] + sum_t weights[t, m] * window[offsets[t] + y * pitch + x]``.
 
@@ -145,14 +150,16 @@ def _correlate(
             block = 8 if rest >= 8 else 4 if rest >= 4 else 2 if rest >= 2 else 1
             first = 0
             if done < blocks * BLOCK:
-                first = stored
+                first, laid, at = stored, weights, done * taps
+                if turned.size:
+                    turn(weights, at, taps, BLOCK, taps, turned)
+                    laid, at = turned, 0
                 _sum_packed(
-                    packed, 0, first, offsets, weights, done * taps, bias[done:],
+                    packed, 0, first, offsets, laid, at, bias[done:],
                     out[done * strides[1] + left :], strides[1],
                 )  # fmt: skip
                 _sum_packed(
-                    packed, first, length, offsets, weights, done * taps, bias[done:], sums,
-                    capacity,
+                    packed, first, length, offsets, laid, at, bias[done:], sums, capacity
                 )  # fmt: skip
             else:
                 sum_block(
