@@ -136,6 +136,25 @@ def test_every_plane_of_an_array_is_filtered(name, run, tmp_path):
     assert result.metadata == array.metadata
 
 
+@pytest.mark.parametrize("fill", [0, 7])
+@pytest.mark.parametrize("shards", [None, (20, 40)])
+def test_chunks_of_nothing_but_the_fill_value_are_left_out(fill, shards, run, tmp_path):
+    pixels = np.full((60, 80), fill, np.uint8)
+    pixels[:20] += 1  # all of a row of chunks is another number
+    pixels[20, 0] += 9  # a chunk begins with one, and another ends with one
+    pixels[59, 79] += 9
+    source = zarr.create_array(
+        str(tmp_path / "a.zarr"), shape=pixels.shape, dtype="uint8", chunks=(20, 20),
+        shards=shards, fill_value=fill,
+    )  # fmt: skip
+    source[...] = pixels
+    done = run("filter", tmp_path / "a.zarr", "-o", tmp_path / "b.zarr", "-k", "1", *SMALL)
+    assert done.status == 0, done.err
+    files = [sorted(p.name for p in (tmp_path / f"{n}.zarr/c").rglob("*")) for n in "ab"]
+    assert files[0] == files[1]
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr", mode="r")[...], pixels)
+
+
 def test_colour_is_written_with_its_axis_and_read_so_again(run, tmp_path, photo):
     np.save(tmp_path / "a.npy", photo)
     assert run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.zarr", "-s", 1).status == 0
