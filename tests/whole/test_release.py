@@ -13,7 +13,8 @@ import pytest
 import convcli
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 RECIPE = (ROOT / "packaging/conda/recipe.yaml").read_text(encoding="utf-8")
 
 
@@ -41,3 +42,15 @@ def test_the_oldest_versions_are_those_of_the_project():
 @pytest.mark.parametrize("name", [".ci/image", ".ci/readme.py", "Dockerfile", ".ci/contents.py"])
 def test_what_the_workflows_name_is_there(name):
     assert (ROOT / name).exists()
+
+
+def test_a_container_is_built_from_all_that_a_wheel_needs():
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = tuple(line[1:] for line in lines if line.startswith("!"))
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {
+        "pyproject.toml", PROJECT["readme"], *PROJECT["license-files"], *wheel["packages"],
+        wheel["hooks"]["custom"]["path"], *wheel["shared-data"], ".ci/image",
+    }  # fmt: skip
+    assert lines[1] == "*"  # nothing else is
+    assert [name for name in needed if not name.startswith(kept)] == []
