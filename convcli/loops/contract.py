@@ -59,17 +59,23 @@ Factors = tuple[Floats, Floats]
 """A column ``(kh, 1)`` and a row ``(1, kw)``."""
 
 
+Thin = Callable[[Pixels, Index, Floats, int], None]
+"""The first step of a `Blur`."""
+
+
 class Blur(NamedTuple):
     """A wide Gaussian on a coarser grid, in three steps.
 
     Attributes
     ----------
+    thinner : callable
+        ``thinner(weights, step)`` prepares what `thin` does, with any weights and step.
     thin : callable
         ``thin(image, lines, rows, left)``: along y onto the grid. `lines` are the rows of the image
         that make up the window, halo and border included; the halo above is one step of the grid
-        longer than what the first point needs. `rows` gets the grid's, from the column `left` on;
-        it has a multiple of `convcli.loops.layout.ROWS`, of which the last ones may need more lines
-        than there are, and then get anything.
+        longer than what the first point needs. Rows of the image may lie apart. `rows` gets the
+        grid's, from the column `left` on; it has a multiple of `convcli.loops.layout.ROWS`, of
+        which the last ones may need more lines than there are, and then get anything.
     across : callable
         ``across(rows, skip, width)``: along x onto the grid and back, in place. The first point of
         the grid needs `rows` from the column `skip` on; the result has so many columns.
@@ -78,7 +84,8 @@ class Blur(NamedTuple):
         `left` on.
     """
 
-    thin: Callable[[Pixels, Index, Floats, int], None]
+    thinner: Callable[[Floats, int], Thin]
+    thin: Thin
     across: Callable[[Floats, int, int], None]
     back: Callable[[Floats, int, Pixels], None]
 
