@@ -23,11 +23,11 @@ Some more functions are optional:
 ``separable_correlator(column, row, divisor)``
     Both passes of a separable kernel at once. Loops without it use `two_pass`.
 
-``parted(window)`` and ``divided(total, weights, whole)``
+``parted(window, dtype)`` and ``divided(total, weights, whole)``
     What numpy does in `convcli.running.normalised` before and after the sums of a window with
-    missing samples. The first returns the samples with 0 in place of NaN, a weight for each, 0 for
-    NaN and else 1, and whether all are finite. The second multiplies a total by whole / weights, in
-    place, and returns whether some weights are 0.
+    missing samples. The first returns the samples with 0 in place of NaN, and a weight for each, 0
+    for NaN and else 1, both of the dtype of the sums, and whether all are finite. The second
+    multiplies a total by whole / weights, in place, and returns whether some weights are 0.
 
 The correlators may multiply samples by 0, so those two get windows of finite samples alone.
 
@@ -98,7 +98,7 @@ class Loop(NamedTuple):
     by_passes: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
-    parted: Callable[[Floats], tuple[Floats, Floats, bool]] | None
+    parted: Callable[[Floats, np.dtype[np.floating]], tuple[Floats, Floats, bool]] | None
     divided: Callable[[Floats, Floats, float], bool] | None
     kernel_shape: tuple[int, int] | None
     mixing: float

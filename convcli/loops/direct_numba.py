@@ -226,9 +226,9 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     return Blur(thinner, thinner(along_y.narrow, step_y), across, back)
 
 
-def parted(window: Floats) -> tuple[Floats, Floats, bool]:
+def parted(window: Floats, dtype: np.dtype[np.floating]) -> tuple[Floats, Floats, bool]:
     """Take a window apart into samples and weights; see `convcli.loops.contract`."""
-    known, weights = (np.empty(window.shape, window.dtype) for _ in range(2))
+    known, weights = (np.empty(window.shape, dtype) for _ in range(2))
     infinite = np.empty(1, np.int64)
     _parted(window.reshape(-1), known.reshape(-1), weights.reshape(-1), infinite)
     return known, weights, not infinite[0]
