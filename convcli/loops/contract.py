@@ -23,11 +23,11 @@ Some more functions are optional:
 ``separable_correlator(column, row, divisor)``
     Both passes of a separable kernel at once. Loops without it use `two_pass`.
 
-``parted(window)`` and ``divided(total, weights, whole)``
+``parted(window, dtype)`` and ``divided(total, weights, whole)``
     What numpy does in `convcli.running.normalised` before and after the sums of a window with
-    missing samples. The first returns the samples with 0 in place of NaN, a weight for each, 0 for
-    NaN and else 1, and whether all are finite. The second multiplies a total by whole / weights, in
-    place, and returns whether some weights are 0.
+    missing samples. The first returns the samples with 0 in place of NaN, and a weight for each, 0
+    for NaN and else 1, both of the dtype of the sums, and whether all are finite. The second
+    multiplies a total by whole / weights, in place, and returns whether some weights are 0.
 
 The correlators may multiply samples by 0, so those two get windows of finite samples alone.
 
@@ -59,17 +59,23 @@ Factors = tuple[Floats, Floats]
 """A column ``(kh, 1)`` and a row ``(1, kw)``."""
 
 
+Thin = Callable[[Pixels, Index, Floats, int], None]
+"""The first step of a `Blur`."""
+
+
 class Blur(NamedTuple):
     """A wide Gaussian on a coarser grid, in three steps.
 
     Attributes
     ----------
+    thinner : callable
+        ``thinner(weights, step)`` prepares what `thin` does, with any weights and step.
     thin : callable
         ``thin(image, lines, rows, left)``: along y onto the grid. `lines` are the rows of the image
         that make up the window, halo and border included; the halo above is one step of the grid
-        longer than what the first point needs. `rows` gets the grid's, from the column `left` on;
-        it has a multiple of `convcli.loops.layout.ROWS`, of which the last ones may need more lines
-        than there are, and then get anything.
+        longer than what the first point needs. Rows of the image may lie apart. `rows` gets the
+        grid's, from the column `left` on; it has a multiple of `convcli.loops.layout.ROWS`, of
+        which the last ones may need more lines than there are, and then get anything.
     across : callable
         ``across(rows, skip, width)``: along x onto the grid and back, in place. The first point of
         the grid needs `rows` from the column `skip` on; the result has so many columns.
@@ -78,7 +84,8 @@ class Blur(NamedTuple):
         `left` on.
     """
 
-    thin: Callable[[Pixels, Index, Floats, int], None]
+    thinner: Callable[[Floats, int], Thin]
+    thin: Thin
     across: Callable[[Floats, int, int], None]
     back: Callable[[Floats, int, Pixels], None]
 
@@ -91,7 +98,7 @@ class Loop(NamedTuple):
     by_passes: Callable[[Floats, Floats, float], Correlate]
     gaussian_blurrer: Callable[[Decimations, np.dtype[np.floating]], Blur] | None
     magnitude_correlator: Callable[[Factors, Factors, float, bool], Correlate] | None
-    parted: Callable[[Floats], tuple[Floats, Floats, bool]] | None
+    parted: Callable[[Floats, np.dtype[np.floating]], tuple[Floats, Floats, bool]] | None
     divided: Callable[[Floats, Floats, float], bool] | None
     kernel_shape: tuple[int, int] | None
     mixing: float

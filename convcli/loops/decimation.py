@@ -82,6 +82,24 @@ class Decimation:
         return worst
 
 
+def from_grid_to_grid(below: Decimation, above: Decimation) -> Floats | None:
+    """Return the weights that lead from points of one grid straight to points of the next one.
+
+    A point of the next grid is a sum of rows, and each of these is a sum of points. If the steps of
+    the next grid are whole numbers of steps of this one, all its points have the same weights: of
+    all points that its rows need. If not, there are none.
+    """
+    if above.step % below.step:
+        return None
+    half, points = above.narrow.size // 2, below.wide.shape[1]
+    first = -half // below.step
+    weights = np.zeros(half // below.step - first + points)
+    for row, weight in enumerate(above.narrow, -half):
+        steps, place = divmod(row, below.step)
+        weights[steps - first :][:points] += weight * below.wide[place]
+    return weights
+
+
 Decimations = tuple[Decimation, Decimation]
 """Along y and along x."""
 

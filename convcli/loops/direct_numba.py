@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from convcli.loops.compiled.machine_code import function
-from convcli.loops.contract import Blur, Correlate, Factors
+from convcli.loops.contract import Blur, Correlate, Factors, Thin
 from convcli.loops.decimation import Decimations
 from convcli.loops.layout import CHUNK, DENSE_ROWS, LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
 from convcli.pixels.borders import Index
@@ -181,17 +181,22 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: columns to the grid, rows there and back, columns back."""
     along_y, along_x = decimations
     step_y, step_x = along_y.step, along_x.step
-    onto = _shifted(along_y.narrow.astype(accumulator), step_y)
     places = _four_places(along_y.wide.astype(accumulator))
     narrow, wide = along_x.narrow.astype(accumulator), along_x.wide.astype(accumulator)
 
-    def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
-        _, width, channels = image.shape
-        # Below the window the table holds zeros, and any line of finite samples will do.
-        starts = np.full(len(rows) * step_y + len(onto), lines[0] * width * channels)
-        starts[: lines.size - step_y] = lines[step_y:] * width * channels
-        run, first = width * channels, left * channels
-        _thin(image.reshape(-1), step_y, starts, onto, run, first, CHUNK, _rows(rows))
+    def thinner(weights: Floats, step: int) -> Thin:
+        table = _shifted(weights.astype(accumulator), step)
+
+        def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
+            _, width, channels = image.shape
+            samples, stride = _flat(image)
+            # Below the window the table holds zeros, and any line of finite samples will do.
+            starts = np.full(len(rows) * step + len(table), lines[0] * stride)
+            starts[: lines.size - step] = lines[step:] * stride
+            run, first = width * channels, left * channels
+            _thin(samples, step, starts, table, run, first, CHUNK, _rows(rows))
+
+        return thin
 
     def across(rows: Floats, skip: int, width: int) -> None:
         channels = rows.shape[2]
@@ -218,12 +223,12 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
             step_y, places, width * channels, four, _rows(out),
         )  # fmt: skip
 
-    return Blur(thin, across, back)
+    return Blur(thinner, thinner(along_y.narrow, step_y), across, back)
 
 
-def parted(window: Floats) -> tuple[Floats, Floats, bool]:
+def parted(window: Floats, dtype: np.dtype[np.floating]) -> tuple[Floats, Floats, bool]:
     """Take a window apart into samples and weights; see `convcli.loops.contract`."""
-    known, weights = (np.empty(window.shape, window.dtype) for _ in range(2))
+    known, weights = (np.empty(window.shape, dtype) for _ in range(2))
     infinite = np.empty(1, np.int64)
     _parted(window.reshape(-1), known.reshape(-1), weights.reshape(-1), infinite)
     return known, weights, not infinite[0]
@@ -244,6 +249,18 @@ def _scratch(shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Floats:
     memory = np.empty(math.prod(rows) * whole + line, dtype)
     first = -memory.__array_interface__["data"][0] % 64 // dtype.itemsize
     return memory[first : first + math.prod(rows) * whole].reshape(*rows, whole)
+
+
+def _flat(image: Pixels) -> tuple[Pixels, int]:
+    """View an image as samples one after the other; say how many there are from row to row.
+
+    Its rows may be parts of longer ones.
+    """
+    if image.flags.c_contiguous:
+        return image.reshape(-1), image.shape[1] * image.shape[2]
+    size = image.itemsize
+    whole = ((len(image) - 1) * image.strides[0]) // size + image.shape[1] * image.shape[2]
+    return np.lib.stride_tricks.as_strided(image, (whole,), (size,)), image.strides[0] // size
 
 
 def _rows(out: Pixels) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.loops.contract import Blur, Correlate
+from convcli.loops.contract import Blur, Correlate, Thin
 from convcli.loops.decimation import Decimation, Decimations
 from convcli.pixels.borders import Index
 from convcli.pixels.rounding import store
@@ -45,24 +45,27 @@ def gaussian_blurrer(decimations: Decimations, accumulator: np.dtype[np.floating
     """Prepare a wide Gaussian: along y to the grid, along x there and back, along y back."""
     along_y, along_x = decimations
 
-    def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
-        step = along_y.step
-        points = min(len(rows), (lines.size - step - along_y.narrow.size) // step + 1)
-        thinned = _thinned(along_y, image[lines], step, points, accumulator)
-        rows[:, left : left + image.shape[1]] = 0
-        rows[:points, left : left + image.shape[1]] = thinned
+    def thinner(weights: Floats, step: int) -> Thin:
+        def thin(image: Pixels, lines: Index, rows: Floats, left: int) -> None:
+            points = min(len(rows), (lines.size - step - weights.size) // step + 1)
+            thinned = _thinned(weights, step, image[lines[step:]], points, accumulator)
+            rows[:, left : left + image.shape[1]] = 0
+            rows[:points, left : left + image.shape[1]] = thinned
+
+        return thin
 
     def across(rows: Floats, skip: int, width: int) -> None:
         # Copied, so that along x too whole lines are summed and not single pixels.
         points = (width - 1) // along_x.step + along_x.wide.shape[1]
-        turned = _thinned(along_x, _turned(rows), skip, points, accumulator)
+        lines = _turned(rows)[skip:]
+        turned = _thinned(along_x.narrow, along_x.step, lines, points, accumulator)
         rows[:, :width] = _turned(_interpolated(along_x, turned, width))
 
     def back(rows: Floats, left: int, out: Pixels) -> None:
         height, width, _ = out.shape
         store(_interpolated(along_y, rows[:, left : left + width], height), out)
 
-    return Blur(thin, across, back)
+    return Blur(thinner, thinner(along_y.narrow, along_y.step), across, back)
 
 
 def _turned(lines: Floats) -> Floats:
@@ -70,13 +73,13 @@ def _turned(lines: Floats) -> Floats:
 
 
 def _thinned(
-    axis: Decimation, lines: Pixels, skip: int, points: int, accumulator: np.dtype[np.floating]
+    weights: Floats, step: int, lines: Pixels, points: int, accumulator: np.dtype[np.floating]
 ) -> Floats:
-    """Sum lines, but for the first ones, onto so many points of the grid."""
+    """Sum lines onto so many points of the grid."""
     total = np.zeros((points, *lines.shape[1:]), accumulator)
     term = np.empty_like(total)
-    for tap, weight in enumerate(axis.narrow, start=skip):
-        on_grid = lines[tap : tap + (points - 1) * axis.step + 1 : axis.step]
+    for tap, weight in enumerate(weights):
+        on_grid = lines[tap : tap + (points - 1) * step + 1 : step]
         np.multiply(on_grid, accumulator.type(weight), out=term)
         total += term
     return total

@@ -133,8 +133,8 @@ def _every_compiled(route: Route, task: Task) -> list[tuple[str, str]]:
         one_term = route.form == "separable" and route.rank == 1
         alone = replace(task, is_magnitude=False) if task.is_magnitude else task
         entry = _entry_of("separable" if one_term else "dense", alone)
-        samples = task.dtype.name if is_plain else route.accumulator
-        every += [(entry, samples), ("parted", samples), ("divided", route.accumulator)]
+        sums, samples = route.accumulator, task.dtype.name if is_plain else route.accumulator
+        every += [(entry, sums), ("parted", samples), ("divided", sums)]
     return every
 
 

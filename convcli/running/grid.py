@@ -2,8 +2,9 @@
 
 The window of such a Gaussian is several times as high as a strip. So it is not the rows below that
 are kept from strip to strip, but those of the grid, of which there are a fraction. Where the stage
-below has a grid, too, its rows are not even made as a whole: some columns at a time, which stay in
-the cache, they come from the one grid and go to the other.
+below has a grid, too, its rows are mostly not even made: points of the one grid are sums of points
+of the other. Rows are needed where they are reflected at an edge, and where the grid below is
+coarser than this one; they are made some columns at a time, which stay in the cache.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from convcli.loops.contract import Blur
-from convcli.loops.decimation import Decimation
+from convcli.loops.decimation import Decimation, from_grid_to_grid
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels.borders import INDEX_OF
 from convcli.pixels.source import Source, Span
@@ -62,6 +63,7 @@ class OnGrid(Source, Protocol):
     """A stage that has rows of a grid, and makes rows of its result from these."""
 
     unit: int
+    decimation: Decimation
 
     def can_hold(self, columns: Span) -> bool:
         """Whether it can make these columns so."""
@@ -71,6 +73,9 @@ class OnGrid(Source, Protocol):
 
     def back(self, rows: Span, left: int, out: Pixels) -> None:
         """Put rows of which the points are held into `out`, from the column `left` on."""
+
+    def held(self, rows: Span) -> Floats:
+        """Return the points that rows need, which are held."""
 
 
 class Grid:
@@ -122,6 +127,7 @@ class Grid:
         can_hold = getattr(below, "can_hold", None)
         if whole and can_hold is not None and can_hold(self._beside.read):
             self._on_grid = cast(OnGrid, below)
+            self._inside = self._prepare_straight(self._on_grid.decimation, height)
             self._piece = max(self._piece, _POINTS)
             self._index_of = INDEX_OF[recipe.border]
             # Rows beyond the lower edge may be reflected to here.
@@ -156,6 +162,13 @@ class Grid:
         points = self._buffer[first : first + self._y.points(*rows)]
         self._blur.back(points, self._lead + left, out)
 
+    def held(self, rows: Span) -> Floats:
+        """Return the points that rows need, in the columns of the result, which are held."""
+        first = rows[0] // self._y.step
+        points = self._y.points(first * self._y.step, rows[1])
+        there = self._buffer[first - self._first :][:points]
+        return there[:, self._lead : self._width]
+
     def _hold(self, first: int, end: int) -> None:
         """Compute the points up to an end; those before the first are given up."""
         first, until = first // ROWS * ROWS, ceil_div(end, ROWS) * ROWS
@@ -178,18 +191,50 @@ class Grid:
             self._end = points[1]
 
     def _compute(self, points: Span, out: Floats) -> None:
-        # Those beyond the last one are never needed.
-        window = _window_of(self._y, (points[0], min(points[1], self._points)))
         if self._on_grid:
-            self._thin(self._on_grid, window, out)
+            first, end = (min(max(at, points[0]), points[1]) for at in self._inside)
+            for part in ((points[0], first), (first, end), (end, points[1])):
+                if part[0] < part[1]:
+                    thin = self._thin_straight if part == (first, end) else self._thin
+                    thin(self._on_grid, part, out[part[0] - points[0] : part[1] - points[0]])
         else:
-            image, lines = self._below.window(window)
+            image, lines = self._below.window(self._needed(points))
             self._blur.thin(image, lines, out, self._beside.left)
         self._beside.fill(out)
         self._blur.across(out, self._skip, self._width)
 
-    def _thin(self, below: OnGrid, window: Span, out: Floats) -> None:
+    def _needed(self, points: Span) -> Span:
+        """Return the window of some points; those beyond the last one are never needed."""
+        return _window_of(self._y, (points[0], min(points[1], self._points)))
+
+    def _prepare_straight(self, below: Decimation, height: int) -> Span:
+        """Prepare what leads from points of one grid to those of this one; return which points.
+
+        All of their rows lie inside the image, and they are whole groups of `ROWS`, so that sums
+        are made in the same order however an image is cut.
+        """
+        found = from_grid_to_grid(below, self._y)
+        if found is None:
+            return 0, 0
+        weights, self._ratio = found, self._y.step // below.step
+        self._straight = self._blur.thinner(weights, self._ratio)
+        half, before = self._y.narrow.size // 2, self._y.wide.shape[1] // 2 - 1
+        first = ceil_div(half, self._y.step) + before
+        last = (height - 1 - half) // self._y.step + before
+        return ceil_div(first, ROWS) * ROWS, (last + 1) // ROWS * ROWS
+
+    def _thin_straight(self, below: OnGrid, points: Span, out: Floats) -> None:
+        """Sum points of one grid to points of this one."""
+        first, end = _window_of(self._y, points)
+        rows = first + self._y.step, end
+        below.hold((min(rows[0], self._lowest) // below.unit * below.unit, end))
+        held = below.held(rows)
+        lines = np.arange(-self._ratio, len(held)).clip(0)
+        self._straight(held, lines, out, self._beside.left)
+
+    def _thin(self, below: OnGrid, points: Span, out: Floats) -> None:
         """Bring rows of one grid onto this one."""
+        window = self._needed(points)
         height, _, channels = below.shape
         lines = self._index_of(np.arange(*window), height)
         first, end = int(lines.min()) // below.unit * below.unit, int(lines.max()) + 1

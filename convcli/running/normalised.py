@@ -49,6 +49,8 @@ class Normalised(NamedTuple):
         ``(h, w, C)``, in `out` if they fit.
     loop : Loop
         What sums.
+    dtype : dtype
+        Of the sums.
     sees_own : bool
         The kernel takes the pixel that it lies over: where nothing remains, that is missing, too.
     marks : bool
@@ -59,6 +61,7 @@ class Normalised(NamedTuple):
     sizes: Kernel
     sum_of: Callable[..., Floats]
     loop: Loop
+    dtype: np.dtype[np.floating]
     sees_own: bool
     marks: bool
 
@@ -84,7 +87,10 @@ class Normalised(NamedTuple):
             The sums, and where nothing remains: they are NaN there. Without `marks` it is not said.
         """
         parted = self.loop.parted if full is None else None
-        known, weights, are_finite = parted(seen) if parted else _parted(seen, full)
+        if parted:
+            known, weights, are_finite = parted(seen, self.dtype)
+        else:
+            known, weights, are_finite = _parted(seen, full)
         total = self.sum_of(self.kernel, known, are_finite, out)
         present = self.sum_of(self.kernel, weights, True)
         mean, remains = total, present

@@ -291,7 +291,9 @@ def _normalised(
     above, _, left, _ = recipe.halo
     marks = not math.isnan(recipe.missing.mark)
     return [
-        Normalised(kernel, sizes or kernel, sum_of, loop, kernel.at(above, left) != 0, marks)
+        Normalised(
+            kernel, sizes or kernel, sum_of, loop, accumulator, kernel.at(above, left) != 0, marks
+        )
         for kernel, sizes in zip(recipe.kernels, recipe.missing.sizes, strict=True)
     ]
 

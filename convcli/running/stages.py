@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from convcli.loops.contract import Blur, Correlate, load
+from convcli.loops.decimation import Decimation
 from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels import colour
 from convcli.pixels.colour import Colour, result_channels
@@ -215,6 +216,17 @@ class StageSource:
         start = time.perf_counter()
         self._grid.hold(rows)
         self.seconds += time.perf_counter() - start
+
+    @property
+    def decimation(self) -> Decimation:
+        """How its grid lies along y."""
+        assert self._link.recipe.decimations, "others have none"
+        return self._link.recipe.decimations[0]
+
+    def held(self, rows: Span) -> Floats:
+        """Return the points that rows need, which are held."""
+        assert self._grid, "others have none"
+        return self._grid.held(rows)
 
     def back(self, rows: Span, left: int, out: Pixels) -> None:
         """Put rows of which the points are held into `out`, from the column `left` on."""

@@ -115,6 +115,21 @@ def test_the_pieces_between_two_grids_change_no_bit(rows, sigmas, border, monkey
             np.testing.assert_array_equal(got, wanted)
 
 
+def test_between_two_grids_rows_are_made_at_the_edges_alone(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (1500, 20), dtype=np.uint8)
+    by_rows, thin = [], grid.Grid._thin
+
+    def counted(self, below, points, out):
+        by_rows.append(points[1] - points[0])
+        thin(self, below, points, out)
+
+    monkeypatch.setattr(grid.Grid, "_thin", counted)
+    for sigmas, most in [((10, 10), 32), ((7, 20), 32), ((20, 7), 400)]:
+        by_rows.clear()
+        convcli.chain(image, blurs(*sigmas), method="numba", workers=1)
+        assert 0 < sum(by_rows) <= most, sigmas
+
+
 def test_rows_of_the_other_end_do_not_disturb_those_that_follow():
     """Under `wrap` the other end may begin with the row that follows: it was then read twice."""
     image = np.random.default_rng(0).integers(0, 256, (130, 171, 3), dtype=np.uint8)

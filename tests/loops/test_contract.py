@@ -292,6 +292,22 @@ def test_loops_blur_by_the_same_coarser_grid(loop, shape, sigma):
     assert_same_picture(out, sparse_sums(grids, image, "reflect"))
 
 
+@pytest.mark.parametrize("loop", [name for name in LOOPS if load(name).gaussian_blurrer])
+def test_rows_that_go_onto_a_grid_may_lie_apart(loop):
+    blur = load(loop).gaussian_blurrer(decimations((6.4, 6.4)), np.dtype(np.float32))
+    wide = window_for((60, 20), (1, 1), "float32", 2)
+    apart = wide[5:28, 3:17]
+    weights, step = np.arange(1.0, 12.0), 3
+    made = np.zeros((2, ROWS, 16, 2), np.float32)
+    for image, rows in zip((apart, apart.copy()), made, strict=True):
+        blur.thinner(weights, step)(image, np.arange(23), rows, 2)
+    np.testing.assert_array_equal(*made)
+    wanted = [
+        np.tensordot(weights, apart[step * (k + 1) :][: weights.size], 1) for k in range(ROWS)
+    ]
+    np.testing.assert_allclose(made[0, :, 2:], wanted, rtol=1e-5)
+
+
 # Each dtype, size and loop for any size is compiled: a second each.
 KINDS = [(dtype, any_size, (3, 3)) for dtype in DTYPES for any_size in (False, True)]
 KINDS += [(dtype, False, (5, 8)) for dtype in ("uint8", "float64")]

@@ -11,7 +11,7 @@ from skimage import data
 
 import convcli
 from convcli.loops import decimation
-from convcli.loops.decimation import LEAST_SIGMA, decimations
+from convcli.loops.decimation import LEAST_SIGMA, decimations, from_grid_to_grid
 
 SIGMAS = [LEAST_SIGMA, 8, 11.3, 20, 47.7]
 METHODS = ["numpy", "numba", "fft"]
@@ -180,3 +180,21 @@ def test_the_error_of_a_sigma_is_computed_once(monkeypatch):
     assert len(errors) == 1
     step = decimations((321.5, 321.5))[0].step
     assert len(calls) <= 1 + step + step // 2 + 1
+
+
+@pytest.mark.parametrize("sigmas", [(7, 7), (10, 12.7), (7, 20), (13, 26), (40, 41)], ids=str)
+def test_weights_from_grid_to_grid_are_those_by_way_of_the_rows(sigmas):
+    (below, _), (above, _) = (decimations((sigma, sigma)) for sigma in sigmas)
+    weights = from_grid_to_grid(below, above)
+    half, step = above.narrow.size // 2, below.step
+    points = np.random.default_rng(0).random(weights.size)
+    first = -half // step
+    rows = [below.wide[r % step] @ points[r // step - first :][: below.wide.shape[1]]
+            for r in range(-half, half + 1)]  # fmt: skip
+    np.testing.assert_allclose(weights @ points, above.narrow @ rows, rtol=1e-12)
+    assert min(weights[0], weights[-1]) > 0  # no more points than these rows need
+
+
+def test_from_a_coarser_grid_points_have_different_weights():
+    (coarse, _), (fine, _) = (decimations((sigma, sigma)) for sigma in (20, 7))
+    assert from_grid_to_grid(coarse, fine) is None

@@ -22,7 +22,7 @@ _ARGUMENTS = {
     "thin": "s1 i0 i1 a2 i0 i0 i0 a2",
     "blur_rows": "a2 i0 i0 i1 a1 i1 a2 a1 i0 a1 a2 i0",
     "interpolate": "a1 i0 i1 i0 a3 i0 a2 r2",
-    "parted": "a1 a1 a1 i1",
+    "parted": "s1 a1 a1 i1",
     "divided": "a1 a1 a0 i1",
     "bank": "a1 i1 a1 a1 a1 a1",
     "lay_out": "a1 i1 i1 i2 a1 a1",
@@ -47,7 +47,8 @@ _KINDS = {
     "thin": "bfb fff",
     "blur_rows": "bfb",
     "interpolate": "bfb fff",
-    **dict.fromkeys(("parted", "divided"), "fff ddd"),
+    "parted": "fff fdd ddd",
+    "divided": "fff ddd",
     **dict.fromkeys(("bank", "lay_out", "winograd", "winograd_kernels"), "fff ddd"),
 }
 
