@@ -15,11 +15,12 @@ STARTED = perf_counter()
 def loading() -> Iterator[None]:
     """Collect no garbage while modules are loaded: what they make stays.
 
-    The collector would go over it again and again: 5 of 49 ms until an option is read, and 2 more
+    The collector would go over it again and again: 5 of 48 ms until an option is read, and 3 more
     while numpy is imported (Intel Xeon with AMX).
     """
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()  # or it would go over all of it now
         gc.enable()
