@@ -218,4 +218,5 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         )
     else:
         file.write(b"%s\n%d %d\n%d\n" % (PGM if kind == "L" else PPM, width, height, most))
-    file.write(np.ascontiguousarray(pixels, ">u2" if most > 255 else "u1").data)
+    for band in picture.bands() if picture.bands else (pixels,):
+        file.write(np.ascontiguousarray(band, ">u2" if most > 255 else "u1").data)
