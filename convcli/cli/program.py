@@ -70,7 +70,7 @@ def _status() -> int:
     given: dict[str, bool] = {}  # --debug is set in it, by the commands that have the option
     words = _words(sys.argv[1:])
     try:
-        if words in (["--version"], ["-V"]):  # with Typer that takes 45 ms instead of 20
+        if asks_version(words):
             print(f"convcli {__version__}", flush=True)
             return 0
         with started.loading():
@@ -100,6 +100,11 @@ def _status() -> int:
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
         _say(lines.error(f"{reason_of(error)}{more}"))
         return endings.status_of_failure()
+
+
+def asks_version(words: list[str]) -> bool:
+    """Return whether the version alone is asked for: with Typer that takes 48 ms instead of 26."""
+    return words in (["--version"], ["-V"])
 
 
 def _words(typed: list[str]) -> list[str]:
