@@ -13,8 +13,13 @@ def program() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     try:
-        from convcli.cli import started  # noqa: F401 - the first import, which takes the time
-        from convcli.cli.program import start
+        from convcli.cli import started  # the first import, which takes the time
+
+        with started.loading():
+            from convcli.cli.program import asks_version, start
+
+            if not asks_version(sys.argv[1:]):
+                from convcli.cli import app  # noqa: F401 - Typer, of which the version needs nothing
     except Exception as error:
         # Without memory for its modules Python raises errors of many kinds.
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -18,3 +18,6 @@ Floats = NDArray[np.floating[Any]]
 
 OnProgress = Callable[[int, int], None]
 """Called with (regions done, regions in all), from the thread that asked for the work."""
+
+OnRows = Callable[[Pixels, int], None]
+"""Called with a result and the number of its first rows that are final."""

@@ -32,10 +32,16 @@ from convcli.words import Alpha
 
 if TYPE_CHECKING:
     from convcli.banks.plan import BankPlan
+    from convcli.batch.growing import Growing
     from convcli.planning.chains import ChainPlan
 
 # How many frames a stream is taken to have once it has more than one, or is a video: 4 seconds.
 _MANY = 100
+
+# Results that are written while they are computed: of formats whose samples are written as they
+# are, and of at least so many bytes. Of 72 MB the disk takes as long as the filter.
+_BY_ROWS = ("PPM", "PAM")
+_LEAST_BY_ROWS = 1 << 24
 
 _LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
 
@@ -79,7 +85,7 @@ def outcome_of(
         del picture  # encoding needs its memory
         if pipeline.look:
             pipeline.look(result)
-        notes = work.write(result) if pipeline.write else result.notes
+        notes = work.write_grown(result) if pipeline.write else result.notes
     except BrokenPipeError:
         raise
     except _LocatedError as located:
@@ -148,6 +154,7 @@ class _Work:
         self.is_stream = False
         self.notes: tuple[str, ...] = ()
         self.left_out: dict[int, int] = {}  # samples of each frame
+        self.growing: Growing | None = None
 
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
@@ -226,10 +233,20 @@ class _Work:
             from convcli.batch.planes import band_by_band
 
             verb = partial(band_by_band, verb)
-        made = verb(frame.samples, **options)
+        is_plain = verb is self.pipeline.verb and self._is_by_rows(frame)
+        if is_plain and workers is not None and workers > 1:
+            from convcli.batch.growing import Growing  # most images are written whole
+
+            compute = partial(verb, frame.samples, **options)
+            self.growing = Growing(compute, partial(self.clock.at, "filter"))
+            made = self.growing.begun()
+        else:
+            made = verb(frame.samples, **options)
         if isinstance(made, Several):
             return _divided(frame, made)
         result = frame.with_pixels(made)
+        if self.growing and not self.growing.is_done:
+            return replace(result, bands=self.growing.bands)
         if frame.nodata is not None:
             from convcli.image import nodata
 
@@ -243,6 +260,15 @@ class _Work:
             lost = lost_colours(result, self.job.format or result.format)
             result = replace(result, notes=(*result.notes, *lost))
         return result
+
+    def _is_by_rows(self, frame: Picture) -> bool:
+        """Whether the result can be written while it is computed."""
+        pipeline, job = self.pipeline, self.job
+        is_alone = self.frames == 1 and not self.following and frame.nodata is None
+        is_file = job.target is not None and pipeline.write is not None and not pipeline.look
+        is_large = frame.samples.nbytes >= _LEAST_BY_ROWS
+        fits = (job.format or frame.format) in _BY_ROWS
+        return pipeline.by_rows and is_alone and is_file and is_large and fits
 
     def later(self) -> Iterator[Picture]:
         """Read and filter the frames after the first, each when the encoder asks for it."""
@@ -326,8 +352,23 @@ class _Work:
             settings["within"] = self.job.within or os.path.realpath(target.parent)
             return self.pipeline.write(result, target, format_name, **settings)
 
+    def write_grown(self, result: Picture) -> tuple[str, ...]:
+        """Write a result that may still be computed, and add the remark on it."""
+        try:
+            notes = self.write(result)
+        except Exception:
+            error = self.growing and self.growing.error()
+            if error:
+                raise error from None
+            raise
+        if result.bands and self.pipeline.remark:
+            notes += self.pipeline.remark(result.pixels, result.mode in WITH_ALPHA)
+        return notes
+
     def close(self) -> None:
-        """Close the input, which stays open while frames are left unread."""
+        """Close the input, which stays open while frames are left unread; end what is at work."""
+        if self.growing:
+            self.growing.close()
         if isinstance(self.following, Generator):
             self.following.close()
 

@@ -47,6 +47,8 @@ class Pipeline(NamedTuple):
         How images that do not fit into memory are filtered.
     remark : callable, optional
         ``remark(result, has_alpha)``: returns notes on the result of the first frame.
+    by_rows : bool
+        The verb takes the option `on_rows`, and returns the result that it is called with.
     """
 
     verb: Callable[..., Pixels | Several]
@@ -58,6 +60,7 @@ class Pipeline(NamedTuple):
     planes: Callable[[], Planes] | None = None
     in_parts: InParts | None = None
     remark: Callable[[Pixels, bool], tuple[str, ...]] | None = None
+    by_rows: bool = False
 
 
 Elsewhere = Callable[

@@ -83,6 +83,7 @@ def pipeline_for(
         in_parts=_in_parts(shared, stages, partial(_mark, verb, options)),
         planes=cache(partial(_planes, makers, stages)),
         remark=None if shared.region or shared.mask else partial(_remark, stages[-1].filter),
+        by_rows=len(stages) == 1 and not shared.depth,
     )
 
 

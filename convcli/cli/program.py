@@ -5,14 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 import warnings
 from typing import Any
 
-import typer
-
-from convcli.cli import endings, signals, streams
-from convcli.cli.app import app_for
+from convcli import __version__
+from convcli.cli import endings, signals, started, streams
 from convcli.cli.screen import lines
 from convcli.errors import ConvcliError, inert, reason_of
 
@@ -37,6 +34,8 @@ def start() -> None:
     except SystemExit as leaving:
         endings.leave(leaving.code if isinstance(leaving.code, int) else 1)
     except BaseException:  # --debug shows it
+        import traceback  # takes 2 ms
+
         traceback.print_exc()
         endings.leave(endings.status_of_failure())
 
@@ -69,9 +68,15 @@ def main() -> None:
 def _status() -> int:
     """Carry out the command line and return the exit status."""
     given: dict[str, bool] = {}  # --debug is set in it, by the commands that have the option
+    words = _words(sys.argv[1:])
     try:
-        words = _words(sys.argv[1:])
-        app = app_for(words)
+        if asks_version(words):
+            print(f"convcli {__version__}", flush=True)
+            return 0
+        with started.loading():
+            from convcli.cli.app import app_for
+
+            app = app_for(words)
         return app(words, prog_name="convcli", standalone_mode=False, obj=given) or 0
     except ConvcliError as error:
         return _refused(str(error))
@@ -93,8 +98,13 @@ def _status() -> int:
             more = "; --debug shows the traceback" if "debug" in given else ""
         if isinstance(error, ImportError) and error.msg:  # numpy's fills a page and ends in why
             error = ImportError(error.msg.rstrip().rpartition("\n")[2])
-        typer.echo(lines.error(f"{reason_of(error)}{more}"), err=True)
+        _say(lines.error(f"{reason_of(error)}{more}"))
         return endings.status_of_failure()
+
+
+def asks_version(words: list[str]) -> bool:
+    """Return whether the version alone is asked for: with Typer that takes 48 ms instead of 26."""
+    return words in (["--version"], ["-V"])
 
 
 def _words(typed: list[str]) -> list[str]:
@@ -108,7 +118,7 @@ def _wrong_usage(error: Any) -> int:
 
     message, context = sentence(error), getattr(error, "ctx", None)
     if message.startswith("Usage:"):
-        typer.echo(message, err=True)
+        _say(message)
         return 2
     hint = f" (see '{context.command_path} --help')" if context else ""
     return _refused(message + hint)
@@ -117,5 +127,9 @@ def _wrong_usage(error: Any) -> int:
 def _refused(message: str) -> int:
     """Print in one line why nothing was done."""
     one_line = " ".join(inert(line.strip()) for line in message.splitlines())
-    typer.echo(lines.error(one_line), err=True)
+    _say(lines.error(one_line))
     return 2
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -14,7 +14,7 @@ import typer
 from convcli import image
 from convcli.batch.ahead import Begun, begin
 from convcli.checks import count, positive
-from convcli.cli import signals
+from convcli.cli import signals, started
 from convcli.cli.options import Shared
 from convcli.cli.pipeline import Maker, memory_of, pipeline_for
 from convcli.cli.screen import lines
@@ -145,7 +145,8 @@ def carry_out(
         from convcli.cli.screen.preview import Preview
 
         preview = Preview()
-    pipeline = make_pipeline(preview)
+    with started.loading():
+        pipeline = make_pipeline(preview)
     for note in () if shared.quiet else notes:
         typer.echo(note, err=True)
     try:
@@ -352,9 +353,10 @@ def _run(
     on_cluster: Callable[..., Iterator[Outcome]] | None = None,
 ) -> int:
     """Run the jobs, report their outcomes, and return how many are not done."""
-    from convcli.batch import run as batch
-    from convcli.cli.screen.report import Report
-    from convcli.loops.compiled import machine_code
+    with started.loading():
+        from convcli.batch import run as batch
+        from convcli.cli.screen.report import Report
+        from convcli.loops.compiled import machine_code
 
     bar = _bar(jobs, shared)
     report = Report(jobs, shared, bar)

@@ -10,8 +10,8 @@ from convcli.errors import shown
 
 # "Naming Files, Paths, and Namespaces" (Microsoft): with a suffix, too. A colon would begin the
 # name of a hidden stream of the file before it.
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\.|$)", re.IGNORECASE)
-_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')
+_DEVICE = r"(?i:(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9¹²³]) *(\.|$))"
+_FORBIDDEN = r'[<>:"|?*\x00-\x1f]'
 
 
 def problem_of_name(path: str, system: str | None = None) -> str:
@@ -26,9 +26,9 @@ def problem_of_name(path: str, system: str | None = None) -> str:
         return ""
     whole = PureWindowsPath(path)
     for part in whole.parts[bool(whole.anchor) :]:
-        if _DEVICE.match(part):
+        if re.match(_DEVICE, part):
             return f"{shown(part)} is a device on Windows; choose another name"
-        if _FORBIDDEN.search(part):
+        if re.search(_FORBIDDEN, part):
             return f'{shown(part)} contains one of < > : " | ? *; choose another name'
         if part.endswith((".", " ")) and part.strip("."):
             return f"{shown(part)} ends in {shown(part[-1])}, which Windows drops; rename it"

@@ -42,7 +42,7 @@ from convcli.planning.plan import Plan, Task
 from convcli.running.execute import can_stay_padded, filter_padded, filter_source
 from convcli.running.packages import broken, ready_plan
 from convcli.running.recipe import Missing, Recipe, halo_of
-from convcli.types import Pixels
+from convcli.types import OnRows, Pixels
 from convcli.words import ALPHAS, NANS, Border, Method, counted, listed
 
 _DTYPES = ("uint8", "uint16", "float32", "float64")
@@ -78,7 +78,7 @@ def convolve(
     **options
         See `convcli.filtering.options.Options`: border, border_value, method, workers, alpha,
         linear, exact, out_dtype, region, mask, channels, nan, nodata, pictures, scratch,
-        on_progress, on_plan, carry_out.
+        on_progress, on_plan, on_rows, carry_out.
 
     Returns
     -------
@@ -124,6 +124,7 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     """
     asked = checked(options)
     asked["exact"] = asked["exact"] or filter_.exact
+    tell, asked["on_rows"] = asked["on_rows"], None  # of no piece or step of it
     source = source_of(image, bool(asked["channels"]))
     wanted = out_dtype(asked["out_dtype"], source.dtype)
     if asked["carry_out"]:
@@ -159,13 +160,20 @@ def apply(image: ArrayLike, filter_: Filter, **options: Unpack[Options]) -> Pixe
     if asked["carry_out"]:
         made = asked["carry_out"](plan, recipe, source)
         return cast(Pixels, made.thinned(filter_.stride) if filter_.stride > 1 else made)
-    out = filter_source(plan, recipe, source, asked["on_progress"])
+
+    def flat(out: Pixels) -> Pixels:
+        is_grey = filter_.use.channels == "luminance" and out.shape[2] == 1
+        return out[..., 0] if is_grey or np.ndim(image) == 2 else out
+
+    on_rows: OnRows | None = None
+    if tell and not goes_on:
+        on_rows = lambda out, count: tell(flat(out), count)  # noqa: E731
+    out = filter_source(plan, recipe, source, asked["on_progress"], on_rows)
     out = out[:: filter_.stride, :: filter_.stride]
-    is_flat = np.ndim(image) == 2 or (filter_.use.channels == "luminance" and out.shape[2] == 1)
     if filter_.finish:
-        flat = flat_of_all(source, filter_, asked)
-        out = filter_.finish(whole_of(out, wanted, flat, source, asked))
-    return out[..., 0] if is_flat else out
+        levels = flat_of_all(source, filter_, asked)
+        out = filter_.finish(whole_of(out, wanted, levels, source, asked))
+    return flat(out)
 
 
 def check_in_parts(filter_: Filter) -> None:
@@ -202,6 +210,7 @@ def checked(options: Options) -> Options:
     asked["nodata"] = nodata_of(asked)
     callback(asked["on_progress"], "on_progress")
     callback(asked["on_plan"], "on_plan")
+    callback(asked["on_rows"], "on_rows")
     callback(asked["carry_out"], "carry_out")
     return asked
 

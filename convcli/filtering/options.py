@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Sized
 from typing import Any, TypedDict
 
 from convcli.pixels.transfer import Transfer
-from convcli.types import OnProgress
+from convcli.types import OnProgress, OnRows
 from convcli.words import Alpha, Border, Method, Nan
 
 
@@ -68,6 +68,9 @@ class Options(TypedDict, total=False):
     on_plan : callable, optional
         Called once with the `Plan` before any pixel is touched. (A chain calls it with a
         `ChainPlan`, and a bank of kernels with a `BankPlan` for each layer.)
+    on_rows : callable, optional
+        Called as ``on_rows(result, count)`` while one filter of a whole image is at work: with its
+        result, of which the first `count` rows are final. It may never be called.
     carry_out : callable, optional
         ``carry_out(plan, recipe, source)`` is called to carry out the plan, and a
         `convcli.sources.contract.Result` that it returns is returned. (A chain calls it with a
@@ -91,6 +94,7 @@ class Options(TypedDict, total=False):
     scratch: bool
     on_progress: OnProgress | None
     on_plan: Callable[[Any], None] | None
+    on_rows: OnRows | None
     carry_out: Callable[..., Any] | None
 
 
@@ -112,6 +116,7 @@ DEFAULTS: Options = {
     "scratch": False,
     "on_progress": None,
     "on_plan": None,
+    "on_rows": None,
     "carry_out": None,
 }
 """The values of options that are not given."""

@@ -64,13 +64,13 @@ def share(image: Image.Image) -> SharedMemory | None:
     if image.format not in _DECODED_IN_PLACE or image.mode not in _SHARED_MODES:
         return None
     channels = _CHANNELS.get(_SHARED_MODES[image.mode], 1)
-    memory = _huge_pages(image.width * image.height * channels)
+    memory = huge_pages(image.width * image.height * channels)
     core = image_over(memory, image.mode, image.size).im
     image.im = core
     return SharedMemory(memory, core, image.size)
 
 
-def _huge_pages(size: int) -> mmap.mmap:
+def huge_pages(size: int) -> mmap.mmap:
     """Allocate memory that can be given back in parts.
 
     It consists of huge pages, because a decoder waits for every new page: decoding 24 megapixels
@@ -117,7 +117,7 @@ def copy_of(image: Image.Image) -> Pixels | Padded:
     elif mode == "I":
         dtype = np.dtype(np.float64)
     shape = _shape(mode, image.size)
-    memory = _huge_pages(math.prod(shape) * dtype.itemsize)
+    memory = huge_pages(math.prod(shape) * dtype.itemsize)
     samples = np.frombuffer(memory, dtype)
     pixels = samples.reshape(shape)
     for top in range(0, height, _BAND_ROWS):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from convcli.types import Pixels
 
 # Markers of ITU-T T.81, table B.1.
-_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_SOF0, _SOF1, _DHT, _SOS, _DQT = 0xC0, 0xC1, 0xC4, 0xDA, 0xDB
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+SOF0, SOF1, _DHT, _SOS, _DQT = 0xC0, 0xC1, 0xC4, 0xDA, 0xDB
 
 # Colour samples of Pillow's `subsampling`, by their step in pixels along rows and columns.
 _BY_PILLOW = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
@@ -66,7 +66,7 @@ def write(pixels: Pixels, file: BinaryIO, settings: dict[str, Any]) -> None:
     down = max(part.down for part in components)
     header, frame = b"", b""
     scans: list[bytes | memoryview] = []
-    marker = _SOF0
+    marker = SOF0
     quantisation: dict[int, bytes] = {}
     for number, part in enumerate(components, 1):
         encoded = io.BytesIO()
@@ -74,25 +74,25 @@ def write(pixels: Pixels, file: BinaryIO, settings: dict[str, Any]) -> None:
             encoded, "JPEG", qtables=[tables[part.table]], optimize=True, **settings
         )
         settings = {}  # metadata are written once
-        segments, data = _parts(encoded.getbuffer())
+        segments, data = parts_of(encoded.getbuffer())
         header = header or b"".join(
-            _segment(mark, content) for mark, content in segments if mark not in _CODING
+            segment(mark, content) for mark, content in segments if mark not in _CODING
         )
         for mark, content in segments:
             if mark == _DQT:  # the number of the table is in the lower half of the first byte
                 numbered = bytes([content[0] & 0xF0 | part.table]) + content[1:]
-                quantisation[part.table] = _segment(_DQT, numbered)
-            elif mark == _SOF1:  # a table of 16 bits
-                marker = _SOF1
+                quantisation[part.table] = segment(_DQT, numbered)
+            elif mark == SOF1:  # a table of 16 bits
+                marker = SOF1
             elif mark == _DHT:
-                scans.append(_segment(_DHT, content))
+                scans.append(segment(_DHT, content))
         factors = across // part.across << 4 | down // part.down
         frame += bytes([number, factors, part.table])
-        scans += [_segment(_SOS, bytes([1, number, 0, 0, 63, 0])), data]
+        scans += [segment(_SOS, bytes([1, number, 0, 0, 63, 0])), data]
     size = struct.pack(">BHHB", 8, *pixels.shape[:2], len(components))
-    file.write(_SOI + header + b"".join(quantisation.values()))
-    file.write(_segment(marker, size + frame))
-    for scan in (*scans, _EOI):
+    file.write(SOI + header + b"".join(quantisation.values()))
+    file.write(segment(marker, size + frame))
+    for scan in (*scans, EOI):
         file.write(scan)
 
 
@@ -112,21 +112,22 @@ def _channel(pixels: Pixels, index: int, part: Component) -> Image.Image:
     return channel
 
 
-_CODING = (_DQT, _SOF0, _SOF1, _DHT, _SOS)
+_CODING = (_DQT, SOF0, SOF1, _DHT, _SOS)
 
 
-def _parts(content: memoryview) -> tuple[list[tuple[int, bytes]], memoryview]:
+def parts_of(content: memoryview) -> tuple[list[tuple[int, bytes]], memoryview]:
     """Take a JPEG of one scan apart: its segments, and its entropy-coded data."""
     segments = []
-    at = len(_SOI)
+    at = len(SOI)
     mark = 0
     while mark != _SOS:
         mark = content[at + 1]
         (size,) = struct.unpack_from(">H", content, at + 2)
         segments.append((mark, bytes(content[at + 4 : at + 2 + size])))
         at += 2 + size
-    return segments, content[at : -len(_EOI)]
+    return segments, content[at : -len(EOI)]
 
 
-def _segment(mark: int, content: bytes) -> bytes:
+def segment(mark: int, content: bytes) -> bytes:
+    """Return a segment of a marker and what it says."""
     return bytes([0xFF, mark]) + struct.pack(">H", 2 + len(content)) + content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,6 +141,9 @@ class Picture:
         The value that stands for missing samples, if the file states one.
     later : iterable of Picture
         The frames or pages after this one, each read when it is asked for.
+    bands : callable, optional
+        ``bands()`` yields all samples in bands of rows, where these are still being computed. Until
+        then only the shape and dtype of `samples` are known.
     """
 
     samples: Pixels | Padded
@@ -153,6 +156,7 @@ class Picture:
     frames: int = 1
     nodata: float | None = None
     later: Iterable[Picture] = ()
+    bands: Callable[[], Iterable[Pixels]] | None = None
 
     @property
     def pixels(self) -> Pixels:

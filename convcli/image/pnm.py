@@ -6,6 +6,7 @@ Plain images, which are text, bitmaps and floats are left to it.
 
 from __future__ import annotations
 
+import mmap
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -15,6 +16,7 @@ from PIL import Image
 from convcli import memory
 from convcli.errors import ConvcliError
 from convcli.files.formats import holds, mode_for
+from convcli.image.buffers import huge_pages
 from convcli.image.content import opened, size_of
 from convcli.image.costs import DEEPER
 from convcli.image.decoding import grey_of, result_mode
@@ -39,6 +41,7 @@ _KINDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _TYPE_OF = {"L": b"GRAYSCALE", "LA": b"GRAYSCALE_ALPHA", "RGB": b"RGB", "RGBA": b"RGB_ALPHA"}
 
 _DAMAGED = "is truncated, damaged or of a kind that cannot be read: "
+_SHORT = f"{_DAMAGED}not all of its samples are there"
 
 
 class Header(NamedTuple):
@@ -155,7 +158,7 @@ def read(
         on_decode(needed, Stated((header.height, header.width), mode))
     memory.check(needed)
     if size_of(source) < header.length + header.raster:
-        raise ConvcliError(f"{_DAMAGED}not all of its samples are there")
+        raise ConvcliError(_SHORT)
     pixels = _pixels(source, header)
     notes: tuple[str, ...] = ()
     if is_reduced:
@@ -166,22 +169,36 @@ def read(
 
 def _pixels(source: Path | bytes, header: Header) -> Pixels:
     """Return the samples, scaled to 8 or 16 bits."""
+    # Before numpy is there: another thread imports it meanwhile (see `convcli.batch.ahead`).
+    content: bytes | mmap.mmap
+    if isinstance(source, Path):
+        content, start = _raster(source, header), 0
+    else:
+        content, start = source, header.length
     import numpy as np
 
     dtype = np.dtype(">u2" if header.most > 255 else "u1")
-    count = header.raster // dtype.itemsize
-    if isinstance(source, Path):
-        samples = np.fromfile(source, dtype, count, offset=header.length)
-    else:
-        samples = np.frombuffer(source, dtype, count, header.length)
-    if samples.size < count:
-        raise ConvcliError(f"{_DAMAGED}not all of its samples are there")
+    samples = np.frombuffer(content, dtype, header.raster // dtype.itemsize, start)
     full = 65535 if header.most > 255 else 255
     if header.most != full:
         samples = np.rint(np.minimum(samples, header.most) * float(full) / header.most)
     shape = (header.height, header.width, header.channels)
     pixels = samples.reshape(shape if header.channels > 1 else shape[:2])
     return pixels.astype(np.uint16 if full > 255 else np.uint8, copy=False)
+
+
+def _raster(path: Path, header: Header) -> mmap.mmap:
+    """Read the samples of a file into memory of their own."""
+    memory = huge_pages(header.raster)
+    rest = memoryview(memory)
+    with open(path, "rb", buffering=0) as file:
+        file.seek(header.length)
+        while rest:  # a read returns 2 GB at most
+            count = file.readinto(rest)
+            if not count:
+                raise ConvcliError(_SHORT)
+            rest = rest[count:]
+    return memory
 
 
 def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
@@ -201,4 +218,5 @@ def write(encoder: Encoder, picture: Picture, file: BinaryIO) -> None:
         )
     else:
         file.write(b"%s\n%d %d\n%d\n" % (PGM if kind == "L" else PPM, width, height, most))
-    file.write(np.ascontiguousarray(pixels, ">u2" if most > 255 else "u1").data)
+    for band in picture.bands() if picture.bands else (pixels,):
+        file.write(np.ascontiguousarray(band, ">u2" if most > 255 else "u1").data)

@@ -121,8 +121,9 @@ def read(
         from convcli.image import pnm
 
         return pnm.read(source, target_format, (grey, depth), on_decode)
+    is_png = start.startswith(SIGNATURE)
     given = source
-    if start.startswith(SIGNATURE):
+    if is_png:
         from convcli.image import png_texts
 
         given = png_texts.without_properties(source)
@@ -139,6 +140,10 @@ def read(
 
         avif.choose_threads()
     with ExitStack() as files:
+        if is_png:
+            from convcli.image import png_inflated
+
+            file = png_inflated.opened(given, files) or file
         with refusals(source):
             image = files.enter_context(Image.open(file, formats=likely_first))
             if image.format == "BMP":

@@ -26,8 +26,8 @@ _OF_PYTHON = (
 )
 
 # The same of other errors, such as those of int() and float() for text that is not a number: they
-# name a function, a type or a module.
-_PYTHON_WORDS = re.compile(
+# name a function, a type or a module. Compiled, in 0.3 ms, when there is an error.
+_PYTHON_WORDS = (
     r"\w\(|\b(?:int|integer|float|complex|str|string|substring|byte must|bytes-like|bytearray|dict"
     r"|dictionary|memoryview|buffer|tuple|list|slice|object|literal|NoneType|argument|attribute"
     r"|iterable|unpack|reshape|broadcast|ndarray|numpy|embedded null|shift count|read length"
@@ -35,7 +35,7 @@ _PYTHON_WORDS = re.compile(
 )
 
 # The start of bytes as Python prints them.
-_BYTES_PREFIX = re.compile(r"\bb(?=['\"])")
+_BYTES_PREFIX = r"\bb(?=['\"])"
 
 _UNREADABLE = "is truncated, damaged or of a kind that cannot be read"
 
@@ -92,8 +92,8 @@ def refusals(source: Path | bytes) -> Iterator[None]:
             bmp.refuse(beginning(source))
         given = error.args[0] if error.args else ""
         reason = given.decode(errors="replace") if isinstance(given, bytes) else str(error)
-        reason = _BYTES_PREFIX.sub("", reason)
-        speaks_of_python = isinstance(error, ValueError) and _PYTHON_WORDS.search(reason)
+        reason = re.sub(_BYTES_PREFIX, "", reason)
+        speaks_of_python = isinstance(error, ValueError) and re.search(_PYTHON_WORDS, reason)
         if isinstance(error, _OF_PYTHON) or speaks_of_python:  # unexpected by a decoder
             reason = ""
         raise ConvcliError(f"{_UNREADABLE}{reason and ': '}{reason}") from error

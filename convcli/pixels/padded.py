@@ -59,6 +59,10 @@ class Padded:
         """Bytes of the samples that are used."""
         return self.pixels.nbytes
 
+    def __getitem__(self, rows: slice) -> Padded:
+        """Return a view of some rows, whose memory is not released."""
+        return Padded(self.buffer[rows])
+
     def window(self, rows: Span, columns: Span) -> Pixels:
         """Return a view of a window ``(h, w, 3)``."""
         return self.buffer[rows[0] : rows[1], columns[0] : columns[1], :3]

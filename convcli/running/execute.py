@@ -16,7 +16,7 @@ from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, pieces, prepare
 from convcli.running.threads import run_in_threads
-from convcli.types import OnProgress, Pixels
+from convcli.types import OnProgress, OnRows, Pixels
 
 # Less is not checked: asking how much is free takes 0.1 ms, a tenth of what a megapixel takes.
 ALWAYS_FREE = 1 << 25
@@ -27,8 +27,12 @@ def filter_source(
     recipe: Recipe,
     source: Source,
     on_progress: OnProgress | None,
+    on_rows: OnRows | None = None,
 ) -> Pixels:
-    """Filter an image as the plan says, and return the whole result ``(H, W, C)``."""
+    """Filter an image as the plan says, and return the whole result ``(H, W, C)``.
+
+    Threads call `on_rows` with it while it is computed, from the top down; processes do not.
+    """
     if plan.missed:
         machine_code.miss(*plan.missed)
     regions = _regions(plan, recipe, source)
@@ -39,7 +43,11 @@ def filter_source(
 
         return run_in_processes(plan, recipe, source, shape, regions, on_progress)
     out = np.empty(shape, recipe.out_dtype)
-    run_in_threads(_filling(out, plan, recipe, source), regions, plan, on_progress or _ignore)
+    on_done = on_progress or _ignore
+    if on_rows:
+        on_done = _telling(out, regions, on_rows, on_done)
+    fill = _filling(out, plan, recipe, source)
+    run_in_threads(fill, regions, plan, on_done, in_order=on_rows is not None)
     return out
 
 
@@ -82,6 +90,18 @@ def _filling(out: Pixels, plan: Plan, recipe: Recipe, source: Source) -> Callabl
 
 def _ignore(_done: int, _total: int) -> None:
     pass
+
+
+def _telling(
+    out: Pixels, regions: list[Region], on_rows: OnRows, on_progress: OnProgress
+) -> OnProgress:
+    """Tell how many rows are final, whenever a region is done; report it, too."""
+
+    def on_done(done: int, total: int) -> None:
+        on_rows(out, regions[done][0][0] if done < total else len(out))
+        on_progress(done, total)
+
+    return on_done
 
 
 def _releasing(

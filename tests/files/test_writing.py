@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -363,3 +364,54 @@ def test_a_dying_process_can_remove_what_is_unfinished(old, monkeypatch):
     assert old.read_bytes() == b"old"
     assert names_in(old.parent) == ["old.bin"]
     assert not writing._unfinished
+
+
+@pytest.mark.parametrize("size", [10, 1000])
+def test_a_file_goes_to_the_disk_while_it_grows(tmp_path, monkeypatch, size):
+    synced, sync = [], os.fsync
+    monkeypatch.setattr(writing, "_SYNCED", 300)
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(number) or sync(number))
+    with new_file(tmp_path / "a") as file:
+        for _ in range(4):
+            file.write(b"x" * size)
+            time.sleep(0.01)
+        before = len(synced)
+    assert (before > 1) == (size == 1000)
+    assert len(synced) > before
+    assert (tmp_path / "a").read_bytes() == b"x" * 4 * size
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_error_of_the_disk_behind_is_not_lost(tmp_path, monkeypatch, ends):
+    """The system reports it to one call of `fsync` only."""
+    errors = [OSError(errno.EIO, "Input/output error")]
+
+    def fail_once(_number):
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setattr(writing, "_SYNCED", 1)
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with pytest.raises(OSError, match="Input/output error"), new_file(tmp_path / "a") as file:  # noqa: PT012
+        file.write(b"x")
+        if not ends:
+            time.sleep(0.05)
+            file.write(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_closed_only_when_the_disk_has_it(tmp_path, monkeypatch):
+    """Its number would become that of another file, which would be synced instead."""
+    states = []
+
+    def slow(number):
+        time.sleep(0.1)
+        states.append(os.fstat(number).st_size)
+
+    monkeypatch.setattr(writing, "_SYNCED", 1)
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(ZeroDivisionError), new_file(tmp_path / "a") as file:  # noqa: PT012
+        file.write(b"x" * (1 << 20))
+        time.sleep(0.02)
+        raise ZeroDivisionError
+    assert states == [1 << 20]

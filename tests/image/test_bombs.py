@@ -79,6 +79,16 @@ def test_others_are_read(kind):
         assert read(KEPT[kind]).pixels.shape[:2] == right.size[::-1]
 
 
+def test_scans_behind_one_that_holds_everything_take_no_time():
+    """They are not counted, because libjpeg reports the first of them as damage."""
+    content = jpeg(size=(800, 800))
+    scan = content[content.index(b"\xff\xda") : -2]
+    start = time.perf_counter()
+    with pytest.raises(ConvcliError, match="broken data stream"):
+        read(content[:-2] + 3000 * scan + content[-2:])
+    assert time.perf_counter() - start < 2
+
+
 def test_scans_are_those_of_the_first_image():
     assert bombs.scans_of(jpeg(progressive=True)) == 10
     assert bombs.scans_of(jpeg() + jpeg()) == 1

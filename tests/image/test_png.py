@@ -24,6 +24,7 @@ from convcli.batch import run as batch
 from convcli.batch.pipeline import Pipeline
 from convcli.files.job import Job
 from convcli.image import Picture, png
+from convcli.image.isa_l import isa_l
 
 # Channels and dtype of the modes of a PNG.
 MODES = {
@@ -71,9 +72,9 @@ def deflater(request, monkeypatch):
     """The library that deflates: ISA-L, or zlib as without the extra `fast`."""
     if request.param == "zlib":
         monkeypatch.setitem(sys.modules, "isal", None)  # to import it is an error
-    png._isal.cache_clear()
+    isa_l.cache_clear()
     yield request.param
-    png._isal.cache_clear()
+    isa_l.cache_clear()
 
 
 def test_isal_deflates_photographs_if_it_is_there(deflater, photo, monkeypatch):
@@ -101,7 +102,7 @@ def test_files_of_isal_are_hardly_larger(photo):
         for isal in (True, False):
             with pytest.MonkeyPatch.context() as patch:
                 if not isal:
-                    patch.setattr(png, "_isal", lambda: None)
+                    patch.setattr(png, "isa_l", lambda: None)
                 sizes.append(len(encoded(image_)))
         assert sizes[0] <= 1.04 * sizes[1]
 

@@ -236,7 +236,7 @@ def test_ctrl_c_during_the_imports_is_silent(folder, tmp_path):
     slow.mkdir()
     (slow / "typer.py").write_text("print('begun', flush=True); import time; time.sleep(30)")
     path = os.pathsep.join([str(slow), os.environ.get("PYTHONPATH", "")])
-    process = start("--version", env=os.environ | {"PYTHONPATH": path})
+    process = start("--help", env=os.environ | {"PYTHONPATH": path})
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     assert ended(process) == (-signal.SIGINT, "", "")
@@ -487,7 +487,7 @@ def test_a_module_that_cannot_be_loaded_is_one_line(folder, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/typer.py").write_text("raise MemoryError")
     path = os.pathsep.join([str(tmp_path / "broken"), os.environ.get("PYTHONPATH", "")])
-    status, _, said = ended(start("--version", env=os.environ | {"PYTHONPATH": path}))
+    status, _, said = ended(start("--help", env=os.environ | {"PYTHONPATH": path}))
     why = "convcli: cannot be started, perhaps for lack of memory (MemoryError)\n"
     assert (status, said) == (1, why)
 

@@ -129,6 +129,8 @@ UNUSED = (
         "pathos",
         "rich",
         "scipy",
+        "PIL.ImageOps",
+        *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Png", "Ppm")),
     ),
 )
 
@@ -146,6 +148,19 @@ def test_one_filter_imports_only_what_it_uses(picture_file):
     assert "convcli.running.execute" in loaded
     used = {name for name in loaded if f"{name}.".startswith(tuple(f"{u}." for u in UNUSED))}
     assert used == set()
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_needs_no_typer(option):
+    code = (
+        "import sys; from convcli.cli.program import main\n"
+        f"sys.argv = ['convcli', {option!r}]\n"
+        "try: main()\n"
+        "finally: print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"convcli {convcli.__version__}\n")
+    assert not {"typer", "numpy", "PIL"} & set(done.stdout.split())
 
 
 def test_kernels_need_neither_numba_nor_pillow():

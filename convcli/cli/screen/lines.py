@@ -10,8 +10,6 @@ import shutil
 import sys
 from typing import TextIO
 
-import typer
-
 # Columns; a terminal of fewer breaks lines itself.
 _NARROWEST = 20
 
@@ -52,6 +50,8 @@ def _begun(word: str, text: str, **style: str | bool) -> str:
         return ""
     lines = _filled(f"{word}: {text}")
     if has_colours(sys.stderr):
+        import typer  # what needs no Typer is not to wait for it
+
         # typer.style declares each of its keywords, and a dictionary has one type for all.
         lines = typer.style(f"{word}:", **style) + lines[len(word) + 1 :]  # type: ignore[arg-type]
     return lines
