@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
+from convcli.loops.layout import ROWS, ceil_div
 from convcli.pixels.borders import is_foreign
 from convcli.pixels.colour import result_channels
 from convcli.pixels.source import Source
@@ -40,7 +42,7 @@ def is_plain(recipe: Recipe) -> bool:
 def held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int, int]) -> int:
     """Count the bytes of a window, of sums and of the result of a piece."""
     height, width, channels = source.shape
-    above, below, *_ = recipe.reach
+    above, below, left, right = recipe.reach
     loop, accumulator = plan.route.loop, np.dtype(plan.route.accumulator).itemsize
     # A window is put together of tiles, and copied with what lies beyond the edge.
     rows, columns = min(piece[0], height), min(piece[1], width)
@@ -48,7 +50,8 @@ def held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int,
     if not plain and loop != "overlap_add":
         most = piece_of(recipe, source.shape)
         rows, columns = min(rows, most[0]), min(columns, most[1])
-    beside = 0 if recipe.decimations else recipe.halo[2] + recipe.halo[3]
+    # Of whole rows the columns beyond the edges are filled in on the grid.
+    beside = 0 if recipe.decimations and columns == width else left + right
     samples = (rows + above + below) * (columns + beside) * channels
     window = samples * source.dtype.itemsize
     if not plain:
@@ -56,7 +59,9 @@ def held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int,
     elif loop == "overlap_add":
         sums = (_TRANSFORMS + (source.dtype.kind == "f")) * 8 * samples
     elif recipe.decimations:
-        sums = _held_by_grid(plan, recipe, source, (rows, columns))
+        sums = _held_by_grid(plan, recipe, channels, (rows, columns), window)
+        # Unless it is read as it is.
+        sums += window if beside or recipe.border in ("constant", "wrap") else 0
     elif loop == "direct_numpy":
         sums = _SLICES * accumulator * samples
     else:
@@ -70,18 +75,20 @@ def held_by_filter(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int,
     return window + sums + rows * columns * made
 
 
-def _held_by_grid(plan: Plan, recipe: Recipe, source: Source, piece: tuple[int, int]) -> int:
+def _held_by_grid(
+    plan: Plan, recipe: Recipe, channels: int, piece: tuple[int, int], window: int
+) -> int:
     """Count the bytes of a coarser grid, and of what is summed onto it and back."""
-    tiny = replace(plan, route=plan.route._replace(tile=piece))
-    grid = window_bytes(tiny, recipe, source)
+    assert recipe.decimations, "others have no grid"
+    accumulator = np.dtype(plan.route.accumulator).itemsize
+    _, _, left, right = recipe.reach
+    points = ceil_div(recipe.decimations[0].points(0, piece[0]), ROWS) * ROWS
+    grid = points * (piece[1] + left + right) * channels * accumulator
     if plan.route.loop != "direct_numpy":
         return grid
-    above, below, *_ = recipe.reach
-    samples = piece[0] * piece[1] * source.shape[2]
-    copied = (piece[0] + above + below) * piece[1] * source.shape[2] * source.dtype.itemsize
+    made = math.prod(piece) * channels * accumulator
     # One after the other: lines of the window, sums along x, and those of the result.
-    accumulator = np.dtype(plan.route.accumulator).itemsize
-    return grid + max(copied + 2 * grid, 4 * grid, grid + accumulator * samples)
+    return grid + max(window + 2 * grid, 4 * grid, grid + made)
 
 
 def held_by_chain(plan: ChainPlan, chain: Chain, source: Source, piece: tuple[int, int]) -> int:
