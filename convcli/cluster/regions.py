@@ -73,6 +73,7 @@ class Image(NamedTuple):
 
 def made_elsewhere(
     client: Client,
+    threads: Threads,
     memory: int | None,
     result: Result,
     regions: Sequence[Region],
@@ -99,7 +100,6 @@ def made_elsewhere(
     is_last = False
     at_work: dict[str, tuple[Future, Region]] = {}
     finished: SimpleQueue[Future] = SimpleQueue()
-    threads = Threads(client)
 
     def send(region: Region) -> None:
         future = client.submit(done, orders, convcli.__version__, region, pure=False)
