@@ -64,7 +64,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
     if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     try:
-        kind = kind_for(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None)
+        workers, has_depth = pipeline.options["workers"] or 1, pipeline.in_parts.depth is not None
+        kind = kind_for(job, pipeline.in_parts.memory, workers, has_depth)
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)

@@ -259,7 +259,7 @@ def is_divided(job: Job, pipeline: Pipeline) -> bool:
     if not may_be_in_parts(source, job.target_name, job.format):
         return False
     try:
-        kind = kind_for(job, how.memory, how.depth is not None)
+        kind = kind_for(job, how.memory, 1, how.depth is not None)
     except (ConvcliError, OSError):  # which a worker reports
         return False
     return kind is not None and (job.format or kind) == "ZARR"

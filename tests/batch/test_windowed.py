@@ -210,6 +210,17 @@ def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
     assert run(*argv, "-f", *SMALL).status == 0  # which it fits into
 
 
+@pytest.mark.parametrize(("workers", "is_in_parts"), [(1, False), (2, True)])
+def test_an_image_is_read_whole_where_it_fits_beside_what_the_workers_take(
+    workers, is_in_parts, run, tmp_path
+):
+    np.save(tmp_path / "a.npy", np.zeros((90, 200), np.uint8))
+    argv = ("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--memory", "150M", "--explain")
+    done = run(*argv, "--workers", workers)
+    assert done.status == 0, done.err
+    assert ("in bands of" in done.err) == is_in_parts
+
+
 @pytest.mark.parametrize(("options", "is_in_parts"), [((), False), (("--depth", "16"), True)])
 def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((9000, 200), np.uint8))  # 3.6 MB with its result
