@@ -228,3 +228,13 @@ def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts, monkeypa
     done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", *options, "--explain")
     assert done.status == 0, done.err
     assert ("in bands of" in done.err) == is_in_parts
+
+
+@pytest.mark.parametrize("memory_", ["3M", "60M"])
+def test_a_note_says_how_far_missing_samples_may_change_others(memory_, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("convcli.sources.choice.bytes_of", lambda *_: 1 << 40)
+    np.save(tmp_path / "a.npy", np.full((2000, 300), np.nan, np.float32))
+    done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--memory", memory_)
+    assert done.status == 0, done.err
+    note = "in whole tiles around missing or extreme samples the last digit may differ"
+    assert (note in done.err) == (memory_ == "3M")
