@@ -48,9 +48,11 @@ from convcli.words import size_of
 # so that 99 % of its weights lie within the step.
 _HALVING = 2 * 2 / 6
 
+# Tiles of a whole image in which one sample is missing or extreme are summed in another way: not
+# only what the kernel reaches from there, but hundreds of rows, and more than 1,000 columns.
 _OTHERWISE = (
-    "filtered in lower bands than a whole image, to stay within --memory: beside missing or "
-    "extreme samples the last digit may differ"
+    "filtered in lower bands than a whole image, to stay within --memory: in whole tiles around "
+    "missing or extreme samples the last digit may differ"
 )
 
 
@@ -64,7 +66,8 @@ def outcome_of(job: Job, pipeline: Pipeline, take: Callable[[int], None]) -> Out
     if pipeline.skip_existing and has_appeared(job):
         return Outcome(job, "skipped")
     try:
-        kind = kind_for(job, pipeline.in_parts.memory, pipeline.in_parts.depth is not None)
+        workers, has_depth = pipeline.options["workers"] or 1, pipeline.in_parts.depth is not None
+        kind = kind_for(job, pipeline.in_parts.memory, workers, has_depth)
         if kind is None:
             return outcome_of_whole(job, pipeline, take)
         check_stays(job)

@@ -42,6 +42,7 @@ def pipeline_for(
     """Check the options that need numpy, and make of them what is done to each image."""
     from convcli.batch.pipeline import Pipeline
     from convcli.filtering.options import Options
+    from convcli.loops.compiled import apart
     from convcli.pixels.borders import checked_value
     from convcli.planning.methods import check_method, worker_count
     from convcli.running import packages
@@ -49,7 +50,8 @@ def pipeline_for(
     check_method(shared.method)
     worker_count(shared.workers)
     checked_value(shared.border_value)
-    packages.check(shared.method)
+    with apart.wanted(shared.memory is not None):
+        packages.check(shared.method)
     stages = _stages(shared, makers)
     mask = None
     if shared.mask is not None:

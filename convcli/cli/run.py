@@ -307,10 +307,12 @@ def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:
     may_be = may_be_in_parts(source, job.target_name, job.format)
     if shared.memory is None and not may_be:
         return False
+    from convcli.planning.methods import worker_count
     from convcli.sources.choice import kind_for
 
+    has_depth, most = shared.depth is not None, worker_count(shared.workers)
     try:
-        return kind_for(job, memory_of(shared), shared.depth is not None) is not None
+        return kind_for(job, memory_of(shared), most, has_depth) is not None
     except ConvcliError:  # which the job reports
         return True
 

@@ -114,7 +114,7 @@ class Threads:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known, self._counted = 1, -_COUNT_SECONDS
-        self._seen = time.monotonic()
+        self._gone_since: float | None = None
 
     def count(self) -> int:
         """Return how many there are, at least 1."""
@@ -123,13 +123,13 @@ class Threads:
             with suppress(Exception):  # the scheduler may be gone, which shows elsewhere
                 there = sum(self._client.nthreads().values())
                 self._known = max(1, there)
-                self._seen = now if there else self._seen
+                self._gone_since = None if there else self._gone_since or now
             self._counted = now
         return self._known
 
     def are_gone(self) -> bool:
         """Return whether there were none for long."""
-        return self._counted - self._seen > GONE_SECONDS
+        return self._gone_since is not None and self._counted - self._gone_since > GONE_SECONDS
 
 
 def _client_of(distributed: Any, address: Any) -> Client:

@@ -68,11 +68,12 @@ class Image(NamedTuple):
     orders: Orders
     work: Work
     tiles: Tiles
-    bytes_for: Callable[[Size], int]
+    bytes_for: Callable[[Region], int]
 
 
 def made_elsewhere(
     client: Client,
+    threads: Threads,
     memory: int | None,
     result: Result,
     regions: Sequence[Region],
@@ -99,7 +100,6 @@ def made_elsewhere(
     is_last = False
     at_work: dict[str, tuple[Future, Region]] = {}
     finished: SimpleQueue[Future] = SimpleQueue()
-    threads = Threads(client)
 
     def send(region: Region) -> None:
         future = client.submit(done, orders, convcli.__version__, region, pure=False)
@@ -158,7 +158,7 @@ def done(orders: bytes, version: str, region: Region) -> int:
     (regional, shape, put, asked, _), work, tiles, bytes_for = _image(orders)
     size = region[0][1] - region[0][0], region[1][1] - region[1][0]
     with room_of(asked).shared() as take, apart.wanted(asked is not None):
-        take(bytes_for(size) + _kept(asked), f" for a part of {size[1]} x {size[0]} pixels")
+        take(bytes_for(region) + _kept(asked), f" for a part of {size[1]} x {size[0]} pixels")
         put(region, regional.of(work, tiles, region))
         return regional.count(tiles, region, shape)
 

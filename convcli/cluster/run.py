@@ -147,13 +147,16 @@ class Run:
         assert how or not self.divided
         pipeline = self.pipeline._replace(
             in_parts=how and how._replace(
-                elsewhere=partial(made_elsewhere, self.client, how.memory), say=None
+                elsewhere=partial(made_elsewhere, self.client, self.threads, how.memory), say=None
             )
         )  # fmt: skip
         own = {elsewhere(job): job for job in self.divided}
         single = on_progress if len(self.jobs) == 1 else None
         # One after the other: each has the whole cluster, and a part that is tried alone is alone.
         for job, given in own.items():
+            if self.is_lost:
+                yield Outcome(given, "not tried", self.problem)
+                continue
             for outcome in run([job], pipeline, None, single, interrupted=interrupted):
                 yield here(given, outcome)
 
@@ -256,7 +259,7 @@ def is_divided(job: Job, pipeline: Pipeline) -> bool:
     if not may_be_in_parts(source, job.target_name, job.format):
         return False
     try:
-        kind = kind_for(job, how.memory, how.depth is not None)
+        kind = kind_for(job, how.memory, 1, how.depth is not None)
     except (ConvcliError, OSError):  # which a worker reports
         return False
     return kind is not None and (job.format or kind) == "ZARR"

@@ -1,7 +1,8 @@
-"""Bands that are no colours: each is filtered by itself, in the windows of all of them."""
+"""Bands that are no colours: each is filtered by itself, in windows of its own."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from convcli.pixels.source import Source, Span
 from convcli.running.regions import Part, Region, RegionFilter
 from convcli.running.works import Piece, Work
+from convcli.sources.windows import Tiles
 from convcli.types import Pixels
 
 
@@ -25,14 +27,14 @@ def by_bands(work: Work, count: int) -> Work:
             for number in range(count):
                 made = np.empty((*result.shape[:2], channels), result.dtype)
                 part = cast(Pixels, Part(made, rows[0], columns[0]))
-                filter_region(_Band(source, number), part, region)
+                filter_region(_Band(cast(Tiles, source), number), part, region)
                 result[..., number * channels : (number + 1) * channels] = made
 
         return filter_each
 
     return work._replace(
         shape=(height, width, channels * count),
-        holds=lambda piece: work.holds(piece) * 2 + piece[0] * piece[1] * work.dtype.itemsize,
+        holds=lambda piece: work.holds(piece) + math.prod(piece) * channels * work.dtype.itemsize,
         prepare=prepared,
     )
 
@@ -40,7 +42,7 @@ def by_bands(work: Work, count: int) -> Work:
 class _Band:
     """One channel of an image."""
 
-    def __init__(self, source: Source, number: int) -> None:
+    def __init__(self, source: Tiles, number: int) -> None:
         self._source, self._number = source, number
 
     @property
@@ -55,5 +57,5 @@ class _Band:
 
     def window(self, rows: Span, columns: Span) -> Pixels:
         """Return a window of the channel."""
-        window = self._source.window(rows, columns)
-        return np.ascontiguousarray(window[..., self._number : self._number + 1])
+        own = slice(self._number, self._number + 1)
+        return np.ascontiguousarray(self._source.window(rows, columns, own))

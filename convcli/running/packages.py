@@ -62,6 +62,8 @@ def check(method: Method) -> None:
         return
     if package == "numba" and (machine_code.is_any_kept() or machine_code.lacks_memory()):
         return  # it may not be needed
+    if package == "numba" and _is_imported_apart():
+        return
     try:
         import_module(_MODULES[package])
     except Exception as error:
@@ -74,8 +76,8 @@ def _problem(package: str) -> str:
     """Import a package, and say why that is not possible."""
     if package == "numba" and machine_code.lacks_memory():
         return machine_code.TOO_LITTLE
-    if package == "numba" and apart.is_wanted() and machine_code.can_be_kept():
-        return ""  # it is imported by the process that compiles
+    if package == "numba" and _is_imported_apart():
+        return ""
     try:
         import_module(_MODULES[package])
     except Exception as error:  # a package may raise what it likes
@@ -84,6 +86,11 @@ def _problem(package: str) -> str:
             _broken[package] = problem
         return problem
     return ""
+
+
+def _is_imported_apart() -> bool:
+    """Say whether the process that compiles imports numba, which takes 60 MB, and this one not."""
+    return apart.is_wanted() and machine_code.can_be_kept()
 
 
 def _why(error: Exception) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,7 +18,7 @@ from convcli.running.banded import by_bands
 from convcli.running.chains import Chain
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Part, Region, pieces
-from convcli.running.windowed import spans
+from convcli.running.windowed import DECODING, spans
 from convcli.running.works import Cells, Piece, Work, work_of
 from convcli.sources.contract import Stored
 from convcli.sources.windows import Tiles
@@ -115,23 +117,18 @@ class Regional:
         )
         return down, across
 
-    def bytes_for(self, work: Work, stored: Stored, size: Piece) -> int:
-        """Return the bytes that computing a region of this size takes at most."""
-        rows, columns = (
-            min(side, own * self.step) for own, side in zip(size, work.shape, strict=False)
-        )
-        first, end = work.needed(
-            (work.shape[0] // 2, min(work.shape[0] // 2 + rows, work.shape[0]))
-        )
-        scale = ceil_div(stored.shape[1], work.shape[1])
-        tiles_rows = ceil_div(end - first, stored.tile[0]) + 1
-        tiles_columns = ceil_div(columns * scale, stored.tile[1]) + 2
-        tiles = min(tiles_rows * stored.tile[0], stored.shape[0]) * min(
-            tiles_columns * stored.tile[1], stored.shape[1]
-        )
-        samples = tiles * stored.shape[2] * stored.dtype.itemsize
-        result = rows * columns * work.shape[2] * work.dtype.itemsize
-        return samples + 2 * result + work.holds(_piece_of(work, (rows, columns)))
+    def bytes_for(self, work: Work, stored: Stored, region: Region) -> int:
+        """Return the bytes that computing a region takes at most, beside the tiles that are kept.
+
+        They are those of a tile that is being decoded, of the cells, of the region, of that in
+        another form, and of the windows and sums of a piece.
+        """
+        rows, columns = (_spread(span, self.step) for span in region)
+        shape = _shape_of(_cells_of(work, (rows, columns)))
+        sample = work.shape[2] * work.dtype.itemsize
+        made = (math.prod(shape) + 2 * math.prod(_shape_of(region))) * sample
+        tile = math.prod(stored.tile) * stored.shape[2] * stored.dtype.itemsize
+        return made + (1 + DECODING) * tile + work.holds(_piece_of(work, shape))
 
 
 def _spread(span: Span, step: int) -> Span:
@@ -141,24 +138,15 @@ def _spread(span: Span, step: int) -> Span:
 
 def _computed(work: Work, source: Tiles, region: Region) -> Pixels:
     """Compute the cells that a region touches, and return the region."""
-    height, width, channels = work.shape
-    (down, across), (below, right), is_rigid = work.cells
-    rows = _touched(region[0], spans(height, below, down))
-    columns = _touched(region[1], spans(width, right, across))
-    outer = (rows[0][0], rows[-1][1]), (columns[0][0], columns[-1][1])
-    if not is_rigid:
-        outer = (outer[0][0], region[0][1]), (outer[1][0], region[1][1])
-    shape = outer[0][1] - outer[0][0], outer[1][1] - outer[1][0]
-    made = np.empty((*shape, channels), work.dtype)
+    outer = _cells_of(work, region)
+    made = np.empty((*_shape_of(outer), work.shape[2]), work.dtype)
     out = cast(Pixels, Part(made, outer[0][0], outer[1][0]))
-    if is_rigid:
-        fill = work.prepare((down, across))
-        for y in rows:
-            for x in columns:
-                fill(source, out, (y, x))
+    piece = _piece_of(work, _shape_of(outer))
+    fill = work.prepare(piece)
+    if work.cells.is_rigid:
+        for each in product(*_touched(work, region)):
+            fill(source, out, each)
     else:
-        piece = _piece_of(work, shape)
-        fill = work.prepare(piece)
         for each in pieces(*outer, piece):
             fill(source, out, each)
     (top, bottom), (left, end) = region
@@ -166,8 +154,26 @@ def _computed(work: Work, source: Tiles, region: Region) -> Pixels:
     return np.ascontiguousarray(result)
 
 
-def _touched(span: Span, every: list[Span]) -> list[Span]:
-    return [each for each in every if each[0] < span[1] and span[0] < each[1]]
+def _cells_of(work: Work, region: Region) -> Region:
+    """Return the rows and columns that have to be computed for a region: those of its cells."""
+    rows, columns = _touched(work, region)
+    end = (rows[-1][1], columns[-1][1]) if work.cells.is_rigid else (region[0][1], region[1][1])
+    return (rows[0][0], end[0]), (columns[0][0], end[1])
+
+
+def _touched(work: Work, region: Region) -> tuple[list[Span], list[Span]]:
+    """Return the rows and the columns of the cells that a region touches."""
+    sides = zip(work.shape[:2], work.cells.anchors, work.cells.size, region, strict=True)
+    rows, columns = (
+        [each for each in spans(side, anchor, size) if each[0] < span[1] and span[0] < each[1]]
+        for side, anchor, size, span in sides
+    )
+    return rows, columns
+
+
+def _shape_of(region: Region) -> Piece:
+    (top, bottom), (left, right) = region
+    return bottom - top, right - left
 
 
 def _piece_of(work: Work, size: Piece) -> Piece:
@@ -186,4 +192,4 @@ def _pieces(work: Work, size: Piece) -> Iterator[Piece]:
     """Yield the pieces of the work's divisions, cut to a size."""
     for _, (rows, columns) in work.divisions:
         down = work.cells.size[0]
-        yield max(rows // down, 1) * down, min(columns, size[1])
+        yield min(max(rows // down, 1) * down, size[0]), min(columns, size[1])

@@ -27,7 +27,7 @@ from convcli.types import OnProgress, Pixels
 from convcli.words import size_of
 
 # What decoders hold beside a tile: its compressed bytes, and samples in another form.
-_DECODING = 2
+DECODING = 2
 
 
 class Cut(NamedTuple):
@@ -120,7 +120,7 @@ def _measured(work: Work, stored: Stored, gathered: int, rows: int, piece: tuple
 
     bands = (ahead + 1) * min(rows, work.shape[0]) * row
     waiting = 2 * min(gathered, work.shape[0]) * row
-    decoding = _DECODING * (work.workers + 1) * tile_rows * tile_columns * own
+    decoding = DECODING * (work.workers + 1) * tile_rows * tile_columns * own
     working = work.workers * work.holds(piece)
     return Cut(rows, piece, ahead, kept, kept + bands + waiting + decoding + working)
 

@@ -27,12 +27,12 @@ _SIGNATURES = {
 _HELD = 2
 
 # What filtering a whole image takes beside these is known when it is planned. Up to 4 times as much
-# (fft, of float64), and 100 MB for each core (numpy) were measured.
+# (fft, of float64), and 100 MB for each worker (numpy) were measured.
 _WITH_FLOATS = 4
-_FOR_A_CORE = 96 << 20
+_FOR_A_WORKER = 96 << 20
 
 
-def kind_for(job: Job, asked: int | None, has_depth: bool = False) -> str | None:
+def kind_for(job: Job, asked: int | None, workers: int, has_depth: bool = False) -> str | None:
     """Return the kind by which an input is filtered in windows, or None if it is read whole.
 
     Parameters
@@ -41,6 +41,8 @@ def kind_for(job: Job, asked: int | None, has_depth: bool = False) -> str | None
         The input and its output.
     asked : int or None
         The value of --memory.
+    workers : int
+        How many filter the image, if it is read whole.
     has_depth : bool
         The result gets a depth of its own, which takes more memory than the image's.
 
@@ -77,7 +79,7 @@ def kind_for(job: Job, asked: int | None, has_depth: bool = False) -> str | None
     needed = _needed(source, kind, has_depth)
     most = needed
     if asked is not None:
-        most = _WITH_FLOATS * needed + _FOR_A_CORE * (os.cpu_count() or 1)
+        most = _WITH_FLOATS * needed + _FOR_A_WORKER * workers
     if writes_parts and most > memory.bound(asked):
         return kind
     if asked is not None and needed > asked:

@@ -58,23 +58,28 @@ class Tiles:
         down, across = self._stored.counts
         return down * across
 
-    def window(self, rows: Span, columns: Span) -> Pixels:
-        """Return the samples of a window; a view of a tile, where it lies in one."""
+    def window(self, rows: Span, columns: Span, channels: slice = slice(None)) -> Pixels:
+        """Return the samples of a window, or some channels; a view of a tile, if it lies in one."""
         height, width = self._stored.tile
         down = range(rows[0] // height, (rows[1] - 1) // height + 1)
         across = range(columns[0] // width, (columns[1] - 1) // width + 1)
         if len(down) == len(across) == 1:
             tile = self._tile((down[0], across[0]))
             top, left = down[0] * height, across[0] * width
-            return tile[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
-        out = np.empty((rows[1] - rows[0], columns[1] - columns[0], self.shape[2]), self.dtype)
+            return tile[
+                rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left, channels
+            ]
+        count = len(range(self.shape[2])[channels])
+        out = np.empty((rows[1] - rows[0], columns[1] - columns[0], count), self.dtype)
         for i in down:
             top, bottom = max(rows[0], i * height), min(rows[1], (i + 1) * height)
             for j in across:
                 left, right = max(columns[0], j * width), min(columns[1], (j + 1) * width)
                 out[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]] = (
                     self._tile((i, j))[
-                        top - i * height : bottom - i * height, left - j * width : right - j * width
+                        top - i * height : bottom - i * height,
+                        left - j * width : right - j * width,
+                        channels,
                     ]
                 )
         return out

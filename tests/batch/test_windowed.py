@@ -210,6 +210,17 @@ def test_what_needs_the_whole_is_done_whole_where_no_memory_is_named(
     assert run(*argv, "-f", *SMALL).status == 0  # which it fits into
 
 
+@pytest.mark.parametrize(("workers", "is_in_parts"), [(1, False), (2, True)])
+def test_an_image_is_read_whole_where_it_fits_beside_what_the_workers_take(
+    workers, is_in_parts, run, tmp_path
+):
+    np.save(tmp_path / "a.npy", np.zeros((90, 200), np.uint8))
+    argv = ("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--memory", "150M", "--explain")
+    done = run(*argv, "--workers", workers)
+    assert done.status == 0, done.err
+    assert ("in bands of" in done.err) == is_in_parts
+
+
 @pytest.mark.parametrize(("options", "is_in_parts"), [((), False), (("--depth", "16"), True)])
 def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts, monkeypatch):
     np.save(tmp_path / "a.npy", np.zeros((9000, 200), np.uint8))  # 3.6 MB with its result
@@ -217,3 +228,13 @@ def test_a_depth_takes_more_memory(run, tmp_path, options, is_in_parts, monkeypa
     done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", *options, "--explain")
     assert done.status == 0, done.err
     assert ("in bands of" in done.err) == is_in_parts
+
+
+@pytest.mark.parametrize("memory_", ["3M", "60M"])
+def test_a_note_says_how_far_missing_samples_may_change_others(memory_, run, tmp_path, monkeypatch):
+    monkeypatch.setattr("convcli.sources.choice.bytes_of", lambda *_: 1 << 40)
+    np.save(tmp_path / "a.npy", np.full((2000, 300), np.nan, np.float32))
+    done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--memory", memory_)
+    assert done.status == 0, done.err
+    note = "in whole tiles around missing or extreme samples the last digit may differ"
+    assert (note in done.err) == (memory_ == "3M")

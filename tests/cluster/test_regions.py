@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from distributed import KilledWorker
+from distributed import Client, KilledWorker
 
 from convcli import memory
 from convcli.cluster import connecting, regions, work
@@ -210,6 +210,26 @@ def test_an_image_whose_cluster_is_lost_goes_on_later(run, place, address, monke
     (part,) = place.glob(".convcli-*.part")
     assert [*part.glob("c/*/*")]
     assert not (place / "b.zarr").exists()
+
+
+def test_images_after_the_loss_of_a_cluster_are_not_tried(run, place, address, monkeypatch):
+    """Waiting for workers takes a minute, and is done once."""
+    for name in "abc":
+        array_file(place / f"{name}.zarr")
+    monkeypatch.setattr(connecting, "_COUNT_SECONDS", -1)
+    monkeypatch.setattr(connecting, "GONE_SECONDS", 0.3)
+    monkeypatch.setattr(regions, "_AHEAD", 1)
+    began, nthreads = watched(monkeypatch), Client.nthreads
+    monkeypatch.setattr(Client, "nthreads", lambda self: {} if len(began) > 1 else nthreads(self))
+    monkeypatch.setattr(regions, "result_of", lambda _future: time.sleep(0.01))
+    done = run("blur", "a.zarr", "b.zarr", "c.zarr", "-o", "out/", "--cluster", address)
+    assert done.status == 1
+    first, last = done.err.splitlines()
+    reason = "the cluster had no workers for 0 s; start some, and run again with --skip-existing"
+    assert first == f"convcli: 'a.zarr': {reason}"
+    assert last == f"0 written, 1 failed, 0 skipped, 2 not tried: {reason}"
+    assert {region[0][0] for region in began} <= {0, 128}
+    assert len([*place.glob("out/.convcli-*.part")]) == 1
 
 
 def test_a_cluster_without_workers_is_lost_after_a_while(monkeypatch):

@@ -11,7 +11,7 @@ import convcli
 from convcli.errors import ConvcliError
 from convcli.kernels.gaussian import gaussian_kernel
 from convcli.kernels.kernel import kernel_from
-from convcli.loops.compiled import machine_code
+from convcli.loops.compiled import apart, machine_code
 from convcli.planning.plan import Task
 from convcli.running import packages
 from convcli.running.packages import check, ready_plan
@@ -117,3 +117,12 @@ def test_all_broken_is_the_same_image(broken):
     wanted = convcli.convolve(image, NOISE, method="numpy")
     broken("numba", "pathos", "scipy")
     np.testing.assert_array_equal(convcli.convolve(image, NOISE), wanted)
+
+
+def test_numba_is_not_imported_here_where_another_process_compiles(broken):
+    """It takes 60 MB of --memory."""
+    broken("numba")
+    with apart.wanted():
+        check("numba")
+    with pytest.raises(ConvcliError, match="needs another numpy"):
+        check("numba")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convcli.filtering.convolution import convolve
 from convcli.filtering.filters import blur
 from convcli.running.regional import Regional
 from convcli.running.works import work_of
@@ -24,11 +26,8 @@ from tests.sources.arrays import image_in
 SHARDS = st.tuples(st.integers(1, 64), st.integers(1, 64))
 
 
-def in_regions(verb, image, tile, shard, bands=1, **options):
-    """Filter an image in regions as another process does, in the order from the last to the first.
-
-    Return the result and the size of the regions.
-    """
+def regional_of(verb, image, tile, bands=1, **options):
+    """Return the result of an image, which is computed in regions."""
     stored = image_in(image, tile)
     source = Tiles(image_in(image[..., :1], tile) if bands > 1 else stored, 0)
 
@@ -38,7 +37,15 @@ def in_regions(verb, image, tile, shard, bands=1, **options):
         shape = (*work.shape[:2], work.shape[2] * bands)
         return Result(shape, work.dtype, None, regional)
 
-    made = verb(source, carry_out=carry_out, **options)
+    return verb(source, carry_out=carry_out, **options)
+
+
+def in_regions(verb, image, tile, shard, bands=1, **options):
+    """Filter an image in regions as another process does, in the order from the last to the first.
+
+    Return the result and the size of the regions.
+    """
+    made = regional_of(verb, image, tile, bands, **options)
     size = made.regional.size_for(shard)
     assert all(big % small == 0 for big, small in zip(size, shard, strict=True))
     regional = made.regional
@@ -95,3 +102,30 @@ def test_bands_that_are_no_colours_are_filtered_each_by_itself():
     assert size == (20, 30)
     each = [blur(image[..., n], sigma=1.5, method="numpy") for n in range(5)]
     np.testing.assert_array_equal(result, np.stack(each, axis=2))
+
+
+WIDE = {
+    "Gaussian on a grid": partial(blur, sigma=40),
+    "box": partial(convolve, kernel=np.full((151, 151), 1 / 151**2)),
+}
+
+
+@pytest.mark.parametrize("bands", [1, 9])
+@pytest.mark.parametrize("border", ["reflect", "wrap", "constant"])
+@pytest.mark.parametrize("name", WIDE)
+def test_a_region_under_a_kernel_of_several_tiles_takes_no_more_than_is_counted(
+    name, border, bands
+):
+    image = np.random.default_rng(0).integers(0, 256, (600, 500, bands), np.uint8)
+    options = {"border": border, "method": "numpy", "workers": 1}
+    regional = regional_of(WIDE[name], image, (32, 32), bands, **options).regional
+    stored, work = regional.opened()
+    for region in (((0, 90), (0, 90)), ((270, 360), (180, 270))):
+        regional.of(work, Tiles(stored, 0), region)  # what is made once is not counted
+        tracemalloc.start()
+        try:
+            regional.of(work, Tiles(stored, 0), region)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < regional.bytes_for(work, stored, region) + 100_000
