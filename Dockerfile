@@ -14,7 +14,7 @@ FROM debian:bookworm-slim
 # numpy, Pillow and llvmlite need these two libraries of C++ and of compression.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libstdc++6 python3 zlib1g \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/cache/apt/* /var/lib/apt/lists/*
 COPY --from=build /opt/convcli /opt/convcli
 # The kept loops are for this processor, whatever the machine is, and are found here alone.
 ENV NUMBA_CPU_NAME=x86-64-v3 \

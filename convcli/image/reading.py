@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,6 +39,9 @@ from convcli.words import Depth
 # What only some formats need is imported where they are read: each module takes 0.2 to 1 ms.
 if TYPE_CHECKING:
     from convcli.image.gif_blocks import Blocks
+
+Asked = tuple[str | None, Grey | None, bool, Depth | None]
+"""What is asked for: target_format, grey, luma and depth of `read`."""
 
 # Bytes that a text or a profile in a PNG may have after decompression. Pillow's own limit is
 # 1 MB, which the texts of image generators exceed; its limit for all texts is 64 MB.
@@ -121,13 +124,42 @@ def read(
         from convcli.image import pnm
 
         return pnm.read(source, target_format, (grey, depth), on_decode)
-    is_png = start.startswith(SIGNATURE)
-    given = source
-    if is_png:
-        from convcli.image import png_texts
+    asked = target_format, grey, luma, depth
+    if not start.startswith(SIGNATURE):
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        return _read(source, start, file, asked, on_decode)
+    from convcli.image import png_inflated, png_texts
 
-        given = png_texts.without_properties(source)
-    file: Path | BinaryIO = io.BytesIO(given) if isinstance(given, bytes) else given
+    given = png_texts.without_properties(source)
+    on_decode = _once(on_decode)
+    with ExitStack() as files:
+        if inflated := png_inflated.opened(given, files):
+            # What is damaged is what Pillow finds damaged: it need not read the sum of the rows.
+            with suppress(ConvcliError):
+                return _read(source, start, inflated, asked, on_decode)
+    file = io.BytesIO(given) if isinstance(given, bytes) else given
+    return _read(source, start, file, asked, on_decode)
+
+
+def _once(on_decode: OnDecode | None) -> OnDecode | None:
+    """Return what takes the memory of an image once, although the image is read twice."""
+    is_taken = False
+
+    def take(size: int, stated: Stated) -> None:
+        nonlocal is_taken
+        if on_decode and not is_taken:
+            on_decode(size, stated)
+            is_taken = True
+
+    return on_decode and take
+
+
+def _read(
+    source: Path | bytes, start: bytes, file: Path | BinaryIO, asked: Asked,
+    on_decode: OnDecode | None,
+) -> Picture:  # fmt: skip
+    """Read an image as Pillow opens it, from a file that may differ from its source."""
+    target_format, grey, luma, depth = asked
     # Pillow imports all its decoders, in 25 ms, before it tries one that is not imported yet.
     suffix = source.suffix.lower() if isinstance(source, Path) else ""
     likely_first = sorted(BY_PILLOW, key=lambda name: suffix not in FORMATS[name].suffixes)
@@ -140,10 +172,6 @@ def read(
 
         avif.choose_threads()
     with ExitStack() as files:
-        if is_png:
-            from convcli.image import png_inflated
-
-            file = png_inflated.opened(given, files) or file
         with refusals(source):
             image = files.enter_context(Image.open(file, formats=likely_first))
             if image.format == "BMP":

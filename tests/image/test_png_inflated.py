@@ -84,8 +84,7 @@ def both_ways(content):
                 read = image.read(content)
                 results.append((read.mode, read.pixels.tobytes(), read.metadata, read.notes))
             except ConvcliError as error:
-                # Pillow counts the bytes that it has and does not use.
-                results.append(str(error).partition(" (")[0])
+                results.append(str(error))
     return results
 
 
@@ -105,6 +104,7 @@ WHOLE = {
     "more rows": with_data(RGB, [zlib.compress(ROWS + ROWS)], [TEXT]),
     "a claim": RGB[: RGB.index(b"IDAT") - 4] + b"\x7f\xff\xff\xff" + RGB[RGB.index(b"IDAT") :],
     "no sum": with_data(RGB, [DATA[:-4]], [TEXT]),
+    "wrong sum that is not read": with_data(RGB, [DATA[:-2], b"12"]),
     "wrong CRC": RGB[:-16] + b"1234" + RGB[-12:],
 }  # fmt: skip
 DAMAGED = {
@@ -134,6 +134,13 @@ def test_pixels_and_metadata_are_those_that_pillow_reads(name):
 def test_damage_is_reported_as_without_isal(name):
     by_isal, by_pillow = both_ways(DAMAGED[name])
     assert by_isal == by_pillow
+
+
+def test_the_memory_of_a_damaged_file_is_taken_once():
+    sizes = []
+    with pytest.raises(ConvcliError):
+        image.read(DAMAGED["broken data"], on_decode=lambda size, _: sizes.append(size))
+    assert len(sizes) == 1
 
 
 def test_damage_is_refused():
