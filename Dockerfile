@@ -1,7 +1,7 @@
 # convcli with its loops compiled already, for x86-64 with AVX2 (Intel since 2013, AMD since 2015):
 #   docker build -t convcli .
 #   docker run --rm -v "$PWD:/work" -u "$(id -u):$(id -g)" convcli blur photo.jpg
-# On the disk the image takes about 390 MB, 160 of them LLVM, which compiles the loops.
+# Its files have 397 MB, 160 of them LLVM, which compiles the loops.
 FROM debian:bookworm-slim AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends binutils python3-venv \
