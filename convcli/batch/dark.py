@@ -85,6 +85,7 @@ class Sample:
                 self._rows.append(band[-row % step :: step, ::step].copy())
                 row += len(band)
                 yield band
+                del band  # or it would be held while the next one is made
 
         return replace(result, bands_from=bands_from)
 

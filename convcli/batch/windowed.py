@@ -48,6 +48,10 @@ from convcli.words import size_of
 # so that 99 % of its weights lie within the step.
 _HALVING = 2 * 2 / 6
 
+# Bytes of the packages that are imported for a kind after the program was measured: zarr 3.1 and
+# numcodecs 15 MB, tifffile 3 MB.
+_PACKAGES = {"ZARR": 16 << 20, "TIFF": 4 << 20}
+
 # Tiles of a whole image in which one sample is missing or extreme are summed in another way: not
 # only what the kernel reaches from there, but hundreds of rows, and more than 1,000 columns.
 _OTHERWISE = (
@@ -100,7 +104,7 @@ class _Work:
         self, job: Job, pipeline: Pipeline, how: InParts, take: Callable[[int], None]
     ) -> None:
         self.job, self.pipeline, self.how, self.take = job, pipeline, how, take
-        self.most, self.held = math.inf, 0
+        self.most, self.held, self._packages = math.inf, 0, 0
         self.plan: Plan | ChainPlan | None = None
         self.cut: Cut | None = None
         self.given: Given | None = None
@@ -126,6 +130,7 @@ class _Work:
         if is_inside:
             raise ConvcliError(f"its output {shown(target)} is inside it; choose another -o")
         start = time.perf_counter()
+        self._packages = sum(_PACKAGES.get(each, 0) for each in {kind, self.job.format or kind})
         writer = load(self.job.format or kind)
         with load(kind).opened(source, self.how.is_grey) as given:
             if self.how.depth == "float32":
@@ -245,7 +250,8 @@ class _Work:
                 regional = Regional(plan, what, work.cells, stored.again, bands, count)
                 return Result(work.shape, work.dtype, _no_bands, regional)
             if self.cut is None:
-                self.most, self.held = memory.bound(self.how.memory), self.how.held
+                self.most = memory.bound(self.how.memory)
+                self.held = self.how.held and self.how.held + self._packages
             cut = cut_for(work, stored, self.most - self.held, gathered, self.held)
             if self.cut is None:
                 self.cut = cut

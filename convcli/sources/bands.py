@@ -26,8 +26,10 @@ def regrouped(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
             count += len(part)
             waiting.append(part)
             if count == rows:
-                yield _joined(waiting)
-                waiting, count = [], 0
+                joined, waiting, count = _joined(waiting), [], 0
+                del part
+                yield joined
+                del joined  # or it would be held while the next ones are made
         del band
     if waiting:
         yield _joined(waiting)

@@ -123,4 +123,5 @@ def save(
             npy.write_array_header_1_0(file, header)
             for band in result.bands:
                 file.write(np.ascontiguousarray(band).data)
+                del band  # or it would be held while the next one is made
     return tuple(notes)

@@ -314,3 +314,4 @@ def _tiles(result: Result, tile: tuple[int, int]) -> Iterator[Pixels]:
                 whole[: piece.shape[0], : piece.shape[1]] = piece
                 piece = whole
             yield np.ascontiguousarray(piece if piece.shape[2] > 1 else piece[..., 0])
+        del band, piece  # or they would be held while the next ones are made

@@ -24,7 +24,7 @@ from convcli.types import Pixels
 CHUNK = 512
 
 # Several chunks of a row are read at a time, up to this many bytes: each call takes 0.5 ms.
-_READ = 1 << 21
+_READ = 1 << 19
 
 Place = tuple[int, ...]
 

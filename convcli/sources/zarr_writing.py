@@ -197,6 +197,7 @@ def _write(
     for band in regrouped(result.bands_from(top), min(rows, height)):
         put(((top, top + len(band)), (0, width)), band)
         top += len(band)
+        del band  # or it would be held while the next one is made
         record.add(path, place, top)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from convcli.batch import dark
 from convcli.errors import ConvcliError
 from convcli.sources.bands import regrouped
 from convcli.sources.choice import kind_of
@@ -110,6 +112,30 @@ def test_bands_of_any_height_are_joined_and_cut(heights, rows):
     found = [*regrouped(bands, rows)]
     assert all(len(band) == rows for band in found[:-1])
     np.testing.assert_array_equal(np.concatenate(found), image)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_band_is_let_go_before_the_next_is_made(kind, tmp_path, monkeypatch):
+    made, held = list[weakref.ref](), list[int]()
+
+    def band(parts):
+        held.append(sum(each() is not None for each in made))
+        new = np.concatenate(parts)
+        made.append(weakref.ref(new))
+        return new
+
+    def bands(_row):
+        for _ in range(8):
+            part = np.ones((256, 600, 1), np.uint8)
+            yield band([part]) if kind == "NPY" else part
+            del part
+
+    monkeypatch.setattr("convcli.sources.bands._joined", band)
+    result = dark.Sample().of(Result((2048, 600, 1), np.dtype("uint8"), bands))
+    path = tmp_path / f"a{SUFFIX[kind]}"
+    load(kind).save(path, Given((), 1, "L", "none"), [result], Settings())
+    assert len(held) >= 4
+    assert max(held) == 0
 
 
 def test_tiles_that_are_not_kept_are_decoded_again():
