@@ -105,8 +105,11 @@ def nothing(*_arguments: Any, **_options: Any) -> Picture:
 
 def simulate(folder: Path, threads: int, jobs_each: int) -> None:
     """Print how long jobs that sleep take on a cluster of so many threads, and should take."""
+    import dask
     import distributed
 
+    # Workers watch themselves, which on a real cluster each does on its own processor.
+    dask.config.set({"distributed.worker.profile.enabled": False})
     source = folder / "one.png"
     Image.new("L", (1, 1)).save(source)
     jobs = [Job(str(source), str(folder / f"{n}.png"), "PNG") for n in range(threads * jobs_each)]
