@@ -221,7 +221,8 @@ class Grid:
         half, before = self._y.narrow.size // 2, self._y.wide.shape[1] // 2 - 1
         first = ceil_div(half, self._y.step) + before
         last = (height - 1 - half) // self._y.step + before
-        return ceil_div(first, ROWS) * ROWS, (last + 1) // ROWS * ROWS
+        first, end = ceil_div(first, ROWS) * ROWS, (last + 1) // ROWS * ROWS
+        return first, max(first, end)
 
     def _thin_straight(self, below: OnGrid, points: Span, out: Floats) -> None:
         """Sum points of one grid to points of this one."""

@@ -130,6 +130,23 @@ def test_between_two_grids_rows_are_made_at_the_edges_alone(monkeypatch):
         assert 0 < sum(by_rows) <= most, sigmas
 
 
+@pytest.mark.parametrize("rows", [1, 20, 40, 90])
+def test_each_point_of_a_small_image_is_made_once(rows, monkeypatch):
+    made = []
+    for name in ("_thin", "_thin_straight"):
+        thin = getattr(grid.Grid, name)
+
+        def counted(self, below, points, out, thin=thin):
+            made.extend(range(*points))
+            thin(self, below, points, out)
+
+        monkeypatch.setattr(grid.Grid, name, counted)
+    image = np.random.default_rng(0).integers(0, 256, (rows, 20), dtype=np.uint8)
+    convcli.chain(image, blurs(10, 10), method="numba", workers=1)
+    assert made
+    assert len(made) == len(set(made))
+
+
 def test_rows_of_the_other_end_do_not_disturb_those_that_follow():
     """Under `wrap` the other end may begin with the row that follows: it was then read twice."""
     image = np.random.default_rng(0).integers(0, 256, (130, 171, 3), dtype=np.uint8)
