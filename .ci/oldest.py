@@ -4,7 +4,8 @@ import re
 import sys
 import tomllib
 
-EXTRAS = ("fft", "fast", "deep", "exr", "bank", "plot", "compare")  # those that the program uses
+# Those that the program uses.
+EXTRAS = ("fft", "fast", "deep", "exr", "bank", "plot", "compare", "zarr")
 
 with open("pyproject.toml", "rb") as file:
     project = tomllib.load(file)["project"]

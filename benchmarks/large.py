@@ -26,7 +26,7 @@ from race import photograph
 
 TILE = 512
 
-# What a script for dask-image is. It reads and writes the chunks of a zarr array.
+# The script for dask-image. It reads and writes the chunks of a zarr array.
 DASK = """
 import sys, dask.array as da, zarr
 from dask_image.ndfilters import gaussian_filter
@@ -38,7 +38,7 @@ da.store(blurred, out, lock=False)
 """
 
 
-# What a script for libvips is. Its exact kernel is cut where a weight is below this share of the
+# The script for libvips. Its exact kernel is cut where a weight is below this share of the
 # largest: at 3.7 sigma. It gives floats, which are rounded once.
 VIPS = """
 import sys, pyvips

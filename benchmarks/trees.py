@@ -8,6 +8,7 @@ sleep, on as many threads of workers as given, so that the scheduler and the cli
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -40,7 +41,7 @@ SLEEP = 2.0
 """Seconds of a job that sleeps: a batch takes as long on a real cluster."""
 
 
-def plant(folder: Path, images: list[bytes], suffix: str, count: int) -> None:
+def write_tree(folder: Path, images: list[bytes], suffix: str, count: int) -> None:
     """Write so many files into folders of a thousand, some images over and over."""
     for number in range(count):
         where = folder / f"{number // FOLDER_SIZE:03}"
@@ -59,7 +60,7 @@ def jpegs(scratch: Path) -> list[bytes]:
 
 
 def seconds_of(options: list[str], source: Path, target: Path) -> float:
-    """Blur a tree, look whether every file is there, and return the time."""
+    """Blur a tree, check that every file is there, and return the time."""
     command = [sys.executable, "-m", "convcli", "blur", "-q", "-r", "-f", "-m", "numba", "-s", "2"]
     start = time.perf_counter()
     subprocess.run([*command, str(source), "-o", str(target), *options], check=True)
@@ -113,7 +114,7 @@ def simulate(folder: Path, threads: int, jobs_each: int) -> None:
     source = folder / "one.png"
     Image.new("L", (1, 1)).save(source)
     jobs = [Job(str(source), str(folder / f"{n}.png"), "PNG") for n in range(threads * jobs_each)]
-    each = min(8, threads)
+    each = math.gcd(threads, 8)
     cluster = distributed.LocalCluster(
         n_workers=threads // each, threads_per_worker=each, processes=False, dashboard_address=None,
         memory_limit=0,
@@ -160,7 +161,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
         for name, count, images, suffix in trees(Path(scratch), given):
             folder = Path(scratch) / suffix
-            plant(folder / "in", images, suffix, count)
+            write_tree(folder / "in", images, suffix, count)
             compare(folder, name, count, given.workers, given.rounds)
     print("\n| threads of workers | jobs | ideal time | time | ratio | processor time of a job |\n"
           "|--:|--:|--:|--:|--:|--:|")  # fmt: skip

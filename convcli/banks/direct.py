@@ -34,14 +34,15 @@ _CHUNK = 768
 
 # From so many maps on the samples of a chunk are copied into the order in which they are read: that
 # costs as much as the products of two maps. Chunks are multiples of the 12, 24 or 48 samples of a
-# tile, and their copy should stay in the second-level cache: half of it is for them. With 1 MB
+# tile, and their copy should stay in the second-level cache: it may fill half of it. With 1 MB
 # instead of 512 kB, 256 to 256 maps at 56 x 56 take 2 % less (Intel Xeon with 2 MB).
 _PACKED_MAPS = 16
 _NARROWEST, _TILE = 12, 48
 
-# Chunks for which weights are laid out again and again: 8 beside 480 pixels take a twentieth of the
-# time of their products. 256 to 256 maps take 430 microseconds instead of 500 at 28 x 28, 1.43 ms
-# instead of 1.49 at 56 x 56 (two threads of an Intel Xeon), and as long with 27 chunks.
+# Up to so many chunks, weights are laid out again for each of them. Those of 8 maps take a
+# twentieth of the time of their products with 480 pixels. 256 to 256 maps take 430 microseconds
+# instead of 500 at 28 x 28, and 1.43 ms instead of 1.49 at 56 x 56 (two threads of an Intel Xeon).
+# With 27 chunks there is no difference.
 _FEW_CHUNKS = 16
 
 # Products for which a worker gets one piece, and otherwise four: a piece takes 25 microseconds to
@@ -156,8 +157,8 @@ class _Layout:
         if self.taps:
             tiles = _packed_bytes() // (taps * layer.dtype.itemsize * _TILE)
             self.chunk = min(max(tiles, 1) * _TILE, _CHUNK)
-        # Where there are few chunks, their threads lay the weights of a block of maps out when they
-        # come to it: nothing waits for that, and the cache holds it.
+        # Where there are few chunks, threads lay the weights of a block of maps out when they come
+        # to it: no thread waits until all are laid out, and the block is still in the cache.
         chunks = layer.images * ceil_div(math.prod(layer.out_size), self.chunk)
         self.turns = forward and self.is_all_packed() and chunks <= _FEW_CHUNKS
         self.columns, self.inside = columns_of(layer, self.starts[1], self.phases[1], self.width)
@@ -176,7 +177,10 @@ class _Layout:
                 yield along_y, along_x
 
     def laid_out(self, weight: Floats) -> Floats:
-        """Lay the weights of each group out in blocks of maps, all maps of a tap together."""
+        """Lay the weights of each group out in blocks of maps, all maps of a tap together.
+
+        If threads do that (`turns`), or there is one map, they stay as they are.
+        """
         layer = self.layer
         if self.turns or (self.maps == 1 and not layer.transposed):
             return weight.reshape(layer.groups, -1)

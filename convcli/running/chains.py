@@ -211,9 +211,11 @@ def _stages(
     stages: list[StageSource] = []
     last = chain.out_dtype if chain.end is None else chain.between
     for link, fill, need in zip(chain.links, fills, reversed(needs), strict=True):
+        above = chain.links[len(stages) + 1 :]
+        by_rows = any(each.recipe.border == "wrap" for each in above)
         dtype = last if link is chain.links[-1] else chain.between
         take = partial(_take, rooms, len(stages))
-        stages.append(StageSource(below_it, link, fill, dtype, need, strip, take))
+        stages.append(StageSource(below_it, link, fill, dtype, need, strip, take, by_rows))
         below_it = stages[-1]
     return stages
 

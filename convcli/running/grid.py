@@ -95,6 +95,8 @@ class Grid:
         So many rows of the image below are read at a time.
     take : callable
         ``take(name, shape, dtype)`` returns memory; what had this name before is given up.
+    by_rows : bool
+        Rows of the stage below are made even where its points would do.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Grid:
         blur: Blur,
         strip: int,
         take: Callable[[str, tuple[int, ...], np.dtype[Any]], Pixels],
+        by_rows: bool,
     ) -> None:
         assert recipe.decimations, "others have no grid"
         self._y, along_x = recipe.decimations
@@ -127,7 +130,9 @@ class Grid:
         can_hold = getattr(below, "can_hold", None)
         if whole and can_hold is not None and can_hold(self._beside.read):
             self._on_grid = cast(OnGrid, below)
-            self._inside = self._prepare_straight(self._on_grid.decimation, height)
+            self._inside = 0, 0
+            if not by_rows:
+                self._inside = self._prepare_straight(self._on_grid.decimation, height)
             self._piece = max(self._piece, _POINTS)
             self._index_of = INDEX_OF[recipe.border]
             # Rows beyond the lower edge may be reflected to here.
@@ -221,7 +226,8 @@ class Grid:
         half, before = self._y.narrow.size // 2, self._y.wide.shape[1] // 2 - 1
         first = ceil_div(half, self._y.step) + before
         last = (height - 1 - half) // self._y.step + before
-        return ceil_div(first, ROWS) * ROWS, (last + 1) // ROWS * ROWS
+        first, end = ceil_div(first, ROWS) * ROWS, (last + 1) // ROWS * ROWS
+        return first, max(first, end)
 
     def _thin_straight(self, below: OnGrid, points: Span, out: Floats) -> None:
         """Sum points of one grid to points of this one."""

@@ -152,7 +152,8 @@ class Lines:
         out = np.empty((index.size, *buffer.shape[1:]), buffer.dtype)
         there = (index >= self._first) & (index < self._end)
         out[there] = buffer[index[there] - self._first]
-        out[index < 0] = self._value
+        if self._border == "constant":  # other borders' value may be one that the dtype cannot hold
+            out[index < 0] = self._value
         elsewhere = (index >= 0) & ~there  # the other end of the image, under `wrap`
         for span, here in borders.spans(index[elsewhere]) if elsewhere.any() else ():
             lines = np.empty((span[1] - span[0], *buffer.shape[1:]), buffer.dtype)

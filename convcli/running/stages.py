@@ -124,7 +124,9 @@ class StageSource:
     """What one stage makes of the source below; a worker has its own.
 
     Its windows come from the top down, each where the one before ended. Others, which `wrap` needs
-    at the other end of the image, are those of `apart`, and are computed from scratch.
+    at the other end of the image, are those of `apart`, and are computed from scratch. These go
+    by rows from grid to grid, and so do all windows (`by_rows`) if a stage above has the border
+    `wrap`: both must have the same bits.
     """
 
     def __init__(
@@ -136,9 +138,11 @@ class StageSource:
         need: Region,
         strip: int,
         take: Callable[[str, tuple[int, ...], np.dtype[Any]], Pixels],
+        by_rows: bool,
     ) -> None:
         height, width, channels = below.shape
         self._below, self._link = below, link
+        self._by_rows = by_rows
         self._whole = height, width, result_channels(link.recipe.colour, channels)
         self._columns = need[1]
         self.unit = link.unit if link.stride == 1 else ROWS
@@ -165,7 +169,7 @@ class StageSource:
         """Return what computes rows into an array, each time those that follow; and its grid."""
         recipe, fill = self._link.recipe, self._filler
         if isinstance(fill, Blur):
-            grid = Grid(below, need, recipe, fill, self._strip, take)
+            grid = Grid(below, need, recipe, fill, self._strip, take, self._by_rows)
             return grid.fill, grid
         how = recipe.halo, recipe.border, recipe.border_value
         lines = Lines(below, need[1], *how, partial(take, "lines"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 import convcli
-from convcli.banks import contract, plan
+from convcli.banks import contract, direct, plan
 from convcli.banks.convolution import run_plan
 from convcli.banks.layer import convolution_layer, transposed_layer
 from convcli.banks.plan import plan_layer
@@ -223,6 +226,44 @@ def test_weights_that_outnumber_the_samples_are_shared_by_maps():
             layer = transposed_layer(x.shape, shape, x.dtype, stride=2)
             whole, parts = (computed(layer, "direct", x, weight, bias, w) for w in (1, 3))
         assert np.array_equal(whole, parts)
+
+
+@pytest.mark.parametrize("few", [0, 1000], ids=["laid out first", "laid out by threads"])
+@pytest.mark.parametrize("packed", [1, 1 << 22])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_are_laid_out_first_or_by_the_threads(few, packed, dtype, monkeypatch):
+    monkeypatch.setattr(direct, "_FEW_CHUNKS", few)
+    monkeypatch.setattr(direct, "_packed_bytes", lambda: packed)
+    rng = np.random.default_rng(0)
+    for size, kernel, maps, channels, parameters in [
+        ((37, 41), (3, 3), 24, 3, {"padding": 1}),
+        ((9, 70), (2, 5), 16, 1, {"groups": 3, "stride": (1, 2), "dilation": (2, 1)}),
+        ((33, 40), (1, 1), 32, 7, {"groups": 2}),
+        ((3, 5), (3, 5), 16, 5, {}),
+    ]:
+        groups = parameters.get("groups", 1)
+        shapes = (2, groups * channels, *size), (groups * maps, channels, *kernel)
+        layer = convolution_layer(*shapes, np.dtype(dtype), **parameters)
+        arrays = filled(rng, *shapes, groups * maps, dtype)
+        expected = by_scipy(layer, *arrays)
+        direct._layout.cache_clear()
+        assert direct._layout(layer).turns == (few > 0)
+        for workers in (1, 8):
+            found = computed(layer, "direct", *arrays, workers)
+            assert np.abs(found - expected).max() <= TOLERANCE[dtype] * np.abs(expected).max()
+    direct._layout.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("told", "bytes_"),
+    [({"return_value": 1 << 21}, 1 << 20), ({"return_value": 0}, 1 << 19),
+     ({"return_value": -1}, 1 << 19), ({"side_effect": ValueError}, 1 << 19)],
+)  # fmt: skip
+def test_half_of_the_second_level_cache_if_the_system_tells(told, bytes_, monkeypatch):
+    monkeypatch.setattr(os, "sysconf", mock.Mock(**told), raising=False)
+    assert direct._packed_bytes.__wrapped__() == bytes_
+    monkeypatch.delattr(os, "sysconf")
+    assert direct._packed_bytes.__wrapped__() == 1 << 19
 
 
 @pytest.mark.parametrize("method", ["direct", "im2col", "winograd", "winograd_4x4", "fft"])

@@ -402,6 +402,14 @@ def test_kernels_larger_than_the_image(name):
     assert_same_picture(convcli.chain(image, stages_of(specs)), reference(image, specs))
 
 
+@pytest.mark.parametrize("border", [each for each in BORDERS if each != "constant"])
+def test_other_borders_do_not_look_at_the_value_of_a_constant(border):
+    several = [stage("blur", sigma=1, border=border), stage("sharpen", border=border)]
+    np.testing.assert_array_equal(
+        convcli.chain(PHOTO, several, border_value=1e8), convcli.chain(PHOTO, several)
+    )
+
+
 def test_wide_blurs_take_the_stated_kernel():
     """The coarser grid is meant for bytes that become bytes."""
     specs = [("blur", "reflect", 0, {"sigma": (9, 9)}), ("blur", "reflect", 0, {"sigma": (7, 7)})]

@@ -130,6 +130,38 @@ def test_between_two_grids_rows_are_made_at_the_edges_alone(monkeypatch):
         assert 0 < sum(by_rows) <= most, sigmas
 
 
+def test_wrap_above_two_grids_sees_the_same_rows_at_both_ends(monkeypatch):
+    """Some are computed from scratch, from the rows below: which of them depends on the cut."""
+    monkeypatch.setattr(chains, "float_between", lambda *_: "float32")
+    image = np.random.default_rng(400).integers(0, 256, (400, 24, 2), dtype=np.uint8)
+    several = blurs(6.4, 6.4)
+    several.append(stage("convolve", np.full((301, 1), 1 / 301), border="wrap"))
+    several.append(stage("convolve", [[-9000], [18001], [-9000]], border="wrap"))
+    with on_the_grid():
+        assert forms(image, several, alpha="straight").count("decimated") == 2
+        wanted = convcli.chain(image, several, method="numba", workers=1, alpha="straight")
+        with cut(1, 24000, 40):
+            got = convcli.chain(image, several, method="numba", workers=2, alpha="straight")
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("rows", [1, 20, 40, 90])
+def test_each_point_of_a_small_image_is_made_once(rows, monkeypatch):
+    made = []
+    for name in ("_thin", "_thin_straight"):
+        thin = getattr(grid.Grid, name)
+
+        def counted(self, below, points, out, thin=thin):
+            made.extend(range(*points))
+            thin(self, below, points, out)
+
+        monkeypatch.setattr(grid.Grid, name, counted)
+    image = np.random.default_rng(0).integers(0, 256, (rows, 20), dtype=np.uint8)
+    convcli.chain(image, blurs(10, 10), method="numba", workers=1)
+    assert made
+    assert len(made) == len(set(made))
+
+
 def test_rows_of_the_other_end_do_not_disturb_those_that_follow():
     """Under `wrap` the other end may begin with the row that follows: it was then read twice."""
     image = np.random.default_rng(0).integers(0, 256, (130, 171, 3), dtype=np.uint8)
