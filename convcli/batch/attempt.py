@@ -239,14 +239,14 @@ class _Work:
 
             compute = partial(verb, frame.samples, **options)
             self.growing = Growing(compute, partial(self.clock.at, "filter"))
-            made = self.growing.begun()
+            made, is_final = self.growing.begun()
+            if not is_final:
+                return replace(frame.with_pixels(made), bands=self.growing.bands)
         else:
             made = verb(frame.samples, **options)
         if isinstance(made, Several):
             return _divided(frame, made)
         result = frame.with_pixels(made)
-        if self.growing and not self.growing.is_done:
-            return replace(result, bands=self.growing.bands)
         if frame.nodata is not None:
             from convcli.image import nodata
 

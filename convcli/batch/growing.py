@@ -52,15 +52,15 @@ class Growing:
             self._changed.wait_for(lambda: self._final >= count or self._future.done())
             return self._final
 
-    def begun(self) -> Any:
-        """Return the result, of which some rows may be final and some may not be."""
-        self._wait(1)
-        return self._future.result() if self.is_done or self._out is None else self._out
+    def begun(self) -> tuple[Any, bool]:
+        """Return the result, and whether all of it is final; if not, `bands` waits for the rest.
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it is final, or never will be."""
-        return self._future.done()
+        Who asks for that later may be told that it is done, because an error has ended it.
+        """
+        self._wait(1)
+        if self._future.done() or self._out is None:
+            return self._future.result(), True
+        return self._out, False
 
     def bands(self) -> Iterator[Pixels]:
         """Yield bands of rows as they become final."""
@@ -77,7 +77,7 @@ class Growing:
 
     def error(self) -> BaseException | None:
         """Return what ended the computation."""
-        return self._future.exception() if self.is_done else None
+        return self._future.exception() if self._future.done() else None
 
     def close(self) -> None:
         """End the computation, if it is still at work, and wait for its end."""

@@ -80,6 +80,8 @@ def _status() -> int:
         return app(words, prog_name="convcli", standalone_mode=False, obj=given) or 0
     except ConvcliError as error:
         return _refused(str(error))
+    except BrokenPipeError:
+        return _PIPE_CLOSED
     except SystemExit as leaving:
         if isinstance(leaving.__context__, BrokenPipeError):  # Click makes 1 of it
             return _PIPE_CLOSED

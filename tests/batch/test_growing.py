@@ -93,6 +93,25 @@ def test_an_error_of_the_filter_is_its_own_and_leaves_no_file(path, error):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_error_right_after_the_first_rows_leaves_no_file(path, monkeypatch):
+    """The filter fails after `begun` has returned: the rest of the rows must not be taken as final."""
+    begun = Growing.begun
+
+    def begun_and_ended(growing):
+        made = begun(growing)
+        growing._pool.shutdown()
+        return made
+
+    monkeypatch.setattr(Growing, "begun", begun_and_ended)
+    error = MemoryError()
+
+    def verb(_pixels, on_rows, **_options):
+        return tell_slowly(on_rows, error)
+
+    assert done(path, verb).error is error
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_an_error_of_the_disk_ends_the_filter(path):
     told = []
 
@@ -156,8 +175,9 @@ def test_rows_that_are_told_are_final(method, shape):
 def test_where_no_thread_can_be_started_the_result_is_whole(monkeypatch):
     monkeypatch.setattr("convcli.batch.growing.Pool.submit", _at_once)
     growing = Growing(tell_slowly, lambda: np.errstate())
-    assert growing.begun()[-1, 0, 0] == 3
-    assert growing.is_done
+    result, is_final = growing.begun()
+    assert result[-1, 0, 0] == 3
+    assert is_final
     growing.close()
 
 

@@ -867,13 +867,18 @@ def convcli_in_shell(command, cwd, **settings):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
     "argv",
-    [(*BLUR, "large.bmp", "-o", "-"), (*BLUR, "-n", "dir", "-r"), (*BLUR, "dir", "-r", "--json")],
-    ids=["picture", "dry run", "json"],
+    [
+        (*BLUR, "large.bmp", "-o", "-", "-q"),
+        (*BLUR, "-n", "dir", "-r", "-q"),
+        (*BLUR, "dir", "-r", "--json", "-q"),
+        ("--version",),
+    ],
+    ids=["picture", "dry run", "json", "version"],
 )
 def test_a_reader_that_goes_away_ends_it_silently(folder, photo, argv, unbuffered):
     Image.fromarray(photo).save(folder / "large.bmp")
     process = subprocess.Popen(
-        [sys.executable, "-m", "convcli", *argv, "-q"],
+        [sys.executable, "-m", "convcli", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
