@@ -94,7 +94,7 @@ def test_an_error_of_the_filter_is_its_own_and_leaves_no_file(path, error):
 
 
 def test_an_error_right_after_the_first_rows_leaves_no_file(path, monkeypatch):
-    """The filter fails after `begun` has returned: the rest of the rows must not be taken as final."""
+    """The filter fails after `begun` has returned: the other rows must not be taken as final."""
     begun = Growing.begun
 
     def begun_and_ended(growing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import socket
 import sys
@@ -153,6 +154,13 @@ def test_a_scheduler_that_is_not_there_is_reported_in_time(answer, text, tree, r
     assert done.status == 2
     assert text in done.message
     assert not (tree / "out").exists()
+
+
+def test_workers_that_are_started_here_keep_freed_memory():
+    """Dask would set the variable, in whose presence the C library of Linux keeps none."""
+    with connecting.connected("local:1") as client:
+        (found,) = client.run(os.environ.get, connecting._TRIM).values()
+    assert found is None
 
 
 def test_without_the_package_the_option_says_what_to_install(tree, run, monkeypatch):
