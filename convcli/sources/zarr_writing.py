@@ -209,9 +209,7 @@ def _put(array: Any, place: Axes, region: Region, pixels: Pixels) -> None:
     # the time of writing. Some samples show that there is none.
     chunk = array.chunks[len(place) : len(place) + 2]
     if all(_is_filled(part, array.fill_value) for part in _chunks(pixels, chunk)):
-        zarr = package()  # `Array.with_config` is new in 3.1.6
-        config = {"write_empty_chunks": True}
-        array = zarr.Array(zarr.AsyncArray(array.metadata, array.store_path, config))
+        array = array.with_config({"write_empty_chunks": True})
     array[where] = pixels[..., 0] if is_flat else pixels
 
 

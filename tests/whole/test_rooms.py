@@ -217,7 +217,7 @@ OWNERS = {
     "zarr": {"sources"},
     "torch": {"racing"},
     "matplotlib": {"kernels", "plotting", "racing"},
-    "dask": {"dask"},
+    "dask": {"cluster", "dask"},
     "distributed": {"cluster"},
 }
 
