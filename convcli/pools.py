@@ -23,8 +23,11 @@ REFUSED = (RuntimeError, MemoryError)
 """What starting a thread raises where the system allows no more."""
 
 
-# Addresses for a thread: its stack, 8 MB unless `ulimit -s` says otherwise, and Python's objects.
-_THREAD = 24_000_000
+# Addresses for a thread: its stack, 8 MB unless `ulimit -s` says otherwise, Python's objects, and
+# its heap, for which glibc takes twice HEAP_MAX_SIZE, 64 MB, to find an aligned half
+# (malloc/arena.c). Without a heap of its own it would live, but the heap can be what the image
+# then lacks.
+_THREAD = 24_000_000 + (1 << 27)
 
 
 def start(thread: Thread) -> None:
@@ -41,6 +44,12 @@ def _check_fits() -> None:
     space = memory.address_space()
     if space is not None and space < _THREAD:
         raise MemoryError
+
+
+def has_room(beside: int) -> bool:
+    """Return whether a thread has room beside bytes that will be allocated later."""
+    space = memory.address_space()
+    return space is None or space >= beside + _THREAD
 
 
 def try_threads(count: int) -> None:

@@ -30,14 +30,22 @@ def allowed(request, monkeypatch):
 
 def test_no_thread_is_started_without_memory_for_it(monkeypatch):
     """It would die of that, and `Thread.start` would wait for ever."""
-    spaces = iter([99_000_000, 99_000_000])
-    monkeypatch.setattr(memory, "address_space", lambda: next(spaces, 1_000_000))
+    spaces = iter([199_000_000, 199_000_000])
+    monkeypatch.setattr(memory, "address_space", lambda: next(spaces, 99_000_000))
     with Pool(4) as pool:
         threads = list(pool.map(lambda _: threading.current_thread(), range(5)))
         assert threading.current_thread() not in threads[:2]
         assert set(threads[2:]) == {threading.current_thread()}
     with pytest.raises(MemoryError):
         pools.try_threads(1)
+
+
+@pytest.mark.parametrize(
+    ("left", "has"), [(None, True), (160_000_000, False), (200_000_000, False), (260_000_000, True)]
+)
+def test_a_thread_has_room_beside_what_comes(monkeypatch, left, has):
+    monkeypatch.setattr(memory, "address_space", lambda: left)
+    assert pools.has_room(100_000_000) == has
 
 
 def test_results_are_in_order_and_each_call_is_made_once(allowed):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
-from convcli.pools import REFUSED, start
+from convcli.pools import REFUSED, has_room, start
 
 if TYPE_CHECKING:
     from convcli.image import Picture
+
+# Bytes that an image may take with its result; how large it is, is not known when reading begins.
+_MOST = 1 << 30
 
 Begun = Callable[[], tuple["Picture", float]]
 """Waits for an image whose reading has begun. Returns it and the seconds that reading took, or
@@ -21,7 +25,7 @@ def begin(read: Callable[..., Picture]) -> Begun:
     """Read an image in a thread, and return as soon as its decoding has begun.
 
     Decoders release the interpreter lock, so that imports and decoding run at the same time. Where
-    the system allows no thread, the image is read when it is waited for.
+    the system allows no thread, or little memory, the image is read when it is waited for.
 
     Parameters
     ----------
@@ -43,12 +47,12 @@ def begin(read: Callable[..., Picture]) -> Begun:
 
     # A daemon thread does not delay the exit when an option turns out to be wrong.
     thread = Thread(target=run, daemon=True)
-    try:
-        start(thread)
-        decoding.wait()  # imports would hold the interpreter lock, and the thread would not start
-        has_begun = True
-    except REFUSED:
-        has_begun = False
+    has_begun = False
+    with suppress(*REFUSED):
+        if has_room(_MOST):
+            start(thread)
+            decoding.wait()  # imports would hold the interpreter lock, and it would not start
+            has_begun = True
 
     def wait() -> tuple[Picture, float]:
         thread.join() if has_begun else run()

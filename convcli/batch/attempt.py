@@ -27,6 +27,7 @@ from convcli.image.headers import Stated
 from convcli.image.picture import WITH_ALPHA, kind_of
 from convcli.pixels.transfer import SRGB
 from convcli.planning.plan import Plan
+from convcli.pools import has_room
 from convcli.types import OnProgress
 from convcli.words import Alpha
 
@@ -234,7 +235,8 @@ class _Work:
 
             verb = partial(band_by_band, verb)
         is_plain = verb is self.pipeline.verb and self._is_by_rows(frame)
-        if is_plain and workers is not None and workers > 1:
+        is_spread = workers is not None and workers > 1
+        if is_plain and is_spread and has_room(2 * frame.samples.nbytes):
             from convcli.batch.growing import Growing  # most images are written whole
 
             compute = partial(verb, frame.samples, **options)

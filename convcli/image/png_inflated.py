@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 from convcli.image.content import size_of
 from convcli.image.isa_l import isa_l
 from convcli.image.png_chunks import chunks
-from convcli.pools import Pool
+from convcli.pools import Pool, has_room
 
 # Bytes of a file below which Pillow reads it as it is: a thread and its pieces take 0.3 ms.
 _LEAST = 1 << 18
@@ -61,7 +61,8 @@ def opened(source: Path | bytes, files: ExitStack) -> BinaryIO | None:
         if kind == b"IHDR":
             size = _size_of_rows(file.read(min(end - start, 1 << 10)))
         elif kind == b"IDAT":
-            if size:
+            # Pillow keeps colour in four bytes, and the result takes as much again.
+            if size and has_room(3 * size):
                 inflated = files.enter_context(_Inflated(file, start, end, walk, size))
                 return cast(BinaryIO, inflated)  # all of it that Pillow uses
             break

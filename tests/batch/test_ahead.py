@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from convcli import image
+from convcli import image, memory
 from convcli.batch.ahead import begin
 
 
@@ -43,6 +43,20 @@ def test_errors_of_reading_are_raised_where_the_image_is_awaited(header_is_whole
     picture = begin(read)
     with pytest.raises(MemoryError, match="none left"):
         picture()
+
+
+@pytest.mark.parametrize("space", [None, 1 << 40, 900_000_000])
+def test_no_thread_takes_what_the_image_needs(monkeypatch, space):
+    """Addresses are few under `ulimit -v`, and a thread takes some for its heap."""
+    monkeypatch.setattr(memory, "address_space", lambda: space)
+    threads = []
+
+    def read(on_decode):
+        threads.append(threading.current_thread())
+        on_decode(1, None)
+
+    begin(read)()
+    assert (threads == [threading.main_thread()]) == (space == 900_000_000)
 
 
 def test_the_image_is_not_held_twice():

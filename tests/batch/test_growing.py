@@ -81,6 +81,14 @@ def test_rows_are_written_before_all_are_there(path):
     )
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_no_thread_takes_what_the_image_needs(path, monkeypatch, has):
+    told, asked = [], []
+    monkeypatch.setattr(attempt, "has_room", lambda beside: asked.append(beside) or has)
+    done(path, lambda pixels, on_rows=None, **_options: told.append(on_rows is not None) or pixels)
+    assert (told, asked) == ([has], [2 * HEIGHT * 90 * 3])
+
+
 @pytest.mark.parametrize("error", [ConvcliError("is odd"), MemoryError(), OSError(errno.EIO, "x")])
 def test_an_error_of_the_filter_is_its_own_and_leaves_no_file(path, error):
     def verb(_pixels, on_rows, **_options):

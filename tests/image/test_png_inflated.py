@@ -177,6 +177,14 @@ def test_interlaced_files_are_left_to_pillow(header):
     assert is_taken(joined(parts)) == (header == b"\0")
 
 
+@pytest.mark.parametrize("has", [True, False])
+def test_no_thread_takes_what_the_image_needs(monkeypatch, has):
+    asked = []
+    monkeypatch.setattr(png_inflated, "has_room", lambda beside: asked.append(beside) or has)
+    assert is_taken(RGB) == has
+    assert asked == [3 * len(ROWS)]
+
+
 def test_animations_are_left_to_pillow():
     frames = [Image.new("L", (20, 20), level) for level in (10, 200)]
     content = io.BytesIO()
