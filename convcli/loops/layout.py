@@ -11,10 +11,6 @@ CHUNK = 2048
 """Samples of a row that are computed at a time. Their buffers (a row of sums, or four rows of
 columns and one of sums) fit the first-level cache of 48 kB."""
 
-LONG_ROW = 40
-"""A row of at least so many weights is summed for four outputs at a time. On Zen 5 a blur with 25
-taps gains nothing from it, one with 65 a fifth."""
-
 BLOCK = 8
 """Maps of a filter bank that are summed together: 8 by 3 vectors of AVX-512 are 24 of its 32
 registers. Weights lie in blocks of 8, then 4, 2 and 1."""

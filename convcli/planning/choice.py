@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.compiled import machine_code
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
+from convcli.loops.layout import ROWS, TAPS, ceil_div, shares_rows
 from convcli.loops.overlap_add import float32_serves
 from convcli.planning.costs import (
     COSTS,
@@ -148,8 +148,7 @@ def _entry_of(form: Form, task: Task) -> str:
     if task.is_magnitude:
         wide = "" if task.kernels[0].shape == (3, 3) else "_wide"
         return f"magnitude{wide}{'_of_any_size' if task.dtype.kind == 'f' else ''}"
-    row = task.kernels[0].factors[0][1]
-    return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
+    return "separable"
 
 
 def _seconds(route: Route, task: Task) -> float:

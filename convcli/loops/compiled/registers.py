@@ -141,6 +141,72 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
     return tile
 
 
+def register_lines(lines: int, vectors: int, vector_bytes: int) -> Any:
+    """Return an intrinsic that sums `lines` lines of results, `vectors` vectors of each, of a row.
+
+    ``tile(source, start, pitch, between, weights, out, at, out_pitch)`` stores::
+
+        out[at + l * out_pitch + v * between * lanes + x] = sum_t weights[t]
+            * source[start + l * pitch + (v * lanes + t) * between + x]
+
+    for l below `lines`, v below `vectors` and x below ``lanes``, the samples of a vector. Tap t of
+    vector v and tap t + lanes of the vector before it are multiplied by the same samples, which
+    are loaded once, and lines share the weights. Every result is summed in the order of the taps,
+    of which there are at least ``(vectors - 1) * lanes``.
+    """
+
+    @intrinsic
+    def tile(_context, source, start, pitch, between, weights, out, at, out_pitch):
+        signature = types.void(source, start, pitch, between, weights, out, at, out_pitch)
+
+        def codegen(context, builder, signature, arguments):
+            def data(position):
+                kind = signature.args[position]
+                return context.make_array(kind)(context, builder, arguments[position])
+
+            source, weights, out = (data(i) for i in (0, 4, 5))
+            start, pitch, between, at, out_pitch = (arguments[i] for i in (1, 2, 3, 6, 7))
+            emit = Emitter(builder, context, signature.args[5].dtype, vector_bytes)
+            index, lanes = emit.index, emit.lanes
+            taps = cgutils.unpack_tuple(builder, weights.shape)[0]
+            none = emit.spread(ir.Constant(emit.vector.element, 0))
+            sums = [[emit.started(none) for _ in range(vectors)] for _ in range(lines)]
+            begins = [
+                builder.gep(source.data, [builder.add(start, builder.mul(pitch, index(each)))])
+                for each in range(lines)
+            ]
+
+            def add_places(first, end, reached):
+                """Add the samples at these places to the vectors whose taps they meet."""
+                with cgutils.for_range_slice(builder, first, end, index(1)) as (place, _):
+                    offset = builder.mul(place, between)
+                    loaded = [emit.load(builder.gep(line, [offset]), 0) for line in begins]
+                    for v in reached:
+                        tap = builder.sub(place, index(v * lanes))
+                        weight = builder.load(builder.gep(weights.data, [tap]))
+                        spread = emit.spread(weight)
+                        for each, line in zip(loaded, sums, strict=True):
+                            emit.add_product(line[v], spread, each)
+
+            for v in range(vectors - 1):
+                add_places(index(v * lanes), index((v + 1) * lanes), range(v + 1))
+            add_places(index((vectors - 1) * lanes), taps, range(vectors))
+            for v in range(vectors - 1):
+                end = builder.add(taps, index(v * lanes))
+                add_places(end, builder.add(end, index(lanes)), range(v + 1, vectors))
+            for each, line in enumerate(sums):
+                for v, total in enumerate(line):
+                    place = builder.add(at, builder.mul(out_pitch, index(each)))
+                    apart = builder.mul(between, index(v * lanes))
+                    place = builder.add(place, apart)
+                    emit.store(builder.load(total), builder.gep(out.data, [place]), 0)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
 def register_copy(vectors: int = 1, *, vector_bytes: int = 0, lanes: int = 0) -> Any:
     """Return an intrinsic that copies some vectors: ``copy(source, start, out, at)``.
 

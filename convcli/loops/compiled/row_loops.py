@@ -7,7 +7,7 @@ from typing import Any
 import numba
 
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS, _store
-from convcli.loops.compiled.registers import register_rows
+from convcli.loops.compiled.registers import register_lines, register_rows
 from convcli.loops.compiled.vectors import BYTES
 from convcli.loops.layout import DENSE_ROWS
 
@@ -20,6 +20,12 @@ _part = numba.njit(**HOW, **NO_WRAPPERS)
 # the 32 registers of AVX-512, 12 sums and 2 vectors of samples in the 16 of AVX2.
 MANY = DENSE_ROWS if BYTES == 64 else 6
 VM, V4, V3, V1 = (3, 4, 4, 8) if BYTES == 64 else (2, 3, 3, 6)
+
+# Lines, and vectors of each, that share the samples and the weights of a long row: 16 sums, 4
+# vectors of samples and a weight; or 9 sums, 3 and 1. Shorter rows would gain nothing.
+LINES, VL = (4, 4) if BYTES == 64 else (3, 3)
+LEAST_VECTORS = 3
+_tile = register_lines(LINES, VL, BYTES)
 
 
 @_part
@@ -81,22 +87,51 @@ def dense(window, stride, offsets, weights, height, divisor, sums, chunk, out):
 
 
 @_entry
-def separable(samples, stride, column, offsets, row, nothing, divisor, lines, pitch, total, out):
-    """Some rows at a time: their columns into `lines`, then each of these rows into `out`."""
+def separable(
+    samples, stride, column, offsets, row, between, nothing, divisor, lines, pitch, totals, chunk,
+    out,
+):  # fmt: skip
+    """Some rows at a time: their columns into `lines`, then each of these rows into `out`.
+
+    The columns of a chunk are done from top to bottom, so that the rows which they share stay in
+    the cache. `between` is how many samples lie between the taps of the row; 0 if some are missing.
+    """
     height, width = out.shape
-    reach, chunk = stride - width, total.size
+    reach = stride - width
     rows = rows_for(column.size, height)
-    for top in range(0, height, rows):
-        y = min(top, height - rows)
-        for left in range(0, width, chunk):
-            run = min(chunk, width - left)
+    lanes = BYTES // totals.itemsize
+    is_long = between > 0 and row.size >= LEAST_VECTORS * lanes
+    for left in range(0, width, chunk):
+        run = min(chunk, width - left)
+        # What is left of a chunk is summed one line at a time.
+        shared = run // (VL * lanes * between) * (VL * lanes * between) if is_long else 0
+        for top in range(0, height, rows):
+            y = min(top, height - rows)
             sum_rows(
                 samples, y * stride + left, stride, nothing, column, column.size, rows, lines,
                 pitch, run + reach,
             )  # fmt: skip
-            for each in range(rows):
-                _sum_one(lines, each * pitch, 0, offsets, row, 1, total, 0, run)
-                _store(total[:run], divisor, out[y + each, left : left + run])
+            for first in range(0, rows, LINES):
+                count = min(LINES, rows - first)
+                done = 0
+                if shared > 0 and count == LINES:
+                    done = shared
+                    _sum_lines(lines, first * pitch, pitch, between, row, totals, chunk, done)
+                for each in range(count):
+                    total = totals[each * chunk if done else 0 :][:run]
+                    if done < run:
+                        line, rest = (first + each) * pitch + done, run - done
+                        _sum_one(lines, line, 0, offsets, row, 1, total[done:], 0, rest)
+                    _store(total, divisor, out[y + first + each, left : left + run])
+
+
+@_part
+def _sum_lines(lines, start, pitch, between, row, totals, chunk, run):
+    """Sum `run` samples of a long row for some lines, by tiles that share their samples."""
+    lanes = BYTES // totals.itemsize
+    for left in range(0, run, VL * lanes * between):
+        for x in range(left, left + lanes * between, lanes):
+            _tile(lines, start + x, pitch, between, row, totals, x, chunk)
 
 
 @_part
