@@ -72,9 +72,8 @@ def plan_for(task: Task) -> Plan:
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
                 "than it could save"
             )
-            if is_cold:
-                reason += ", and --method numba does it all the same"
-                missed = Missed(*entry, saved)
+            reason += ", and --method numba does it all the same" if is_cold else ""
+            missed = Missed(*entry, saved)
     if compiles:
         often = "once" if machine_code.can_be_kept() else "each time: they cannot be kept"
         reason += f"; the loops are compiled first, which takes 1 to 4 s, {often}"

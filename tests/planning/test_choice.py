@@ -402,6 +402,22 @@ def test_what_is_kept_is_not_compiled(cold):
     assert "compil" not in plan.reason
 
 
+def test_small_images_load_what_is_kept_when_they_have_lost_as_much(cold):
+    """A caller's loop over thumbnails, each of which alone is not worth loading a loop."""
+    cold(kept=True)
+    shape = (300, 400)
+    plan = planned(shape, "uint8", gaussian_kernel(3), workers=2)
+    assert plan.method == "numpy"
+    assert 0 < plan.missed.seconds < costs.COSTS["direct_numba"].start_up
+    calls = 0
+    while plan.missed and calls < 100:
+        costs.machine_code.miss(*plan.missed)
+        plan = planned(shape, "uint8", gaussian_kernel(3), workers=2)
+        calls += 1
+    assert plan.method == "numba"
+    assert 0 < calls < 50
+
+
 @pytest.mark.parametrize(
     ("dtype", "kernel", "holes"),
     [

@@ -50,13 +50,15 @@ _KINDS = {
     **dict.fromkeys(("bank", "lay_out", "winograd", "winograd_kernels"), "fff ddd"),
 }
 
-# What one filter over an 8-bit image needs, in light or with an alpha as well. Each takes about a
-# second of the time that building a wheel takes.
+# What one filter over an image needs, in light or with an alpha as well: of 8 bits, also in
+# float64 (--exact), of 16 bits, and of float32. Each takes about a second of the time that building
+# a wheel takes.
 _SHIPPED = {
-    "correlate": "bfb bff fff",
-    "dense": "bfb bff fff",
-    "separable": "bfb bff fff",
-    "magnitude": "bfb fff",
+    "correlate": "bfb bff fff bdb hdh",
+    "dense": "bfb bff fff bdb hdh",
+    "separable": "bfb bff fff bdb hdh",
+    "magnitude": "bfb fff hdh",
+    "magnitude_of_any_size": "fff",
     "magnitude_wide": "bfb",
     **dict.fromkeys(("thin", "blur_rows", "interpolate"), "bfb"),
 }
@@ -79,4 +81,4 @@ EVERY = _listed(_KINDS)
 """All that the commands may need."""
 
 SHIPPED = _listed(_SHIPPED)
-"""What a wheel brings, compiled: the filters of 8-bit images."""
+"""What a wheel brings, compiled: the common filters of images."""
