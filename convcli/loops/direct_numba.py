@@ -9,7 +9,16 @@ import numpy as np
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.contract import Blur, Correlate, Factors, Thin
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import CHUNK, DENSE_ROWS, ROWS, TAPS, ceil_div, shares_rows
+from convcli.loops.layout import (
+    CHUNK,
+    DENSE_ROWS,
+    EQUAL,
+    ROWS,
+    TAPS,
+    ceil_div,
+    most_equal,
+    shares_rows,
+)
 from convcli.pixels.borders import Index
 from convcli.types import Floats, Pixels
 
@@ -80,17 +89,20 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
     is_whole = int(where[-1] - where[0]) + 1 == where.size
     taps, nothing = column[:, 0].copy(), np.zeros(1, np.int64)
     scale = column.dtype.type(divisor)
+    in_parts = max(most_equal(column), most_equal(row)) > EQUAL
+    longest = EQUAL if in_parts else max(taps.size, values.size)
 
     def correlate(window: Pixels, out: Pixels) -> None:
         channels = window.shape[2]
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
         sums = _scratch((DENSE_ROWS, _SEPARABLE_CHUNK + reach), scale.dtype)
+        part = np.empty(sums.size if in_parts else 1, scale.dtype)
         totals = _scratch((ROWS, _SEPARABLE_CHUNK), scale.dtype)
         _separable(
             window.reshape(-1), stride, taps, where * channels, values,
             channels if is_whole else 0, nothing, scale, sums.reshape(-1), sums.shape[1],
-            totals.reshape(-1), _SEPARABLE_CHUNK, _rows(out),
+            totals.reshape(-1), _SEPARABLE_CHUNK, longest, part, _rows(out),
         )  # fmt: skip
 
     return correlate

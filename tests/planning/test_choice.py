@@ -108,6 +108,21 @@ def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator
     assert plan.route.accumulator == accumulator
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    ("kernel", "form", "accumulator"),
+    [
+        (gaussian_kernel(300), "separable", "float32"),
+        (box_kernel(2001), "separable", "float32"),
+        (kernel_from((np.eye(15) + 1) / 240), "dense", "float32"),
+        (kernel_from((np.eye(19) + 1) / 380), "dense", "float64"),
+        (convcli.kernel("disc:20"), "dense", "float32"),  # 1,200 equal ones, eight at a time
+    ],
+)
+def test_equal_weights_round_to_one_side(kernel, form, dtype, accumulator):
+    assert planning.accumulator_for(dtype, [kernel], form) == accumulator
+
+
 @pytest.mark.parametrize(
     ("dtype", "exact", "kernel", "accumulator"),
     [

@@ -13,7 +13,7 @@ _DTYPES = {"b": "uint8", "h": "uint16", "f": "float32", "d": "float64"}
 _ARGUMENTS = {
     "correlate": "s1 i0 i1 a1 a0 a1 r2",
     "dense": "s1 i0 i1 a1 i0 a0 a1 i0 r2",
-    "separable": "s1 i0 a1 i1 a1 i0 i1 a0 a1 i0 a1 i0 r2",
+    "separable": "s1 i0 a1 i1 a1 i0 i1 a0 a1 i0 a1 i0 i0 a1 r2",
     "magnitude": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_of_any_size": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_wide": "s1 i0 i1 a2 a2 i1 a1 a1 a0 a2 a2 r2",

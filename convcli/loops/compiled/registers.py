@@ -77,7 +77,7 @@ def register_tile(maps: int, vectors: int, vector_bytes: int, packed: int = 0) -
     return tile
 
 
-def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
+def register_rows(rows: int, vectors: int, vector_bytes: int, is_column: bool = False) -> Any:
     """Return an intrinsic that sums `rows` rows of results, by `vectors` vectors, of one kernel.
 
     ``tile(source, start, pitch, offsets, weights, bias, height, out, at, out_pitch)`` stores::
@@ -89,6 +89,7 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
     ``offsets.size``, the width. Results of neighbouring rows share the samples that they have in
     common, which are converted to the dtype of `out` once. Every result is summed in the same
     order. A row is multiplied by no weight that it lacks, so a NaN stays where the kernel is.
+    With `is_column` the width is 1, and the offset 0: a loop less, 6 % of a blur with 161 taps.
     """
 
     @intrinsic
@@ -113,16 +114,23 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
             def add_row(r, reached):
                 """Add row r of the source to the rows of results that it reaches."""
                 line = builder.gep(source.data, [builder.add(start, builder.mul(r, pitch))])
+                if is_column:
+                    add_samples(line, builder.gep(weights.data, [r]), index(1), reached)
+                    return
                 with cgutils.for_range(builder, width) as column:
                     offset = builder.load(builder.gep(offsets.data, [column.index]))
-                    here = builder.gep(line, [offset])
-                    loaded = [emit.load_as_float(here, each, kind) for each in range(vectors)]
-                    for o in reached:
-                        row = builder.mul(builder.sub(r, index(o)), width)
-                        place = builder.add(row, column.index)
-                        spread = emit.spread(builder.load(builder.gep(weights.data, [place])))
-                        for each, total in zip(loaded, sums[o], strict=True):
-                            emit.add_product(total, spread, each)
+                    place = builder.add(builder.mul(r, width), column.index)
+                    weight = builder.gep(weights.data, [place])
+                    add_samples(builder.gep(line, [offset]), weight, width, reached)
+
+            def add_samples(here, weight, step, reached):
+                """Add vectors of samples to the rows of results, each times its own weight."""
+                loaded = [emit.load_as_float(here, each, kind) for each in range(vectors)]
+                for o in reached:
+                    place = builder.mul(step, index(-o))
+                    spread = emit.spread(builder.load(builder.gep(weight, [place])))
+                    for each, total in zip(loaded, sums[o], strict=True):
+                        emit.add_product(total, spread, each)
 
             for r in range(rows - 1):
                 add_row(index(r), range(r + 1))
