@@ -1,4 +1,4 @@
-"""Hatch's hook for wheels: compile the loops of 8-bit images, so that a first run need not.
+"""Hatch's hook for wheels: compile the loops of common filters, so that a first run need not.
 
 A wheel is for all systems, and what it brings is for Linux on x86-64. Where that cannot be compiled
 the wheel is built without it.

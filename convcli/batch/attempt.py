@@ -176,7 +176,9 @@ class _Work:
         self.is_stream = picture.format in STREAMED
         if self.pipeline.write:
             self.frames = picture.frames
-        self.predicted["read"] = reading_cost(picture.format, self.frames * picture.pixels.nbytes)
+        self.predicted["read"] = reading_cost(
+            picture.format, self.frames * picture.pixels.nbytes, _is_grey(picture)
+        )
         return picture
 
     def _check_part(self, stated: Stated) -> None:
@@ -344,7 +346,7 @@ class _Work:
         row_of(format_name)  # refuses one that is written in parts alone
         workers = self.pipeline.options["workers"] or 1
         self.predicted["write"] = writing_cost(
-            format_name, result.frames * result.pixels.nbytes, workers
+            format_name, result.frames * result.pixels.nbytes, workers, _is_grey(result)
         )
         output = "to standard output" if target is None else shown(target)
         settings: dict[str, Any] = {"workers": workers}
@@ -384,6 +386,10 @@ class _Work:
             for name, seconds in self.clock.seconds.items()
             if name in self.predicted
         )
+
+
+def _is_grey(picture: Picture) -> bool:
+    return picture.pixels.ndim == 2 or picture.pixels.shape[2] < 3
 
 
 def _divided(picture: Picture, several: Several) -> Picture:

@@ -4,23 +4,49 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# Nanoseconds per byte of the samples to decode and to encode: processor time, best of four, the
-# median of five photographs of 0.8 to 6.5 MB; the others took 0.5 to 1.5 times as long. PNG is
-# encoded on every core. Each file also takes a fixed time to open, and to sync after writing.
-_CODECS: dict[str, tuple[float, float]] = {
-    "PNG": (9.0, 10.5),
-    "JPEG": (1.8, 1.4),
-    "TIFF": (1.6, 1.3),
-    "WEBP": (6.0, 30.0),
-    "AVIF": (9.0, 230.0),
-    "BMP": (1.5, 1.0),
-    "PPM": (1.4, 1.0),
-    "GIF": (3.3, 26.0),
-    "PAM": (0.5, 1.0),
-    "Y4M": (0.5, 1.0),
-    "EXR": (9.0, 20.0),
-    "NPY": (0.2, 1.0),
+from convcli.image.isa_l import isa_l
+
+
+class _Speed(NamedTuple):
+    """Nanoseconds per byte of the samples to decode and to encode.
+
+    `grey` is for images of one channel (and one with alpha), `colour` for others.
+    """
+
+    read_grey: float
+    read_colour: float
+    write_grey: float
+    write_colour: float
+
+
+# Wall time on two cores that were otherwise idle: the least of four, the median of three
+# photographs of 6 megapixels. What was written was blurred by sigma 3 before. 24 megapixels took
+# 0.6 to 1.1 times as long, and 1 megapixel 1.0 to 1.5 times: smaller photographs have more detail
+# per pixel (Intel Xeon with AMX, Pillow 13.0, isal 1.9.1). With other detail PNG takes 0.4 to 3
+# times as long. PNG and JPEG are encoded on every core, and these are the figures of one. AVIF
+# keeps both cores busy, whatever the number of workers.
+_CODECS: dict[str, _Speed] = {
+    "PNG": _Speed(6.0, 5.2, 4.4, 3.1),
+    "JPEG": _Speed(2.4, 1.1, 1.7, 1.15),
+    "TIFF": _Speed(0.6, 1.5, 1.0, 1.7),
+    "WEBP": _Speed(20.4, 5.8, 64.0, 22.0),
+    "AVIF": _Speed(6.5, 6.5, 180.0, 80.0),
+    "BMP": _Speed(0.6, 1.5, 1.3, 1.8),
+    "PPM": _Speed(0.22, 0.22, 0.85, 0.85),
+    "GIF": _Speed(9.1, 3.8, 12.0, 13.0),
+    "PAM": _Speed(0.22, 0.22, 0.85, 0.85),
+    "Y4M": _Speed(0.22, 0.22, 0.85, 0.85),
+    "EXR": _Speed(3.1, 3.2, 12.5, 12.5),
+    "NPY": _Speed(0.02, 0.02, 1.0, 1.0),
 }
+
+# A PNG that Pillow inflates by zlib, and that zlib deflates, because ISA-L is not installed.
+_ZLIB = _Speed(9.5, 8.6, 8.8, 8.2)
+
+# Bytes of samples that one core encodes at a time; see png_blocks and jpeg_encoding. (A strip of a
+# JPEG in colour is three times as large.)
+_STRIPS = {"PNG": 1 << 20, "JPEG": 1 << 21}
+
 DEEPER = 5
 """How many times the memory of an 8-bit result one of another depth takes: it is computed in
 float64, which is then rounded."""
@@ -67,15 +93,25 @@ _MEMORY: dict[str, _Memory] = {
 }
 
 
-def reading_cost(format_name: str, size_bytes: int) -> float:
-    """Predict the seconds that reading a photograph takes."""
-    return _OPENING + 1e-9 * _CODECS[format_name][0] * size_bytes
+def reading_cost(format_name: str, size_bytes: int, is_grey: bool = False) -> float:
+    """Predict the seconds that reading a photograph takes, besides those of opening the file."""
+    speed = _speed(format_name)
+    return _OPENING + 1e-9 * size_bytes * (speed.read_grey if is_grey else speed.read_colour)
 
 
-def writing_cost(format_name: str, size_bytes: int, workers: int) -> float:
+def writing_cost(format_name: str, size_bytes: int, workers: int, is_grey: bool = False) -> float:
     """Predict the seconds that writing a photograph takes."""
-    seconds = 1e-9 * _CODECS[format_name][1] * size_bytes
-    return _SYNCING + seconds / (workers if format_name == "PNG" else 1)
+    speed = _speed(format_name)
+    seconds = 1e-9 * size_bytes * (speed.write_grey if is_grey else speed.write_colour)
+    strip = _STRIPS.get(format_name)
+    if strip:
+        strips = -(-size_bytes // (strip * (1 if is_grey or format_name == "PNG" else 3))) or 1
+        seconds *= -(-strips // workers) / strips
+    return _SYNCING + seconds
+
+
+def _speed(format_name: str) -> _Speed:
+    return _ZLIB if format_name == "PNG" and not isa_l() else _CODECS[format_name]
 
 
 def memory_of(formats: tuple[str, str], channels: int, pixels: int, frames: int) -> int:

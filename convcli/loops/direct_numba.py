@@ -9,14 +9,22 @@ import numpy as np
 from convcli.loops.compiled.machine_code import function
 from convcli.loops.contract import Blur, Correlate, Factors, Thin
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import CHUNK, DENSE_ROWS, LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
+from convcli.loops.layout import (
+    CHUNK,
+    DENSE_ROWS,
+    EQUAL,
+    ROWS,
+    TAPS,
+    ceil_div,
+    most_equal,
+    shares_rows,
+)
 from convcli.pixels.borders import Index
 from convcli.types import Floats, Pixels
 
 _correlate = function("correlate")
 _dense = function("dense")
 _separable = function("separable")
-_separable_long = function("separable_long")
 _magnitude = function("magnitude")
 _magnitude_of_any_size = function("magnitude_of_any_size")
 _magnitude_wide = function("magnitude_wide")
@@ -26,10 +34,6 @@ _blur_rows = function("blur_rows")
 _interpolate = function("interpolate")
 _parted = function("parted")
 _divided = function("divided")
-
-# Long kernels have long halos, which are a smaller share of a longer piece: with 161 taps, 80 ms by
-# 2048 samples and 76 by this.
-_LONG_CHUNK = 4096
 
 # Samples of a row that are summed at a time where eight rows are: their sums, 16 kB, or their
 # columns, 32 kB, stay in the first-level cache.
@@ -82,45 +86,23 @@ def separable_correlator(column: Floats, row: Floats, divisor: float = 1.0) -> C
         return _nothing
     where = np.flatnonzero(row)
     values = np.ascontiguousarray(row[row != 0])
-    if values.size >= LONG_ROW:
-        return _long_correlator(column, row, divisor)
+    is_whole = int(where[-1] - where[0]) + 1 == where.size
     taps, nothing = column[:, 0].copy(), np.zeros(1, np.int64)
     scale = column.dtype.type(divisor)
+    in_parts = max(most_equal(column), most_equal(row)) > EQUAL
+    longest = EQUAL if in_parts else max(taps.size, values.size)
 
     def correlate(window: Pixels, out: Pixels) -> None:
         channels = window.shape[2]
         stride = window.shape[1] * channels
         reach = (window.shape[1] - out.shape[1]) * channels
         sums = _scratch((DENSE_ROWS, _SEPARABLE_CHUNK + reach), scale.dtype)
-        total = _scratch((_SEPARABLE_CHUNK,), scale.dtype)
+        part = np.empty(sums.size if in_parts else 1, scale.dtype)
+        totals = _scratch((ROWS, _SEPARABLE_CHUNK), scale.dtype)
         _separable(
-            window.reshape(-1), stride, taps, where * channels, values, nothing, scale,
-            sums.reshape(-1), sums.shape[1], total, _rows(out),
-        )  # fmt: skip
-
-    return correlate
-
-
-def _long_correlator(column: Floats, row: Floats, divisor: float) -> Correlate:
-    """Prepare a column and a long row; four neighbouring results of it share their samples."""
-    table, row_table = _shifted(column[:, 0]), _shifted(row[0])
-    scale = column.dtype.type(divisor)
-
-    def correlate(window: Pixels, out: Pixels) -> None:
-        channels = window.shape[2]
-        stride = window.shape[1] * channels
-        reach = (window.shape[1] - out.shape[1]) * channels
-        columns = np.arange(len(table)) * stride
-        four = _scratch((ROWS, max(_LONG_CHUNK, ROWS * channels) + reach), scale.dtype)
-        phases = _scratch((ROWS, four.shape[1] // ROWS + len(row_table) * channels), scale.dtype)
-        phases[...] = 0  # the unused rest is multiplied by zeros, and must not be NaN
-        length = phases.shape[1]
-        sums = _scratch((ROWS, four.shape[1] // ROWS + channels), scale.dtype)
-        taps = np.arange(len(row_table))
-        rows = taps % ROWS * length + taps // ROWS * channels
-        _separable_long(
-            window.reshape(-1), stride, columns, table, channels, rows, row_table, scale, four,
-            phases.reshape(-1), length, sums, _rows(out),
+            window.reshape(-1), stride, taps, where * channels, values,
+            channels if is_whole else 0, nothing, scale, sums.reshape(-1), sums.shape[1],
+            totals.reshape(-1), _SEPARABLE_CHUNK, longest, part, _rows(out),
         )  # fmt: skip
 
     return correlate

@@ -1,5 +1,11 @@
 """How data is laid out for the loops: numbers that the compiled code shares with its callers."""
 
+from __future__ import annotations
+
+import numpy as np
+
+from convcli.types import Floats
+
 ROWS = 4
 """Output rows that share the loads of their window. Images are cut at multiples of it, so that sums
 are made in the same order however many pieces there are."""
@@ -7,13 +13,13 @@ are made in the same order however many pieces there are."""
 TAPS = 8
 """Taps that share one load and store of their rows' sums."""
 
+EQUAL = 128
+"""Equal terms that are summed one after the other: they all round to one side. More of them are
+summed in parts."""
+
 CHUNK = 2048
 """Samples of a row that are computed at a time. Their buffers (a row of sums, or four rows of
 columns and one of sums) fit the first-level cache of 48 kB."""
-
-LONG_ROW = 40
-"""A row of at least so many weights is summed for four outputs at a time. On Zen 5 a blur with 25
-taps gains nothing from it, one with 65 a fifth."""
 
 BLOCK = 8
 """Maps of a filter bank that are summed together: 8 by 3 vectors of AVX-512 are 24 of its 32
@@ -36,6 +42,12 @@ SLACK = 512
 def shares_rows(shape: tuple[int, int], taps: int) -> bool:
     """Say whether rows of results share samples: a kernel has three rows or more, and no zeros."""
     return shape[0] >= 3 and taps == shape[0] * shape[1]
+
+
+def most_equal(weights: Floats) -> int:
+    """Return how many weights have the most frequent value, but 0, in float32."""
+    counts = np.unique(weights[weights != 0].astype(np.float32), return_counts=True)[1]
+    return int(counts.max(initial=0))
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from convcli.kernels.kernel import Kernel, whole_numbers
 from convcli.loops.compiled import machine_code
 from convcli.loops.decimation import Decimations
-from convcli.loops.layout import LONG_ROW, ROWS, TAPS, ceil_div, shares_rows
+from convcli.loops.layout import EQUAL, ROWS, TAPS, ceil_div, most_equal, shares_rows
 from convcli.loops.overlap_add import float32_serves
 from convcli.planning.costs import (
     COSTS,
@@ -72,9 +72,8 @@ def plan_for(task: Task) -> Plan:
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
                 "than it could save"
             )
-            if is_cold:
-                reason += ", and --method numba does it all the same"
-                missed = Missed(*entry, saved)
+            reason += ", and --method numba does it all the same" if is_cold else ""
+            missed = Missed(*entry, saved)
     if compiles:
         often = "once" if machine_code.can_be_kept() else "each time: they cannot be kept"
         reason += f"; the loops are compiled first, which takes 1 to 4 s, {often}"
@@ -148,8 +147,7 @@ def _entry_of(form: Form, task: Task) -> str:
     if task.is_magnitude:
         wide = "" if task.kernels[0].shape == (3, 3) else "_wide"
         return f"magnitude{wide}{'_of_any_size' if task.dtype.kind == 'f' else ''}"
-    row = task.kernels[0].factors[0][1]
-    return "separable" if np.count_nonzero(row) < LONG_ROW else "separable_long"
+    return "separable"
 
 
 def _seconds(route: Route, task: Task) -> float:
@@ -172,11 +170,11 @@ def accumulator_for(dtype: DTypeLike, kernels: Sequence[Kernel], form: Form) -> 
     they are summed in float64, as float64 samples are. For the others float32 serves as long
     as its rounding stays small against a full sample: each sum errs by about 2**-24 of the
     weights' L1 norm, n of them by about the square root of n as much (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2.8). Equal terms, as a disc has them in an even part of an
-    image, all round to one side: measured, n of them err by up to n / 4 as much, where loops
-    add up `TAPS` before they come to the sum. That takes in every blur, and edges; a kernel with
-    large weights of both signs, or of 2,500 and more, is summed in float64. So are float images if
-    weights come near the smallest float32.
+    Stability of Numerical Algorithms, 2.8). Equal terms, as a box has them in an even part of an
+    image, all round to one side: measured, n of them err by up to n / 4 as much. That takes in
+    every blur, and edges; a kernel with large weights of both signs, or with hundreds of equal ones
+    that is not separable, is summed in float64. So are float images if weights come near the
+    smallest float32.
     """
     if np.dtype(dtype) not in (np.uint8, np.float32):
         return "float64"
@@ -257,8 +255,15 @@ def _is_tiny(kernel: Kernel) -> bool:
 
 def _roundings(kernel: Kernel, form: Form) -> float:
     """Return how many times the error of one sum those of a sample add up to."""
-    taps = kernel.taps if form == "dense" else kernel.rank * sum(kernel.shape)
-    return 4 + max(math.sqrt(taps), taps / TAPS / 4)
+    if form == "dense":
+        taps, equal = kernel.taps, float(most_equal(kernel.weights))
+        if not shares_rows(kernel.shape, taps):
+            equal /= TAPS  # so many are added up before they come to the sum
+    else:
+        taps = kernel.rank * sum(kernel.shape)
+        each = [most_equal(line) for factor in kernel.factors for line in factor]
+        equal = sum(min(count, EQUAL) + count / EQUAL for count in each)
+    return 4 + max(math.sqrt(taps), equal / 4)
 
 
 # With missing samples there are sums of samples and weights, after transforms also of counts, and

@@ -154,7 +154,7 @@ def loading(loop: str, accumulator: str, entry: str, dtype: str) -> float:
         return 0.0
     start_up = COSTS["direct_numba"].start_up
     if machine_code.is_kept(entry, dtype):
-        return start_up
+        return max(0.0, start_up - machine_code.missed(entry, dtype))
     share = COMPILING / RUNS if machine_code.can_be_kept() else COMPILING
     return max(start_up, share - machine_code.missed(entry, dtype))
 

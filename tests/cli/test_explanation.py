@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from convcli.batch import run as batch
 from convcli.batch.pipeline import Pipeline
 from convcli.files.formats import FORMATS
 from convcli.files.job import Job
+from convcli.image import costs
 from convcli.image.costs import reading_cost, writing_cost
 from convcli.kernels.named import log_kernel, named_kernel
 from convcli.loops.decimation import decimations
@@ -124,8 +126,8 @@ def test_the_stages_are_the_whole_time(folder):
     measured = sum(each.measured for each in outcome.timings)
     assert 0 < measured <= outcome.seconds
     assert all(each.measured > 0 for each in outcome.timings)
-    assert outcome.timings[0].predicted == reading_cost("TIFF", 3 * 64)
-    assert outcome.timings[2].predicted == writing_cost("TIFF", 3 * 64, 1)
+    assert outcome.timings[0].predicted == reading_cost("TIFF", 3 * 64, True)
+    assert outcome.timings[2].predicted == writing_cost("TIFF", 3 * 64, 1, True)
 
 
 def test_frames_are_read_and_filtered_while_the_first_are_written(folder, monkeypatch):
@@ -148,16 +150,29 @@ def test_one_stage_inside_of_another_stops_that(monkeypatch):
     assert clock.seconds == {"read": 2, "filter": 2, "write": 3}
 
 
+@pytest.mark.parametrize("is_grey", [True, False])
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_every_format_has_its_costs(format_name):
-    assert 0 < reading_cost(format_name, 0) < reading_cost(format_name, 10**6)
-    assert 0 < writing_cost(format_name, 0, 1) < writing_cost(format_name, 10**6, 1)
+def test_every_format_has_its_costs(format_name, is_grey):
+    reading = [reading_cost(format_name, size, is_grey) for size in (0, 10**6)]
+    writing = [writing_cost(format_name, size, 1, is_grey) for size in (0, 10**6)]
+    assert 0 < reading[0] < reading[1]
+    assert 0 < writing[0] < writing[1]
 
 
-def test_cores_share_the_encoding_of_png_alone():
+def test_cores_share_the_encoding_of_png_and_of_large_jpegs():
     for name in FORMATS:
         shared = writing_cost(name, 10**8, 4) < writing_cost(name, 10**8, 1)
-        assert shared == (name == "PNG")
+        assert shared == (name in ("PNG", "JPEG"))
+    assert writing_cost("JPEG", 6 << 20, 2) == writing_cost("JPEG", 6 << 20, 1)
+    assert writing_cost("JPEG", 4 << 20, 2, True) < writing_cost("JPEG", 4 << 20, 1, True)
+
+
+@pytest.mark.parametrize("cost", [reading_cost, partial(writing_cost, workers=1)])
+def test_png_costs_more_without_isa_l(monkeypatch, cost):
+    monkeypatch.setattr(costs, "isa_l", lambda: True)
+    fast = cost("PNG", 10**8)
+    monkeypatch.setattr(costs, "isa_l", lambda: None)
+    assert cost("PNG", 10**8) > 1.3 * fast
 
 
 def test_a_pipe_gets_ascii_and_whole_lines(run, folder, monkeypatch):

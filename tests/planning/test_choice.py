@@ -29,9 +29,9 @@ from tests.plans import planned
 
 DENSE = kernel_from(np.random.default_rng(0).normal(size=(31, 31)))
 WORDS = list(PRESETS)
-ENTRIES = ("correlate", "dense", "separable", "separable_long", "magnitude",
-           "magnitude_of_any_size", "magnitude_wide", "magnitude_wide_of_any_size",
-           "thin", "blur_rows", "interpolate")  # fmt: skip
+ENTRIES = ("correlate", "dense", "separable", "magnitude", "magnitude_of_any_size",
+           "magnitude_wide", "magnitude_wide_of_any_size", "thin", "blur_rows",
+           "interpolate")  # fmt: skip
 
 
 def plan_of(work, **options):
@@ -106,6 +106,21 @@ def test_a_small_picture_imports_neither_numba_nor_pathos():
 def test_sums_are_kept_in_a_float_that_is_exact_enough(dtype, exact, accumulator):
     plan = planned((9, 9), dtype, gaussian_kernel(1), exact=exact)
     assert plan.route.accumulator == accumulator
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    ("kernel", "form", "accumulator"),
+    [
+        (gaussian_kernel(300), "separable", "float32"),
+        (box_kernel(2001), "separable", "float32"),
+        (kernel_from((np.eye(15) + 1) / 240), "dense", "float32"),
+        (kernel_from((np.eye(19) + 1) / 380), "dense", "float64"),
+        (convcli.kernel("disc:20"), "dense", "float32"),  # 1,200 equal ones, eight at a time
+    ],
+)
+def test_equal_weights_round_to_one_side(kernel, form, dtype, accumulator):
+    assert planning.accumulator_for(dtype, [kernel], form) == accumulator
 
 
 @pytest.mark.parametrize(
@@ -402,6 +417,22 @@ def test_what_is_kept_is_not_compiled(cold):
     assert "compil" not in plan.reason
 
 
+def test_small_images_load_what_is_kept_when_they_have_lost_as_much(cold):
+    """A caller's loop over thumbnails, each of which alone is not worth loading a loop."""
+    cold(kept=True)
+    shape = (300, 400)
+    plan = planned(shape, "uint8", gaussian_kernel(3), workers=2)
+    assert plan.method == "numpy"
+    assert 0 < plan.missed.seconds < costs.COSTS["direct_numba"].start_up
+    calls = 0
+    while plan.missed and calls < 100:
+        costs.machine_code.miss(*plan.missed)
+        plan = planned(shape, "uint8", gaussian_kernel(3), workers=2)
+        calls += 1
+    assert plan.method == "numba"
+    assert 0 < calls < 50
+
+
 @pytest.mark.parametrize(
     ("dtype", "kernel", "holes"),
     [
@@ -448,7 +479,7 @@ def test_each_loop_is_asked_for_by_its_own_name_and_dtype(monkeypatch):
     planned((900, 900), "float32", wide, "numba", is_magnitude=True)
     planned((900, 900), "uint8", wide, "numba", is_magnitude=True)
     assert {("magnitude_wide_of_any_size", "float32"), ("magnitude_wide", "uint8")} <= set(asked)
-    assert {("separable", "uint8"), ("separable_long", "float32"), ("dense", "uint16"),
+    assert {("separable", "uint8"), ("separable", "float32"), ("dense", "uint16"),
             ("correlate", "uint16"), ("magnitude", "uint8")} <= set(asked)  # fmt: skip
 
 

@@ -42,34 +42,6 @@ def correlate(window, stride, offsets, weights, divisor, total, out):
             _store(total[:run], divisor, out[y, left : left + run])
 
 
-@_entry
-def separable_long(
-    samples, stride, columns, table, channels, rows, row_table, divisor, four, phases, length,
-    sums, out,
-):  # fmt: skip
-    """Do what `separable` does for long rows: their sums are made four at a time.
-
-    Every fourth pixel goes into one of four phases, and then four neighbouring outputs share
-    the loads of their inputs as four rows do: 20 % of a blur with 65 or 161 taps. The columns
-    of a chunk are done from top to bottom, so that their rows stay in the cache.
-    """
-    height, width = out.shape
-    reach = stride - width
-    chunk = (four.shape[1] - reach) // (ROWS * channels) * ROWS * channels
-    for left in range(0, width, chunk):
-        run = min(chunk, width - left)
-        points = -(-run // (ROWS * channels)) * channels
-        for top in range(0, height, ROWS):
-            start, last = top * stride + left, samples.size - stride + left
-            _sum_four(samples, start, columns, last, table, four, 0, 0, run + reach)
-            for row in range(min(ROWS, height - top)):
-                line = four[row, : run + reach]
-                _take(line, channels, ROWS, phases, length)
-                _sum_four(phases, 0, rows, rows[-1], row_table, sums, 0, 0, points)
-                _put(sums, channels, ROWS, line[:run])
-                _store(line[:run], divisor, out[top + row, left : left + run])
-
-
 @_part
 def _root(x, y, _one):
     return math.sqrt(x * x + y * y)

@@ -13,8 +13,7 @@ _DTYPES = {"b": "uint8", "h": "uint16", "f": "float32", "d": "float64"}
 _ARGUMENTS = {
     "correlate": "s1 i0 i1 a1 a0 a1 r2",
     "dense": "s1 i0 i1 a1 i0 a0 a1 i0 r2",
-    "separable": "s1 i0 a1 i1 a1 i1 a0 a1 i0 a1 r2",
-    "separable_long": "s1 i0 i1 a2 i0 i1 a2 a0 a2 a1 i0 a2 r2",
+    "separable": "s1 i0 a1 i1 a1 i0 i1 a0 a1 i0 a1 i0 i0 a1 r2",
     "magnitude": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_of_any_size": "s2 i0 a2 a2 a0 a2 r2",
     "magnitude_wide": "s1 i0 i1 a2 a2 i1 a1 a1 a0 a2 a2 r2",
@@ -39,7 +38,6 @@ _KINDS = {
     "correlate": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "dense": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "separable": f"{_OF_INTEGERS} {_OF_FLOATS}",
-    "separable_long": f"{_OF_INTEGERS} {_OF_FLOATS}",
     "magnitude": f"{_OF_INTEGERS} fff ddd",
     "magnitude_of_any_size": _OF_FLOATS,
     "magnitude_wide": f"{_OF_INTEGERS} fff ddd",
@@ -52,14 +50,15 @@ _KINDS = {
     **dict.fromkeys(("bank", "lay_out", "winograd", "winograd_kernels"), "fff ddd"),
 }
 
-# What one filter over an 8-bit image needs, in light or with an alpha as well. Each takes about a
-# second of the time that building a wheel takes.
+# What one filter over an image needs, in light or with an alpha as well: of 8 bits, also in
+# float64 (--exact), of 16 bits, and of float32. Each takes about a second of the time that building
+# a wheel takes.
 _SHIPPED = {
-    "correlate": "bfb bff fff",
-    "dense": "bfb bff fff",
-    "separable": "bfb bff fff",
-    "separable_long": "bfb",
-    "magnitude": "bfb fff",
+    "correlate": "bfb bff fff bdb hdh",
+    "dense": "bfb bff fff bdb hdh",
+    "separable": "bfb bff fff bdb hdh",
+    "magnitude": "bfb fff hdh",
+    "magnitude_of_any_size": "fff",
     "magnitude_wide": "bfb",
     **dict.fromkeys(("thin", "blur_rows", "interpolate"), "bfb"),
 }
@@ -82,4 +81,4 @@ EVERY = _listed(_KINDS)
 """All that the commands may need."""
 
 SHIPPED = _listed(_SHIPPED)
-"""What a wheel brings, compiled: the filters of 8-bit images."""
+"""What a wheel brings, compiled: the common filters of images."""

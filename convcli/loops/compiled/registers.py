@@ -77,7 +77,7 @@ def register_tile(maps: int, vectors: int, vector_bytes: int, packed: int = 0) -
     return tile
 
 
-def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
+def register_rows(rows: int, vectors: int, vector_bytes: int, is_column: bool = False) -> Any:
     """Return an intrinsic that sums `rows` rows of results, by `vectors` vectors, of one kernel.
 
     ``tile(source, start, pitch, offsets, weights, bias, height, out, at, out_pitch)`` stores::
@@ -89,6 +89,7 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
     ``offsets.size``, the width. Results of neighbouring rows share the samples that they have in
     common, which are converted to the dtype of `out` once. Every result is summed in the same
     order. A row is multiplied by no weight that it lacks, so a NaN stays where the kernel is.
+    With `is_column` the width is 1, and the offset 0: a loop less, 6 % of a blur with 161 taps.
     """
 
     @intrinsic
@@ -113,16 +114,23 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
             def add_row(r, reached):
                 """Add row r of the source to the rows of results that it reaches."""
                 line = builder.gep(source.data, [builder.add(start, builder.mul(r, pitch))])
+                if is_column:
+                    add_samples(line, builder.gep(weights.data, [r]), index(1), reached)
+                    return
                 with cgutils.for_range(builder, width) as column:
                     offset = builder.load(builder.gep(offsets.data, [column.index]))
-                    here = builder.gep(line, [offset])
-                    loaded = [emit.load_as_float(here, each, kind) for each in range(vectors)]
-                    for o in reached:
-                        row = builder.mul(builder.sub(r, index(o)), width)
-                        place = builder.add(row, column.index)
-                        spread = emit.spread(builder.load(builder.gep(weights.data, [place])))
-                        for each, total in zip(loaded, sums[o], strict=True):
-                            emit.add_product(total, spread, each)
+                    place = builder.add(builder.mul(r, width), column.index)
+                    weight = builder.gep(weights.data, [place])
+                    add_samples(builder.gep(line, [offset]), weight, width, reached)
+
+            def add_samples(here, weight, step, reached):
+                """Add vectors of samples to the rows of results, each times its own weight."""
+                loaded = [emit.load_as_float(here, each, kind) for each in range(vectors)]
+                for o in reached:
+                    place = builder.mul(step, index(-o))
+                    spread = emit.spread(builder.load(builder.gep(weight, [place])))
+                    for each, total in zip(loaded, sums[o], strict=True):
+                        emit.add_product(total, spread, each)
 
             for r in range(rows - 1):
                 add_row(index(r), range(r + 1))
@@ -134,6 +142,72 @@ def register_rows(rows: int, vectors: int, vector_bytes: int) -> Any:
                 here = builder.gep(out.data, [builder.add(at, builder.mul(out_pitch, index(o)))])
                 for each, total in enumerate(line):
                     emit.store(builder.load(total), here, each)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile
+
+
+def register_lines(lines: int, vectors: int, vector_bytes: int) -> Any:
+    """Return an intrinsic that sums `lines` lines of results, `vectors` vectors of each, of a row.
+
+    ``tile(source, start, pitch, between, weights, out, at, out_pitch)`` stores::
+
+        out[at + l * out_pitch + v * between * lanes + x] = sum_t weights[t]
+            * source[start + l * pitch + (v * lanes + t) * between + x]
+
+    for l below `lines`, v below `vectors` and x below ``lanes``, the samples of a vector. Tap t of
+    vector v and tap t + lanes of the vector before it are multiplied by the same samples, which
+    are loaded once, and lines share the weights. Every result is summed in the order of the taps,
+    of which there are at least ``(vectors - 1) * lanes``.
+    """
+
+    @intrinsic
+    def tile(_context, source, start, pitch, between, weights, out, at, out_pitch):
+        signature = types.void(source, start, pitch, between, weights, out, at, out_pitch)
+
+        def codegen(context, builder, signature, arguments):
+            def data(position):
+                kind = signature.args[position]
+                return context.make_array(kind)(context, builder, arguments[position])
+
+            source, weights, out = (data(i) for i in (0, 4, 5))
+            start, pitch, between, at, out_pitch = (arguments[i] for i in (1, 2, 3, 6, 7))
+            emit = Emitter(builder, context, signature.args[5].dtype, vector_bytes)
+            index, lanes = emit.index, emit.lanes
+            taps = cgutils.unpack_tuple(builder, weights.shape)[0]
+            none = emit.spread(ir.Constant(emit.vector.element, 0))
+            sums = [[emit.started(none) for _ in range(vectors)] for _ in range(lines)]
+            begins = [
+                builder.gep(source.data, [builder.add(start, builder.mul(pitch, index(each)))])
+                for each in range(lines)
+            ]
+
+            def add_places(first, end, reached):
+                """Add the samples at these places to the vectors whose taps they meet."""
+                with cgutils.for_range_slice(builder, first, end, index(1)) as (place, _):
+                    offset = builder.mul(place, between)
+                    loaded = [emit.load(builder.gep(line, [offset]), 0) for line in begins]
+                    for v in reached:
+                        tap = builder.sub(place, index(v * lanes))
+                        weight = builder.load(builder.gep(weights.data, [tap]))
+                        spread = emit.spread(weight)
+                        for each, line in zip(loaded, sums, strict=True):
+                            emit.add_product(line[v], spread, each)
+
+            for v in range(vectors - 1):
+                add_places(index(v * lanes), index((v + 1) * lanes), range(v + 1))
+            add_places(index((vectors - 1) * lanes), taps, range(vectors))
+            for v in range(vectors - 1):
+                end = builder.add(taps, index(v * lanes))
+                add_places(end, builder.add(end, index(lanes)), range(v + 1, vectors))
+            for each, line in enumerate(sums):
+                for v, total in enumerate(line):
+                    place = builder.add(at, builder.mul(out_pitch, index(each)))
+                    apart = builder.mul(between, index(v * lanes))
+                    place = builder.add(place, apart)
+                    emit.store(builder.load(total), builder.gep(out.data, [place]), 0)
             return context.get_dummy_value()
 
         return signature, codegen

@@ -7,7 +7,7 @@ from typing import Any
 import numba
 
 from convcli.loops.compiled.inner_loops import HOW, NO_WRAPPERS, _store
-from convcli.loops.compiled.registers import register_rows
+from convcli.loops.compiled.registers import register_lines, register_rows
 from convcli.loops.compiled.vectors import BYTES
 from convcli.loops.layout import DENSE_ROWS
 
@@ -21,6 +21,12 @@ _part = numba.njit(**HOW, **NO_WRAPPERS)
 MANY = DENSE_ROWS if BYTES == 64 else 6
 VM, V4, V3, V1 = (3, 4, 4, 8) if BYTES == 64 else (2, 3, 3, 6)
 
+# Lines, and vectors of each, that share the samples and the weights of a long row: 16 sums, 4
+# vectors of samples and a weight; or 9 sums, 3 and 1. Shorter rows would gain nothing.
+LINES, VL = (4, 4) if BYTES == 64 else (3, 3)
+LEAST_VECTORS = 3
+_tile = register_lines(LINES, VL, BYTES)
+
 
 @_part
 def sum_in_order(source, start, pitch, offsets, weights, height, out, at, run):
@@ -33,12 +39,12 @@ def sum_in_order(source, start, pitch, offsets, weights, height, out, at, run):
         out[at + x] = total
 
 
-def _summing(rows: int, vectors: int) -> Any:
+def _summing(rows: int, vectors: int, is_column: bool = False) -> Any:
     """Compile the sums of `run` pixels of so many rows, by tiles of so many vectors and of one."""
-    wide, narrow = register_rows(rows, vectors, BYTES), register_rows(rows, 1, BYTES)
+    wide, narrow = (register_rows(rows, each, BYTES, is_column) for each in (vectors, 1))
 
     @_part
-    def sum_rows(source, start, pitch, offsets, weights, height, out, step, run):
+    def sum_tiles(source, start, pitch, offsets, weights, height, out, step, run):
         lanes, none = BYTES // out.itemsize, out.dtype.type(0)
         if run < lanes:
             for row in range(rows):
@@ -55,10 +61,30 @@ def _summing(rows: int, vectors: int) -> Any:
                 narrow(source, start + at, pitch, offsets, weights, none, height, out, at, step)
                 x += lanes
 
+    return sum_tiles
+
+
+def _choosing(is_column: bool) -> Any:
+    """Compile the sums of several rows; their order is the same for every number of rows."""
+    sum_many, sum_four, sum_three, sum_one = (
+        _summing(*each, is_column) for each in ((MANY, VM), (4, V4), (3, V3), (1, V1))
+    )
+
+    @_part
+    def sum_rows(source, start, pitch, offsets, weights, height, rows, out, step, run):
+        if rows == MANY:
+            sum_many(source, start, pitch, offsets, weights, height, out, step, run)
+        elif rows == 4:
+            sum_four(source, start, pitch, offsets, weights, height, out, step, run)
+        elif rows == 3:
+            sum_three(source, start, pitch, offsets, weights, height, out, step, run)
+        else:
+            sum_one(source, start, pitch, offsets, weights, height, out, step, run)
+
     return sum_rows
 
 
-_sum_many, _sum_four, _sum_three = _summing(MANY, VM), _summing(4, V4), _summing(3, V3)
+sum_rows, _sum_columns = _choosing(is_column=False), _choosing(is_column=True)
 _sum_one = _summing(1, V1)
 
 
@@ -81,22 +107,84 @@ def dense(window, stride, offsets, weights, height, divisor, sums, chunk, out):
 
 
 @_entry
-def separable(samples, stride, column, offsets, row, nothing, divisor, lines, pitch, total, out):
-    """Some rows at a time: their columns into `lines`, then each of these rows into `out`."""
+def separable(
+    samples, stride, column, offsets, row, between, nothing, divisor, lines, pitch, totals, chunk,
+    longest, part, out,
+):  # fmt: skip
+    """Some rows at a time: their columns into `lines`, then each of these rows into `out`.
+
+    The columns of a chunk are done from top to bottom, so that the rows which they share stay in
+    the cache. `between` is how many samples lie between the taps of the row; 0 if some are missing.
+    At most `longest` terms are summed one after the other, and `part` has such sums, as many as
+    `lines` and `totals`.
+    """
     height, width = out.shape
-    reach, chunk = stride - width, total.size
+    reach = stride - width
     rows = rows_for(column.size, height)
-    for top in range(0, height, rows):
-        y = min(top, height - rows)
-        for left in range(0, width, chunk):
-            run = min(chunk, width - left)
-            sum_rows(
-                samples, y * stride + left, stride, nothing, column, column.size, rows, lines,
-                pitch, run + reach,
-            )  # fmt: skip
-            for each in range(rows):
-                _sum_one(lines, each * pitch, 0, offsets, row, 1, total, 0, run)
-                _store(total[:run], divisor, out[y + each, left : left + run])
+    lanes = BYTES // totals.itemsize
+    is_long = between > 0 and row.size >= LEAST_VECTORS * lanes
+    for left in range(0, width, chunk):
+        run = min(chunk, width - left)
+        # What is left of a chunk is summed one line at a time.
+        shared = run // (VL * lanes * between) * (VL * lanes * between) if is_long else 0
+        for top in range(0, height, rows):
+            y = min(top, height - rows)
+            parts = -(-column.size // longest)
+            for i in range(parts):
+                some, first = _part_of(column, i, parts)
+                _sum_columns(
+                    samples, (y + first) * stride + left, stride, nothing, some, some.size, rows,
+                    part if i else lines, pitch, run + reach,
+                )  # fmt: skip
+                if i:
+                    _add(part, lines, rows, pitch, run + reach)
+            parts = -(-row.size // longest)
+            for first in range(0, rows, LINES):
+                count = min(LINES, rows - first)
+                done = shared if count == LINES else 0
+                for i in range(parts):
+                    some, tap = _part_of(row, i, parts)
+                    into = part if i else totals
+                    start, places = first * pitch, offsets[tap : tap + some.size]
+                    if done > 0:
+                        _sum_lines(
+                            lines, start + places[0], pitch, between, some, into, chunk, done
+                        )
+                    for each in range(count if done < run else 0):
+                        _sum_one(
+                            lines, start + each * pitch + done, 0, places, some, 1,
+                            into[each * chunk + done :], 0, run - done,
+                        )  # fmt: skip
+                    if i:
+                        _add(part, totals, count, chunk, run)
+                for each in range(count):
+                    total = totals[each * chunk :][:run]
+                    _store(total, divisor, out[y + first + each, left : left + run])
+
+
+@_part
+def _sum_lines(lines, start, pitch, between, row, totals, chunk, run):
+    """Sum `run` samples of a long row for some lines, by tiles that share their samples."""
+    lanes = BYTES // totals.itemsize
+    for left in range(0, run, VL * lanes * between):
+        for x in range(left, left + lanes * between, lanes):
+            _tile(lines, start + x, pitch, between, row, totals, x, chunk)
+
+
+@_part
+def _part_of(weights, i, parts):
+    """Return one of some parts that are about as long, and where it begins."""
+    first = i * weights.size // parts
+    return weights[first : (i + 1) * weights.size // parts], first
+
+
+@_part
+def _add(part, sums, rows, pitch, run):
+    """Add some rows of sums to others."""
+    for row in range(rows):
+        total, more = sums[row * pitch :], part[row * pitch :]
+        for x in range(run):
+            total[x] += more[x]
 
 
 @_part
@@ -104,16 +192,3 @@ def rows_for(height, wanted):
     """Return how many rows of results a tile has, for a kernel of so many rows."""
     least = min(height, wanted)
     return MANY if least >= MANY else 4 if least >= 4 else 3 if least >= 3 else 1
-
-
-@_part
-def sum_rows(source, start, pitch, offsets, weights, height, rows, out, step, run):
-    """Sum `run` pixels of some rows; the order of the sums is the same for every number of rows."""
-    if rows == MANY:
-        _sum_many(source, start, pitch, offsets, weights, height, out, step, run)
-    elif rows == 4:
-        _sum_four(source, start, pitch, offsets, weights, height, out, step, run)
-    elif rows == 3:
-        _sum_three(source, start, pitch, offsets, weights, height, out, step, run)
-    else:
-        _sum_one(source, start, pitch, offsets, weights, height, out, step, run)

@@ -1,4 +1,4 @@
-"""Machine code that a wheel brings, so that the first filter of an 8-bit image compiles nothing.
+"""Machine code that a wheel brings, so that the first common filter compiles nothing.
 
 It is for Linux on x86-64, in levels that the processor either has or not (x86-64 psABI 1.0, 3.1.1).
 Python's packages name no such level, so a wheel holds all of them. It needs no file that numba or
