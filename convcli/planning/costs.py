@@ -74,7 +74,7 @@ COSTS: dict[str, Cost] = {
     "direct_numba": Cost(
         sample=0.05,
         tap=0.0165,
-        dense_tap=0.008,
+        dense_tap=0.0069,
         separable_tap=0.0118,
         tile=25_000,
         float64=1.8,
