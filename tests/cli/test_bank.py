@@ -346,7 +346,8 @@ def test_explain_counts_the_multiplications_of_each_method(run, here, bank):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("gabr:8,3", "photo.png"), r"unknown bank 'gabr:8,3'.*gabor:ANGLES,SCALES.*\.safetensors"),
+        (("gabr:8,3", "photo.png"), r"unknown bank 'gabr:8,3'; did you mean 'gabor:8,3'"),
+        (("fourier", "photo.png"), r"unknown bank 'fourier'.*gabor:ANGLES,SCALES.*\.safetensors"),
         (("gabor:x", "photo.png"), "'gabor:x' must be typed as gabor:ANGLES,SCALES"),
         (("gabor:8,0", "photo.png"), "SCALES must be a whole number of at least 1, not 0"),
         (("gabor:1,2,3", "photo.png"), "too many numbers"),

@@ -33,7 +33,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["--methods", "numpy,nubma"], "unknown contender 'nubma'; choose from numpy, numba, fft,"),
+        (["--methods", "numpy,nubma"], "unknown contender 'nubma'; did you mean 'numba'?"),
+        (["--methods", "numpy,ipp"], "unknown contender 'ipp'; choose from numpy, numba, fft,"),
         (["--methods", ""], "unknown contender ''"),
         (["--sizes", "0"], "'0' is not an image size; write megapixels above 0"),
         (["--sizes", "1,-2"], "'-2' is not an image size"),

@@ -101,7 +101,7 @@ def command(
     beside the image.
 
     The kernels are not flipped, as in the layers of a network. A bank of one channel is applied to
-    the luminance, and one of 3 channels to red, green and blue (docs/banks.md).
+    the luminance, and one of 3 channels to red, green and blue ('convcli help banks').
 
     Examples:
       convcli bank gabor:8,3 photo.jpg -o maps/

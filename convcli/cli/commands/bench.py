@@ -105,7 +105,8 @@ def command(
 ) -> None:
     """Time the methods, classical algorithms and other packages.
 
-    Every result is checked before its time is shown. docs/bench.md explains the options.
+    Every result is checked before its time is shown. 'convcli help racing' explains the
+    options.
 
     Examples:
       convcli bench photo.jpg --kernels 3,9,17 --report race.html

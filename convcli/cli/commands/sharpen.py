@@ -40,7 +40,7 @@ def command(
     """Sharpen with an unsharp mask.
 
     The result is image + amount * (image - blurred). With --linear the threshold counts levels of
-    light. docs/sigma.md says how to choose a sigma.
+    light. 'convcli help sigma' says how to choose a sigma.
 
     Examples:
       convcli sharpen photo.jpg --sigma 1.5 --amount 0.8
