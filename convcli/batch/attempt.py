@@ -100,7 +100,7 @@ def outcome_of(
     return Outcome(
         job,
         "written" if pipeline.write else "shown",
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - start + work.ahead,
         size=(width, height),
         result_size=(result.pixels.shape[1], result.pixels.shape[0]),
         pixels=work.pixels,
@@ -149,6 +149,7 @@ class _Work:
         self.predicted: dict[str, float] = {}
         self.plans: list[Plan | ChainPlan | BankPlan] = []
         self.pixels, self.frames = 0, 1
+        self.ahead = 0.0  # seconds of reading before the work began
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
         self.is_stream = False
@@ -159,7 +160,10 @@ class _Work:
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
         if self.begun:
-            picture, self.clock.seconds["read"] = self.begun()
+            start = time.perf_counter()
+            picture, seconds = self.begun()
+            self.clock.seconds["read"] = seconds
+            self.ahead = max(seconds - (time.perf_counter() - start), 0.0)
             take(2 * picture.pixels.nbytes)
         else:
             check_stays(self.job)

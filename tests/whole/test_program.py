@@ -743,6 +743,9 @@ def test_json_has_the_times_that_explain_prints(run, folder):
         name: float(text.split()[0]) * units[text.split()[1]] for name, text in shown.items()
     }
     assert seconds == pytest.approx({**times, "total": sum(times.values())}, rel=0.01)
+    # The image was read while the program was loaded, and still counts whole.
+    steps = sum(times[name] for name in record["predicted"])
+    assert steps - 1e-4 <= record["seconds"] <= steps + times["start"]
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(run, folder):
