@@ -314,6 +314,7 @@ def as_bytes(maps: list[Floats], is_signed: bool, unit: float = 0.0) -> tuple[li
         levels += each.dtype.type(zero)
         shown.append(np.rint(levels).clip(0, 255).astype(np.uint8))
     if not factor:
-        return shown, f"8-bit maps: all {zero:.0f}; every map is 0, but for rounding"
+        return shown, f"8-bit maps are all {zero:.0f}, because every map is 0 except for rounding"
     start = "128 + 127" if is_signed else "255"
-    return shown, f"8-bit maps: {start} * value / {largest:.6g}, the largest absolute value"
+    top = f"{largest:.6g}"
+    return shown, f"8-bit maps hold {start} * value / {top} ({top} is the largest absolute value)"

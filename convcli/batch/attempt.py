@@ -43,7 +43,7 @@ _MANY = 100
 _BY_ROWS = ("PPM", "PAM")
 _LEAST_BY_ROWS = 1 << 24
 
-_LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
+_LINEAR_ALREADY = "ignored --linear, because OpenEXR stores linear light"
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
@@ -228,7 +228,9 @@ class _Work:
             frame = replace(frame, notes=(*frame.notes, *notes))
         if frame.format == "Y4M":
             if not self.pipeline.planes:
-                raise ConvcliError("is a video, which this command cannot filter")
+                raise ConvcliError(
+                    "is a video, which this command cannot filter; extract its frames first"
+                )
             from convcli.batch import planes
 
             return planes.filtered(frame, self.pipeline.planes(), options)

@@ -59,7 +59,10 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
             f"there is no command '{command[1]}'{near or '; the command comes first, such as blur'}"
         )
     if extra := _EXTRA.match(message):
-        return f"{shown(extra[1])} is one argument too many; quote it with another, or leave it out"
+        return (
+            f"{shown(extra[1])} is one argument too many; leave it out, or quote an argument with "
+            "spaces"
+        )
     return message
 
 

@@ -73,7 +73,7 @@ def plan_for(task: Task) -> Plan:
                 "than it could save"
             )
             if is_cold:
-                reason += ", and --method numba does it all the same"
+                reason += "; 'convcli warmup' compiles them once for later runs"
                 missed = Missed(*entry, saved)
     if compiles:
         often = "once" if machine_code.can_be_kept() else "each time: they cannot be kept"

@@ -209,14 +209,16 @@ def test_without_colours_it_is_drawn_in_characters(terminal, folder):
 def test_what_is_no_terminal_is_refused(run, folder):
     result = run("edge", "a.png", "--preview")
     assert result.status == 2
-    assert result.message == "convcli: --preview needs a terminal; standard output is not one"
+    assert result.message == (
+        "convcli: --preview needs a terminal, and standard output is not one; leave --preview out"
+    )
     assert names_in(folder) == ["a.blur.png", "a.png"]
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("a.png", "a.blur.png"), "--preview shows one image; there are 2"),
+        (("a.png", "a.blur.png"), "--preview shows one image, and there are 2"),
         (("a.png", "--json"), "--json and --preview cannot both go to standard output"),
         (("a.png", "-n"), "--preview and --dry-run cannot be used together: "),
         (("a.png", "--in-place"), "--in-place has no effect, because --preview without -o "),

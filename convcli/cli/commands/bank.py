@@ -39,11 +39,11 @@ def command(
     ],
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Take this array of a file"),
+        typer.Option(metavar="NAME", help="Use this array of a weights file"),
     ] = None,
     angle: Annotated[
         float | None,
-        typer.Option(metavar="A", help="Steer steerable to A degrees, from right to up"),
+        typer.Option(metavar="A", help="Angle of steerable in degrees, counter-clockwise"),
     ] = None,
     mosaic: Annotated[
         bool,
@@ -153,7 +153,9 @@ def define(
     from convcli.filtering.stages import stage
 
     if mosaic:
-        raise ConvcliError("--mosaic is a sheet of many maps, and a stage makes one image")
+        raise ConvcliError(
+            "--mosaic makes a sheet of many maps, and a stage one image; leave it out"
+        )
     if pool > 1:
         raise ConvcliError("--pool is not for stages; leave it out, or use --stride")
     made = stage(

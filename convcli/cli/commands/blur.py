@@ -42,7 +42,7 @@ def command(
         bool,
         typer.Option(
             "--exact",
-            help="Sum in float64, without the coarser grid",
+            help="Sum in float64, and do not approximate wide blurs",
         ),
     ] = False,
 ) -> None:

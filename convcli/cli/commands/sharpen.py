@@ -26,9 +26,7 @@ def command(
             help="Sigma of the blur in pixels, or X,Y",
         ),
     ] = "1",
-    amount: Annotated[
-        float, typer.Option(metavar="A", help="Add A times the difference to the blur")
-    ] = 1.0,
+    amount: Annotated[float, typer.Option(metavar="A", help="Add A times (image - blurred)")] = 1.0,
     threshold: Annotated[
         float,
         typer.Option(
