@@ -12,8 +12,10 @@ NOT_PUBLISHED = (".github/", ".dockerignore", ".pre-commit-config.yaml")
 
 listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=True)
 tracked = {name for name in listed.stdout.split("\0") if name}
+pages = {name for name in tracked if name.startswith("docs/") and name.endswith(".md")}
 wanted = {
-    "whl": {name for name in tracked if name.startswith("convcli/")},
+    "whl": {name for name in tracked if name.startswith("convcli/")}
+    | {f"convcli/{name}" for name in pages},
     "gz": {name for name in tracked if not name.startswith(NOT_PUBLISHED)},
 }
 for path in sys.argv[1:]:

@@ -3,6 +3,7 @@
 This module imports no other package, so ``convcli --help`` can list every choice without numpy.
 """
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 Method = Literal["auto", "numpy", "numba", "fft", "tiled"]
@@ -30,6 +31,27 @@ def listed(words: tuple[str, ...]) -> str:
     'sobel, scharr or prewitt'
     """
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is most like another, or nothing if none is.
+
+    >>> nearest("Refelct", ("reflect", "mirror")), nearest("huge", ("reflect", "mirror"))
+    ('reflect', '')
+    """
+    from difflib import get_close_matches  # takes 2 ms to import
+
+    return next(iter(get_close_matches(word.lower(), [*known], n=1)), "")
+
+
+def suggested(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that suggests the known word that is most like another.
+
+    >>> suggested("Refelct", ("reflect", "mirror")), suggested("huge", ("reflect", "mirror"))
+    ("; did you mean 'reflect'?", '')
+    """
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def counted(number: int, noun: str) -> str:

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from convcli.cli.app import app_for
 from convcli.cli.help import OWN, groups, meaning, names, texts
+from convcli.cli.topics import topics
 
 STATUS = (
     ("0", "Everything was done."),
@@ -45,6 +46,8 @@ def page() -> str:
             _text("[OPTIONS] [INPUT]..."),
             ".SH DESCRIPTION",
             *_paragraphs(rest),
+            ".SH TOPICS",
+            *_lines(", ".join(topics())),
             ".SH COMMANDS",
             *(line for name, each in commands.items() for line in _command(name, each, common)),
             ".SH OPTIONS OF ALL FILTERS",

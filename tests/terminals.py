@@ -35,3 +35,11 @@ def visible(text: str) -> list[str]:
         elif token[0] not in "\x1b\r":
             lines[row] = token if lines[row] == "" else lines[row] + token
     return [line for line in lines if line.strip()]
+
+
+_BAR = re.compile(r"filtering [^\r\n]*[\r\n]+(?:\x1b\[1A|\x1b\[2K|\r)*")
+
+
+def without_bar(shown: str) -> str:
+    """Return what is left when a progress bar is gone; on a busy machine every run has one."""
+    return _BAR.sub("", shown)

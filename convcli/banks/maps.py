@@ -20,7 +20,7 @@ from convcli.banks.network import check_windows, max_pool2d, relu
 from convcli.banks.plan import BankPlan, plan_layer
 from convcli.errors import ConvcliError
 from convcli.types import Floats, OnProgress, Pixels
-from convcli.words import BankMethod, Border, counted, listed
+from convcli.words import BankMethod, Border, counted, listed, nearest
 
 # Names of the channels of an image, by their number, as they stand before the name of a map.
 _CHANNELS = {1: ("",), 3: ("red-", "green-", "blue-")}
@@ -66,6 +66,13 @@ def bank_from(text: str, layer: str | None = None, angle: float | None = None) -
     word, colon, rest = text.partition(":")
     is_file = word not in (*NAMED, *CASCADES)
     if is_file and Path(text).suffix.lower() not in SUFFIXES:
+        if near := nearest(word, (*NAMED, *CASCADES)):
+            meant = near + colon + rest
+            try:
+                bank_from(meant)
+            except ConvcliError:
+                meant = near  # it takes other numbers
+            raise ConvcliError(f"unknown bank {text!r}; did you mean {meant!r}?")
         usual = [row.usage for row in NAMED.values()] + [f"{name}:LEVELS" for name in CASCADES]
         raise ConvcliError(
             f"unknown bank {text!r}; it must be {', '.join(usual)}, or a {listed(SUFFIXES)} file"
@@ -307,6 +314,7 @@ def as_bytes(maps: list[Floats], is_signed: bool, unit: float = 0.0) -> tuple[li
         levels += each.dtype.type(zero)
         shown.append(np.rint(levels).clip(0, 255).astype(np.uint8))
     if not factor:
-        return shown, f"8-bit maps: all {zero:.0f}; every map is 0, but for rounding"
+        return shown, f"8-bit maps are all {zero:.0f}, because every map is 0 except for rounding"
     start = "128 + 127" if is_signed else "255"
-    return shown, f"8-bit maps: {start} * value / {largest:.6g}, the largest absolute value"
+    top = f"{largest:.6g}"
+    return shown, f"8-bit maps hold {start} * value / {top} ({top} is the largest absolute value)"

@@ -44,7 +44,7 @@ _MANY = 100
 _BY_ROWS = ("PPM", "PAM")
 _LEAST_BY_ROWS = 1 << 24
 
-_LINEAR_ALREADY = "changed nothing for --linear: OpenEXR stores linear light"
+_LINEAR_ALREADY = "ignored --linear, because OpenEXR stores linear light"
 
 # The remark on an image whose reading began while the program started.
 _AHEAD = "while the program was loaded"
@@ -101,7 +101,7 @@ def outcome_of(
     return Outcome(
         job,
         "written" if pipeline.write else "shown",
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - start + work.ahead,
         size=(width, height),
         result_size=(result.pixels.shape[1], result.pixels.shape[0]),
         pixels=work.pixels,
@@ -150,6 +150,7 @@ class _Work:
         self.predicted: dict[str, float] = {}
         self.plans: list[Plan | ChainPlan | BankPlan] = []
         self.pixels, self.frames = 0, 1
+        self.ahead = 0.0  # seconds of reading before the work began
         self.transfer, self.light = SRGB, ""
         self.following: Iterator[Picture] | None = None
         self.is_stream = False
@@ -160,7 +161,10 @@ class _Work:
     def read(self, take: Callable[[int], None]) -> Picture:
         """Read the image, or wait for it if its reading has begun."""
         if self.begun:
-            picture, self.clock.seconds["read"] = self.begun()
+            start = time.perf_counter()
+            picture, seconds = self.begun()
+            self.clock.seconds["read"] = seconds
+            self.ahead = max(seconds - (time.perf_counter() - start), 0.0)
             take(2 * picture.pixels.nbytes)
         else:
             check_stays(self.job)
@@ -227,7 +231,9 @@ class _Work:
             frame = replace(frame, notes=(*frame.notes, *notes))
         if frame.format == "Y4M":
             if not self.pipeline.planes:
-                raise ConvcliError("is a video, which this command cannot filter")
+                raise ConvcliError(
+                    "is a video, which this command cannot filter; extract its frames first"
+                )
             from convcli.batch import planes
 
             return planes.filtered(frame, self.pipeline.planes(), options)

@@ -51,14 +51,14 @@ def note_on(result: Pixels, last: Filter, has_alpha: bool) -> tuple[str, ...]:
         dark = float(np.mean(some < _DARK))
         if dark < 0.99:
             return ()
-        return (f"{_percent(dark)} % of it is nearly black, because its edges are soft; "
+        return (f"{_percent(dark)} % of the result is nearly black, because the edges are soft; "
                 "--stretch makes the strongest white",)  # fmt: skip
     clipped = float(np.mean(some == 0))
     if clipped <= 0.5:
         return ()
     bias = "" if last.use.channels == "luminance" else " or --bias 128"  # edge has none
-    return (f"{_percent(clipped)} % of it is black, because the kernel sums to 0 and 8 bits hold "
-            f"no negative values; --stretch{bias} shows them",)  # fmt: skip
+    return (f"{_percent(clipped)} % of the result is black, because the kernel sums to 0 and "
+            f"8 bits hold no negative values; --stretch{bias} shows them",)  # fmt: skip
 
 
 def _step(shape: tuple[int, ...], most: int) -> int:

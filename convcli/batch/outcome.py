@@ -42,7 +42,8 @@ class Outcome(NamedTuple):
     error : BaseException or None
         The exception behind a failure.
     seconds : float
-        Time from opening the input to closing the output.
+        Time from opening the input to closing the output; where the image was read while the
+        program was loaded, without the rest of the loading.
     size, result_size : (int, int)
         Width and height of the image, and of the result.
     pixels : int

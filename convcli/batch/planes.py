@@ -41,7 +41,7 @@ class Planes:
 
 
 _LUMA_ALONE = (
-    "filtered its luma alone: a kernel cannot be scaled to subsampled chroma, and a stretch is of "
+    "filtered only its luma: a kernel cannot be scaled to subsampled chroma, and --stretch is for "
     "brightness"
 )
 

@@ -55,7 +55,7 @@ _PACKAGES = {"ZARR": 16 << 20, "TIFF": 4 << 20}
 # Tiles of a whole image in which one sample is missing or extreme are summed in another way: not
 # only what the kernel reaches from there, but hundreds of rows, and more than 1,000 columns.
 _OTHERWISE = (
-    "filtered in lower bands than a whole image, to stay within --memory: in whole tiles around "
+    "filtered in bands of fewer rows than usual, to stay within --memory: in the tiles around "
     "missing or extreme samples the last digit may differ"
 )
 
@@ -227,8 +227,8 @@ class _Work:
 
         if bands > 1 and not isinstance(options.get("channels"), bool):
             raise NeedsWholeError(
-                "has bands that are no colours, of which --channels takes some only where all fit "
-                "into memory; leave it out"
+                "has bands that are not colours, and --channels can choose among them only if the "
+                "whole image fits into memory; leave --channels out"
             )
 
         def carry_out(plan: Plan | ChainPlan, what: Recipe | Chain | Work, _source: Any) -> Result:
@@ -239,8 +239,8 @@ class _Work:
             is_grey = work.shape[2] < source.shape[2] or (is_part and self.how.is_grey)
             if is_grey and self._given_mode in ("CMYK", "LAB"):
                 raise NeedsWholeError(
-                    f"is {self._given_mode}, which is turned into grey only where it fits into "
-                    "memory; convert it to RGB first"
+                    f"is {self._given_mode}, which can be turned into grey only if the whole image "
+                    "fits into memory; convert it to RGB first"
                 )
             work = by_bands(work, bands) if bands > 1 else work
             if self.how.elsewhere:

@@ -30,7 +30,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 _HELP = """Filter images by convolution, exactly and fast.
 
-'convcli help COMMAND' shows the options of a command.
+'convcli help COMMAND' shows the options of a command, and 'convcli help TOPIC' the page of a topic.
 
 Examples:
   convcli blur photo.jpg

@@ -28,8 +28,8 @@ def check(shared: Shared, jobs: Jobs) -> None:
     held = jobs if isinstance(jobs, list) else ()  # many are files
     if any(not job.problem and None in (job.source_name, job.target_name) for job in held):
         raise ConvcliError(
-            "--cluster reads and writes files, which its workers see; name inputs, and a file or "
-            "folder with -o"
+            "--cluster reads and writes files that its workers can see; name the inputs, and a "
+            "file or folder with -o"
         )
     if shared.in_place:
         raise ConvcliError(

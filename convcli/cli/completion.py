@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, cast
 from typer.main import get_command
 
 from convcli.cli.app import app_for
+from convcli.cli.topics import topics
 
 HELP = ("-h", "--help")
 
@@ -58,8 +59,8 @@ def commands() -> list[Command]:
     """List the commands with their options, as they are declared."""
     declared = cast(Any, get_command(app_for(["--help"])))
     found = [_command(name, each) for name, each in declared.commands.items()]
-    names = Value("COMMAND", tuple(each.name for each in found))
-    return [*found, Command("help", "Show the help of a command", (), (names,))]
+    names = Value("COMMAND", (*(each.name for each in found), *topics()))
+    return [*found, Command("help", "Show the help of a command, or a topic", (), (names,))]
 
 
 def _command(name: str, declared: Any) -> Command:
@@ -130,6 +131,12 @@ _BASH = """\
 _convcli() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words=
     COMPREPLY=()
+    # bash cuts --border=wrap into three words.
+    if [ "$word" = = ]; then
+        word=
+    elif [ "$before" = = ]; then
+        before=${{COMP_WORDS[COMP_CWORD-2]}}
+    fi
     if [ "$COMP_CWORD" -eq 1 ]; then
         case $word in
         -*) words="-h --help -V --version" ;;
@@ -243,7 +250,8 @@ def _zsh_options(option: Option) -> Iterator[str]:
     text = re.sub(r"([\[\]:\\])", r"\\\1", option.text)
     value = f":{_zsh_value(option.value)}" if option.value else ""
     for name in option.names:
-        yield _quoted(f"({' '.join(option.names)}){name}[{text}]{value}")
+        equals = "=" if value and name.startswith("--") else ""
+        yield _quoted(f"({' '.join(option.names)}){name}{equals}[{text}]{value}")
 
 
 def _zsh_value(value: Value) -> str:

@@ -7,13 +7,14 @@ Typer would draw its panels with rich. Importing that takes 2.5 times the time o
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from convcli.cli.screen.lines import has_colours
+from convcli.cli.topics import topics
 
 FILES = "Input and output"
 PART = "Which part"
@@ -44,7 +45,7 @@ class Group(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; Typer calls this."""
         rows = [(name, str(each.help).partition("\n")[0]) for name, each in self.commands.items()]
-        _write(self, ctx, formatter, {"Commands": rows})
+        _write(self, ctx, formatter, {"Commands": rows}, topics=topics())
 
 
 def texts(declared: Any) -> tuple[str, list[str]]:
@@ -94,7 +95,9 @@ def meaning(parameter: Any) -> str:
     return text
 
 
-def _write(declared: Any, context: Any, formatter: Any, more: dict[str, Any]) -> None:
+def _write(
+    declared: Any, context: Any, formatter: Any, more: dict[str, Any], topics: Iterable[str] = ()
+) -> None:
     declared.format_usage(context, formatter)
     text, examples = texts(declared)
     formatter.write_paragraph()
@@ -112,6 +115,9 @@ def _write(declared: Any, context: Any, formatter: Any, more: dict[str, Any]) ->
     for title, rows in sections.items():
         with formatter.section(_bold(title)):
             formatter.write_dl(list(_aligned(rows, width)))
+    if topics:
+        with formatter.section(_bold("Topics")):
+            formatter.write_text(", ".join(topics))
     if examples:
         with formatter.section(_bold("Examples")):
             for line in examples:

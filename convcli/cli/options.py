@@ -137,12 +137,14 @@ class Shared:
             metavar="Q",
             min=1,
             max=100,
-            help="Of JPEG, WebP, AVIF: 1 to 100  [default: input's, 90]",
+            help="1 to 100, for JPEG, WebP, AVIF  [default: input's or 90]",
         ),
     ] = None
     png_level: Annotated[
         int | None,
-        _files(metavar="N", min=0, max=9, help="Of PNG: 0 to 9, the smallest and slowest"),
+        _files(
+            metavar="N", min=0, max=9, help="Compression of PNG, 0 to 9: 9 is smallest and slowest"
+        ),
     ] = None
     strip: Annotated[
         bool, _files("--strip", help="Drop metadata: profile, resolution, EXIF, XMP, text")
@@ -167,7 +169,7 @@ class Shared:
     ] = None
     nodata: Annotated[
         float | None,
-        _part(metavar="V", help="Leave out samples of V, too  [default: the TIFF's own]"),
+        _part(metavar="V", help="Treat samples of V as missing  [default: the TIFF's own]"),
     ] = None
     alpha: Annotated[Alpha, _colour(metavar="A", help="Transparency")] = "weight"
     linear: Annotated[
@@ -188,7 +190,7 @@ class Shared:
     ] = None
     memory: Annotated[
         str | None,
-        _speed(metavar="SIZE", help="Hold at most this, such as 2G  [default: half the free]"),
+        _speed(metavar="SIZE", help="Memory to use at most: 2G  [default: half the free]"),
     ] = None
     cluster: Annotated[
         str | None,

@@ -68,14 +68,21 @@ def main() -> None:
 def _status() -> int:
     """Carry out the command line and return the exit status."""
     given: dict[str, bool] = {}  # --debug is set in it, by the commands that have the option
-    words = _words(sys.argv[1:])
+    words = sys.argv[1:]
     try:
         if asks_version(words):
             print(f"convcli {__version__}", flush=True)
             return 0
         with started.loading():
-            from convcli.cli.app import app_for
+            from convcli.cli.app import COMMANDS, app_for
 
+            if words[:1] == ["help"]:
+                from convcli.cli import topics
+
+                wanted = topics.asked(words[1:], [*COMMANDS])
+                if wanted is None:
+                    return 0
+                words = wanted
             app = app_for(words)
         return app(words, prog_name="convcli", standalone_mode=False, obj=given) or 0
     except ConvcliError as error:
@@ -107,11 +114,6 @@ def _status() -> int:
 def asks_version(words: list[str]) -> bool:
     """Return whether the version alone is asked for: with Typer that takes 48 ms instead of 26."""
     return words in (["--version"], ["-V"])
-
-
-def _words(typed: list[str]) -> list[str]:
-    """Return the words of a command line: ``help blur`` is ``blur --help``."""
-    return [*typed[1:], "--help"] if typed[:1] == ["help"] else typed
 
 
 def _wrong_usage(error: Any) -> int:

@@ -295,11 +295,13 @@ def _check_streams(shared: Shared, jobs: Jobs) -> None:
 
 def _check_preview(shared: Shared, jobs: Jobs) -> None:
     if not (sys.stdout and sys.stdout.isatty()):
-        raise ConvcliError("--preview needs a terminal; standard output is not one")
+        raise ConvcliError(
+            "--preview needs a terminal, and standard output is not one; leave --preview out"
+        )
     if shared.json:
-        raise ConvcliError("--json and --preview cannot both go to standard output")
+        raise ConvcliError("--json and --preview cannot both go to standard output; leave one out")
     if len(jobs) != 1:
-        raise ConvcliError(f"--preview shows one image; there are {len(jobs)}")
+        raise ConvcliError(f"--preview shows one image, and there are {len(jobs)}; name one")
 
 
 def _is_in_parts(job: Job, source: str, shared: Shared) -> bool:

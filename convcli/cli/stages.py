@@ -15,7 +15,7 @@ import typer
 from convcli.cli.options import Shared
 from convcli.cli.usage import sentence
 from convcli.errors import ConvcliError, inert, reason_of, shown
-from convcli.words import listed
+from convcli.words import listed, suggested
 
 if TYPE_CHECKING:
     from convcli.cli.pipeline import Maker, Shares
@@ -147,7 +147,8 @@ def _parsed(piece: _Piece, shared: Shared) -> Parsed:
         reason = "a quote is not closed" if "quotation" in str(error) else "it ends in a backslash"
         raise piece.error(f"{reason}; add what is missing, or quote it") from None
     if name not in COMMANDS:
-        raise piece.error(f"unknown filter {shown(name)}; a stage is {listed(COMMANDS)}")
+        rest = suggested(name, COMMANDS) or f"; a stage is {listed(COMMANDS)}"
+        raise piece.error(f"unknown filter {shown(name)}{rest}")
     given = _given(piece, name, words)
     border, value = given.pop("border", None), given.pop("border_value", None)
     if value is not None and (border or shared.border) != "constant":

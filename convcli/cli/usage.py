@@ -9,7 +9,7 @@ from typing import Any
 
 from convcli.cli.help import names
 from convcli.errors import shown
-from convcli.words import listed
+from convcli.words import listed, nearest, suggested
 
 _KINDS = {"int": "a whole number", "float": "a number"}
 
@@ -30,7 +30,11 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
     if kind == "NoSuchOption":
         if known is None:
             known = _options(error.ctx) if error.ctx else error.possibilities or ()
-        return f"there is no option {error.option_name}{nearest(error.option_name, known)}"
+        said = f"there is no option {error.option_name}"
+        if near := nearest(error.option_name, known):
+            return f"{said}; did you mean {near}?"
+        is_first = hasattr(getattr(error.ctx, "command", None), "commands")
+        return f"{said} before the command; write it after the command" if is_first else said
     if kind == "MissingParameter" and error.param:
         name = _name(error.param)
         value = names(error.param).rpartition(" ")[2]
@@ -50,30 +54,23 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
             return f"{error.option_name} takes no value; leave out '=' and what follows"
         return f"{error.option_name} needs a value; add it after the option"
     if command := _NO_COMMAND.match(message):
-        near = nearest(command[1], error.ctx.command.commands, quote=True)
+        near = suggested(command[1], error.ctx.command.commands)
         return (
             f"there is no command '{command[1]}'{near or '; the command comes first, such as blur'}"
         )
     if extra := _EXTRA.match(message):
-        return f"{shown(extra[1])} is one argument too many; quote it with another, or leave it out"
+        return (
+            f"{shown(extra[1])} is one argument too many; leave it out, or quote an argument with "
+            "spaces"
+        )
     return message
-
-
-def nearest(word: str, known: Iterable[str], quote: bool = False) -> str:
-    """Return the end of a sentence that suggests the known word that is most like another."""
-    from difflib import get_close_matches  # takes 2 ms to import
-
-    near = get_close_matches(word.lower(), [*known], n=1)
-    if not near:
-        return ""
-    return f"; did you mean {repr(near[0]) if quote else near[0]}?"
 
 
 def _wanted(declared: Any, value: str) -> tuple[str, str]:
     """Return what a value must be, and a suggestion if it is nearly that."""
     choices = tuple(map(str, getattr(declared, "choices", ())))
     if choices:
-        return listed(choices), nearest(value.strip("'"), choices, quote=True)
+        return listed(choices), suggested(value.strip("'"), choices)
     low, high = (getattr(declared, end, None) for end in ("min", "max"))
     if low is not None and not value.startswith("'"):
         return f"from {low} to {high}" if high is not None else f"at least {low}", ""

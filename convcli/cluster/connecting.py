@@ -151,7 +151,7 @@ def _client_of(distributed: Any, address: Any) -> Client:
     try:
         return made.result(PATIENCE_SECONDS + _GRACE_SECONDS)
     except TimeoutError as error:
-        raise TimeoutError(f"what is there is silent for {PATIENCE_SECONDS} s") from error
+        raise TimeoutError(f"it did not answer for {PATIENCE_SECONDS} s") from error
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def _answering(where: str, missing: str = "") -> Iterator[None]:
         yield
     except Exception as error:  # of many kinds
         # The answer of another server is read as the size of a message.
-        why = "what is there is no scheduler" if lacks_memory(error) else reason_of(error)
+        why = "something else answers there" if lacks_memory(error) else reason_of(error)
         reason = missing or f"no scheduler answers there ({why})"
         raise ConvcliError(f"--cluster {where}: {reason}") from error
 

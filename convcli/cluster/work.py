@@ -176,7 +176,7 @@ def problem_here(orders: bytes, version: str, probe: str, source: tuple[str, int
         if not os.path.exists(probe):
             return f"does not see the folder {os.path.dirname(probe)!r}: it must share the disk"
         if os.stat(source[0]).st_size != source[1]:
-            return f"sees another file {source[0]!r}: it must share the disk"
+            return f"sees a different file {source[0]!r}: it must share the disk"
     except Exception as error:  # orders name packages that may raise what they like
         return reason_of(error)
     return ""

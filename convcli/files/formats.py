@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from convcli.errors import ConvcliError, shown
 from convcli.files.urls import is_url
-from convcli.words import listed
+from convcli.words import listed, suggested
 
 
 class Format(NamedTuple):
@@ -148,8 +148,8 @@ def format_of(path: Path) -> str:
     try:
         return _BY_SUFFIX[path.suffix.lower()]
     except KeyError:
-        known = listed(tuple(_BY_SUFFIX))
         what = f"the suffix {shown(path.suffix)} is unknown" if path.suffix else "has no suffix"
+        known = listed(tuple(_BY_SUFFIX))
         raise ConvcliError(f"{shown(path)}: {what}; use {known}") from None
 
 
@@ -158,8 +158,9 @@ def format_named(name: str) -> str:
     upper = name.upper().removeprefix(".")
     found = upper if upper in _SUFFIXES else _BY_SUFFIX.get(f".{upper.lower()}")
     if found is None:
-        known = listed(tuple(_SUFFIXES))
-        raise ConvcliError(f"unknown format {name!r}; it must be {known.lower()}")
+        known = [each.lower() for each in _SUFFIXES]
+        rest = suggested(name, known) or f"; it must be {listed(tuple(known))}"
+        raise ConvcliError(f"unknown format {name!r}{rest}")
     return found
 
 

@@ -164,11 +164,11 @@ def _check_parts(request: Request) -> None:
     number = len(request.parts)
     if request.output == "-":
         raise ConvcliError(
-            f"standard output takes one image, and here are {number}; name a folder with -o"
+            f"standard output takes one image, and there are {number}; name a folder with -o"
         )
     if request.files_from is None and request.inputs in ((), ("-",)):
         raise ConvcliError(
-            f"standard input has no name to make {number} names of; name the image instead"
+            f"standard input has no name for {number} outputs to begin with; name the image instead"
         )
 
 
@@ -231,7 +231,7 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
     if is_url(request.output):
         return _url_job(request, found, format_name, many)
     if is_url(found.source) and request.output is None:
-        problem = "is at a URL, beside which nothing is written; name an output with -o"
+        problem = "is at a URL, and nothing is written beside it; name an output with -o"
         return Job(found.source, None, None, problem)
     if request.existing == "in place":  # the format of its content, not of its suffix
         into = found_in or _real_parent(found.source)
@@ -249,7 +249,9 @@ def _file_job(request: Request, found: Input, format_name: str | None, many: boo
             target = target.with_name(f"{target.stem}{request.suffix}{target.suffix}")
     else:
         if request.suffix:
-            raise ConvcliError("--suffix has no effect, because -o names a file; leave one out")
+            raise ConvcliError(
+                "--suffix has no effect, because -o names a file; leave --suffix out"
+            )
         target = Path(request.output)
         format_name = _named_format(target, format_name)
         _check_parents(target)
@@ -272,7 +274,11 @@ def _url_job(request: Request, found: Input, format_name: str | None, many: bool
     final_format = format_name or _known_format(Path(found.relative if many else output))
     name = Path(found.relative).with_suffix(".zarr").as_posix()
     target = f"{output.rstrip('/')}/{name}" if many else output
-    problem = "" if final_format == "ZARR" else "is written to a URL as zarr alone; name a .zarr"
+    problem = (
+        ""
+        if final_format == "ZARR"
+        else "can be written to a URL only as zarr; name an output that ends in .zarr"
+    )
     return Job(found.source, target, final_format, problem)
 
 

@@ -27,7 +27,8 @@ def check(request: Request) -> None:
             f"--suffix must be a part of a name, such as _soft, not {shown(request.suffix)}"
         )
     if request.existing == "in place" or request.output == "-":
-        raise ConvcliError("--suffix has no effect, because no name is made; leave it out")
+        where = "--in-place keeps all names" if request.existing == "in place" else "-o is '-'"
+        raise ConvcliError(f"--suffix has no effect, because {where}; leave it out")
 
 
 def chosen(inputs: Iterable[Input], request: Request) -> Iterator[Input]:

@@ -223,9 +223,14 @@ def _is_named_as_picture(path: str) -> bool:
 def _relative(path: Path) -> Path:
     """Return the path of a listed file below an output folder, and never outside it."""
     # An anchor alone leads outside, too: "C:x.png" of Windows is in the folder of that drive.
-    if path.anchor or ".." in path.parts:
-        return below(Path(os.path.abspath(path)), Path.cwd())
-    return path
+    if not path.anchor and ".." not in path.parts:
+        return path
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    if not path.anchor and not absolute.is_relative_to(here):
+        # As tar does: "../photos/a.png" is "photos/a.png" there.
+        climbing = Path(os.path.normpath(path)).parts
+        return Path(*(part for part in climbing if part != ".."))
+    return below(absolute, here)
 
 
 def below(absolute: AnyPath, here: AnyPath) -> AnyPath:

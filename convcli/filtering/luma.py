@@ -65,8 +65,8 @@ class Luma:
         """Refuse a constant that would have to be another number for the luminance."""
         if border == "constant" and value and (self._is_weighted or self._how.linear):
             raise ConvcliError(
-                "channels='luma' (--channels luma) has no border value but 0 for light, or for "
-                f"colours weighted by alpha, and it is {value:g}; take another border"
+                "channels='luma' (--channels luma) allows only the border value 0 for linear light "
+                f"or colours weighted by alpha, not {value:g}; choose another border"
             )
 
     def of(self, image: Pixels) -> Floats:

@@ -59,13 +59,13 @@ def carried_out(run: Callable[..., Any], source: Source, bands: Bands, asked: Op
     """Let `carry_out` do the work on a part of an image, and return what that returns."""
     if bands.reach.whole:
         raise NeedsWholeError(
-            "a part of it needs the whole image for --stretch and --canny, and cannot be done in "
-            "parts; leave that out"
+            "--stretch and --canny need the whole image, also for a part of it, and it does not "
+            "fit into memory; leave them out"
         )
     if bands.reach.wraps:
         raise NeedsWholeError(
-            "--region, --mask and --channels need the whole image under --border wrap, and cannot "
-            "be done in parts; choose another border"
+            "--region, --mask and --channels need the whole image with --border wrap, and it does "
+            "not fit into memory; choose another border"
         )
     carry_out = asked["carry_out"]
     assert carry_out

@@ -66,7 +66,8 @@ def chosen_for(source: Source, filters: Sequence[Filter], asked: Options) -> Cho
     numbers = _numbers(wanted, count)
     if has_alpha and asked["alpha"] == "keep" and numbers == [count - 1]:
         raise ConvcliError(
-            "channels names the alpha alone, which alpha='keep' (--alpha keep) leaves as it is"
+            "channels names the alpha alone, which alpha='keep' (--alpha keep) leaves as it is; "
+            "choose another of them"
         )
     if has_alpha:  # what an alpha does to the others
         return Chosen(None, numbers, numbers)

@@ -31,7 +31,7 @@ _BEGIN = re.compile(rb"P(?:[0-9fFy]|$)")  # P7 is PAM
 # Bytes that are read at a time: a header can promise far more than there is.
 _PART = 1 << 20
 
-_REST = "ignored what follows its last image: it is not another one"
+_REST = "ignored data after its last image, which is not another image"
 
 
 def read(

@@ -78,3 +78,11 @@ class _Pages(TiffImagePlugin.AppendingTiffWriter):
             self.f.seek(self.last)
         super().skipIFDs()
         self.last = self.whereToWriteNewIFDOffset
+
+    def close(self) -> None:
+        """Finish the last page; not after an error, when the file is closed and will be removed.
+
+        Python calls it when the object goes. From 3.13 on it prints what is raised then.
+        """
+        if not self.f.closed:
+            super().close()

@@ -40,7 +40,7 @@ _SAMPLING = {
 }
 _COLOUR = re.compile(r"(420|422|444|411|440|mono)(?:jpeg|mpeg2|paldv)?(?:p?(9|10|12|14|16))?")
 
-_INTERLACED = "filtered its frames whole, though they consist of two fields (interlaced)"
+_INTERLACED = "filtered its interlaced frames whole, across their two fields"
 
 
 class Video(NamedTuple):

@@ -15,7 +15,7 @@ from convcli.checks import described
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.kernels.named import NAMED, named_kernel
-from convcli.words import listed
+from convcli.words import listed, nearest
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
 
@@ -98,13 +98,17 @@ def read_kernel(text: str) -> Kernel:
 
 def _help_for(text: str) -> str:
     """Return what to type instead: the nearest name, or everything that is possible."""
-    from difflib import get_close_matches  # takes 2 ms to import
-
-    name = text.partition(":")[0].lower()
-    stem = name.partition("-")[0]  # "sobel-x" is nearer to sobel-y, which is the other derivative
-    near = [stem] if stem in NAMED else get_close_matches(name, NAMED, n=1)
+    name, colon, numbers = text.partition(":")
+    # "sobel-x" is nearer to sobel-y, which is the other derivative.
+    stem = name.lower().partition("-")[0]
+    near = stem if stem in NAMED else nearest(name, NAMED)
     if near:
-        return f"did you mean {near[0]!r}? ('convcli kernel --help' lists all names)"
+        meant = f"{near}{colon}{numbers}"
+        try:
+            named_kernel(meant)
+        except ConvcliError:
+            meant = near  # it takes other numbers
+        return f"did you mean {meant!r}? ('convcli kernel --help' lists all names)"
     return (
         "use a name such as gaussian:2 or sobel ('convcli kernel --help' lists all names), a file "
         f"({', '.join(SUFFIXES)}) or rows of numbers ('1 0 -1; 2 0 -2; 1 0 -1')"

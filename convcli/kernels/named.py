@@ -158,9 +158,15 @@ NAMED: dict[str, Named] = {
             partial(derivative_kernel, axes),
             1,
             f"gaussian-{axes}:SIGMA",
-            f"{'second ' if len(axes) > 1 else ''}derivative of a Gaussian along {axes}",
+            f"{order} derivative of a Gaussian along {along}",
         )
-        for axes in ("x", "y", "xx", "xy", "yy")
+        for axes, order, along in (
+            ("x", "first", "x"),
+            ("y", "first", "y"),
+            ("xx", "second", "x"),
+            ("xy", "second", "x and y"),
+            ("yy", "second", "y"),
+        )
     },
     "log": Named(log_kernel, 1, "log:SIGMA", "Laplacian of a Gaussian"),
     "dog": Named(dog_kernel, 2, "dog:SIGMA,SIGMA", "difference of two Gaussians"),

@@ -72,7 +72,8 @@ def plan_for(task: Task) -> Plan:
                 f"; {'compiling and ' if is_cold else ''}loading numba's loops would take longer "
                 "than it could save"
             )
-            reason += ", and --method numba does it all the same" if is_cold else ""
+            if is_cold:
+                reason += "; 'convcli warmup' compiles them once for later runs"
             missed = Missed(*entry, saved)
     if compiles:
         often = "once" if machine_code.can_be_kept() else "each time: they cannot be kept"

@@ -25,7 +25,7 @@ from convcli.running.execute import filter_source
 from convcli.running.packages import ready_plan
 from convcli.running.recipe import Recipe, halo_of
 from convcli.types import Pixels
-from convcli.words import Method
+from convcli.words import Method, suggested
 
 Work = Callable[[Any, Any], Pixels]
 """Convolve an image ``(H, W, C)`` with the border "reflect"; the output has its dtype.
@@ -203,5 +203,6 @@ def chosen(
     keys = [word.strip().replace(" ", "-").lower() for word in words] or list(known)
     for word, key in zip(words, keys, strict=False):
         if key not in known:
-            raise ConvcliError(f"unknown contender {word!r}; choose from {', '.join(known)}")
+            rest = suggested(key, known) or f"; choose from {', '.join(known)}"
+            raise ConvcliError(f"unknown contender {word!r}{rest}")
     return tuple(dict.fromkeys(known[key] for key in keys))

@@ -18,7 +18,7 @@ def paths_of(group: Any) -> list[str]:
     inside = sorted(name for name, _ in group.members(max_depth=0))[:3]
     named = f"; it holds {', '.join(map(repr, inside))}" if inside else ""
     raise ConvcliError(
-        f"is a zarr group and no image, because it has no multiscales metadata{named}; name an "
+        f"is a zarr group, not an image: it has no multiscales metadata{named}; name an "
         "array or an OME-Zarr image in it"
     )
 

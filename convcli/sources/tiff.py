@@ -118,8 +118,8 @@ def _check(page: Layout) -> None:
     """Raise `ConvcliError` for pages whose tiles cannot be filtered one by one."""
     if page.orientation != 1:
         raise NeedsWholeError(
-            f"is stored turned (orientation {page.orientation}), which cannot be undone in parts; "
-            "turn it upright first"
+            f"is stored rotated (orientation {page.orientation}), which cannot be undone in parts; "
+            "rotate it first"
         )
     if page.is_subsampled:
         raise NeedsWholeError(

@@ -40,7 +40,7 @@ def opened(path: Path | str, _is_grey: bool = False) -> Iterator[Given]:
         try:
             found: Any = zarr.open(str(path), mode="r")
         except FileNotFoundError:
-            raise ConvcliError("is not there, or no zarr array or group") from None
+            raise ConvcliError("does not exist, or is not a zarr array or group") from None
     if isinstance(found, zarr.Array):
         array, levels = found, []
         carried: dict[str, Any] = {"group": False}

@@ -68,8 +68,8 @@ def test_eight_bits_have_one_scale_for_all_maps_which_is_noted(run, here):
     largest = np.abs(maps).max()
     record = json.loads(result.text)
     (note,) = record["notes"]
-    assert note.startswith("8-bit maps: 128 + 127 * value / ")
-    assert float(note.split(" / ")[1].split(",")[0]) == pytest.approx(largest, rel=1e-4)
+    assert note.startswith("8-bit maps hold 128 + 127 * value / ")
+    assert float(note.split(" / ")[1].split(" ")[0]) == pytest.approx(largest, rel=1e-4)
     assert record["output"] == [f"maps/photo.{name}.png" for name in bank.names]
     for name, wanted in zip(record["output"], maps, strict=True):
         made = values(here / name)
@@ -83,7 +83,7 @@ def test_energies_are_roots_of_sums_of_squares_from_black(run, here):
     bank = named_bank("gabor:3,1")
     even, odd = ([same(x, bank.weights[i, 0]) for i in each] for each in ((0, 2, 4), (1, 3, 5)))
     energies = [np.hypot(a, b) for a, b in zip(even, odd, strict=True)]
-    assert "note: 8-bit maps: 255 * value / " in result.err
+    assert "note: 8-bit maps hold 255 * value / " in result.err
     for angle, energy in zip(("0", "60", "120"), energies, strict=True):
         made = values(here / "maps" / f"grey.4px-{angle}deg.png")
         assert np.abs(made - 255 * energy / np.max(energies)).max() <= 0.51
@@ -93,7 +93,7 @@ def test_maps_of_a_flat_image_are_flat(run, picture_file, tmp_path):
     """Their rounding is not stretched until it can be seen."""
     source = picture_file("flat.png", np.full((40, 60), 137, np.uint8))
     result = run("bank", "gabor:4,2", source, "-o", tmp_path / "maps/")
-    assert "8-bit maps: all 128" in result.err
+    assert "8-bit maps are all 128" in result.err
     paths = list((tmp_path / "maps").iterdir())
     assert len(paths) == 16
     assert {pixel for path in paths for pixel in np.unique(np.asarray(Image.open(path)))} == {128}
@@ -346,7 +346,8 @@ def test_explain_counts_the_multiplications_of_each_method(run, here, bank):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("gabr:8,3", "photo.png"), r"unknown bank 'gabr:8,3'.*gabor:ANGLES,SCALES.*\.safetensors"),
+        (("gabr:8,3", "photo.png"), r"unknown bank 'gabr:8,3'; did you mean 'gabor:8,3'"),
+        (("fourier", "photo.png"), r"unknown bank 'fourier'.*gabor:ANGLES,SCALES.*\.safetensors"),
         (("gabor:x", "photo.png"), "'gabor:x' must be typed as gabor:ANGLES,SCALES"),
         (("gabor:8,0", "photo.png"), "SCALES must be a whole number of at least 1, not 0"),
         (("gabor:1,2,3", "photo.png"), "too many numbers"),
@@ -370,8 +371,8 @@ def test_explain_counts_the_multiplications_of_each_method(run, here, bank):
         (("laws", "photo.png", "--stride", "0"), "--stride must be at least 1, not 0"),
         (("laws", "photo.png", "--workers", "0"), "workers .*not 0"),
         (("laws", "photo.png", "--method", "numpy"), "--method must be auto, .*, not 'numpy'"),
-        (("laws", "photo.png", "-o", "-"), "standard output takes one image, and here are 25"),
-        (("laws", "-", "-o", "maps/"), "standard input has no name to make 25 names of"),
+        (("laws", "photo.png", "-o", "-"), "standard output takes one image, and there are 25"),
+        (("laws", "-", "-o", "maps/"), "standard input has no name for 25 outputs to begin with"),
         (("laws", "photo.png", "-o", "x.png"), "several results need a folder, but -o 'x.png'"),
         (("laws", "photo.png", "--mosaic", "--depth", "float32"), "--mosaic and --depth float32"),
         (("laws", "photo.png", "--depth", "float32", "--format", "png"), "PNG cannot hold float"),

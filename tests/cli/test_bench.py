@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from convcli.cli.commands import bench
 from convcli.cli.screen.standings import overviews, remarks, standings
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
@@ -33,7 +35,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["--methods", "numpy,nubma"], "unknown contender 'nubma'; choose from numpy, numba, fft,"),
+        (["--methods", "numpy,nubma"], "unknown contender 'nubma'; did you mean 'numba'?"),
+        (["--methods", "numpy,ipp"], "unknown contender 'ipp'; choose from numpy, numba, fft,"),
         (["--methods", ""], "unknown contender ''"),
         (["--sizes", "0"], "'0' is not an image size; write megapixels above 0"),
         (["--sizes", "1,-2"], "'-2' is not an image size"),
@@ -343,6 +346,18 @@ def test_a_terminal_shows_the_standings_during_the_race(run):
     assert "warming up" in result.err
     assert "case 1 of 1" in result.err
     assert "numpy dense" in result.err
+
+
+def test_a_notice_has_a_line_of_its_own_above_the_standings(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", stream := Terminal())
+    with bench._shown_live([]):
+        logging.getLogger("convcli").info("compiling the loops")
+    assert visible(stream.getvalue()) == ["note: compiling the loops"]
 
 
 def test_remarks_wrap_at_the_edge_of_a_terminal(terminal):

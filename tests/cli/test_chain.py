@@ -301,7 +301,8 @@ def test_the_explanation_has_each_stage_with_its_plan_and_times(run, folder):
 # --- bad input
 
 REFUSED = {
-    "blurr --sigma 2": r"stage 1, 'blurr --sigma 2': unknown filter 'blurr'; a stage is blur, edge",
+    "blurr --sigma 2": r"stage 1, 'blurr --sigma 2': unknown filter 'blurr'; did you mean 'blur'\?",
+    "median": "stage 1, 'median': unknown filter 'median'; a stage is blur, edge",
     "edge | kernel box:3": "stage 2, 'kernel box:3': unknown filter 'kernel'",
     "edge | | edge": r"stage 2 of 'edge \| \| edge' is empty",
     "": "stage 1 of '' is empty",

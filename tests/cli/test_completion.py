@@ -35,8 +35,12 @@ TYPED = [
     ("convcli blur pho", {"photo one.png", "photo.png"}),
     ("convcli blur photo.png -o pho", {"photo one.png", "photo.png"}),
     ("convcli blur --sigma pho", set()),
+    ("convcli blur --border=wr", {"wrap"}),
+    ("convcli blur --border=", set(BORDERS)),
+    ("convcli filter --kernel=gaussian-x photo", {"photo one.png", "photo.png"}),
     ("convcli completion z", {"zsh"}),
     ("convcli help be", {"bench"}),
+    ("convcli help bor", {"borders"}),
 ]
 
 
@@ -49,7 +53,7 @@ def place(tmp_path, monkeypatch):
 
 
 def offered_by_bash(line):
-    *words, last = line.split(" ")
+    *words, last = re.sub("=(?!$)", " = ", re.sub("=$", " =", line)).split(" ")
     code = (
         "source convcli.bash\n"
         f"COMP_WORDS=({' '.join(words)} '{last}'); COMP_CWORD={len(words)}\n"
@@ -66,14 +70,15 @@ def offered_by_bash(line):
     return set(done.stdout.split("\n"))
 
 
-# What zsh would add to a list goes into a file instead. (-O, -A and -D only ask.)
+# What zsh would add to a list goes into a file instead. (-O, -A and -D only ask.) It is ready when
+# it edits a line: before, the terminal itself would take Ctrl-U as an order to drop what was typed.
 ZSH = r"""
 PS1=; autoload -Uz compinit; compinit -D -u; source convcli.zsh; zstyle ':completion:*' menu no
 compadd() {
     if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\ * ]]; then builtin compadd "$@"; return; fi
     local -a hits; builtin compadd -A hits "$@"; print -rl -- $hits >> offered; builtin compadd "$@"
 }
-: > ready
+zle-line-init() { : > ready }; zle -N zle-line-init
 """
 
 
@@ -99,7 +104,8 @@ def offered_by_fish(line):
     code = f"source convcli.fish; complete -C {line!r}"
     done = subprocess.run(["fish", "-N", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    return {each.split("\t")[0] for each in done.stdout.splitlines()}
+    # fish offers whole words: --border=wrap.
+    return {each.split("\t")[0].rpartition("=")[2] for each in done.stdout.splitlines()}
 
 
 SHELLS = {"bash": offered_by_bash, "zsh": offered_by_zsh, "fish": offered_by_fish}

@@ -109,7 +109,7 @@ def test_numbers_have_four_digits_or_as_many_as_they_need(weights, printed):
 
 def test_factors_are_printed_where_they_are_cheaper(show):
     assert show("gaussian:20")[1:] == [
-        "too large to show; save it with -o to see all 25921 weights",
+        "the weights are too many to print; save them with -o to see all 25921",
         "separable: column [6.692e-06 8.163e-06 9.933e-06 1.206e-05 1.46e-05 1.763e-05 ... "
         "1.763e-05 1.46e-05 1.206e-05 9.933e-06 8.163e-06 6.692e-06] times row [6.692e-06 "
         "8.163e-06 9.933e-06 1.206e-05 1.46e-05 1.763e-05 ... 1.763e-05 1.46e-05 1.206e-05 "
@@ -125,11 +125,13 @@ def test_factors_are_printed_where_they_are_cheaper(show):
 @pytest.mark.parametrize(
     ("kernel", "line"),
     [
-        ("gaussian:300", "too large to show; save it with -o NAME.npy to see all 5764801 weights"),
+        (
+            "gaussian:300",
+            "the weights are too many to print; save them with -o NAME.npy to see all 5764801",
+        ),
         (
             "gaussian:20000",
-            "too large to show, and its 25600320001 weights are too many to save "
-            "(at most 16777216)",
+            "the 25600320001 weights are too many to print or save (at most 16777216)",
         ),
     ],
 )
@@ -144,7 +146,7 @@ def test_a_column_has_as_many_digits_as_a_row(show):
 def test_the_middle_of_a_long_line_of_weights_is_left_out(show):
     _, *table, hint = show("motion:60,0")
     assert [cell.count("...") for cell in cells(table)[0]].index(1) == 12
-    assert hint == "save it with -o to see all 61 weights"
+    assert hint == "save them with -o to see all 61"
 
 
 def test_without_a_kernel_all_are_listed(show):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from convcli.cli.screen import lines
-from convcli.cli.usage import nearest
+from convcli.words import nearest
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def test_a_terminal_breaks_lines_between_words_and_a_pipe_does_not(standard_erro
 @pytest.mark.parametrize(
     ("word", "known", "wanted"),
     [
-        ("--sgima", ["--sigma", "--show"], "; did you mean --sigma?"),
-        ("--SIGMA", ["--sigma"], "; did you mean --sigma?"),
+        ("--sgima", ["--sigma", "--show"], "--sigma"),
+        ("--SIGMA", ["--sigma"], "--sigma"),
         ("photo.jpg", ["blur", "edge"], ""),
     ],
 )

@@ -133,8 +133,8 @@ def another(connection):
     ("answer", "text"),
     [
         (None, "no scheduler answers there (Timed out trying to connect to"),
-        (silent, "no scheduler answers there (what is there is silent for 0.5 s)"),
-        (another, "no scheduler answers there (what is there is no scheduler)"),
+        (silent, "no scheduler answers there (it did not answer for 0.5 s)"),
+        (another, "no scheduler answers there (something else answers there)"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_reported_in_time(answer, text, tree, run, monkeypatch):
@@ -198,7 +198,7 @@ def orders():
         (convcli.__version__, "there", 3, ""),
         ("0.0.1", "there", 3, f"has convcli {convcli.__version__}, not 0.0.1"),
         (convcli.__version__, "away", 3, "does not see the folder"),
-        (convcli.__version__, "there", 4, "sees another file"),
+        (convcli.__version__, "there", 4, "sees a different file"),
     ],
 )
 def test_a_worker_looks_for_the_version_and_the_disk(version, probe, size, problem, tmp_path):

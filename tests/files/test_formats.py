@@ -48,10 +48,15 @@ def test_any_other_name_is_refused_with_the_list_of_suffixes(name):
     assert repr(name) in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["", "psd", "eps", ".", "png2"])
+@pytest.mark.parametrize("name", ["", "psd", "eps", ".", "heif"])
 def test_an_unknown_format_is_refused_with_the_list_of_formats(name):
     with pytest.raises(ConvcliError, match=f"unknown format {name!r}.*png, jpeg, .* or zarr"):
         format_named(name)
+
+
+def test_a_misspelt_format_is_suggested():
+    with pytest.raises(ConvcliError, match=r"unknown format 'Jpgg'; did you mean 'jpeg'\?"):
+        format_named("Jpgg")
 
 
 @pytest.mark.parametrize(("format_name", "mode"), HELD)

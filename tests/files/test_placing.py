@@ -37,6 +37,7 @@ LIST = {"files_from": "../list", "output": "out/"}
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
+        (LIST, [f"out/{name}" for name in TREE]),
         (LIST | {"base": ".."}, [f"out/{name}" for name in TREE]),
         (LIST | {"base": "../in"}, [f"out/{name[3:]}" for name in TREE]),
         (LIST | {"flat": True}, [f"out/{os.path.basename(name)}" for name in TREE]),

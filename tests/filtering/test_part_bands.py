@@ -94,7 +94,7 @@ def test_floats_equal_those_in_memory_but_for_rounding(photo):
 @pytest.mark.parametrize(
     ("verb", "options", "text"),
     [
-        (FILTERS["blur"], {"border": "wrap"}, "need the whole image under --border wrap"),
+        (FILTERS["blur"], {"border": "wrap"}, "need the whole image with --border wrap"),
         (partial(edge, stretch=True), {}, "--stretch needs the whole image"),
     ],
 )

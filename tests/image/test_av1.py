@@ -36,10 +36,10 @@ KINDS = {
     "RGB": {},
     "RGBA": {"channels": 4},
     "grey": {"channels": 1},
-    "4:2:0": {"pixelformat": "420"},
+    "4:2:0": {"pixelformat": "yuv420"},
     "10 bits": {"dtype": np.uint16, "bitspersample": 10},
     "12 bits": {"dtype": np.uint16, "bitspersample": 12},
-    "12 bits, 4:2:0": {"dtype": np.uint16, "bitspersample": 12, "pixelformat": "420"},
+    "12 bits, 4:2:0": {"dtype": np.uint16, "bitspersample": 12, "pixelformat": "yuv420"},
 }
 
 

@@ -101,7 +101,7 @@ def test_edges_are_of_the_luminance_or_of_each_channel(kind, name, tmp_path):
     path = tmp_path / "a.exr"
     samples = made(path, kind)
     outcome, target = filtered(path, filters.edge, linear=True)
-    assert outcome.notes == ("changed nothing for --linear: OpenEXR stores linear light",)
+    assert outcome.notes == ("ignored --linear, because OpenEXR stores linear light",)
     got = channels_of(target)
     assert set(got) == ({name} if name else set(samples))
     if name:

@@ -272,7 +272,7 @@ def test_something_else_after_a_pipe_s_images_is_noted():
     done = subprocess.run(PROGRAM, input=2 * IMAGES["P6"][0] + b"\0tail", capture_output=True)
     assert done.returncode == 0
     assert done.stdout == 2 * IMAGES["P6"][0]
-    assert done.stderr.count(b"note: ignored what follows its last image") == 1
+    assert done.stderr.count(b"note: ignored data after its last image") == 1
 
 
 KINDS = {b"GRAYSCALE": 1, b"RGB": 3, b"GRAYSCALE_ALPHA": 2, b"RGB_ALPHA": 4}

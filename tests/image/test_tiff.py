@@ -15,7 +15,7 @@ from PIL import Image
 
 import convcli
 from convcli import ConvcliError, memory
-from convcli.image import deep, read, write
+from convcli.image import deep, read, tiff, write
 from tests.image import tiffs
 
 NO_DEEP = "to read it, install the extra 'deep'"
@@ -534,3 +534,12 @@ def test_directories_that_share_their_data_do_not_take_gigabytes():
     content[-4:] = bytes(4)
     with pytest.raises(ConvcliError, match="is truncated, damaged"):
         read(bytes(content))
+
+
+def test_pages_of_a_closed_file_can_go():
+    """As after an error: from Python 3.13 on what `close` raises then is printed."""
+    pages = tiff._Pages(file := io.BytesIO())
+    Image.new("L", (3, 2)).save(pages, "TIFF")
+    pages.newFrame()
+    file.close()
+    pages.close()

@@ -142,7 +142,7 @@ def test_a_stretch_is_of_the_luma(kind):
 def test_a_chain_with_a_kernel_leaves_subsampled_chroma_alone():
     frames = planes_of("420", 1)
     done = run("chain", "blur --sigma 1 | filter -k identity", content=y4m("420", frames))
-    assert b"note: filtered its luma alone" in done.stderr
+    assert b"note: filtered only its luma" in done.stderr
     for plane, given in zip(split(done.stdout, "420")[0][1:], frames[0][1:], strict=True):
         np.testing.assert_array_equal(plane, given)
 
@@ -184,7 +184,7 @@ def test_any_kernel_counts_from_black_and_from_no_colour(kind):
         if kind == "420jpeg" and number:
             wanted = from_
         np.testing.assert_allclose(plane, wanted, atol=0.51)
-    note = b"note: filtered its luma alone"
+    note = b"note: filtered only its luma"
     assert (note in done.stderr) == (kind == "420jpeg")
 
 
@@ -240,8 +240,7 @@ def test_what_video_cannot_be_is_refused(options, reason):
 
 def test_fields_are_noted():
     picture = read(y4m("420", planes_of("420"), b"It"))
-    assert picture.notes == ("filtered its frames whole, though they consist of two fields "
-                             "(interlaced)",)  # fmt: skip
+    assert picture.notes == ("filtered its interlaced frames whole, across their two fields",)
 
 
 def test_the_limit_of_pixels_is_that_of_a_frame(monkeypatch):

@@ -244,6 +244,24 @@ def test_the_gallery_shows_every_kernel_beside_its_picture(terminal):
     assert sum("\N{UPPER HALF BLOCK}" in line for line in lines) >= 3 * len(NAMED) / 2
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_the_gallery_breaks_no_word(terminal, columns):
+    lines = terminal("kernel", columns=columns).text.splitlines()
+    text = [re.sub(r"\x1b\[[\d;]*m", "", line).split() for line in lines]
+    words = {word for line in text for word in line}
+    assert {"ANGLE,SIGMA", "gabor-odd:WAVELENGTH,"} <= words or (
+        "gabor-odd:WAVELENGTH,ANGLE,SIGMA" in words
+    )
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line).rstrip()) for line in lines) <= columns
+
+
+def test_a_narrow_terminal_has_a_line_for_each_factor(terminal):
+    lines = terminal("kernel", "gaussian:12", columns=60, NO_COLOR="1").text.splitlines()
+    assert lines[-2].startswith("separable: column [1.115e-05 ")
+    assert lines[-1].startswith("        times row [1.115e-05 ")
+    assert max(map(len, lines)) <= 60
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colours_no_picture(terminal, environment):
     seen = terminal("kernel", "sobel", **environment).text
@@ -259,7 +277,7 @@ def test_no_colours_no_picture(terminal, environment):
         ("gaussian:1", 80, "0.159 "),  # of 0.1592, which a pipe gets
         ("gaussian:1", 100, "0.1592 "),
         ("gaussian:1", 30, "..."),
-        ("gaussian:3", 80, "save it with -o to see all 625 weights"),
+        ("gaussian:3", 80, "save them with -o to see all 625"),
         ("sobel", 30, "-0.25 "),
     ],
 )

@@ -92,6 +92,8 @@ def test_a_name_is_no_file(name, tmp_path, monkeypatch):
         ),
         ("sobel-x", "'sobel-x' is not a kernel; did you mean 'sobel'"),
         ("Sobol:3", "'Sobol:3' is not a kernel; did you mean 'sobel'"),
+        ("gausian:3", "'gausian:3' is not a kernel; did you mean 'gaussian:3'"),
+        ("Disc:6", "'Disc:6' is not a kernel; did you mean 'disc:6'"),
         ("magic", "'magic' is not a kernel; use a name such as .*, a file .* or rows of numbers"),
         ("\x1b[2J", r"'\\x1b\[2J' is not a kernel"),
         ("1 \x1b[2J", r"column 2 is '\\x1b\[2J'"),

@@ -402,8 +402,8 @@ def test_the_reason_says_what_was_not_compiled(cold):
     cold(place=False)
     plan = planned(PHOTO, "uint8", gaussian_kernel(3), workers=2)
     assert plan.reason.endswith(
-        "; compiling and loading numba's loops would take longer than it could save, "
-        "and --method numba does it all the same"
+        "; compiling and loading numba's loops would take longer than it could save; "
+        "'convcli warmup' compiles them once for later runs"
     )
     assert plan.missed[:2] == ("separable", "uint8")
     assert 0.05 < plan.missed.seconds < costs.COMPILING

@@ -475,6 +475,7 @@ def test_what_a_callback_raises_ends_the_workers(error, worker_does):
     def fail(done, total):
         raise error
 
+    tiled()  # loads, and may compile, the loops
     worker_does(first_is_quick)
     start = time.monotonic()
     with pytest.raises(error):

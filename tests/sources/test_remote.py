@@ -149,12 +149,16 @@ def test_an_ome_zarr_goes_to_a_server_with_its_levels(place, run, tmp_path):
 
 
 REFUSED = {
-    ("{}/none.zarr", "-o", "b.zarr"): "'{}/none.zarr': is not there, or no zarr array or group",
+    (
+        "{}/none.zarr",
+        "-o",
+        "b.zarr",
+    ): "'{}/none.zarr': does not exist, or is not a zarr array or group",
     ("{}/a.txt", "-o", "b.zarr"): "is read from a URL, or written to one, where both it and",
     ("{}/whole.npy", "-o", "-"): "where both it and its output are files of TIFF, .npy or zarr",
     ("{}/cut.npy", "-o", "b.npy"): "'{}/cut.npy': is truncated",
-    ("{}/whole.npy",): "beside which nothing is written; name an output with -o",
-    ("{}/whole.npy", "-o", "{}/b.tif"): "is written to a URL as zarr alone; name a .zarr",
+    ("{}/whole.npy",): "nothing is written beside it; name an output with -o",
+    ("{}/whole.npy", "-o", "{}/b.tif"): "can be written to a URL only as zarr; name an output",
     ("unknown://a.npy", "-o", "b.npy"): "install the extra 'remote'",
 }
 

@@ -194,7 +194,7 @@ def spoiled(path, name):
         attributes = json.loads((path / "zarr.json").read_text())
         attributes["attributes"] = {}
         (path / "zarr.json").write_text(json.dumps(attributes))
-        return "is a zarr group and no image, because it has no multiscales metadata; it holds '0'"
+        return "is a zarr group, not an image: it has no multiscales metadata; it holds '0'"
     if name == "a level that is missing":
         (path / "0").rename(path / "other")
         return "its array '0'"

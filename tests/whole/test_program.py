@@ -112,6 +112,9 @@ def pixels_of(path):
             "there is no option --sgima; did you mean --sigma.*see 'convcli blur",
         ),
         (("blurr", "a.png"), "there is no command 'blurr'; did you mean 'blur'"),
+        (("-s", "3", "blur", "a.png"), "no option -s before the command; write it after the com"),
+        (("bank", "gabr:4,2", "a.png"), "unknown bank 'gabr:4,2'; did you mean 'gabor:4,2'"),
+        (("bank", "gabr:none", "a.png"), "unknown bank 'gabr:none'; did you mean 'gabor'"),
         ((*BLUR, "a.png", "-m", "nunba"), "not 'nunba'; did you mean 'numba'"),
         (("a.png",), "there is no command 'a.png'; the command comes first, such as blur"),
         (("blur", "a.png", "--sigma"), "--sigma needs a value"),
@@ -740,6 +743,9 @@ def test_json_has_the_times_that_explain_prints(run, folder):
         name: float(text.split()[0]) * units[text.split()[1]] for name, text in shown.items()
     }
     assert seconds == pytest.approx({**times, "total": sum(times.values())}, rel=0.01)
+    # The image was read while the program was loaded, and still counts whole.
+    steps = sum(times[name] for name in record["predicted"])
+    assert steps - 1e-4 <= record["seconds"] <= steps + times["start"]
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(run, folder):

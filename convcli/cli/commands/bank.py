@@ -39,11 +39,11 @@ def command(
     ],
     layer: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Take this array of a file"),
+        typer.Option(metavar="NAME", help="Use this array of a weights file"),
     ] = None,
     angle: Annotated[
         float | None,
-        typer.Option(metavar="A", help="Steer steerable to A degrees, from right to up"),
+        typer.Option(metavar="A", help="Angle of steerable in degrees, counter-clockwise"),
     ] = None,
     mosaic: Annotated[
         bool,
@@ -101,7 +101,7 @@ def command(
     beside the image.
 
     The kernels are not flipped, as in the layers of a network. A bank of one channel is applied to
-    the luminance, and one of 3 channels to red, green and blue (docs/banks.md).
+    the luminance, and one of 3 channels to red, green and blue ('convcli help banks').
 
     Examples:
       convcli bank gabor:8,3 photo.jpg -o maps/
@@ -153,7 +153,9 @@ def define(
     from convcli.filtering.stages import stage
 
     if mosaic:
-        raise ConvcliError("--mosaic is a sheet of many maps, and a stage makes one image")
+        raise ConvcliError(
+            "--mosaic makes a sheet of many maps, and a stage one image; leave it out"
+        )
     if pool > 1:
         raise ConvcliError("--pool is not for stages; leave it out, or use --stride")
     made = stage(

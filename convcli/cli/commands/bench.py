@@ -105,7 +105,8 @@ def command(
 ) -> None:
     """Time the methods, classical algorithms and other packages.
 
-    Every result is checked before its time is shown. docs/bench.md explains the options.
+    Every result is checked before its time is shown. 'convcli help racing' explains the
+    options.
 
     Examples:
       convcli bench photo.jpg --kernels 3,9,17 --report race.html
@@ -137,12 +138,10 @@ def command(
     else:
         picture, cases, mode = _cases(input, sizes, _kernels(kernel, kernels))
 
-    from convcli.cli.screen.notices import notices
     from convcli.racing.cases import middle_of
     from convcli.racing.race import race
 
-    # Notices say that loops are compiled, which takes a while in the first run.
-    with notices(_say), _shown_live(cases) as on_change:
+    with _shown_live(cases) as on_change:
         result = race(picture, cases, names, rounds, budget, on_change, mode, field)
     result = replace(result, notes=notes)
     if "-" not in files.values():
@@ -305,9 +304,15 @@ def _read(source: str) -> tuple[Pixels, str]:
 
 @contextmanager
 def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
-    """Show the standings on standard error during the race, if that is a terminal."""
+    """Show the standings on standard error during the race, if that is a terminal, and notices.
+
+    Notices say that loops are compiled, which takes a while in the first run.
+    """
+    from convcli.cli.screen.notices import notices
+
     if not sys.stderr.isatty():
-        yield None
+        with notices(_say):
+            yield None
         return
     from rich.live import Live
     from rich.text import Text
@@ -334,8 +339,12 @@ def _shown_live(cases: Sequence[Case]) -> Iterator[OnChange | None]:
             table.caption = f"case {number + 1} of {len(cases)}"
             live.update(table, refresh=True)
 
+        def say(line: str) -> None:
+            live.console.print(Text.from_ansi(line), soft_wrap=True)  # above the standings
+
         try:
-            yield show
+            with notices(say):
+                yield show
         except (KeyboardInterrupt, SystemExit):
             live.transient = False  # what was measured so far stays visible
             raise

@@ -42,14 +42,15 @@ def command(
         bool,
         typer.Option(
             "--exact",
-            help="Sum in float64, without the coarser grid",
+            help="Sum in float64, and do not approximate wide blurs",
         ),
     ] = False,
 ) -> None:
     """Blur with a Gaussian.
 
     Wide blurs of 8-bit images, from sigma 6.4 on, are within 0.01 of a level of the true Gaussian
-    (docs/speed.md). docs/sigma.md says how to choose a sigma, docs/borders.md shows the borders.
+    ('convcli help speed'). 'convcli help sigma' says how to choose a sigma, and 'convcli help
+    borders' shows the borders.
 
     Examples:
       convcli blur photo.jpg --sigma 3

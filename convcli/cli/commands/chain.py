@@ -26,7 +26,7 @@ def command(
 
     Nothing is rounded or clipped between them. A stage is blur, edge, sharpen, filter or bank with
     its own options, and --border if it differs. All other options are given once, after STAGES
-    (docs/chains.md).
+    ('convcli help chains').
 
     Examples:
       convcli chain "blur --sigma 2 | sharpen --amount 0.8" photos/ -r -o out/

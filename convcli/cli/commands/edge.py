@@ -51,8 +51,8 @@ def command(
 ) -> None:
     """Detect edges in the luminance.
 
-    A step from black to white gives 255. docs/edges.md explains what is shown, and Canny's
-    thresholds.
+    A step from black to white gives 255. 'convcli help edges' explains what is shown, and
+    Canny's thresholds.
 
     Examples:
       convcli edge photo.jpg -o edges.png

@@ -52,7 +52,8 @@ def command(
     """Convolve with any kernel.
 
     'convcli kernel' shows all kernels that have names. Files are .npy, .csv, .txt or .json
-    (docs/kernels.md). A kernel that sums to 0 gives dark results: --stretch or --bias 128 helps.
+    ('convcli help kernels'). A kernel that sums to 0 gives dark results: --stretch or --bias 128
+    helps.
 
     Examples:
       convcli filter photo.jpg --kernel motion:15,30

@@ -46,7 +46,7 @@ def command(
 ) -> None:
     """Show a kernel: its weights, sum, rank and factors.
 
-    Without K it shows all kernels that have names (docs/kernels.md).
+    Without K it shows all kernels that have names ('convcli help kernels').
 
     Examples:
       convcli kernel sobel

@@ -26,9 +26,7 @@ def command(
             help="Sigma of the blur in pixels, or X,Y",
         ),
     ] = "1",
-    amount: Annotated[
-        float, typer.Option(metavar="A", help="Add A times the difference to the blur")
-    ] = 1.0,
+    amount: Annotated[float, typer.Option(metavar="A", help="Add A times (image - blurred)")] = 1.0,
     threshold: Annotated[
         float,
         typer.Option(
@@ -40,7 +38,7 @@ def command(
     """Sharpen with an unsharp mask.
 
     The result is image + amount * (image - blurred). With --linear the threshold counts levels of
-    light. docs/sigma.md says how to choose a sigma.
+    light. 'convcli help sigma' says how to choose a sigma.
 
     Examples:
       convcli sharpen photo.jpg --sigma 1.5 --amount 0.8

@@ -6,6 +6,7 @@ import math
 import shutil
 import sys
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from rich import box
@@ -52,26 +53,24 @@ def show(kernel: Kernel) -> None:
     if _has_pictures(console) and height * width <= _MOST_PICTURED:
         console.print(text_of(_picture(kernel.weights, _PICTURE), console))
     if height * width > MOST_WEIGHTS:
-        console.print(
-            f"too large to show, and its {height * width} weights are too many to save "
-            f"(at most {MOST_WEIGHTS})"
+        _print_filled(
+            console,
+            f"the {height * width} weights are too many to print or save (at most {MOST_WEIGHTS})",
         )
     else:
         is_large = min(height, width) > _MOST_SHOWN
         if is_large or not _print_table(console, kernel.weights):
             hint = "-o NAME.npy" if height * width > MOST_WRITTEN else "-o"
-            large = "too large to show; " if is_large else ""
-            console.print(f"{large}save it with {hint} to see all {height * width} weights")
+            hidden = "the weights are too many to print; " if is_large else ""
+            _print_filled(console, f"{hidden}save them with {hint} to see all {height * width}")
     if not factors or min(height, width) == 1:
         return
     if len(factors) == 1:
-        column, row = (_line(values, console) for values in factors[0])
-        console.print("separable: column", column, "times row", row)
+        _print_product(console, factors[0], "separable: column ", "times row ")
     elif len(factors) * (height + width) < kernel.taps:
         console.print(f"the sum of {len(factors)} separable terms")
         for each in factors:
-            column, row = (_line(values, console) for values in each)
-            console.print(" ", column, "times", row)
+            _print_product(console, each, "  ", "times ")
 
 
 def show_all() -> None:
@@ -82,26 +81,43 @@ def show_all() -> None:
             kernel = NAMED[name].make()
             console.print(f"{usage}: {text}.  [{default_words(name)}: {_size_and_sum(kernel)}]")
         return
-    beside = max(1, shutil.get_terminal_size().columns // _ENTRY)
+    columns = shutil.get_terminal_size().columns
+    beside = max(1, columns // _ENTRY)
+    room = columns // beside - _SMALL - 4
     grid = Table.grid(padding=(0, 2, 1, 0))
     for _ in range(beside):
         grid.add_column(width=_SMALL)
-        grid.add_column(width=_ENTRY - _SMALL - 4, overflow="fold")
+        grid.add_column(width=room, overflow="fold")
     cells: list[Text] = []
     for name, named in NAMED.items():
         kernel = named.make()
         cells.append(text_of(_picture(kernel.weights, _SMALL), console))
         first = Text(default_words(name), style="bold")
-        usage = "" if named.usage == name else f"; {named.usage}"
+        usage = "" if named.usage == name else f"; {_broken(named.usage, room)}"
         cells.append(Text("\n").join([first, Text(named.text + usage)]))
     for number in range(0, len(cells), 2 * beside):
         grid.add_row(*cells[number : number + 2 * beside])
     console.print(grid)
+    _print_filled(console, "The numbers in bold are the defaults: gaussian alone is gaussian:1.")
+
+
+def _broken(usage: str, room: int) -> str:
+    """Return a usage that is broken after commas, where it is too long for a line."""
+    return " ".join(
+        word if len(word) <= room else fill(word.replace(",", ", "), room).replace(", ", ",")
+        for word in usage.split()
+    )
 
 
 def _console() -> Console:
     # Wider than any line: rich would wrap the factors, which a terminal does by itself.
     return Console(width=10_000, highlight=False, markup=False, emoji=False)
+
+
+def _print_filled(console: Console, text: str) -> None:
+    """Print a sentence; a terminal gets it broken between words."""
+    room = shutil.get_terminal_size().columns
+    console.print(fill(text, room) if console.is_terminal else text)
 
 
 def _has_pictures(console: Console) -> bool:
@@ -191,10 +207,22 @@ def number_format(weights: Weights, digits: int = _DIGITS) -> str:
     return f"z.{decimals}f"
 
 
-def _line(values: Weights, console: Console) -> str:
-    """Return numbers for a line that has two such parts; a terminal must not break it."""
+def _print_product(
+    console: Console, factors: tuple[Weights, Weights], start: str, times: str
+) -> None:
+    """Print a column times a row; in a narrow terminal, in two lines."""
+    room = shutil.get_terminal_size().columns if console.is_terminal else math.inf
+    column, row = (_numbers(each, (room - len(start) - len(times) - 1) / 2) for each in factors)
+    line = f"{start}{column} {times}{row}"
+    if len(line) > room:
+        column, row = (_numbers(each, room - len(start)) for each in factors)
+        line = f"{start}{column}\n{times:>{len(start)}}{row}"
+    console.print(line)
+
+
+def _numbers(values: Weights, room: float) -> str:
+    """Return numbers in at most so many columns, if two of them have room there."""
     shown = [f"{value:.4g}" for value in values]
-    room = (shutil.get_terminal_size().columns - 30) // 2 if console.is_terminal else math.inf
     ends = _ENDS if len(shown) > _MOST_SHOWN else len(shown)
     while True:
         some = shown if 2 * ends >= len(shown) else [*shown[:ends], "...", *shown[-ends:]]

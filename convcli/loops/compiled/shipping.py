@@ -1,6 +1,6 @@
 """Compile what a wheel brings: ``python -m convcli.loops.compiled.shipping LEVEL FOLDER``.
 
-packaging/loops.py runs this when a wheel is built, once for each level, with numba's settings of
+packaging/wheel.py runs this when a wheel is built, once for each level, with numba's settings of
 the processor for this level.
 """
 

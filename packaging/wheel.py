@@ -1,7 +1,8 @@
-"""Hatch's hook for wheels: compile the loops of common filters, so that a first run need not.
+"""Hatch's hook for wheels: add the pages that `convcli help` shows, and compile loops.
 
-A wheel is for all systems, and what it brings is for Linux on x86-64. Where that cannot be compiled
-the wheel is built without it.
+The loops are those of common filters, so that a first run need not compile them. A wheel is for all
+systems, and what it brings is for Linux on x86-64. Where that cannot be compiled the wheel is built
+without it.
 """
 
 import os
@@ -18,15 +19,22 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _MODULE = "convcli.loops.compiled.shipping"
 
 
-class Loops(BuildHookInterface):  # type: ignore[type-arg]
-    """Compile for each level of processors at once, in a process each."""
+class Additions(BuildHookInterface):  # type: ignore[type-arg]
+    """Add what is not in the package's folder; an editable install finds or makes it itself."""
 
     _place = ""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and let the wheel include the result."""
-        if version == "editable" or (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        """Let the wheel include the pages and the compiled loops."""
+        if version == "editable":
             return
+        for page in Path(self.root, "docs").glob("*.md"):
+            build_data["force_include"][str(page)] = f"convcli/docs/{page.name}"
+        if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+            self._compile(build_data)
+
+    def _compile(self, build_data: dict[str, Any]) -> None:
+        """Compile for each level of processors at once, in a process each."""
         sys.path.insert(0, self.root)
         from convcli.loops.compiled.shipped import FEATURES
 

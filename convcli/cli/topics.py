@@ -1,0 +1,103 @@
+"""The pages of docs/ in the terminal: ``convcli help borders``.
+
+A wheel brings them in `convcli/docs`; in a copy of the repository they are read from there.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from convcli.errors import ConvcliError, shown
+from convcli.words import suggested
+
+# Pages about convcli's own making, about Python, or of links and figures alone.
+_NOT_TOPICS = ("api", "architecture", "examples", "index", "maintaining")
+
+# Longer lines are hard to read; narrower terminals get what they have.
+_WIDEST = 88
+
+_FIGURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\]]+)\]\((\w+)\.md(?:#[\w-]+)?\)")
+_LINK_WITHIN = re.compile(r"\[([^\]]+)\]\(#[\w-]+\)")
+_FENCE = re.compile(r"^```\w+$", re.M)
+
+
+def topics() -> list[str]:
+    """Return the names of the pages, in order."""
+    return sorted(set(_pages()) - set(_NOT_TOPICS))
+
+
+def asked(words: list[str], commands: list[str]) -> list[str] | None:
+    """Answer ``convcli help WORDS``: print the page of a topic.
+
+    Returns
+    -------
+    list of str or None
+        For a command or for nothing, the words that print its help; None if a page was printed.
+    """
+    first = words[0] if words else "--help"
+    if len(words) > 1:
+        raise ConvcliError(f"help takes one command or topic; leave out {shown(words[1])}")
+    if first in commands:
+        return [first, "--help"]
+    if first in ("--help", "-h"):
+        return ["--help"]
+    if first not in topics():
+        near = suggested(first, [*commands, *topics()])
+        raise ConvcliError(
+            f"there is no command or topic {shown(first)}{near} ('convcli --help' lists all)"
+        )
+    _show(_pages()[first].read_text(encoding="utf-8"))
+    return None
+
+
+def _pages() -> dict[str, Path]:
+    package = Path(__file__).parents[1]
+    for folder in (package / "docs", package.parent / "docs"):
+        if folder.is_dir():
+            return {path.stem: path for path in folder.glob("*.md")}
+    return {}
+
+
+def _show(page: str) -> None:
+    text = _for_terminals(page)
+    try:
+        from rich.console import Console, ConsoleOptions, RenderResult
+        from rich.markdown import Markdown, TableElement
+    except ImportError:  # a container has no pygments, which rich needs for it
+        print(text)
+        return
+
+    class Table(TableElement):
+        """A table that breaks words which are wider than their column; rich cuts them off."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for table in super().__rich_console__(console, options):
+                for column in table.columns:  # type: ignore[union-attr]
+                    column.overflow = "fold"
+                yield table
+
+    class Page(Markdown):
+        elements: ClassVar = {**Markdown.elements, "table_open": Table}
+
+    console = Console()
+    console.width = min(console.width, _WIDEST)
+    # This theme has no background for code, so that it fits dark and light terminals.
+    console.print(Page(text, code_theme="ansi_dark"))
+
+
+def _for_terminals(page: str) -> str:
+    """Return a page whose links name the commands that show them, with the captions of figures."""
+
+    def command(link: re.Match[str]) -> str:
+        text, name = link.groups()
+        if name not in known:
+            return text
+        shown_by = f"`convcli help {name}`"
+        return shown_by if text == "more" else f"{text} ({shown_by})"
+
+    known = topics()
+    page = _LINK.sub(command, _FIGURE.sub(r"*Figure: \1*", page))
+    return _FENCE.sub("```text", _LINK_WITHIN.sub(r"\1", page))
