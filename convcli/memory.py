@@ -48,12 +48,25 @@ def check(size: int) -> None:
 def available() -> int | None:
     """Return the bytes that this process may still allocate, or None if that is unknown.
 
-    The smallest of three limits: memory and swap of the system, memory of the container, and
-    address space under ``ulimit -v``.
+    The smallest of four limits: memory and swap of the system, memory of the container, address
+    space under ``ulimit -v``, and what `keep_below` was called with.
     """
-    bounds = (_of_system(), _of_container(), address_space())
+    bounds = (_of_system(), _of_container(), address_space(), _of_process())
     known = [bound for bound in bounds if bound is not None]
     return max(0, min(known)) if known else None
+
+
+_own: list[int] = []
+
+
+def keep_below(most: int | None) -> None:
+    """Count so many bytes as all that this process may hold; None takes that back."""
+    _own[:] = [] if most is None else [most]
+
+
+def _of_process() -> int | None:
+    """Return what `keep_below` leaves."""
+    return _own[0] - _fields(_STATUS).get("VmRSS", 0) if _own else None
 
 
 def _of_system() -> int | None:

@@ -19,7 +19,7 @@ import cloudpickle
 
 import convcli
 from convcli.cluster.connecting import LOOK_SECONDS, Threads, lost, result_of
-from convcli.cluster.work import room_of
+from convcli.cluster.work import allowed, room_of
 from convcli.errors import ConvcliError
 from convcli.loops.compiled import apart
 from convcli.running.regional import Regional
@@ -156,6 +156,7 @@ def done(orders: bytes, version: str, region: Region) -> int:
     if version != convcli.__version__:
         raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
     (regional, shape, put, asked, _), work, tiles, bytes_for = _image(orders)
+    asked = allowed(asked)
     size = region[0][1] - region[0][0], region[1][1] - region[1][0]
     with room_of(asked).shared() as take, apart.wanted(asked is not None):
         take(bytes_for(region) + _kept(asked), f" for a part of {size[1]} x {size[0]} pixels")
@@ -169,7 +170,7 @@ def _image(orders: bytes) -> Image:
     stored, work = given.regional.opened()
     bytes_for = partial(given.regional.bytes_for, work, stored)
     # Regions that lie side by side need the same tiles.
-    return Image(given, work, Tiles(stored, _kept(given.memory)), bytes_for)
+    return Image(given, work, Tiles(stored, _kept(allowed(given.memory))), bytes_for)
 
 
 def _kept(asked: int | None) -> int:

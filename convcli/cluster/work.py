@@ -12,12 +12,15 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from distributed import get_worker
+
 import convcli
-from convcli import image
+from convcli import image, memory
 from convcli.batch.outcome import NO_ROOM, Outcome
 from convcli.batch.pipeline import Pipeline
 from convcli.batch.run import Memory, attempted, with_held
@@ -82,7 +85,11 @@ def done(orders: bytes, version: str, jobs: list[Job]) -> Done:
     if version != convcli.__version__:
         raise ConvcliError(f"was sent to a worker with convcli {convcli.__version__}")
     pipeline = _pipeline(orders)
-    room = room_of(pipeline.in_parts.memory if pipeline.in_parts else None)
+    asked = None
+    if how := pipeline.in_parts:
+        asked = allowed(how.memory)
+        pipeline = pipeline._replace(in_parts=how._replace(memory=asked))
+    room = room_of(asked)
     pipeline = with_held(pipeline, room)
     outcomes: list[Outcome] = []
     no_room = ""
@@ -113,9 +120,25 @@ def _pipeline(orders: bytes) -> Pipeline:
     return pipeline._replace(options=options, write=write)
 
 
+# Dask sends a worker nothing more that holds so much of its --memory-limit, and ends it at 0.95.
+_OF_LIMIT = 0.8
+
+
+def allowed(asked: int | None) -> int | None:
+    """Return the value of --memory, or less if this worker has a lower limit by Dask."""
+    limit = None
+    with suppress(ValueError):  # this process is no worker
+        limit = get_worker().memory_manager.memory_limit
+    if not limit:
+        return asked
+    most = int(_OF_LIMIT * limit)
+    memory.keep_below(most)
+    return asked and min(asked, most)
+
+
 @cache
 def room_of(asked: int | None) -> Memory:
-    """Return the memory that all threads of this worker share."""
+    """Return the memory that all threads of this worker share, of which so much is allowed."""
     return Memory(asked)
 
 

@@ -6,7 +6,6 @@ So the differences between the colours stay. In linear light that is done to lig
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,6 +68,7 @@ class Luma:
                 f"or colours weighted by alpha, not {value:g}; choose another border"
             )
 
+    @np.errstate(all="ignore")  # infinity and NaN are samples like others
     def of(self, image: Pixels) -> Floats:
         """Return the luminance ``(h, w, 1)``, with the alpha (0 to 1) if it is weighted by that.
 
@@ -115,25 +115,19 @@ class Luma:
         return result
 
 
-Run = Callable[..., Pixels]
-
-
+@np.errstate(all="ignore")
 def filtered(
     luma: Luma,
-    run: Run,
     image: Pixels,
-    inner: tuple[slice, slice],
-    asked: Options,
+    before: Floats,
+    after: Floats,
     out_dtype: np.dtype[Any],
     scale: float,
 ) -> Pixels:
-    """Filter the luminance of an image with `run`, and return the colours of what lies in `inner`.
+    """Return the colours of an image whose luminance `before` became `after`.
 
     `scale` is what the result has to be multiplied by to be in the image's units.
     """
-    with np.errstate(all="ignore"):  # infinity and NaN are samples like others
-        before = luma.of(image)
-        after = run(before, **luma.options(asked))
-        if scale != 1:
-            after = after * after.dtype.type(scale)
-        return luma.added_to(image[inner], before[inner], after[inner], out_dtype)
+    if scale != 1:
+        after = after * after.dtype.type(scale)
+    return luma.added_to(image, before, after, out_dtype)

@@ -18,9 +18,9 @@ from convcli.errors import ConvcliError
 from convcli.filtering.filter import Filter
 from convcli.filtering.options import Options
 from convcli.filtering.part_channels import chosen_for, is_grey
-from convcli.filtering.part_cutting import Cutting, Run, scale_of
+from convcli.filtering.part_cutting import Cutting, Made, Run, scale_of
 from convcli.filtering.part_pieces import Stages, pieces
-from convcli.pixels.mask import checked_mask, is_filtered, is_mixed, weights
+from convcli.pixels.mask import checked_mask, weights
 from convcli.pixels.padded import Padded
 from convcli.pixels.part import Rectangle, check_inside, rectangles
 from convcli.pixels.rounding import store
@@ -74,40 +74,27 @@ def filtered(
     size = source.shape[:2]
     regions = _regions(asked, size)
     mask = None if asked["mask"] is None else checked_mask(asked["mask"], size)
-    work = Cutting(run, source, stages, asked, chosen_for(source, filters, asked))
-    if luma := work.chosen.luma:
-        for _, border, value in stages:
-            luma.check_border(border, value)
+    given = run, source, stages, asked, chosen_for(source, filters, asked)
     fills_range = any(each.fills_range for each in filters)
     if asked["carry_out"]:
         from convcli.filtering import part_bands
 
+        banded = part_bands.Banded(*given)
+        todo = _todo(regions, mask, banded)
         original = partial(_converted, dtype=out_dtype, fills_range=fills_range)
-        bands = part_bands.Bands(work, work.reach, regions, mask, out_dtype, original)
+        bands = part_bands.Bands(banded, todo, mask, out_dtype, original)
         return cast(Pixels, part_bands.carried_out(run, source, bands, asked))
-    done: list[tuple[Rectangle, list[Pixels], Pixels | None]] = []
-    todo = [
-        (piece, is_whole)
-        for region in regions
-        for piece, is_whole in pieces(region, mask, work.reach, source.shape[2])
-    ]
+    cutting = Cutting(*given)
+    todo = _todo(regions, mask, cutting)
+    done: list[tuple[Rectangle, Made]] = []
     for number, (piece, is_whole) in enumerate(todo):
-        work.report(number, len(todo))
+        cutting.report(number, len(todo))
         of_mask = None if mask is None else mask[piece.at]
-        if is_whole:
-            made = work.of(piece, out_dtype)
-            channels = [made[..., each] for each in work.chosen.results]
-            done.append((piece, channels, None if of_mask is None else is_filtered(of_mask)))
-        else:
-            assert of_mask is not None, "without a mask nothing is mixed"
-            mixed = work.mixed(piece, of_mask, out_dtype)
-            done.append((piece, [*np.moveaxis(mixed, 2, 0)], is_mixed(of_mask)))
+        done.append((piece, cutting.made(piece, piece, is_whole, of_mask, out_dtype)))
     # Only now, because the pieces overlap in what they read.
     out, result = _original(source, out_dtype, asked["scratch"], fills_range)
-    for piece, results, where in done:
-        for channel, samples in zip(work.chosen.targets, results, strict=True):
-            inside = out[piece.at][..., channel]
-            np.copyto(inside, samples, where=True if where is None else where)
+    for piece, made in done:
+        made.put(out[piece.at])
     return result
 
 
@@ -131,6 +118,14 @@ def share_of(size: Any, region: Any, mask: Any) -> Floats:
     if mask is not None:
         inside *= weights(checked_mask(mask, size), np.dtype(np.float64))
     return inside
+
+
+def _todo(
+    regions: Sequence[Rectangle], mask: Pixels | None, cutting: Cutting
+) -> list[tuple[Rectangle, bool]]:
+    """Return the rectangles to be filtered, or (False) to be filtered and mixed."""
+    channels = cutting.source.shape[2]
+    return [each for region in regions for each in pieces(region, mask, cutting.reach, channels)]
 
 
 def _regions(asked: Options, size: tuple[int, int]) -> tuple[Rectangle, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from convcli.pixels.source import ArraySource, Cut, Source
+from convcli.pixels.source import ArraySource, Source
 from convcli.pixels.transfer import SRGB, Transfer, to_code, to_light
 from convcli.types import Floats, Pixels
 from convcli.words import Alpha
@@ -144,9 +144,9 @@ def full_scale(dtype: np.dtype[Any]) -> float:
 
 def is_opaque(source: Source) -> bool:
     """Say whether an image has full alpha everywhere; of some sources that is not known."""
-    if isinstance(source, Cut):
-        return source.is_opaque
-    full = full_scale(source.dtype)
+    full, known = full_scale(source.dtype), getattr(source, "is_opaque", None)
+    if known is not None:  # of a piece of an image
+        return bool(known)
     if isinstance(source, ArraySource):
         return bool((source.array[..., -1] == full).all())
     ends_with = getattr(source, "ends_with", None)
@@ -161,7 +161,7 @@ def result_channels(colour: Colour, channels: int) -> int:
 def samples(colour: Colour, window: Pixels, accumulator: np.dtype[np.floating]) -> Floats:
     """Take a window's samples to floats, in light if asked, alpha still straight."""
     if not colour.linear:
-        return window.astype(accumulator)
+        return window.astype(accumulator, order="C")
     colours = window[..., :-1] if colour.alpha else window
     values = np.empty(window.shape, accumulator)
     # Floats in the sums' dtype, whose range they leave room in (`convcli.running.ranges`).
@@ -236,9 +236,32 @@ def finished(colour: Colour, result: Floats, centre: Floats) -> Floats:
     return result
 
 
+# BLAS sums the last of many pixels in another order, unless these are groups of so many. It divides
+# more than 3,000 among threads.
+_GROUP = 16
+_SUMMED = 2048
+
+
 def luminance(colours: Floats) -> Floats:
-    """Reduce (h, w, 3) to (h, w, 1) by BT.601; other channel counts use the first channel."""
-    if colours.shape[2] < 3:
+    """Reduce (h, w, 3) to (h, w, 1) by BT.601; other channel counts use the first channel.
+
+    That of a pixel does not depend on where it is.
+    """
+    height, width, channels = colours.shape
+    if channels < 3:
         return colours[..., :1]
     weights = np.array(_LUMA, colours.dtype)
-    return np.asarray(colours[..., :3] @ weights)[..., np.newaxis]
+    pixels = colours.reshape(-1, channels)[:, :3]
+    apart = pixels.strides[0] // pixels.itemsize  # by which BLAS chooses how to sum, too
+    if apart > channels + 1:  # neither all channels of an image, nor all but an alpha
+        return luminance(np.ascontiguousarray(colours))
+    result = np.empty(len(pixels), colours.dtype)
+    whole = len(pixels) // _SUMMED * _SUMMED
+    np.matmul(
+        pixels[:whole].reshape(-1, _SUMMED, 3), weights, out=result[:whole].reshape(-1, _SUMMED)
+    )
+    if rest := len(pixels) - whole:
+        last = np.zeros((-(-rest // _GROUP) * _GROUP, apart), colours.dtype)[:, :3]
+        last[:rest] = pixels[whole:]
+        result[whole:] = (last @ weights)[:rest]
+    return result.reshape(height, width, 1)

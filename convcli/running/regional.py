@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,17 +14,15 @@ from convcli.pixels.source import Span
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
 from convcli.running.banded import by_bands
+from convcli.running.cells import bytes_for, computed
 from convcli.running.chains import Chain
 from convcli.running.recipe import Recipe
-from convcli.running.regions import Part, Region, pieces
-from convcli.running.windowed import DECODING, spans
+from convcli.running.regions import Region
+from convcli.running.windowed import DECODING
 from convcli.running.works import Cells, Piece, Work, work_of
 from convcli.sources.contract import Stored
 from convcli.sources.windows import Tiles
 from convcli.types import Pixels
-
-# Pieces of a region whose windows and sums take no more are computed at a time, if there are such.
-_WORKING = 64 << 20
 
 
 class Opened(NamedTuple):
@@ -89,9 +86,10 @@ class Regional:
     def of(self, work: Work, source: Tiles, region: Region) -> Pixels:
         """Compute a region of the result, ``(h, w, C)``, in one thread."""
         rows, columns = (_spread(span, self.step) for span in region)
-        made = _computed(work, source, (rows, columns))[:: self.step, :: self.step]
+        made = computed(work, source, (rows, columns))[:: self.step, :: self.step]
+        made = np.ascontiguousarray(made)
         for convert in self.conversions:
-            made = convert(np.ascontiguousarray(made))
+            made = convert(made)
         return made
 
     def count(self, source: Tiles, region: Region, shape: tuple[int, int]) -> int:
@@ -120,76 +118,13 @@ class Regional:
     def bytes_for(self, work: Work, stored: Stored, region: Region) -> int:
         """Return the bytes that computing a region takes at most, beside the tiles that are kept.
 
-        They are those of a tile that is being decoded, of the cells, of the region, of that in
-        another form, and of the windows and sums of a piece.
+        They include a tile that is being decoded.
         """
         rows, columns = (_spread(span, self.step) for span in region)
-        shape = _shape_of(_cells_of(work, (rows, columns)))
-        sample = work.shape[2] * work.dtype.itemsize
-        made = (math.prod(shape) + 2 * math.prod(_shape_of(region))) * sample
         tile = math.prod(stored.tile) * stored.shape[2] * stored.dtype.itemsize
-        return made + (1 + DECODING) * tile + work.holds(_piece_of(work, shape))
+        return bytes_for(work, (rows, columns)) + (1 + DECODING) * tile
 
 
 def _spread(span: Span, step: int) -> Span:
     """Return where the rows, or columns, that a step keeps are among all."""
     return span[0] * step, (span[1] - 1) * step + 1
-
-
-def _computed(work: Work, source: Tiles, region: Region) -> Pixels:
-    """Compute the cells that a region touches, and return the region."""
-    outer = _cells_of(work, region)
-    made = np.empty((*_shape_of(outer), work.shape[2]), work.dtype)
-    out = cast(Pixels, Part(made, outer[0][0], outer[1][0]))
-    piece = _piece_of(work, _shape_of(outer))
-    fill = work.prepare(piece)
-    if work.cells.is_rigid:
-        for each in product(*_touched(work, region)):
-            fill(source, out, each)
-    else:
-        for each in pieces(*outer, piece):
-            fill(source, out, each)
-    (top, bottom), (left, end) = region
-    result = made[top - outer[0][0] : bottom - outer[0][0], left - outer[1][0] : end - outer[1][0]]
-    return np.ascontiguousarray(result)
-
-
-def _cells_of(work: Work, region: Region) -> Region:
-    """Return the rows and columns that have to be computed for a region: those of its cells."""
-    rows, columns = _touched(work, region)
-    end = (rows[-1][1], columns[-1][1]) if work.cells.is_rigid else (region[0][1], region[1][1])
-    return (rows[0][0], end[0]), (columns[0][0], end[1])
-
-
-def _touched(work: Work, region: Region) -> tuple[list[Span], list[Span]]:
-    """Return the rows and the columns of the cells that a region touches."""
-    sides = zip(work.shape[:2], work.cells.anchors, work.cells.size, region, strict=True)
-    rows, columns = (
-        [each for each in spans(side, anchor, size) if each[0] < span[1] and span[0] < each[1]]
-        for side, anchor, size, span in sides
-    )
-    return rows, columns
-
-
-def _shape_of(region: Region) -> Piece:
-    (top, bottom), (left, right) = region
-    return bottom - top, right - left
-
-
-def _piece_of(work: Work, size: Piece) -> Piece:
-    """Return rows and columns that are computed at a time."""
-    if work.cells.is_rigid:
-        return work.cells.size
-    chosen = size
-    for piece in _pieces(work, size):
-        chosen = piece
-        if work.holds(piece) <= _WORKING:
-            break
-    return chosen
-
-
-def _pieces(work: Work, size: Piece) -> Iterator[Piece]:
-    """Yield the pieces of the work's divisions, cut to a size."""
-    for _, (rows, columns) in work.divisions:
-        down = work.cells.size[0]
-        yield min(max(rows // down, 1) * down, size[0]), min(columns, size[1])

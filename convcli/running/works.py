@@ -67,6 +67,8 @@ class Work(NamedTuple):
         Bands begin anew after so many rows.
     cells : Cells
         What other regions than bands are put together of.
+    loose : Cells
+        The same, where all samples are finite, and no sum nears the end of the range of its float.
     needed : callable
         ``needed(rows)``: the rows of the image that rows of the result depend on; apart from those
         at the other end of it, under the border `wrap`.
@@ -85,6 +87,7 @@ class Work(NamedTuple):
     same: int
     anchor: int
     cells: Cells
+    loose: Cells
     needed: Callable[[Span], Span]
     beyond: int
     holds: Callable[[Piece], int]
@@ -127,6 +130,7 @@ def _of_filter(plan: Plan, recipe: Recipe, source: Source) -> Work:
         same=same,
         anchor=anchor,
         cells=_cells(plan, recipe, source, divisions[same - 1][0]),
+        loose=_loose(plan, recipe, source),
         needed=needed,
         beyond=max(above, below) if recipe.border == "wrap" else 0,
         holds=partial(held_by_filter, plan, recipe, source),
@@ -146,10 +150,12 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
     recipes = [link.recipe for link in chain.links]
     wraps = any(each.border == "wrap" for each in recipes)
     is_plain = all(each.bounded and not each.missing for each in recipes)
-    is_free = is_plain and not _has_transforms(chain)
+    free = Cells((_LEAST_ROWS, ROWS), shapes[-1][:2], False)
+    rigid = Cells(plan.bands.regions, shapes[-1][:2], True)
     rows, columns = plan.bands.regions
     divisions = [(rows, (rows, columns))]
-    while rows > _LEAST_ROWS and not _has_transforms(chain):
+    loose = rigid if _has_transforms(chain) else free
+    while rows > _LEAST_ROWS and not loose.is_rigid:
         rows = max(_LEAST_ROWS, rows // 2 // ROWS * ROWS)
         divisions.append((rows, (rows, columns)))
 
@@ -164,9 +170,8 @@ def _of_chain(plan: ChainPlan, chain: Chain, source: Source) -> Work:
         divisions=tuple(divisions),
         same=len(divisions) if is_plain else 1,
         anchor=shapes[-1][0],
-        cells=Cells(
-            (_LEAST_ROWS, ROWS) if is_free else plan.bands.regions, shapes[-1][:2], not is_free
-        ),
+        cells=loose if is_plain else rigid,
+        loose=loose,
         needed=needed,
         beyond=needed((0, 1))[1] if wraps else 0,
         holds=partial(held_by_chain, plan, chain, source),
@@ -189,15 +194,21 @@ def _goes_by_tiles(recipe: Recipe, source: Source) -> bool:
 
 def _cells(plan: Plan, recipe: Recipe, source: Source, rows: int) -> Cells:
     """Return the cells of a filter, of which the least bands that equal the whole have `rows`."""
-    height, width, channels = source.shape
+    route = plan.route
+    if _goes_by_tiles(recipe, source) and route.loop != "overlap_add":
+        columns = min(route.regions[1], tile_of(plan, recipe, source.shape[2])[1])
+        return Cells((rows, columns), route.regions, True)
+    return _loose(plan, recipe, source)
+
+
+def _loose(plan: Plan, recipe: Recipe, source: Source) -> Cells:
+    """Return the cells of a filter that takes all its samples alike."""
+    height, width, _ = source.shape
     route = plan.route
     if route.loop == "overlap_add" and route.executor == "threads":
         return Cells(route.regions, route.regions, True)
     if route.loop == "overlap_add":
         return Cells(route.tile, (height, width), True)
-    if _goes_by_tiles(recipe, source):
-        columns = min(route.regions[1], tile_of(plan, recipe, channels)[1])
-        return Cells((rows, columns), route.regions, True)
     down, across = (axis.step for axis in recipe.decimations) if recipe.decimations else (1, 1)
     return Cells((max(_LEAST_ROWS, ROWS * down), ROWS * across), (height, width), False)
 

@@ -19,6 +19,10 @@ Place = tuple[int, int]
 class Tiles:
     """A stored image as a source of windows; tiles used last are kept, up to a number of bytes.
 
+    Bands, which are as wide as the image, need the same tiles in the same order. If these are more
+    than may be kept, each would be forgotten before it is needed again. So where `release` says
+    which are not needed any more, those go first, and then the newest.
+
     Attributes
     ----------
     decoded : int
@@ -38,7 +42,7 @@ class Tiles:
         self._room = room
         self._kept: OrderedDict[Place, Future[Pixels]] = OrderedDict()
         self._bytes = 0
-        self._released = 0
+        self._released, self._is_scanned = 0, False
         self._lock = threading.Lock()
         self.decoded = 0
 
@@ -89,17 +93,20 @@ class Tiles:
         return all(bool((tile[..., -1] == value).all()) for tile in self._stored.tiles())
 
     def fetch(self, rows: Span) -> None:
-        """Decode the tiles of some rows ahead, unless they have been released meanwhile."""
+        """Decode the tiles of some rows ahead, unless they have been released meanwhile.
+
+        What could not be kept until it is needed is not decoded.
+        """
         height, width = self._stored.tile
         for i in range(rows[0] // height, (rows[1] - 1) // height + 1):
             for j in range(-(-self.shape[1] // width)):
-                if (i + 1) * height > self._released:
+                if (i + 1) * height > self._released and self._has_room():
                     self._tile((i, j))
 
     def release(self, row: int) -> None:
         """Let tiles that lie above a row be forgotten first: they were used, and will not be."""
         with self._lock:
-            self._released = row
+            self._released, self._is_scanned = row, True
             for place in [*self._kept]:
                 if (place[0] + 1) * self._stored.tile[0] <= row:
                     self._kept.move_to_end(place, last=False)
@@ -125,9 +132,26 @@ class Tiles:
             self._forget()
         return tile
 
+    def _has_room(self) -> bool:
+        """Whether another tile can be kept beside those that are still needed."""
+        height, width = self._stored.tile
+        size = height * width * self.shape[2] * self.dtype.itemsize
+        with self._lock:
+            needed = sum(not self._is_released(place) for place in self._kept)
+        return (needed + 1) * size <= self._room
+
+    def _is_released(self, place: Place) -> bool:
+        return (place[0] + 1) * self._stored.tile[0] <= self._released
+
     def _forget(self) -> None:
-        """Let go of the tiles that were used longest ago."""
-        for place in [*self._kept] if self._bytes > self._room else ():
+        """Let go of the tiles that were used longest ago, or that are needed last."""
+        if self._bytes <= self._room:
+            return
+        order = [*self._kept]
+        if self._is_scanned:
+            order.reverse()
+            order.sort(key=self._is_released, reverse=True)  # those come first
+        for place in order:
             future = self._kept[place]
             if future.done() and not future.exception():
                 self._bytes -= future.result().nbytes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from convcli import memory
+
 
 @pytest.fixture(scope="package")
 def address():
@@ -15,3 +17,4 @@ def address():
         silence_logs=50, scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
+    memory.keep_below(None)  # as its workers have asked

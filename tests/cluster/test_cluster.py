@@ -19,6 +19,7 @@ import pytest
 from distributed import KilledWorker
 
 import convcli
+from convcli import memory
 from convcli.batch.outcome import Outcome
 from convcli.batch.pipeline import Pipeline
 from convcli.cluster import connecting, work
@@ -310,3 +311,16 @@ def test_many_jobs_are_listed_while_they_are_done(tree, run, address, monkeypatc
     assert "1 written, 1 failed, 5 skipped" in run(*argv, "--skip-existing").err
     run("blur", "in", "-r", "-o", "alone", "-m", "numpy")
     assert files_of(tree / "many") == files_of(tree / "alone")
+
+
+@pytest.mark.parametrize(("limit", "asked", "most"), [
+    (None, 500, 500), (0, None, None), (1000, None, None), (1000, 500, 500), (1000, 900, 800),
+])  # fmt: skip
+def test_a_worker_stays_below_the_limit_that_it_has_by_dask(limit, asked, most, monkeypatch):
+    own = SimpleNamespace(memory_manager=SimpleNamespace(memory_limit=limit and limit << 20))
+    monkeypatch.setattr(work, "get_worker", lambda: own)
+    try:
+        assert work.allowed(asked and asked << 20) == (most and most << 20)
+        assert not limit or memory.available() < 800 << 20
+    finally:
+        memory.keep_below(None)

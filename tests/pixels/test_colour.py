@@ -279,3 +279,14 @@ def test_luminance_is_pillows_grey():
 def test_grey_is_its_own_luminance(channels):
     image = np.random.default_rng(1).random((4, 5, channels))
     np.testing.assert_array_equal(luminance(image), image[..., :1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_luminance_of_a_pixel_does_not_depend_on_where_it_is(channels, dtype):
+    colours = np.random.default_rng(0).random((90, 70, channels)).astype(dtype)
+    expected = luminance(colours)
+    for rows, left, width in ((1, 0, 1), (2, 3, 17), (90, 1, 69), (3, 5, 1), (89, 0, 33)):
+        piece = colours[:rows, left : left + width]
+        for each in (piece, np.ascontiguousarray(piece)):
+            assert (luminance(each) == expected[:rows, left : left + width]).all()

@@ -208,6 +208,27 @@ def test_each_tile_is_decoded_close_to_once(border, tile):
     np.testing.assert_array_equal(result, whole(verb, image, border=border))
 
 
+def test_where_few_tiles_can_be_kept_those_are_not_forgotten_before_they_are_needed():
+    """A row of tiles is 2 MB, of which half can be kept: a band of 16 rows would decode all."""
+    image = np.random.default_rng(0).integers(0, 256, (1024, 8192, 1), np.uint8)
+    stored = stored_of(image, (256, 256))
+    found = []
+
+    def carry_out(plan, what, source):
+        work = work_of(plan, what, source)
+        cut = windowed.cut_for(work._replace(divisions=work.divisions[-1:]), stored, 1e9, 0)
+        tiles = Tiles(stored, 1 << 20)
+        found.append(tiles)
+        made = partial(windowed.bands, work, tiles, cut, lambda done, total: None)
+        return Result(work.shape, work.dtype, made)
+
+    options = {"sigma": 1, "method": "numpy", "workers": 1}
+    made = blur(Tiles(stored, 0), carry_out=carry_out, **options)
+    result = np.concatenate([*made.bands])
+    np.testing.assert_array_equal(result, whole(blur, image, **options))
+    assert found[0].decoded < 16 * found[0].count  # 34 times if the oldest went first
+
+
 def test_what_cannot_fit_is_refused():
     image = np.zeros((1000, 500, 1), np.uint8)
     with pytest.raises(ConvcliError, match=r"needs at least .* may hold 50.0 kB; raise --memory"):
