@@ -119,7 +119,7 @@ def test_an_image_that_is_read_whole_is_refused_if_it_takes_more(run, picture_fi
         (("edge", "--canny", "20,40"), "--canny needs the whole image"),
         (
             ("blur", "--region", "9x9+0+0", "--border", "wrap"),
-            "need the whole image under --border",
+            "need the whole image with --border",
         ),
         (("chain", "blur | edge --stretch"), "--stretch needs the whole image"),
     ],
@@ -236,5 +236,5 @@ def test_a_note_says_how_far_missing_samples_may_change_others(memory_, run, tmp
     np.save(tmp_path / "a.npy", np.full((2000, 300), np.nan, np.float32))
     done = run("blur", tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--memory", memory_)
     assert done.status == 0, done.err
-    note = "in whole tiles around missing or extreme samples the last digit may differ"
+    note = "in the tiles around missing or extreme samples the last digit may differ"
     assert (note in done.err) == (memory_ == "3M")

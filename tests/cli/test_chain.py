@@ -323,7 +323,7 @@ REFUSED = {
     "blur --sgima 2": "stage 1, 'blur --sgima 2': there is no option --sgima; did",
     "blur | bank gabor:2,1 --energy": r"stage 2, .*: it makes 2 maps of 1 channel \(4px-0deg, 4px",
     "bank steerable --angle 9": r"stage 1, .*: it makes 2 maps of 1 channel \(first-9deg, second-9",
-    "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic is a sheet of many maps",
+    "bank gabor:1,1 --mosaic": "stage 1, .*: --mosaic makes a sheet of many maps",
     "bank gabor:1,1 --energy --pool 2": "stage 1, .*: --pool is not for stages; leave it out",
     "bank gabor:1,1 --energy --depth 8": "stage 1, .*: --depth is an option of the chain",
     "blur --sigma 2 --methd fft": "stage 1, .*: there is no option --methd",

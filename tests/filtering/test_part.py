@@ -402,7 +402,7 @@ def test_what_does_not_fit_is_refused(part, message):
         (lambda: convcli.blur(noise(6), 2, channels="luma"), "6 channels has none"),
         (lambda: convcli.blur(noise(4), 2, alpha="keep", channels="a"), "alpha alone"),
         (lambda: convcli.blur(noise(4), 2, alpha="weight", channels="luma", border="constant",
-                              border_value=9), "no border value but 0"),
+                              border_value=9), "allows only the border value 0"),
     ],
 )  # fmt: skip
 def test_what_has_no_meaning_is_refused(call, message):
