@@ -17,7 +17,7 @@ from convcli.pixels.colour import Colour
 # (least mean of |log|), `share` on two. On 2 cores of an AMD EPYC (Zen 5), Python 3.11, numpy 2.4,
 # numba 0.68, scipy 1.17. But numba's `dense_tap` and `separable_tap` are those of loops whose sums
 # stay in registers. On 2 vCPUs of an Intel Xeon (AVX-512), where transforms take 1.8 times as long
-# as is predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, 1.7
+# as is predicted, dense kernels of 25 x 25 took 0.0137 ns and Gaussians of sigma 1 0.021 ns, 2.0
 # and 1.8 times these: so both are compared fairly. 31 x 31 take as long either way.
 
 

@@ -93,8 +93,10 @@ def test_skimage_takes_only_square_gaussians(kernel):
 def test_contenders_are_chosen_by_name():
     assert chosen([]) == tuple(CONTENDERS)
     assert chosen(["Numba-Dense", " im2col", "numba dense"]) == ("numba dense", "im2col")
-    with pytest.raises(ConvcliError, match=r"contender 'nubma'; choose from numpy, .*skimage"):
+    with pytest.raises(ConvcliError, match=r"contender 'nubma'; did you mean 'numba'\?"):
         chosen(["numpy", "nubma"])
+    with pytest.raises(ConvcliError, match=r"contender 'xyz'; choose from numpy, .*skimage"):
+        chosen(["numpy", "xyz"])
 
 
 def test_the_oracle_allows_what_methods_may_differ_by():
