@@ -17,8 +17,6 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from distributed import get_worker
-
 import convcli
 from convcli import image, memory
 from convcli.batch.outcome import NO_ROOM, Outcome
@@ -126,6 +124,8 @@ _OF_LIMIT = 0.8
 
 def allowed(asked: int | None) -> int | None:
     """Return the value of --memory, or less if this worker has a lower limit by Dask."""
+    from distributed import get_worker  # a worker has loaded it
+
     limit = None
     with suppress(ValueError):  # this process is no worker
         limit = get_worker().memory_manager.memory_limit

@@ -21,7 +21,8 @@ def test_a_page_is_shown_in_any_width(run, monkeypatch, name):
     shown = run("help", name)
     assert shown.status == 0
     title = (DOCS / f"{name}.md").read_text(encoding="utf-8").partition("\n")[0]
-    assert title.removeprefix("# ").split()[0] in shown.text.splitlines()[0]
+    first = shown.text.splitlines()[:2]  # older versions of rich draw a box
+    assert title.removeprefix("# ").split()[0] in " ".join(first)
     assert max(map(len, shown.text.splitlines())) <= 60
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown.text  # no word is cut off
     assert not re.search(r"!?\[[^\]]*\]\([^)]*(\.md|\.png|#)", shown.text)
