@@ -318,7 +318,7 @@ def test_many_jobs_are_listed_while_they_are_done(tree, run, address, monkeypatc
 ])  # fmt: skip
 def test_a_worker_stays_below_the_limit_that_it_has_by_dask(limit, asked, most, monkeypatch):
     own = SimpleNamespace(memory_manager=SimpleNamespace(memory_limit=limit and limit << 20))
-    monkeypatch.setattr(work, "get_worker", lambda: own)
+    monkeypatch.setattr("distributed.get_worker", lambda: own)
     try:
         assert work.allowed(asked and asked << 20) == (most and most << 20)
         assert not limit or memory.available() < 800 << 20
