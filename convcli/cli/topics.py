@@ -75,6 +75,7 @@ def _show(page: str) -> None:
 
         def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
             for table in super().__rich_console__(console, options):
+                # rich's types say no more than that it is something to be shown.
                 for column in table.columns:  # type: ignore[union-attr]
                     column.overflow = "fold"
                 yield table

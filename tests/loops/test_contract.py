@@ -409,9 +409,9 @@ def test_a_long_row_with_zeros_in_it(gap):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_zeros_at_the_ends_of_a_long_row_move_nothing(channels):
-    column, row = weights_for((3, 1), "float64"), weights_for((1, 90), "float64", 2)
+    column, row = weights_for((9, 1), "float64"), weights_for((1, 90), "float64", 2)
     row[0, :7] = row[0, -2:] = 0
-    window = window_for((9, 300), (3, 90), "float64", channels)
+    window = window_for((9, 300), (9, 90), "float64", channels)
     out, wanted = np.empty((9, 300, channels)), np.empty((9, 300, channels))
     load("direct_numba").separable_correlator(column, row, 1.0)(window, out)
     load("direct_numba").correlator(column * row, 1.0)(window, wanted)
@@ -422,13 +422,14 @@ def test_zeros_at_the_ends_of_a_long_row_move_nothing(channels):
 @pytest.mark.parametrize("length", [39, 161, 700, 2001])
 def test_equal_terms_err_by_no_more_than_is_planned(loop, length):
     """One after the other they would all round to one side: 2001 of them to an error of 3e-5."""
-    column, row = np.full((length, 1), np.float32(1 / length)), np.ones((1, 1), np.float32)
+    # Results of 8 rows and more, and of 72 columns: all ways in which loops go along a row.
+    column, row = np.full((length, 1), np.float32(1 / length)), np.full((1, 9), np.float32(1 / 9))
     separable = load(loop).separable_correlator
     for value in np.random.default_rng(0).random(20):
-        window = np.full((length + 3, 300, 1), value, np.float32)
+        window = np.full((length + 71, 80, 1), value, np.float32)
         turned = np.ascontiguousarray(window.transpose(1, 0, 2))
-        for column_and_row, seen in (((column, row), window), ((row, column.T), turned)):
-            out = np.empty((4, 300, 1) if seen is window else (300, 4, 1))
+        for column_and_row, seen in (((column, row), window), ((row.T, column.T), turned)):
+            out = np.empty((72, 72, 1))
             separable(*column_and_row, 1.0)(seen, out)
             assert np.abs(out / value - 1).max() < 2.5e-6
 
