@@ -167,6 +167,9 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
         if address is None:
             ready = shipped.path_of(shipped.name_of(name, signature))
             address = mapping.load(ready, is_ours=True)
+        # A plan takes a loop for kept by its name and its samples, and so it may not have asked.
+        if address is None and "numba" not in sys.modules and lacks_memory():
+            raise ConvcliError(f"numba {TOO_LITTLE}; use --method numpy or fft instead")
         if address is None and apart.is_wanted() and path is not None:
             _say_why_it_takes_long("")
             apart.make(name, signature)
@@ -178,6 +181,8 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
                 code = _compiled(path, name, signature)
             address = mapping.load(path) or mapping.link(code)
         return caller(address, signature)
+    except ConvcliError:
+        raise
     except Exception as error:
         # llvmlite and numba may raise anything, and a new release may change what this code relies
         # on. numba's dispatcher compiles in this process and gives the same results.

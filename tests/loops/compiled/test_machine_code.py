@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from convcli import ownership
+from convcli.errors import ConvcliError
 from convcli.loops.compiled import (
     bank_loops,
     bank_weights,
@@ -308,6 +309,17 @@ def test_what_another_run_keeps_meanwhile_is_found(cache):
     one = next(path for path in (cache / "convcli").iterdir() if "correlate-uint8-" in path.name)
     one.with_name(one.name.replace("-uint8-", "-uint16-")).write_bytes(b"")
     assert machine_code.is_kept("correlate", "uint16")
+
+
+def test_a_loop_that_is_not_kept_for_these_results_is_refused_where_memory_is_short(
+    cache, monkeypatch
+):
+    """LLVM aborts the process where it finds no memory."""
+    monkeypatch.setattr(machine_code, "lacks_memory", lambda: True)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    other = (*SIGNATURE[:-1], ("float64", 2))
+    with pytest.raises(ConvcliError, match=r"needs about 600 MB .*; use --method numpy or fft"):
+        machine_code._prepared("thin", other)
 
 
 def test_a_strided_array_is_refused():
