@@ -18,7 +18,8 @@ _BLOCK = 32
 
 def correlator(weights: Floats, divisor: float = 1.0) -> Correlate:
     """List the weights that are not 0; see `convcli.loops.contract` for the contract."""
-    taps = [(int(i), int(j), weights[i, j]) for i, j in np.argwhere(weights)]
+    rows, columns = np.nonzero(weights)
+    taps = list(zip(rows.tolist(), columns.tolist(), weights[rows, columns], strict=True))
 
     def correlate(window: Pixels, out: Pixels) -> None:
         height, width, channels = out.shape

@@ -23,6 +23,7 @@ from convcli.planning.costs import (
     loading,
     must_compile,
     separable_cost,
+    workers_that_pay,
 )
 from convcli.planning.methods import (
     PRESETS,
@@ -288,9 +289,8 @@ def _route(word: Method, task: Task) -> Route:
         tile = (min(tile[0], regions[0]), min(tile[1], regions[1]))
     else:
         regions, workers = tile, min(cores, ceil_div(size[0], tile[0]) * ceil_div(size[1], tile[1]))
-    speed = _speed(loop, workers)
     if loop == "overlap_add":
-        saved = nanoseconds * (COSTS[loop].float64 - 1) * 1e-9 / speed
+        saved = nanoseconds * (COSTS[loop].float64 - 1) * 1e-9 / _speed(loop, workers)
         accumulator = "float32" if form == "dense" and _in_float32(task, saved) else "float64"
     else:
         accumulator = "float64" if task.exact else accumulator_for(task.samples, kernels, form)
@@ -299,8 +299,10 @@ def _route(word: Method, task: Task) -> Route:
     if task.leaves_out:
         sums, passes = _WITHOUT[loop]
         nanoseconds = nanoseconds * sums + math.prod(size) * passes
+    if executor == "threads":
+        workers = workers_that_pay(nanoseconds + math.prod(size) * task.other_work, workers)
     rank = len(kernels[0].cheap_factors or ())
-    seconds = nanoseconds * 1e-9 / speed
+    seconds = nanoseconds * 1e-9 / _speed(loop, workers)
     return Route(loop, form, rank, executor, workers, regions, tile, accumulator, seconds)
 
 
@@ -345,9 +347,10 @@ def _decimated_route(word: Method, task: Task, decimations: Decimations) -> Rout
     each = ceil_div(height, task.cores)
     rows = min(_DECIMATED_STEPS // ROWS, ceil_div(each, unit)) * unit
     regions = ceil_div(height, rows)
-    workers = min(task.cores, regions)
     samples = (height + 2 * along_y.radius * regions) * width * channels
-    seconds = samples * COSTS[loop].decimated * 1e-9 / _speed(loop, workers)
+    nanoseconds = samples * COSTS[loop].decimated
+    workers = workers_that_pay(nanoseconds, min(task.cores, regions))
+    seconds = nanoseconds * 1e-9 / _speed(loop, workers)
     tile = (min(rows, height), width)
     return Route(loop, "decimated", 1, executor, workers, tile, tile, "float32", seconds)
 

@@ -35,6 +35,8 @@ class Cost(NamedTuple):
         The same of a dense kernel whose rows of results share samples, and of separable ones.
     tile
         For each tile and pass; of overlap-add, for each block.
+    call
+        For each tap of a tile: numpy's operations take this on no samples at all.
     float64
         Factor for sums in float64: twice the memory traffic, half the vector width. Of
         overlap-add: numpy's transforms instead of scipy's in float32.
@@ -53,6 +55,7 @@ class Cost(NamedTuple):
     dense_tap: float
     separable_tap: float
     tile: float
+    call: float
     float64: float
     share: float
     decimated: float
@@ -62,10 +65,11 @@ class Cost(NamedTuple):
 COSTS: dict[str, Cost] = {
     "direct_numpy": Cost(
         sample=0.1,
-        tap=0.19,
-        dense_tap=0.19,
-        separable_tap=0.19,
-        tile=30_000,
+        tap=0.18,
+        dense_tap=0.18,
+        separable_tap=0.18,
+        tile=10_000,
+        call=1_400,
         float64=2.0,
         share=0.8,
         decimated=7.0,
@@ -77,6 +81,7 @@ COSTS: dict[str, Cost] = {
         dense_tap=0.0069,
         separable_tap=0.0118,
         tile=25_000,
+        call=0,
         float64=1.8,
         share=0.95,
         decimated=0.9,
@@ -88,6 +93,7 @@ COSTS: dict[str, Cost] = {
         dense_tap=0.25,
         separable_tap=0.25,
         tile=40_000,
+        call=0,
         float64=1.6,
         share=0.9,
         decimated=math.inf,
@@ -137,6 +143,11 @@ def image_cost(executor: str, workers: int, size_bytes: int, other_work: float) 
     if executor == "processes":
         return _POOL_START + 1e-9 * (nanoseconds + size_bytes * _POOL_BYTE)
     return 1e-9 * nanoseconds
+
+
+def workers_that_pay(nanoseconds: float, workers: int) -> int:
+    """Return how many threads have more to do than it takes to hand it to them."""
+    return max(1, min(workers, int(nanoseconds / _THREAD)))
 
 
 def importing_scipy() -> float:
@@ -232,5 +243,5 @@ def _pass_cost(
             block *= _UNCACHED
         work = (tiles + FIRST_BLOCK) * block
     else:
-        work = samples * taps * tap
+        work = samples * taps * tap + tiles * taps * cost.call
     return samples * cost.sample + work + tiles * cost.tile

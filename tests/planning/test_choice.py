@@ -321,6 +321,31 @@ def test_every_core_gets_a_piece(method, size, cores):
     assert plan.route.workers >= (cores if size[1] > 30 else 2)
 
 
+@pytest.mark.parametrize(
+    ("side", "kernel", "workers"),
+    [(300, "narrow", 1), (1000, "narrow", 2), (300, "dense", 2), (4000, "narrow", 2)],
+)
+def test_a_second_thread_is_used_where_there_is_enough_to_do(side, kernel, workers):
+    kernel = DENSE if kernel == "dense" else gaussian_kernel(3)
+    assert planned((side, side), "uint8", kernel, "numba", 2).route.workers == workers
+
+
+def test_a_wide_blur_of_a_small_image_is_done_by_one_thread():
+    images = [np.zeros((side, side), np.uint8) for side in (200, 2000)]
+    plans = [
+        plan_of(partial(convcli.blur, image, 8.0), method="numba", workers=2) for image in images
+    ]
+    assert [(plan.route.form, plan.route.workers) for plan in plans] == [
+        ("decimated", 1), ("decimated", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_numpy_takes_few_operations_for_tiny_images(side):
+    """Each tap is an operation, which takes a microsecond even of no samples."""
+    assert planned((side, side), "uint8", gaussian_kernel(3), "numpy").route.form == "separable"
+
+
 def test_the_reason_speaks_of_numba_only_where_it_would_have_won(monkeypatch):
     monkeypatch.setattr(planning, "loading", slow_numba)
     dense = kernel_from(np.random.default_rng(0).normal(size=(81, 81)))
