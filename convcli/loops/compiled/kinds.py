@@ -51,13 +51,13 @@ _KINDS = {
 }
 
 # What one filter over an image needs, in light or with an alpha as well: of 8 bits, also in
-# float64 (--exact), of 16 bits, and of float32. Each takes about a second of the time that building
-# a wheel takes.
+# float64 (--exact, --depth 16, --canny), of 16 bits, with luminance and light in float64, and of
+# float32. Each takes about a second of the time that building a wheel takes.
 _SHIPPED = {
-    "correlate": "bfb bff fff bdb hdh",
+    "correlate": "bfb bff fff bdb bdf hdh",
     "dense": "bfb bff fff bdb hdh",
-    "separable": "bfb bff fff bdb hdh",
-    "magnitude": "bfb fff hdh",
+    "separable": "bfb bff fff bdb bdf bdd hdh hdd ddd",
+    "magnitude": "bfb fff bdd hdh ddd",
     "magnitude_of_any_size": "fff",
     "magnitude_wide": "bfb",
     **dict.fromkeys(("thin", "blur_rows", "interpolate"), "bfb"),
