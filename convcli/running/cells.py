@@ -12,8 +12,8 @@ import numpy as np
 
 from convcli.loops.layout import ceil_div
 from convcli.pixels.source import Source, Span
-from convcli.pools import Pool
 from convcli.running.regions import Part, Region, pieces
+from convcli.running.threads import run_in_pool
 from convcli.running.windowed import spans
 from convcli.running.works import Piece, Work
 from convcli.types import Pixels
@@ -34,12 +34,7 @@ def computed(work: Work, source: Source, region: Region, workers: int = 1) -> Pi
     else:
         todo = list(pieces(*outer, piece))
     if workers > 1 and len(todo) > 1:
-        with Pool(min(workers, len(todo))) as pool:
-            try:
-                for _ in pool.map(fill, todo):
-                    pass
-            finally:
-                pool.shutdown(wait=False, cancel=True)  # an error leaves nothing queued
+        run_in_pool(fill, todo, min(workers, len(todo)), lambda _done, _total: None)
     else:
         for each in todo:
             fill(each)

@@ -42,13 +42,18 @@ def run_in_threads(
     if workers > 1 and is_short and not in_order:
         share(fill, regions, workers, on_done)
     elif workers > 1 or (on_main and not is_short):
-        with Pool(workers) as pool:
-            try:
-                _count(pool.map(fill, regions), len(regions), on_done)
-            finally:
-                pool.shutdown(wait=False, cancel=True)  # an error leaves nothing queued
+        run_in_pool(fill, regions, workers, on_done)
     else:
         _count(map(fill, regions), len(regions), on_done)
+
+
+def run_in_pool(fill: Fill, regions: list[Region], workers: int, on_done: OnProgress) -> None:
+    """Compute every region in so many threads beside this one, which only waits."""
+    with Pool(workers) as pool:
+        try:
+            _count(pool.map(fill, regions), len(regions), on_done)
+        finally:
+            pool.shutdown(wait=False, cancel=True)  # an error leaves nothing queued
 
 
 def _count(results: Iterable[None], total: int, on_done: OnProgress) -> None:
