@@ -189,11 +189,22 @@ def test_a_wide_blur_by_way_of_a_grid_needs_the_grids_rows_alone(told, monkeypat
         convcli.blur(image, 5000.0, border="constant")
 
 
-def test_a_picture_that_does_not_fit_is_refused_before_it_is_decoded(picture_file, told):
+def test_a_picture_that_does_not_fit_is_refused_before_it_is_decoded(
+    picture_file, told, monkeypatch
+):
     from convcli import image
 
+    monkeypatch.setattr(memory, "_ALWAYS_FREE", 0)
     path = picture_file("a.png")
     path.write_bytes(path.read_bytes()[:-2000])  # decoding would raise another error
     (told / "meminfo").write_text("MemAvailable: 20 kB\n")
     with pytest.raises(ConvcliError, match=r"needs about 0\.0 MB of memory"):
         image.read(path)
+
+
+@pytest.mark.parametrize(("size", "asks"), [(1 << 20, 0), ((1 << 20) + 1, 1)])
+def test_a_megabyte_is_not_asked_for(size, asks, monkeypatch):
+    asked = []
+    monkeypatch.setattr(memory, "available", lambda: asked.append(1))
+    memory.check(size)
+    assert len(asked) == asks

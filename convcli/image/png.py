@@ -70,7 +70,9 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
     with Pool(workers) as pool:
         try:
             tops = range(0, len(pixels), rows)
-            strips = pool.map(lambda top: _strip(pixels, top, top + rows, level), tops)
+            strip = lambda top: _strip(pixels, top, top + rows, level)  # noqa: E731
+            # Starting a thread takes longer than the only strip of a thumbnail.
+            strips = pool.map(strip, tops) if len(tops) > 1 else map(strip, tops)
             yield b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB, the fastest level
             for compressed, adler, length in strips:
                 checksum = _adler32_combine(checksum, adler, length)

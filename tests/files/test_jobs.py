@@ -752,6 +752,7 @@ def test_a_list_without_an_end_is_refused(monkeypatch, content, null, message, m
 
 def test_a_list_that_does_not_fit_into_memory_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 25_000)
+    monkeypatch.setattr(memory, "_ALWAYS_FREE", 0)
     with pytest.raises(ConvcliError, match=r"'-': needs about .* of memory"):
         pairs(**listed(monkeypatch, b"a.png\n" * 100), output="o")
 

@@ -450,6 +450,7 @@ def test_memory_is_counted_before_decoding(settings, monkeypatch):
     samples = PHOTO.size * settings.get("bits", 8) // 8
     assert 2 * samples <= taken[0] <= 8 * samples
     monkeypatch.setattr(memory, "available", lambda: taken[0] - 1)
+    monkeypatch.setattr(memory, "_ALWAYS_FREE", 0)
     with pytest.raises(ConvcliError, match="needs about"):
         read(content)
 
