@@ -177,7 +177,7 @@ def test_what_is_quoted_is_no_separator_and_no_comment():
 
 def test_the_output_is_named_after_the_command(run, folder):
     result = run("chain", "blur --sigma 1|edge", "a.png")
-    assert result.message.startswith("wrote 'a.chain.png': 64 x 48 L, ")
+    assert result.message.startswith("wrote 'a.chain.png': 64 x 48 grey, ")
 
 
 def test_pipes_frames_folders_and_json(run, folder, photo):
