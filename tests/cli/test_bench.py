@@ -135,7 +135,7 @@ def test_sizes_with_equal_numbers_of_pixels_have_a_column_each(run):
 def test_every_result_is_exported(run, folder):
     argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
     printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")
-    assert (printed.status, printed.err) == (0, "")
+    assert (printed.status, printed.err) == (0, "wrote 'all.csv'\n")
     whole = json.loads(printed.out)
     found = [(r["contender"], r["width"], r["height"], r["side"]) for r in whole["results"]]
     assert found == [(name, 40, 30, 3) for name in ("numpy", "numpy dense", "winograd")]
@@ -219,7 +219,8 @@ def test_a_file_that_cannot_be_written_is_named_and_the_others_are_written(
     monkeypatch.setattr(racing, "race", race)
     argv = ("--sizes", "0.001", "--kernels", "3", *QUICK)
     result = run("bench", "--csv", "a.csv", "--json", "a.json", *argv)
-    assert (result.status, result.message) == (1, "convcli: 'a.csv': File exists")
+    said = "convcli: 'a.csv': File exists\nwrote 'a.json'\n"
+    assert (result.status, result.err) == (1, said)
     assert (folder / "a.csv").read_text() == "theirs"
     assert json.loads((folder / "a.json").read_bytes())["results"]
 
@@ -408,7 +409,7 @@ def test_if_every_contender_failed_the_status_is_1(run, folder, monkeypatch):
     argv = ("--sizes", "0.001", "--kernels", "3", "--methods", "short,fails", "--json", "r.json")
     result = run("bench", *argv)
     assert result.status == 1
-    assert result.message.endswith("convcli: no contender has a time: every one failed")
+    assert result.err.endswith("convcli: no contender has a time: every one failed\n")
     assert "fails failed" in result.text
     assert len(json.loads(Path("r.json").read_bytes())["results"]) == 2
 

@@ -394,6 +394,7 @@ def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
     except OSError as error:
         typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         return False
+    _say(lines.plain(f"wrote {shown(path)}"))
     return True
 
 
