@@ -292,7 +292,7 @@ def test_the_explanation_has_each_stage_with_its_plan_and_times(run, folder):
     assert [each.split()[0] for each in first[2:]] == ["spread", "between", "predicted", "time"]
     inner = [f"{word} {rest}" for depth, word, rest in found if depth == 2]
     assert "border reflect, 8 pixels above and below, 8 left and right" in inner
-    assert "border wrap, 1 pixels above and below, 1 left and right" in inner
+    assert "border wrap, 1 pixel above and below, 1 left and right" in inner
     times = [rest for depth, word, rest in found if depth == 3 and word in "12"]
     assert len(times) == 2
     assert all(re.fullmatch(r"[\d.]+ [mu]?s +[\d.]+ [mu]?s", each) for each in times)
