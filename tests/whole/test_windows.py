@@ -85,7 +85,7 @@ COMMANDS = [
     ((*BLUR, "a.png", "-o", "new/deeper/a.tif"), 0, "wrote 'new/deeper/a.tif'"),
     (("edge", "a.png", "--method", "fft", "-o", "edge.png"), 0, "wrote 'edge.png'"),
     (("filter", "a.png", "--kernel", "k.npy", "--method", "numpy"), 0, "wrote 'a.filter.png'"),
-    ((*BLUR[:-1], "tiled", "a.png", "-o", "t.png"), 1, "needs fork, .*--method numba"),
+    ((*BLUR[:-1], "tiled", "tree", "-r"), 2, "^convcli: method 'tiled' needs fork, .* numba"),
     (("compare", "a.png", "a.png"), 0, ""),
     (("kernel", "sobel", "-o", "sobel.npy"), 0, ""),
     ((*BLUR, "a.png", "-o", "aux.png"), 1, "'aux.png' is a device on Windows"),
