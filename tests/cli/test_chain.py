@@ -151,9 +151,11 @@ def test_a_stage_may_have_a_border_of_its_own(run, folder, name):
 # --- where stages come from
 
 
-def test_a_file_has_a_stage_a_line_and_comments(run, folder):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_has_a_stage_a_line_and_comments(run, folder, encoding):
     (folder / "soft.chain").write_text(
-        "# soft edges\n\nblur --sigma 2   # wide\n  filter -k '1 0 -1' --bias 128\r\nedge\n"
+        "# soft edges\n\nblur --sigma 2   # wide\n  filter -k '1 0 -1' --bias 128\r\nedge\n",
+        encoding,
     )
     assert run("chain", "@soft.chain", "a.png", "-o", "out.png").status == 0
     several = [stage("blur", 2), stage("filter", [[1, 0, -1]], bias=128), stage("edge")]
