@@ -94,8 +94,7 @@ def _show(page: str) -> None:
         def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
             lines = str(self.text).rstrip().split("\n")
             if self.lexer_name in ("sh", "bash"):
-                columns = options.max_width - len(_INDENT)
-                lines = [part for line in lines for part in broken(line, columns)]
+                lines = broken(lines, options.max_width - len(_INDENT))
             yield Text("\n".join(f"{_INDENT}{line}".rstrip() for line in lines))
 
     class Page(Markdown):
@@ -106,25 +105,29 @@ def _show(page: str) -> None:
     console.print(Page(text))
 
 
-def broken(command: str, columns: int) -> list[str]:
-    r"""Break a shell command into lines: first its comment, then its words before backslashes.
+def broken(commands: list[str], columns: int) -> list[str]:
+    r"""Break shell commands into lines: comments go before them, and words behind backslashes.
 
-    >>> broken("convcli edge photo.jpg -o edges.png  # the suffix picks the format", 30)
+    >>> broken(["convcli edge photo.jpg -o edges.png  # the suffix picks the format"], 30)
     ['# the suffix picks the format', 'convcli edge photo.jpg \\', '    -o edges.png']
     """
-    if len(command) <= columns or command.startswith("#"):
-        return [command]
-    command, comment = found.groups() if (found := _COMMENT.fullmatch(command)) else (command, "")
-    lines = wrap(comment, columns, subsequent_indent="# ")
-    first, *words = _TOGETHER.findall(command)
-    line = first
-    for word in words:
-        if len(f"{line} {word} \\") > columns:
-            lines.append(f"{line} \\")
-            line = f"    {word}"
-        else:
-            line += f" {word}"
-    return [*lines, line]
+    if all(len(command) <= columns for command in commands):
+        return commands
+    lines = []
+    for command in commands:
+        if found := _COMMENT.fullmatch(command):
+            lines += wrap(found[2], columns, subsequent_indent="# ")
+            command = found[1]
+        line, *words = [command] if command.startswith("#") else _TOGETHER.findall(command) or [""]
+        line = " " * (len(command) - len(command.lstrip())) + line
+        for word in words:
+            if len(f"{line} {word} \\") > columns:
+                lines.append(f"{line} \\")
+                line = f"    {word}"
+            else:
+                line += f" {word}"
+        lines.append(line)
+    return lines
 
 
 def _for_terminals(page: str) -> str:

@@ -106,7 +106,7 @@ COMMANDS_OF_DOCS = [
 @pytest.mark.parametrize("columns", [40, 58, 78])
 @pytest.mark.parametrize("command", COMMANDS_OF_DOCS)
 def test_a_command_that_is_broken_into_lines_stays_the_same(command, columns):
-    parts = topics.broken(command, columns)
+    parts = topics.broken([command], columns)
     pasted = "\n".join(parts).replace("\\\n", "")  # as a shell joins lines
     assert shlex.split(pasted, comments=True) == shlex.split(command, comments=True)
     longest = max(map(len, topics._TOGETHER.findall(command)))
@@ -114,7 +114,15 @@ def test_a_command_that_is_broken_into_lines_stays_the_same(command, columns):
 
 
 def test_an_option_stays_with_its_value():
-    assert topics.broken("convcli blur photo.jpg -o soft.png", 26) == [
+    assert topics.broken(["convcli blur photo.jpg -o soft.png"], 26) == [
         "convcli blur photo.jpg \\",
         "    -o soft.png",
+    ]
+
+
+def test_if_a_block_is_broken_all_its_comments_stand_before_their_commands():
+    block = ["convcli blur a.png -s 2 -r  # one", "edge  # two", "    -o b"]
+    assert topics.broken(block, 99) == block
+    assert topics.broken(block, 30) == [
+        *("# one", "convcli blur a.png -s 2 -r", "# two", "edge", "    -o b"),
     ]
