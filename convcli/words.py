@@ -134,3 +134,16 @@ def bytes_in(text: str) -> int | None:
 def listed_all(words: list[str]) -> str:
     """Join words in a sentence: "a, b and c"."""
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+
+
+UTF16 = b"\xff\xfe"
+"""The byte order mark of UTF-16, in which PowerShell 5 writes text."""
+
+
+def text_in(content: bytes) -> str:
+    r"""Decode UTF-8, or UTF-16 with a byte order mark; UTF-8 may have one, too.
+
+    >>> text_in(b"\xef\xbb\xbfblur"), text_in("blur".encode("utf-16"))
+    ('blur', 'blur')
+    """
+    return content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")

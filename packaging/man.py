@@ -38,6 +38,8 @@ def page() -> str:
     return "\n".join(
         [
             '.TH CONVCLI 1 "" convcli "User Commands"',
+            ".nh",  # a command or an option that is hyphenated cannot be pasted
+            ".ad l",
             ".SH NAME",
             f"convcli \\- {_text(summary[0].lower() + summary[1:].rstrip('.'))}",
             ".SH SYNOPSIS",

@@ -12,6 +12,7 @@ import stat
 import sys
 from contextlib import suppress
 from importlib import import_module
+from types import SimpleNamespace
 
 # Other packages run on Windows themselves. They are imported before it looks like one.
 OTHERS = (
@@ -27,6 +28,9 @@ OF_OS = (
     *("fork", "forkpty", "register_at_fork", "geteuid", "getuid", "getegid", "getgid", "setsid"),
     *("chown", "fchown", "lchown", "fchmod", "mkfifo", "statvfs", "fstatvfs", "uname", "sysconf"),
     *("listxattr", "getxattr", "setxattr", "removexattr", "sched_getaffinity", "set_blocking"),
+    *("pread", "preadv", "pwrite", "pwritev", "readv", "writev", "sendfile", "copy_file_range"),
+    *("posix_fadvise", "posix_fallocate", "fdatasync", "sync", "getloadavg", "getpriority"),
+    *("posix_spawn", "chroot", "lchmod", "setuid", "setgid", "getgroups", "get_blocking"),
     *("O_TMPFILE", "O_NOFOLLOW", "O_DIRECTORY", "O_CLOEXEC", "O_NONBLOCK", "O_PATH", "O_SYNC"),
     *(
         "memfd_create",
@@ -68,6 +72,8 @@ def become(*others: str) -> None:
         setattr(os, name, alone(getattr(os, name), ("dir_fd",)))
     for name in ("replace", "rename", "link"):
         setattr(os, name, alone(getattr(os, name), ("src_dir_fd", "dst_dir_fd")))
+    # Typer requires it on Windows; the real one would look for the console.
+    sys.modules["colorama"] = SimpleNamespace(just_fix_windows_console=lambda: None)
     sys.platform = "win32"
 
 

@@ -6,7 +6,7 @@ They are static: a shell that starts Python for every Tab waits 0.1 s each time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 from typer.main import get_command
@@ -298,8 +298,13 @@ def _fish(several: list[Command]) -> str:
 
 def _fish_value(value: Value) -> str:
     if value.words:
-        return f"-{'r' if value.is_file else 'x'} -a '{' '.join(value.words)}'"
+        return f"-{'r' if value.is_file else 'x'} -a '{_without_texts(value.words)}'"
     return "-r -F" if value.is_file else "-x"
+
+
+def _without_texts(words: Iterable[str]) -> str:
+    r"""Return words that fish shows without the text of their option: each would repeat it."""
+    return " ".join(rf"{word}\t" for word in words)
 
 
 def _fish_argument(value: Value) -> str:

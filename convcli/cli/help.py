@@ -34,6 +34,13 @@ _EXAMPLES = "Examples:\n"
 class Command(TyperCommand):
     """A command whose help is in groups."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words after the command's name; Typer puts required arguments in braces."""
+        return [
+            piece[1:-1] if piece.startswith("{") else piece
+            for piece in super().collect_usage_pieces(ctx)
+        ]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; Typer calls this."""
         _write(self, ctx, formatter, {})

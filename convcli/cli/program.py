@@ -50,6 +50,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
     streams.replace_closed()
     streams.escape_unknown()
+    streams.show_colours()
     signals.handle()
     status = _status()
     try:

@@ -24,6 +24,7 @@ from convcli.files.formats import LOSSY, may_be_in_parts, spelt
 from convcli.files.job import Existing, Job, Request
 from convcli.files.jobs import jobs_for
 from convcli.files.many import Jobs
+from convcli.files.names import expanded
 from convcli.image import Grey, Picture
 from convcli.words import listed
 
@@ -208,7 +209,7 @@ def _request(shared: Shared, name: str, parts: tuple[str, ...]) -> Request:
         chosen.append(("--preview", "overwrite"))  # existing outputs do not matter
     return Request(
         command=name,
-        inputs=tuple(shared.inputs or ()),
+        inputs=tuple(expanded(shared.inputs or ())),
         files_from=shared.files_from,
         null=shared.null,
         output=shared.output,

@@ -15,7 +15,7 @@ import typer
 from convcli.cli.options import Shared
 from convcli.cli.usage import sentence
 from convcli.errors import ConvcliError, inert, reason_of, shown
-from convcli.words import listed, suggested
+from convcli.words import listed, suggested, text_in
 
 if TYPE_CHECKING:
     from convcli.cli.pipeline import Maker, Shares
@@ -86,7 +86,7 @@ def _lines(name: str) -> list[_Piece]:
     try:
         with Path(name).open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
-        text = content.decode()
+        text = text_in(content)
     except UnicodeDecodeError:
         text = "\0"
     except (OSError, ValueError) as error:  # a name with NUL is a ValueError

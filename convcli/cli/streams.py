@@ -75,6 +75,14 @@ def escape_unknown() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+def show_colours() -> None:
+    """Let the console of Windows show colours; it prints their codes unless it is asked."""
+    if sys.platform == "win32":
+        import colorama  # there it comes with Typer
+
+        colorama.just_fix_windows_console()
+
+
 class _Unfailing(io.FileIO):
     """Standard error that may be full or have no reader without stopping the work."""
 

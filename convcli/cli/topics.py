@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import wrap
 from typing import ClassVar
 
 from convcli.errors import ConvcliError, shown
@@ -15,13 +16,19 @@ from convcli.words import suggested
 # Pages about convcli's own making, about Python, or of links and figures alone.
 _NOT_TOPICS = ("api", "architecture", "examples", "index", "maintaining")
 
+_INDENT = "  "  # of code
+
 # Longer lines are hard to read; narrower terminals get what they have.
 _WIDEST = 88
 
 _FIGURE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 _LINK = re.compile(r"\[([^\]]+)\]\((\w+)\.md(?:#[\w-]+)?\)")
 _LINK_WITHIN = re.compile(r"\[([^\]]+)\]\(#[\w-]+\)")
-_FENCE = re.compile(r"^```\w+$", re.M)
+# Of a shell command: its comment, and what stays on one line: a word with its quoted parts, and an
+# option with its value.
+_COMMENT = re.compile(r"(.*\S) +(# .*)")
+_WORD = r"""(?:"[^"]*"|'[^']*'|\S)+"""
+_TOGETHER = re.compile(rf"-\S+ (?!-|\\$){_WORD}|{_WORD}")
 
 
 def topics() -> list[str]:
@@ -65,7 +72,8 @@ def _show(page: str) -> None:
     text = _for_terminals(page)
     try:
         from rich.console import Console, ConsoleOptions, RenderResult
-        from rich.markdown import Markdown, TableElement
+        from rich.markdown import CodeBlock, Markdown, TableElement
+        from rich.text import Text
     except ImportError:  # a container has no pygments, which rich needs for it
         print(text)
         return
@@ -80,13 +88,46 @@ def _show(page: str) -> None:
                     column.overflow = "fold"
                 yield table
 
+    class Code(CodeBlock):
+        """Code in which a broken command can be pasted; rich would break it anywhere."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            lines = str(self.text).rstrip().split("\n")
+            if self.lexer_name in ("sh", "bash"):
+                lines = broken(lines, options.max_width - len(_INDENT))
+            yield Text("\n".join(f"{_INDENT}{line}".rstrip() for line in lines))
+
     class Page(Markdown):
-        elements: ClassVar = {**Markdown.elements, "table_open": Table}
+        elements: ClassVar = {**Markdown.elements, "table_open": Table, "fence": Code}
 
     console = Console()
     console.width = min(console.width, _WIDEST)
-    # This theme has no background for code, so that it fits dark and light terminals.
-    console.print(Page(text, code_theme="ansi_dark"))
+    console.print(Page(text))
+
+
+def broken(commands: list[str], columns: int) -> list[str]:
+    r"""Break shell commands into lines: comments go before them, and words behind backslashes.
+
+    >>> broken(["convcli edge photo.jpg -o edges.png  # the suffix picks the format"], 30)
+    ['# the suffix picks the format', 'convcli edge photo.jpg \\', '    -o edges.png']
+    """
+    if all(len(command) <= columns for command in commands):
+        return commands
+    lines = []
+    for command in commands:
+        if found := _COMMENT.fullmatch(command):
+            lines += wrap(found[2], columns, subsequent_indent="# ")
+            command = found[1]
+        line, *words = [command] if command.startswith("#") else _TOGETHER.findall(command) or [""]
+        line = " " * (len(command) - len(command.lstrip())) + line
+        for word in words:
+            if len(f"{line} {word} \\") > columns:
+                lines.append(f"{line} \\")
+                line = f"    {word}"
+            else:
+                line += f" {word}"
+        lines.append(line)
+    return lines
 
 
 def _for_terminals(page: str) -> str:
@@ -101,4 +142,4 @@ def _for_terminals(page: str) -> str:
 
     known = topics()
     page = _LINK.sub(command, _FIGURE.sub(r"*Figure: \1*", page))
-    return _FENCE.sub("```text", _LINK_WITHIN.sub(r"\1", page))
+    return _LINK_WITHIN.sub(r"\1", page)

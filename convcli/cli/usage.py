@@ -31,6 +31,8 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
         if known is None:
             known = _options(error.ctx) if error.ctx else error.possibilities or ()
         said = f"there is no option {error.option_name}"
+        if error.option_name == "--version":  # the nearest would be --region
+            return f"{said} here; write 'convcli --version'"
         if near := nearest(error.option_name, known):
             return f"{said}; did you mean {near}?"
         is_first = hasattr(getattr(error.ctx, "command", None), "commands")
@@ -54,7 +56,7 @@ def sentence(error: Any, known: Iterable[str] | None = None) -> str:
             return f"{error.option_name} takes no value; leave out '=' and what follows"
         return f"{error.option_name} needs a value; add it after the option"
     if command := _NO_COMMAND.match(message):
-        near = suggested(command[1], error.ctx.command.commands)
+        near = suggested(command[1], [*error.ctx.command.commands, "help"])
         return (
             f"there is no command '{command[1]}'{near or '; the command comes first, such as blur'}"
         )

@@ -1,12 +1,14 @@
-"""File names that Windows refuses, or takes for a device."""
+"""File names on Windows: refused ones, devices, and patterns, which no shell expands there."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import PureWindowsPath
 
 from convcli.errors import shown
+from convcli.files.urls import is_url
 
 # "Naming Files, Paths, and Namespaces" (Microsoft): with a suffix, too. A colon would begin the
 # name of a hidden stream of the file before it.
@@ -33,3 +35,20 @@ def problem_of_name(path: str, system: str | None = None) -> str:
         if part.endswith((".", " ")) and part.strip("."):
             return f"{shown(part)} ends in {shown(part[-1])}, which Windows drops; rename it"
     return ""
+
+
+def expanded(names: Iterable[str], system: str | None = None) -> list[str]:
+    """Return the names of inputs, on Windows those that fit where one is a pattern (``*.jpg``).
+
+    Other systems have shells that do it. What fits no file stays, for the message.
+    """
+    if (system or sys.platform) != "win32":
+        return [*names]
+    from glob import glob
+
+    found: list[str] = []
+    for name in names:
+        # Unlike these two, a bracket can be in a name.
+        is_pattern = ("*" in name or "?" in name) and not is_url(name)
+        found += (is_pattern and sorted(glob(name.replace("[", "[[]")))) or [name]
+    return found

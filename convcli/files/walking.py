@@ -19,6 +19,7 @@ from convcli.files.places import is_below, is_same
 from convcli.files.skipped import Kind, Skipped
 from convcli.files.stores import HIDDEN, is_store
 from convcli.files.urls import is_url, last_part
+from convcli.words import UTF16, text_in
 
 # Limits on a list: Linux has names of at most 4096 bytes, and a name with its job takes about 300
 # bytes here, so that ten million take 3 GB.
@@ -93,9 +94,9 @@ def _list_in(file: BinaryIO, separator: bytes) -> bytes:
     content = bytearray()
     names = 0
     while part := file.read(_PART):
-        if separator != b"\0" and b"\0" in part:
-            raise ConvcliError("contains NUL bytes; add --null if they separate the names")
         content += part
+        if separator != b"\0" and b"\0" in part and not content.startswith(UTF16):
+            raise ConvcliError("contains NUL bytes; add --null if they separate the names")
         names += part.count(separator)
         if names > _MOST_NAMES:
             raise ConvcliError(f"lists more than {_MOST_NAMES} files; split it")
@@ -104,6 +105,11 @@ def _list_in(file: BinaryIO, separator: bytes) -> bytes:
                 f"contains a name of more than {_LONGEST_NAME} bytes; is it a list of files?"
             )
     memory.check(len(content) + names * _BYTES_A_NAME)
+    if separator != b"\0" and content.startswith(UTF16):
+        try:
+            return os.fsencode(text_in(bytes(content)))
+        except UnicodeError:
+            raise ConvcliError("is neither UTF-8 nor UTF-16") from None
     return bytes(content)
 
 

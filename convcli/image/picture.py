@@ -47,6 +47,9 @@ _LETTERS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "Y": 1}
 # Modes that have names of their own.
 _NAMED = {"L;8": "L", "LA;8": "LA", "RGB;8": "RGB", "RGBA;8": "RGBA", "L;16": "I;16", "L;32F": "F"}
 
+_WORDS = {"L": "grey", "LA": "grey with alpha", ";16": "16-bit ", ";16S": "signed 16-bit ",
+          ";32F": "float32 ", ";64F": "float64 "}  # fmt: skip
+
 WITH_ALPHA = tuple(kind + suffix for kind in ("LA", "RGBA") for suffix in ("", *SAMPLES))
 
 
@@ -79,6 +82,17 @@ def kind_of(mode: str) -> str:
     """
     kind = mode.partition(";")[0]
     return "L" if kind in ("I", "F") else kind
+
+
+def in_words(mode: str) -> str:
+    """Return what a mode is called in messages.
+
+    >>> in_words("L"), in_words("RGB"), in_words("I;16"), in_words("5;32F")
+    ('grey', 'RGB', '16-bit grey', 'float32 5-channel')
+    """
+    kind = kind_of(mode)
+    kind = _WORDS.get(kind, f"{kind}-channel" if kind.isdecimal() else kind)
+    return "32-bit grey" if mode == "I" else _WORDS.get(suffix_of(mode), "") + kind
 
 
 def suffix_of(mode: str) -> str:

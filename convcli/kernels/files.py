@@ -15,7 +15,7 @@ from convcli.checks import described
 from convcli.errors import ConvcliError, inert, shown
 from convcli.kernels.kernel import Kernel, kernel_from
 from convcli.kernels.named import NAMED, named_kernel
-from convcli.words import listed, nearest
+from convcli.words import listed, nearest, text_in
 
 SUFFIXES = (".npy", ".csv", ".txt", ".json")
 
@@ -165,7 +165,7 @@ def _read_file(path: Path) -> Kernel:
             )
         if len(content) > _MOST_COMMENTS and not _is_plain(content):
             raise ConvcliError(f"kernel {shown(path)}: is not a text file of numbers")
-        text = content.decode("utf-8-sig")  # spreadsheets write a byte order mark
+        text = text_in(content)
     except OSError as error:
         raise ConvcliError(f"kernel {shown(path)}: {error.strerror}") from None
     except UnicodeDecodeError:

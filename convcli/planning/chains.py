@@ -11,7 +11,7 @@ from convcli.loops.layout import ROWS, ceil_div
 from convcli.planning.costs import image_cost
 from convcli.planning.methods import Executor
 from convcli.planning.plan import Plan
-from convcli.words import Border, duration
+from convcli.words import Border, counted, duration
 
 # Between two stages lies a strip of floats for each worker; all together take this many bytes. The
 # last rows of a strip are copied to where the next one begins, as far as the kernel reaches: fewer
@@ -113,7 +113,7 @@ class StagePlan:
     def parts(self) -> list[tuple[str, str]]:
         """Return what there is to say of it, each part under a word."""
         above, beside = self.plan.reach()
-        far = f"{above} pixels above and below, {beside} left and right"
+        far = f"{counted(above, 'pixel')} above and below, {beside} left and right"
         own = [part for part in self.plan.parts() if part[0] not in ("spread", "predicted")]
         own.insert(2, ("border", f"{self.border}, {far}"))
         return own

@@ -32,7 +32,7 @@ PRESETS: dict[Method, Preset] = {
 
 
 def check_method(method: Method, without: Mapping[str, str] | None = None) -> None:
-    """Raise `ConvcliError` for an unknown method, or one whose package is missing or broken.
+    """Raise `ConvcliError` for an unknown method, or one that this system or its packages lack.
 
     `without` names packages that cannot be imported, and why.
     """
@@ -49,6 +49,11 @@ def check_method(method: Method, without: Mapping[str, str] | None = None) -> No
         raise ConvcliError(
             f"method {method!r} needs the package {package}, which is not installed; "
             f"pip install {package}, or choose another method"
+        )
+    if PRESETS[method].executor == "processes" and not hasattr(os, "fork"):  # Windows
+        raise ConvcliError(
+            f"method {method!r} needs fork, which this system lacks; use --method numba, "
+            "which uses threads"
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli import plotting
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+# Points between the end of a curve and its name, and down to the number of a crossover.
+_BESIDE = 8.0
 
 _SETTINGS = {
     "font.size": FONT,
@@ -173,15 +177,14 @@ def _draw_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
         axes.plot(places, times, color=INK, linestyle=DOTTED, linewidth=1.6, zorder=5)
     _scale_times(axes, panel)
     _scale_places(axes, panel)
-    for number, crossover in enumerate(panel.crossovers, 1):
+    for crossover in panel.crossovers:
         spot = crossover.place, crossover.seconds
         axes.plot(*spot, marker="o", markersize=11, color=INK, fillstyle="none", zorder=6)
-        _mark(axes, str(number), spot, -8)
     _name_curves(axes, panel, hues)
 
 
 def _mark(axes: Axes, sign: str, spot: tuple[float, float], lower: float) -> None:
-    """Write the letter or number of a note beside a point."""
+    """Write the number of a note beside a point."""
     axes.annotate(
         sign,
         spot,
@@ -235,45 +238,81 @@ def _scale_places(axes: Axes, panel: Panel) -> None:
 
 
 def _name_curves(axes: Axes, panel: Panel, hues: dict[str, str]) -> None:
-    """Name the curves at their ends, moved up or down if two names would overlap."""
-    ends: dict[float, list[Result]] = defaultdict(list)
-    for curve in panel.curves.values():
-        ends[place(curve[-1], panel.across)].append(curve[-1])
+    """Name curves at their ends and number crossovers, moved up or down if two would overlap."""
     low, high = (math.log(bound) for bound in panel.times)
-    height = panel.plot[1]
-    for at, group in ends.items():
-        group.sort(key=seconds)
-        ups = [(math.log(seconds(end)) - low) / (high - low) * height for end in group]
-        moves = [to - up for up, to in zip(ups, spread_out(ups, LINE, height), strict=True)]
-        for end, move in zip(group, moves, strict=True):
-            if end.contender in panel.letters:
-                _mark(axes, panel.letters[end.contender], (at, seconds(end)), move)
-            else:
-                _name(axes, end, panel, move, hues[end.contender])
+
+    def up(time: float) -> float:
+        return (math.log(time) - low) / (high - low) * panel.plot[1]
+
+    inside: list[tuple[float, float, Callable[[float], None]]] = []
+    outside = list(inside)
+    write: Callable[[float], None]
+    for curve in panel.curves.values():
+        end, hue = curve[-1], hues[curve[-1].contender]
+        is_inside = end.contender in panel.inside
+        write = partial(_name_inside if is_inside else _name_outside, axes, end, panel, hue)
+        at = up(seconds(end))
+        (inside if is_inside else outside).append((at, at, write))
+    for number, crossover in enumerate(panel.crossovers, 1):
+        at = up(crossover.seconds)
+        write = partial(_mark, axes, str(number), (crossover.place, crossover.seconds))
+        inside.append((at - _BESIDE, at, write))
+    for group in (inside, outside):
+        group.sort(key=itemgetter(0))
+        moved = spread_out([wanted for wanted, _, _ in group], LINE, panel.plot[1])
+        for (_, at, write), to in zip(group, moved, strict=True):
+            write(to - at)
 
 
-def _name(axes: Axes, end: Result, panel: Panel, up: float, hue: str) -> None:
+def _name_inside(axes: Axes, end: Result, panel: Panel, hue: str, up: float) -> None:
+    """Write a curve's name beside its end, which is before the last place."""
+    first, last = map(math.log, axes.get_xlim())
+    room, width = panel.plot[0], width_of(end.contender, **LETTERS[end.kind])
+    at = (math.log(place(end, panel.across)) - first) / (last - first) * room
+    left = at + _BESIDE
+    if left + width > room:
+        left = at - _BESIDE - width
+    if left < 0:  # it has no room on either side
+        left = max(0.0, room - width)
+    axes.annotate(
+        end.contender,
+        (place(end, panel.across), seconds(end)),
+        (left - at, up),
+        textcoords="offset points",
+        va="center",
+        **LETTERS[end.kind],
+        annotation_clip=False,
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.3, "alpha": 0.8},
+        arrowprops=_leader(end, hue) | {"relpos": (0 if left > at else 1, 0.5)},
+        zorder=7,
+    )
+
+
+def _name_outside(axes: Axes, end: Result, panel: Panel, hue: str, up: float) -> None:
     """Write a curve's name right of the axes, with a line to its end."""
     axes.annotate(
         end.contender,
-        (panel.places[-1], seconds(end)),
+        (place(end, panel.across), seconds(end)),
         (panel.plot[0] * MARGIN / (1 + 2 * MARGIN) + LEADER, up),
         textcoords="offset points",
         va="center",
         **LETTERS[end.kind],
         annotation_clip=False,
         bbox={"facecolor": "none", "edgecolor": "none", "pad": 1},
-        arrowprops={
-            "arrowstyle": "-",
-            "color": hue,
-            "linewidth": LINES[end.kind]["linewidth"] * 0.7,
-            "linestyle": DASHED if end.form == "dense" else "-",
-            "shrinkA": 0,
-            "shrinkB": 0,
-            "relpos": (0, 0.5),
-        },
+        arrowprops=_leader(end, hue) | {"relpos": (0, 0.5)},
         zorder=2,
     )
+
+
+def _leader(end: Result, hue: str) -> dict[str, Any]:
+    return {
+        "arrowstyle": "-",
+        "color": hue,
+        "linewidth": LINES[end.kind]["linewidth"] * 0.7,
+        "linestyle": DASHED if end.form == "dense" else "-",
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
 
 
 def spread_out(heights: list[float], distance: float, room: float) -> list[float]:

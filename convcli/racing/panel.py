@@ -17,13 +17,12 @@ from convcli.racing.curves import (
     described,
     is_bars,
     place,
-    place_name,
     results_across,
     seconds,
 )
 from convcli.racing.looks import DASHED, DOTTED, INK, KINDS, LETTERS, LINES, PAPER
 from convcli.racing.results import Race, Result, by_reason
-from convcli.words import METHODS, duration
+from convcli.words import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -104,16 +103,15 @@ class Panel:
         return [] if self.is_bars else crossovers(self.results, self.across)
 
     @cached_property
-    def letters(self) -> dict[str, str]:
-        """Letters for the curves that end before the last position, where a name has no room."""
+    def inside(self) -> list[str]:
+        """The contenders whose curves end before the last position: their names stand there."""
         if self.is_bars:
-            return {}
-        ending = [
+            return []
+        return [
             name
             for name, curve in self.curves.items()
             if place(curve[-1], self.across) != self.places[-1]
         ]
-        return {name: chr(ord("a") + number % 26) for number, name in enumerate(ending)}
 
     @cached_property
     def title(self) -> list[str]:
@@ -128,12 +126,8 @@ class Panel:
 
     @cached_property
     def notes(self) -> list[str]:
-        """The lines below: the letters, the crossovers' numbers, and what is not drawn."""
+        """The lines below: the crossovers' numbers, and what is not drawn."""
         texts = []
-        for name, letter in self.letters.items():
-            end = self.curves[name][-1]
-            where = place_name(place(end, self.across), self.across)
-            texts.append(f"{letter}: {name}, {duration(seconds(end))} at {where}")
         for number, crossover in enumerate(self.crossovers, 1):
             texts.append(f"{number}: {described(crossover, self.across)}")
         missing = {
@@ -199,7 +193,7 @@ class Panel:
         widths = (
             width_of(name, **LETTERS[curve[0].kind])
             for name, curve in self.curves.items()
-            if name not in self.letters
+            if name not in self.inside
         )
         return max(widths, default=0.0) + 2
 

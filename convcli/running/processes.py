@@ -78,8 +78,6 @@ def fill_in_processes(
     ConvcliError
         If a worker dies or fails, or the system has no processes or memory for the work.
     """
-    if "fork" not in mp.get_all_start_methods():
-        raise ConvcliError(f"method 'tiled' needs fork, which this system lacks; use {_INSTEAD}")
     out = _shared(*result)
     filter_region(source, out, ((0, 1), (0, 1)))  # compiles the loops, or loads them
     for_each(partial(filter_region, source, out), regions, workers, on_progress)

@@ -48,7 +48,7 @@ def same(x, kernel, mode="reflect"):
 def test_each_map_is_an_image_named_after_it(run, here):
     result = run("bank", "gabor:2,1", "photo.png", "-o", "maps/", "--depth", "float32")
     assert result.status == 0, result.err
-    assert "wrote 'maps/photo.*.tif' (4 images): 64 x 48 F, " in result.err
+    assert "wrote 'maps/photo.*.tif' (4 images): 64 x 48 float32 grey, " in result.err
     bank = named_bank("gabor:2,1")
     assert sorted(path.name for path in (here / "maps").iterdir()) == sorted(
         f"photo.{name}.tif" for name in bank.names

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from convcli.cli.commands import bench
-from convcli.cli.screen.standings import overviews, remarks, standings
+from convcli.cli.screen.standings import overviews, remarks, standings, winner
 from convcli.racing import race as racing
 from convcli.racing.contenders import CONTENDERS, Contender
 from convcli.racing.results import Result
@@ -135,7 +136,7 @@ def test_sizes_with_equal_numbers_of_pixels_have_a_column_each(run):
 def test_every_result_is_exported(run, folder):
     argv = ("--sizes", "40x30", "--kernels", "3", *QUICK)
     printed = run("bench", *argv, "--json", "-", "--csv", "all.csv")
-    assert (printed.status, printed.err) == (0, "")
+    assert (printed.status, printed.err) == (0, "wrote 'all.csv'\n")
     whole = json.loads(printed.out)
     found = [(r["contender"], r["width"], r["height"], r["side"]) for r in whole["results"]]
     assert found == [(name, 40, 30, 3) for name in ("numpy", "numpy dense", "winograd")]
@@ -219,7 +220,8 @@ def test_a_file_that_cannot_be_written_is_named_and_the_others_are_written(
     monkeypatch.setattr(racing, "race", race)
     argv = ("--sizes", "0.001", "--kernels", "3", *QUICK)
     result = run("bench", "--csv", "a.csv", "--json", "a.json", *argv)
-    assert (result.status, result.message) == (1, "convcli: 'a.csv': File exists")
+    said = "convcli: 'a.csv': File exists\nwrote 'a.json'\n"
+    assert (result.status, result.err) == (1, said)
     assert (folder / "a.csv").read_text() == "theirs"
     assert json.loads((folder / "a.json").read_bytes())["results"]
 
@@ -302,6 +304,23 @@ def test_a_narrow_terminal_shows_the_columns_that_matter(width, heads):
     assert head == ["contender", *heads]
     assert max(map(len, shown)) <= width
     assert not any("…" in line or "..." in line for line in shown)
+
+
+def test_the_fastest_is_marked():
+    def marked(table):
+        file = io.StringIO()
+        Console(file=file, width=99, force_terminal=True, color_system="standard").print(table)
+        return re.findall(r"\x1b\[1;32m *([^\x1b ][^\x1b]*?) *\x1b", file.getvalue())
+
+    slow, fast = (result_of(name, time) for name, time in (("slow", 2e-3), ("fast", 1e-3)))
+    wider = [replace(each, side=11, kernel_width=11, kernel_height=11) for each in (slow, fast)]
+    wider[0] = replace(wider[0], seconds=0.5e-3)
+    assert marked(standings([slow, fast], 99, fancy=True))[:2] == ["fast", "1 ms"]
+    ((_, table),) = overviews([slow, fast, *wider], slow.case, fancy=True)
+    assert marked(table) == ["500 us", "1 ms"]
+    assert list(winner([slow, fast])) == ["fast is the fastest: 1 ms"]
+    assert not list(winner([fast]))  # there was no race
+    assert not marked(standings([fast], 99, fancy=True))
 
 
 def test_large_errors_are_whole_numbers():
@@ -408,7 +427,7 @@ def test_if_every_contender_failed_the_status_is_1(run, folder, monkeypatch):
     argv = ("--sizes", "0.001", "--kernels", "3", "--methods", "short,fails", "--json", "r.json")
     result = run("bench", *argv)
     assert result.status == 1
-    assert result.message.endswith("convcli: no contender has a time: every one failed")
+    assert result.err.endswith("convcli: no contender has a time: every one failed\n")
     assert "fails failed" in result.text
     assert len(json.loads(Path("r.json").read_bytes())["results"]) == 2
 

@@ -151,9 +151,11 @@ def test_a_stage_may_have_a_border_of_its_own(run, folder, name):
 # --- where stages come from
 
 
-def test_a_file_has_a_stage_a_line_and_comments(run, folder):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_has_a_stage_a_line_and_comments(run, folder, encoding):
     (folder / "soft.chain").write_text(
-        "# soft edges\n\nblur --sigma 2   # wide\n  filter -k '1 0 -1' --bias 128\r\nedge\n"
+        "# soft edges\n\nblur --sigma 2   # wide\n  filter -k '1 0 -1' --bias 128\r\nedge\n",
+        encoding,
     )
     assert run("chain", "@soft.chain", "a.png", "-o", "out.png").status == 0
     several = [stage("blur", 2), stage("filter", [[1, 0, -1]], bias=128), stage("edge")]
@@ -177,7 +179,7 @@ def test_what_is_quoted_is_no_separator_and_no_comment():
 
 def test_the_output_is_named_after_the_command(run, folder):
     result = run("chain", "blur --sigma 1|edge", "a.png")
-    assert result.message.startswith("wrote 'a.chain.png': 64 x 48 L, ")
+    assert result.message.startswith("wrote 'a.chain.png': 64 x 48 grey, ")
 
 
 def test_pipes_frames_folders_and_json(run, folder, photo):
@@ -292,7 +294,7 @@ def test_the_explanation_has_each_stage_with_its_plan_and_times(run, folder):
     assert [each.split()[0] for each in first[2:]] == ["spread", "between", "predicted", "time"]
     inner = [f"{word} {rest}" for depth, word, rest in found if depth == 2]
     assert "border reflect, 8 pixels above and below, 8 left and right" in inner
-    assert "border wrap, 1 pixels above and below, 1 left and right" in inner
+    assert "border wrap, 1 pixel above and below, 1 left and right" in inner
     times = [rest for depth, word, rest in found if depth == 3 and word in "12"]
     assert len(times) == 2
     assert all(re.fullmatch(r"[\d.]+ [mu]?s +[\d.]+ [mu]?s", each) for each in times)

@@ -228,7 +228,7 @@ def folder(tmp_path, monkeypatch, picture_file, photo):
         (("a.png", "near.png", "--tolerance", "0.99"), 1, "by more than 0.99   25"),
         (("near.png", "opaque.png"), 0, "'near.png' and 'opaque.png': 64 x 48 RGBA"),
         (("a.png", "small.png"), 1, "sizes differ: 64 x 48 and 64 x 20"),
-        (("a.png", "grey.png"), 1, "modes differ: RGB and L"),
+        (("a.png", "grey.png"), 1, "modes differ: RGB and grey"),
         (("two.gif", "two.gif"), 0, "frames              2 and 2; equal after the first"),
         (("two.gif", "other.gif"), 1, "frames              2 and 2; after the first, 2 differs"),
         (("two.gif", "other.gif", "--tolerance", "4"), 0, "equal after the first"),
@@ -269,7 +269,7 @@ def test_a_wider_mode_is_said(run, folder):
     ("other", "reason"),
     [
         ("small.png", "sizes differ: 64 x 48 and 64 x 20"),
-        ("grey.png", "modes differ: RGB and L"),
+        ("grey.png", "modes differ: RGB and grey"),
     ],
 )
 def test_where_there_is_nothing_to_draw_it_is_said(run, folder, other, reason):

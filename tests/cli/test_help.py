@@ -35,6 +35,7 @@ def text_of(run, monkeypatch):
 def test_every_option_is_a_line_of_80_columns(text_of, name):
     lines = text_of(name).splitlines()
     assert max(map(len, lines)) <= 80
+    assert "{" not in lines[0]  # Typer's sign of an argument that is required
     for option in options(name):
         if (name, option.opts[-1]) not in LONG:
             row = f"  {helps.names(option)} ", helps.meaning(option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -91,3 +92,37 @@ def test_a_wheel_brings_the_pages(run, monkeypatch, tmp_path):
     (folder / "docs/borders.md").write_text("# Of the wheel\n")
     monkeypatch.setattr(topics, "__file__", str(folder / "cli/topics.py"))
     assert "Of the wheel" in run("help", "borders").text
+
+
+COMMANDS_OF_DOCS = [
+    line
+    for page in sorted(DOCS.glob("*.md"))
+    for block in re.findall(r"^```(?:sh|bash)$(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    for line in block.splitlines()
+    if line.startswith("convcli ") and not line.endswith("\\")
+]
+
+
+@pytest.mark.parametrize("columns", [40, 58, 78])
+@pytest.mark.parametrize("command", COMMANDS_OF_DOCS)
+def test_a_command_that_is_broken_into_lines_stays_the_same(command, columns):
+    parts = topics.broken([command], columns)
+    pasted = "\n".join(parts).replace("\\\n", "")  # as a shell joins lines
+    assert shlex.split(pasted, comments=True) == shlex.split(command, comments=True)
+    longest = max(map(len, topics._TOGETHER.findall(command)))
+    assert max(map(len, parts)) <= max(columns, longest + len("     \\"))
+
+
+def test_an_option_stays_with_its_value():
+    assert topics.broken(["convcli blur photo.jpg -o soft.png"], 26) == [
+        "convcli blur photo.jpg \\",
+        "    -o soft.png",
+    ]
+
+
+def test_if_a_block_is_broken_all_its_comments_stand_before_their_commands():
+    block = ["convcli blur a.png -s 2 -r  # one", "edge  # two", "    -o b"]
+    assert topics.broken(block, 99) == block
+    assert topics.broken(block, 30) == [
+        *("# one", "convcli blur a.png -s 2 -r", "# two", "edge", "    -o b"),
+    ]

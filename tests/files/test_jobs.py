@@ -663,6 +663,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem_and_the_rest_is_done(monkeypa
         (b"a.png\nb.jpg\n", False, ["a.png", "b.jpg"]),
         (b"a.png\r\n\r\n\nb.jpg", False, ["a.png", "b.jpg"]),
         (b"\xef\xbb\xbfa.png\nb.jpg", False, ["a.png", "b.jpg"]),
+        ("a.png\r\né.png\r\n".encode("utf-16"), False, ["a.png", "é.png"]),
         (b"a.png\0new\nline.png\0", True, ["a.png", "new\nline.png"]),
         (b" lead.png\n-o\n", False, [" lead.png", "-o"]),
         (b"\xff.png\n", False, ["\udcff.png"]),
@@ -710,6 +711,7 @@ def test_absolute_names_below_here_mirror_the_tree(tree, monkeypatch):
         (b"", "--files-from '-': lists no files"),
         (b"\n\r\n", "--files-from '-': lists no files"),
         (b"a.png\0b.jpg\0", "--files-from '-': contains NUL bytes; add --null"),
+        (b"\xff\xfea\0.", "--files-from '-': is neither UTF-8 nor UTF-16"),
     ],
 )
 def test_a_list_of_nothing_or_of_another_kind_is_refused(monkeypatch, content, message):

@@ -363,7 +363,7 @@ def test_a_daemon_of_multiprocess_may_start_no_workers():
 
 
 def test_a_system_that_cannot_fork_is_told_to_use_threads(monkeypatch):
-    monkeypatch.setattr(mp, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.delattr(os, "fork")
     with pytest.raises(convcli.ConvcliError, match=r"needs fork.*use --method numba"):
         tiled()
 

@@ -116,6 +116,8 @@ def pixels_of(path):
         (("bank", "gabr:4,2", "a.png"), "unknown bank 'gabr:4,2'; did you mean 'gabor:4,2'"),
         (("bank", "gabr:none", "a.png"), "unknown bank 'gabr:none'; did you mean 'gabor'"),
         ((*BLUR, "a.png", "-m", "nunba"), "not 'nunba'; did you mean 'numba'"),
+        (("hlep",), "there is no command 'hlep'; did you mean 'help'"),
+        (("blur", "--version"), "there is no option --version here; write 'convcli --version'"),
         (("a.png",), "there is no command 'a.png'; the command comes first, such as blur"),
         (("blur", "a.png", "--sigma"), "--sigma needs a value"),
         ((*BLUR, "a.png", "--json=x"), "--json takes no value"),

@@ -19,9 +19,10 @@ import pytest
 from PIL import Image
 
 import convcli
+from convcli.cli import streams
 from convcli.errors import shown
 from convcli.files import walking
-from convcli.files.names import problem_of_name
+from convcli.files.names import expanded, problem_of_name
 from convcli.files.places import is_below
 from convcli.image import read
 
@@ -78,12 +79,13 @@ COMMANDS = [
     ((*BLUR, "a.png", "-f"), 0, "wrote 'a.blur.png'"),
     ((*BLUR, "a.png", "two.tif", "many.gif", "many.png", "--in-place"), 0, "4 written, 0 failed"),
     ((*BLUR, "tree", "-r", "-o", "out/"), 0, "2 written, 0 failed"),
+    ((*BLUR, "m*.png", "tw?.tif", "-o", "out3/"), 0, "2 written, 0 failed"),
     ((*BLUR, "--files-from", "list.txt", "-o", "out2/"), 0, "2 written, 0 failed"),
     ((*BLUR, "read-only.png", "--in-place"), 1, "Permission denied"),
     ((*BLUR, "a.png", "-o", "new/deeper/a.tif"), 0, "wrote 'new/deeper/a.tif'"),
     (("edge", "a.png", "--method", "fft", "-o", "edge.png"), 0, "wrote 'edge.png'"),
     (("filter", "a.png", "--kernel", "k.npy", "--method", "numpy"), 0, "wrote 'a.filter.png'"),
-    ((*BLUR[:-1], "tiled", "a.png", "-o", "t.png"), 1, "needs fork, .*--method numba"),
+    ((*BLUR[:-1], "tiled", "tree", "-r"), 2, "^convcli: method 'tiled' needs fork, .* numba"),
     (("compare", "a.png", "a.png"), 0, ""),
     (("kernel", "sobel", "-o", "sobel.npy"), 0, ""),
     ((*BLUR, "a.png", "-o", "aux.png"), 1, "'aux.png' is a device on Windows"),
@@ -157,6 +159,37 @@ def test_names_of_windows(path, says):
     assert says in problem
     assert bool(problem) is bool(says)
     assert not problem_of_name(path, "linux")
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "names"),
+    [
+        ("win32", "*.jpg", ["a.jpg", "b [1].jpg"]),
+        ("win32", "b [1]*", ["b [1].jpg", "b [1].png"]),
+        ("win32", "sub/?.jpg", ["sub/c.jpg"]),
+        ("win32", "*.tif", ["*.tif"]),
+        ("win32", "b [1].jpg", ["b [1].jpg"]),
+        ("win32", "https://host/a.png?x=*", ["https://host/a.png?x=*"]),
+        ("linux", "*.jpg", ["*.jpg"]),
+    ],
+)
+def test_patterns_are_expanded_where_no_shell_does(tmp_path, monkeypatch, system, name, names):
+    (tmp_path / "sub").mkdir()
+    for each in ("a.jpg", "b [1].jpg", "b [1].png", "sub/c.jpg"):
+        (tmp_path / each).touch()
+    monkeypatch.chdir(tmp_path)
+    assert expanded(["-", name], system) == ["-", *names]
+
+
+def test_the_console_is_asked_to_show_colours(monkeypatch):
+    asked = []
+    colorama = SimpleNamespace(just_fix_windows_console=lambda: asked.append(True))
+    monkeypatch.setitem(sys.modules, "colorama", colorama)
+    streams.show_colours()
+    assert not asked
+    monkeypatch.setattr(sys, "platform", "win32")
+    streams.show_colours()
+    assert asked
 
 
 def test_an_encoding_with_few_letters_is_no_error(here):

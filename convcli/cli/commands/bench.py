@@ -358,7 +358,7 @@ def _print(race: Race, middle: Case) -> None:
     """Print the overviews, the table of the case in the middle, and the remarks."""
     from rich.console import Console
 
-    from convcli.cli.screen.standings import case_title, overviews, remarks, standings
+    from convcli.cli.screen.standings import case_title, overviews, remarks, standings, winner
 
     console = Console(highlight=False, markup=False, emoji=False)
     fancy = console.is_terminal and not console.options.ascii_only
@@ -370,7 +370,7 @@ def _print(race: Race, middle: Case) -> None:
         console.print(title, table, sep="\n")
     results = [r for r in race.results if r.case == place]
     console.print(case_title(results[0]), standings(results, console.width, fancy), sep="\n")
-    for line in (*race.notes, *remarks(race.results)):
+    for line in (*winner(results), *race.notes, *remarks(race.results)):
         console.print(line)
 
 
@@ -394,6 +394,7 @@ def _write(option: str, name: str, race: Race, overwrite: bool) -> bool:
     except OSError as error:
         typer.echo(lines.error(f"{shown(path)}: {reason_of(error)}"), err=True)
         return False
+    _say(lines.plain(f"wrote {shown(path)}"))
     return True
 
 

@@ -120,6 +120,7 @@ def _compare(
 ) -> tuple[_Found, list[tuple[str, str]], list[str]]:
     """Compare two images; return what was found, notes and their subjects, and lines to print."""
     from convcli.image.comparison import alike, compare, differs
+    from convcli.image.picture import in_words
 
     a, b = pictures
     frames = a.frames, b.frames
@@ -131,12 +132,13 @@ def _compare(
     same_size = a.pixels.shape[:2] == b.pixels.shape[:2]
     pair = alike(a, b) if same_size else None
     if pair is None:
-        what = f"modes differ: {a.mode} and {b.mode}"
+        what = f"modes differ: {in_words(a.mode)} and {in_words(b.mode)}"
         reason = what if same_size else f"sizes differ: {_size(a)} and {_size(b)}"
         return _Found(frames, equal=False, reason=reason), notes, [reason]
     if a.mode != b.mode:
         both = f"{names[0]} and {names[1]}"
-        notes.append((f"{a.mode} and {b.mode} were compared as {pair[0].mode}", both))
+        one, other, shared = map(in_words, (a.mode, b.mode, pair[0].mode))
+        notes.append((f"{one} and {other} were compared as {shared}", both))
     found = compare(*pair, tolerance)
     same_count = frames[0] == frames[1]
     # Later frames are compared for equality only.
@@ -215,7 +217,9 @@ def _lines(
                 numbers += f" and {len(differing) - _MOST_NAMED} more"
             found_later = f"after the first, {numbers} differ{'s' * (len(differing) == 1)}"
         facts.append(("frames", f"{frames[0]} and {frames[1]}; {found_later}"))
-    head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {found.mode}"
+    from convcli.image.picture import in_words
+
+    head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {in_words(found.mode)}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from convcli.planning.chains import ChainPlan
 from convcli.planning.plan import Plan
-from convcli.words import duration
+from convcli.words import counted, duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +62,7 @@ def explanation(
             for each in plan.passes():
                 branch.add(_plain(each))
             above, beside = plan.reach()
-            far = f"{above} pixels above and below, {beside} left and right"
+            far = f"{counted(above, 'pixel')} above and below, {beside} left and right"
             tree.add(_line("border", f"{border}, {far}"))
         if word == "spread":
             for each in _pieces(plan):

@@ -117,10 +117,12 @@ class Report:
         if outcome.status == "written" and (
             self._shared.verbose or (single and job.target is not None)
         ):
+            from convcli.image.picture import in_words  # what is skipped needs no image
+
             width, height = outcome.result_size
             frames = f", {outcome.frames} frames" if outcome.frames > 1 else ""
             method = f"{outcome.plan.method}, " if outcome.plan else ""  # nothing was filtered
-            text = f"wrote {_output(job)}: {width} x {height} {outcome.mode}{frames}, "
+            text = f"wrote {_output(job)}: {width} x {height} {in_words(outcome.mode)}{frames}, "
             self._bar.say(lines.plain(f"{text}{method}{outcome.seconds:.2f} s"))
 
 

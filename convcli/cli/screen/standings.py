@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from convcli.racing.results import Result
 
 _SHORTEST_BAR, _LONGEST_BAR = 4, 24
+# The style of the fastest on a terminal.
+_WINNER = "bold green"
+
 # Both kinds of tables have this many characters around a column, and once more at the edge.
 _AROUND = 3
 
@@ -68,9 +71,22 @@ def standings(results: Sequence[Result], width: int, fancy: bool) -> Table:
     for name, _ in shown:
         left = name in ("contender", "")
         table.add_column(name, justify="left" if left else "right", no_wrap=True)
-    for row in zip(*(cells for _, cells in shown), strict=True):
-        table.add_row(*row)
+    best = _fastest(rows)
+    for result, row in zip(rows, zip(*(cells for _, cells in shown), strict=True), strict=True):
+        table.add_row(*row, style=_WINNER if result is best else None)
     return table
+
+
+def _fastest(results: Sequence[Result]) -> Result | None:
+    """Return the result with the shortest time, if several have one."""
+    timed = [result for result in ranked(results) if result.seconds is not None]
+    return timed[0] if len(timed) > 1 else None
+
+
+def winner(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line that names the fastest of one case, if several have a time."""
+    if best := _fastest(results):
+        yield f"{best.contender} is the fastest: {_time(best)}"
 
 
 def _width_of(columns: dict[str, list[str]]) -> int:
@@ -85,6 +101,8 @@ def overviews(
     Each comes with its title. `middle` is the `Result.case` of which all others share the image
     size or the kernel.
     """
+    from rich.text import Text
+
     by_kernel = [r for r in results if r.case[:2] == middle[:2]]
     by_size = [r for r in results if r.case[2:] == middle[2:]]
     kernels = {r.case: r.kernel_name for r in by_kernel}
@@ -101,10 +119,12 @@ def overviews(
         table.add_column("contender", no_wrap=True)
         for name in columns.values():
             table.add_column(name, justify="right", no_wrap=True)
+        best = [_fastest([r for r in along if r.case == case]) for case in columns]
         for contender in dict.fromkeys(r.contender for r in along):
             row = [r for r in along if r.contender == contender]
             if any(r.verdict != "not installed" for r in row):
-                table.add_row(contender, *map(_time, row))
+                times = [Text(_time(r), _WINNER if r in best else "") for r in row]
+                table.add_row(contender, *times)
         yield title, table
 
 
