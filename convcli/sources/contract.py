@@ -46,6 +46,8 @@ class Stored:
         edges. It may be called by several threads at once.
     again : callable, optional
         Opens the image in another process; it can be pickled.
+    tables : int
+        Bytes of what says where the tiles are, in the input and in a result like it.
     """
 
     shape: tuple[int, int, int]
@@ -53,6 +55,7 @@ class Stored:
     tile: tuple[int, int]
     decode: Decode
     again: Callable[[], Stored] | None = None
+    tables: int = 0
 
     @property
     def counts(self) -> tuple[int, int]:

@@ -44,6 +44,10 @@ _KEPT = {layout_of.RAW: None, layout_of.LZW: "lzw", layout_of.PACKBITS: "packbit
 # Bytes of the tiles that threads compress at a time; they are held.
 _COMPRESSED_AT_A_TIME = 1 << 22
 
+# Bytes of the offset and the size of a tile, as Python's integers: ours, tifffile's, and those of
+# the result.
+_PLACE_OF_TILE = 200
+
 
 @contextmanager
 def opened(place: Place, is_grey: bool = False) -> Iterator[Given]:
@@ -153,15 +157,16 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
     check_samples(dtype, shape)
     number = f" of page {page.number + 1}" if page.number else ""
     pieces = _pieces(page, offsets)
+    tables = len(offsets) * _PLACE_OF_TILE
     if is_plain and pieces:
         raw = np.dtype(page.order + dtype.str[1:])
         tile = (pieces, page.width)
         decode = partial(_raw_rows, source.read, offsets, page.segment[1], raw, shape, pieces)
-        return Stored(shape, dtype, tile, decode)
+        return Stored(shape, dtype, tile, decode, tables=tables)
     across = -(-page.width // width)
     planes = page.samples if page.in_planes else 1
     per_plane = across * -(-page.height // height)
-    tables = getattr(described, "jpegtables", None)
+    jpeg_tables = getattr(described, "jpegtables", None)
 
     def decode_tile(row: int, column: int) -> Pixels:
         index = row * across + column
@@ -175,7 +180,7 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
             at = plane * per_plane + index
             data = source.read(offsets[at], sizes[at], what).tobytes()
             try:
-                part, _, _ = described.decode(data, at, jpegtables=tables)
+                part, _, _ = described.decode(data, at, jpegtables=jpeg_tables)
             except Exception as error:  # decoders raise any kind
                 raise ConvcliError(f"{what} cannot be decoded: {reason_of(error)}") from error
             if (
@@ -191,7 +196,7 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
             raise ConvcliError(f"{what} is damaged: it has {samples.shape[2]} samples a pixel")
         return np.ascontiguousarray(convert(samples) if convert else native(samples))
 
-    return Stored(shape, dtype, (height, width), decode_tile)
+    return Stored(shape, dtype, (height, width), decode_tile, tables=tables)
 
 
 def _pieces(page: Layout, offsets: list[int]) -> int:

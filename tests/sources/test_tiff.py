@@ -126,13 +126,16 @@ GEO = [
 ]
 
 
-def test_tags_go_along(tmp_path, grey):
+@pytest.mark.parametrize("micrometre", ["um", "\N{MICRO SIGN}m"])
+def test_tags_go_along(tmp_path, grey, micrometre):
     path = tmp_path / "a.tif"
     tifffile.imwrite(
         path, grey, tile=(128, 128), compression="lzw", predictor=True, metadata=None,
-        resolution=((300, 1), (301, 2)), resolutionunit="CENTIMETER", description="a slide",
-        software="a scanner", datetime="2024:01:02 03:04:05", iccprofile=b"profile " * 20,
-        extratags=[*GEO, (700, 1, None, b"<x:xmpmeta/>", True)],
+        resolution=((300, 1), (301, 2)), resolutionunit="CENTIMETER",
+        description=f"1 {micrometre}".encode(), software="a scanner",
+        datetime="2024:01:02 03:04:05", iccprofile=b"profile " * 20,
+        extratags=[*GEO, (700, 1, None, b"<x:xmpmeta/>", True),
+                   (42112, 2, None, f"<GDALMetadata>{micrometre}".encode(), True)],
     )  # fmt: skip
     copied(path, tmp_path / "b.tif")
     with tifffile.TiffFile(path) as before, tifffile.TiffFile(tmp_path / "b.tif") as after:
