@@ -48,6 +48,8 @@ class Stored:
         Opens the image in another process; it can be pickled.
     tables : int
         Bytes of what says where the tiles are, in the input and in a result like it.
+    notes : tuple of str
+        What is noted about the image.
     """
 
     shape: tuple[int, int, int]
@@ -56,6 +58,7 @@ class Stored:
     decode: Decode
     again: Callable[[], Stored] | None = None
     tables: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from convcli.image.buffers import signed_lab
 from convcli.image.nodata import NODATA, value_of
 from convcli.image.picture import form_of, kind_of, mode_of
 from convcli.image.tiff_layout import Layout
+from convcli.image.tiff_notes import lacking_notes
 from convcli.image.tiff_reading import pillow_reads
 from convcli.sources.bands import regrouped
 from convcli.sources.contract import PIECE, Given, Result, Settings, Stored, check_samples
@@ -144,7 +145,8 @@ def _is_plain(page: Layout, mode: str, dtype: np.dtype[Any]) -> bool:
 def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> Stored:
     """Return the tiles of a page."""
     described: Any = file.pages[page.number]
-    offsets, sizes = layout_of.segments(source, page)
+    offsets, sizes = layout_of.segments(source, page, may_lack=True)
+    lacking = sizes.count(0)
     width, height = page.segment
     dtype = described.dtype
     if dtype is None:
@@ -156,7 +158,7 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
     shape = (page.height, page.width, channels)
     check_samples(dtype, shape)
     number = f" of page {page.number + 1}" if page.number else ""
-    pieces = _pieces(page, offsets)
+    pieces = 0 if lacking else _pieces(page, offsets)
     tables = len(offsets) * _PLACE_OF_TILE
     if is_plain and pieces:
         raw = np.dtype(page.order + dtype.str[1:])
@@ -166,6 +168,7 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
     across = -(-page.width // width)
     planes = page.samples if page.in_planes else 1
     per_plane = across * -(-page.height // height)
+    empty = described.nodata  # 0, if the file states none
     jpeg_tables = getattr(described, "jpegtables", None)
 
     def decode_tile(row: int, column: int) -> Pixels:
@@ -178,6 +181,10 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
         parts = []
         for plane in range(planes):
             at = plane * per_plane + index
+            if not sizes[at]:
+                shape_of_plane = (height, width, page.samples // planes)
+                parts.append(np.full(shape_of_plane, empty, described.dtype)[:rows, :columns])
+                continue
             data = source.read(offsets[at], sizes[at], what).tobytes()
             try:
                 part, _, _ = described.decode(data, at, jpegtables=jpeg_tables)
@@ -196,7 +203,8 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
             raise ConvcliError(f"{what} is damaged: it has {samples.shape[2]} samples a pixel")
         return np.ascontiguousarray(convert(samples) if convert else native(samples))
 
-    return Stored(shape, dtype, (height, width), decode_tile, tables=tables)
+    notes = lacking_notes(lacking)
+    return Stored(shape, dtype, (height, width), decode_tile, tables=tables, notes=notes)
 
 
 def _pieces(page: Layout, offsets: list[int]) -> int:
