@@ -181,6 +181,7 @@ class _Work:
         """Plan the work on an image; it is done when the bands of the result are asked for."""
         self.size = stored.shape[1], stored.shape[0]
         self.pixels += stored.shape[0] * stored.shape[1]
+        self.notes = tuple(dict.fromkeys((*self.notes, *stored.notes)))
         stored, options, missing = self._leaving_out(stored, options)
         if options.get("mask") is not None:
             from convcli.batch import part

@@ -405,8 +405,13 @@ def _divided(values: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(above / below if below else math.nan for above, below in pairs)
 
 
-def segments(source: Path | bytes | Openable, layout: Layout) -> tuple[list[int], list[int]]:
+def segments(
+    source: Path | bytes | Openable, layout: Layout, may_lack: bool = False
+) -> tuple[list[int], list[int]]:
     """Return the offsets and sizes of the strips or tiles of a page.
+
+    With `may_lack` some may be left out, which have the offset and the size 0: GDAL does so with
+    those that have no data (SPARSE_OK).
 
     Raises
     ------
@@ -419,6 +424,7 @@ def segments(source: Path | bytes | Openable, layout: Layout) -> tuple[list[int]
     with opened(source) as file:
         end = file.seek(0, io.SEEK_END)
         offsets, sizes = (_numbers(file, layout, tag, wanted) for tag in layout.places_of_segments)
+    may_lack = may_lack and any(sizes)
     if not wanted == len(offsets) == len(sizes):
         raise ConvcliError("is truncated or damaged: it has too few strips or tiles")
     least = [1] * wanted
@@ -429,15 +435,29 @@ def segments(source: Path | bytes | Openable, layout: Layout) -> tuple[list[int]
             rows[-1] = layout.height - (down - 1) * height
         least = [row * count for count in rows for _ in range(across)] * (wanted // across // down)
     for offset, size, needed in zip(offsets, sizes, least, strict=True):
+        if may_lack and offset == size == 0:
+            continue
         if not offset or size < needed or offset + size > end:
             raise ConvcliError("is truncated or damaged: not all of its samples are there")
     return offsets, sizes
 
 
+def lacking(source: Path | bytes | Openable, layout: Layout) -> int:
+    """Return how many strips or tiles a page leaves out; see `segments`."""
+    if not all(layout.segment):
+        return 0
+    with opened(source) as file:
+        sizes = _numbers(file, layout, layout.places_of_segments[1], layout.segments)
+    return sizes.count(0) if any(sizes) else 0
+
+
 def _numbers(file: BinaryIO, layout: Layout, tag: int, most: int) -> list[int]:
     """Read offsets or sizes, up to a number; none if they are damaged."""
     kind, number, position = layout.places.get(tag, (4, 0, 0))
-    form = f"{layout.order}{min(number, most)}{_INTEGERS[kind]}"
+    end = file.seek(0, io.SEEK_END)
+    if position > end:
+        return []
+    form = f"{layout.order}{min(number, most, end)}{_INTEGERS[kind]}"
     file.seek(position)
     data = file.read(struct.calcsize(form))
     return list(struct.unpack(form, data)) if len(data) == struct.calcsize(form) else []

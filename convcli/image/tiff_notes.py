@@ -56,3 +56,9 @@ def conversion_notes(layout: Layout, mode: str) -> list[str]:
         return [f"converted mode P to {mode}"]
     is_grey = layout.photometric <= BLACK_IS_ZERO
     return ["converted mode 1 to L"] if is_grey and layout.bits[0] == 1 else []
+
+
+def lacking_notes(count: int) -> tuple[str, ...]:
+    """Note that tiles or strips were left out of the file, as GDAL does with those without data."""
+    what = "a tile or strip" if count == 1 else f"{count} tiles or strips"
+    return (f"filled {what} that it leaves out",) if count else ()

@@ -31,7 +31,7 @@ from convcli.image.nodata import with_nodata
 from convcli.image.picture import Grey, Picture, as_floats, form_of
 from convcli.image.refusals import refusals
 from convcli.image.tiff_layout import Layout
-from convcli.image.tiff_notes import conversion_notes, sample_notes
+from convcli.image.tiff_notes import conversion_notes, lacking_notes, sample_notes
 from convcli.words import Depth
 
 if TYPE_CHECKING:
@@ -163,11 +163,20 @@ def read(
         )
     layouts, notes = _images_of(every)
     jpegs = [page for page in layouts if page.compression == layout_of.JPEG]
-    spans = [span for page in jpegs for span in zip(*layout_of.segments(source, page), strict=True)]
+    spans = [
+        (offset, size)
+        for page in jpegs
+        for offset, size in zip(*layout_of.segments(source, page, may_lack=True), strict=True)
+        if size
+    ]
     bombs.check_tiff(source, len(every), spans)
     check_frames(target_format, "TIFF", len(layouts))
     modes = [_mode(layout, target_format, results) for layout in layouts]
-    wrong = [layout for layout in (*layouts, first) if not pillow_reads(layout)]
+    wrong = [
+        layout
+        for layout in (*layouts, first)
+        if not pillow_reads(layout) or layout_of.lacking(source, layout)
+    ]
     by_pillow = not wrong and all(mode in deep.BY_PILLOW for mode in modes)
     if wrong and not deep.installed():
         raise ConvcliError(
@@ -329,7 +338,12 @@ def _by_tifffile(
         described, described, None if wanted.grey else mode, Held(), orientation != 1,
         (pixels.shape[1], pixels.shape[0]),
     )  # fmt: skip
-    notes = (*sample_notes(layout, mode), *dropped, *conversion_notes(layout, mode))
+    notes = (
+        *lacking_notes(layout_of.lacking(wanted.source, layout)),
+        *sample_notes(layout, mode),
+        *dropped,
+        *conversion_notes(layout, mode),
+    )
     encoding = encoding_of(described, False)
     if mode[0].isdigit() and layout.photometric == layout_of.RGB:
         encoding["bands"] = ("rgb", layout.extra)
@@ -343,7 +357,7 @@ def _samples(
     import numpy as np
     import tifffile
 
-    offsets, sizes = layout_of.segments(source, layout)
+    offsets, sizes = layout_of.segments(source, layout, may_lack=not layout.is_subsampled)
     if layout.is_subsampled:  # which tifffile decodes in JPEG only
         across, down = layout.subsampling
         width, height = layout.segment

@@ -45,7 +45,7 @@ class Cut(NamedTuple):
         Bytes of the tiles that are kept.
     peak : int
         Bytes that are held at most: kept tiles, bands, the windows and sums of each worker, tiles
-        that are being decoded, and rows of the result that wait to be written.
+        that are being decoded, rows of the result that wait to be written, and tables of tiles.
     is_same : bool
         The result is that of the whole image whatever its samples are; see `Work`.
     """
@@ -119,10 +119,11 @@ def _measured(work: Work, stored: Stored, gathered: int, rows: int, piece: tuple
     kept = rows_of_tiles * tile_rows * whole_width * own
 
     bands = (ahead + 1) * min(rows, work.shape[0]) * row
-    waiting = 2 * min(gathered, work.shape[0]) * row
+    waiting = min(gathered, work.shape[0]) * row
     decoding = DECODING * (work.workers + 1) * tile_rows * tile_columns * own
     working = work.workers * work.holds(piece)
-    return Cut(rows, piece, ahead, kept, kept + bands + waiting + decoding + working)
+    peak = kept + bands + waiting + decoding + working + stored.tables
+    return Cut(rows, piece, ahead, kept, peak)
 
 
 def spans(height: int, anchor: int, rows: int) -> list[Span]:

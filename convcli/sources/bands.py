@@ -16,23 +16,26 @@ def regrouped(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
     >>> [band.shape[0] for band in regrouped(bands, 3)]
     [3, 3, 2]
     """
-    waiting: list[Pixels] = []
+    waiting: Pixels | None = None
     count = 0
     for band in bands:
         at = 0
         while at < len(band):
-            part = band[at : at + rows - count]
-            at += len(part)
-            count += len(part)
-            waiting.append(part)
-            if count == rows:
-                joined, waiting, count = _joined(waiting), [], 0
-                del part
-                yield joined
-                del joined  # or it would be held while the next ones are made
+            end = min(len(band), at + rows - count)
+            if end - at == rows:
+                yield band[at:end]
+            else:  # each band is copied as it comes: joined at the end, all would be held twice
+                waiting = _room_for(rows, band) if waiting is None else waiting
+                waiting[count : count + end - at] = band[at:end]
+                count = (count + end - at) % rows
+                if not count:
+                    joined, waiting = waiting, None
+                    yield joined
+                    del joined  # or it would be held while the next ones are made
+            at = end
         del band
-    if waiting:
-        yield _joined(waiting)
+    if waiting is not None:
+        yield waiting[:count]
 
 
 def thinned(bands: Iterable[Pixels], step: int) -> Iterator[Pixels]:
@@ -58,5 +61,5 @@ def cropped(bands: Iterable[Pixels], rows: int, columns: int) -> Iterator[Pixels
         rows -= len(band)
 
 
-def _joined(parts: list[Pixels]) -> Pixels:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+def _room_for(rows: int, band: Pixels) -> Pixels:
+    return np.empty((rows, *band.shape[1:]), band.dtype)

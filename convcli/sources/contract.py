@@ -46,6 +46,10 @@ class Stored:
         edges. It may be called by several threads at once.
     again : callable, optional
         Opens the image in another process; it can be pickled.
+    tables : int
+        Bytes of what says where the tiles are, in the input and in a result like it.
+    notes : tuple of str
+        What is noted about the image.
     """
 
     shape: tuple[int, int, int]
@@ -53,6 +57,8 @@ class Stored:
     tile: tuple[int, int]
     decode: Decode
     again: Callable[[], Stored] | None = None
+    tables: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> tuple[int, int]:

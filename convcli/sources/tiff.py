@@ -19,6 +19,7 @@ from convcli.image.buffers import signed_lab
 from convcli.image.nodata import NODATA, value_of
 from convcli.image.picture import form_of, kind_of, mode_of
 from convcli.image.tiff_layout import Layout
+from convcli.image.tiff_notes import lacking_notes
 from convcli.image.tiff_reading import pillow_reads
 from convcli.sources.bands import regrouped
 from convcli.sources.contract import PIECE, Given, Result, Settings, Stored, check_samples
@@ -43,6 +44,10 @@ _KEPT = {layout_of.RAW: None, layout_of.LZW: "lzw", layout_of.PACKBITS: "packbit
 
 # Bytes of the tiles that threads compress at a time; they are held.
 _COMPRESSED_AT_A_TIME = 1 << 22
+
+# Bytes of the offset and the size of a tile, as Python's integers: ours, tifffile's, and those of
+# the result.
+_PLACE_OF_TILE = 200
 
 
 @contextmanager
@@ -140,7 +145,8 @@ def _is_plain(page: Layout, mode: str, dtype: np.dtype[Any]) -> bool:
 def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> Stored:
     """Return the tiles of a page."""
     described: Any = file.pages[page.number]
-    offsets, sizes = layout_of.segments(source, page)
+    offsets, sizes = layout_of.segments(source, page, may_lack=True)
+    lacking = sizes.count(0)
     width, height = page.segment
     dtype = described.dtype
     if dtype is None:
@@ -152,16 +158,18 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
     shape = (page.height, page.width, channels)
     check_samples(dtype, shape)
     number = f" of page {page.number + 1}" if page.number else ""
-    pieces = _pieces(page, offsets)
+    pieces = 0 if lacking else _pieces(page, offsets)
+    tables = len(offsets) * _PLACE_OF_TILE
     if is_plain and pieces:
         raw = np.dtype(page.order + dtype.str[1:])
         tile = (pieces, page.width)
         decode = partial(_raw_rows, source.read, offsets, page.segment[1], raw, shape, pieces)
-        return Stored(shape, dtype, tile, decode)
+        return Stored(shape, dtype, tile, decode, tables=tables)
     across = -(-page.width // width)
     planes = page.samples if page.in_planes else 1
     per_plane = across * -(-page.height // height)
-    tables = getattr(described, "jpegtables", None)
+    empty = described.nodata  # 0, if the file states none
+    jpeg_tables = getattr(described, "jpegtables", None)
 
     def decode_tile(row: int, column: int) -> Pixels:
         index = row * across + column
@@ -173,9 +181,13 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
         parts = []
         for plane in range(planes):
             at = plane * per_plane + index
+            if not sizes[at]:
+                shape_of_plane = (height, width, page.samples // planes)
+                parts.append(np.full(shape_of_plane, empty, described.dtype)[:rows, :columns])
+                continue
             data = source.read(offsets[at], sizes[at], what).tobytes()
             try:
-                part, _, _ = described.decode(data, at, jpegtables=tables)
+                part, _, _ = described.decode(data, at, jpegtables=jpeg_tables)
             except Exception as error:  # decoders raise any kind
                 raise ConvcliError(f"{what} cannot be decoded: {reason_of(error)}") from error
             if (
@@ -191,7 +203,8 @@ def _stored(source: Bytes, file: tifffile.TiffFile, page: Layout, mode: str) -> 
             raise ConvcliError(f"{what} is damaged: it has {samples.shape[2]} samples a pixel")
         return np.ascontiguousarray(convert(samples) if convert else native(samples))
 
-    return Stored(shape, dtype, (height, width), decode_tile)
+    notes = lacking_notes(lacking)
+    return Stored(shape, dtype, (height, width), decode_tile, tables=tables, notes=notes)
 
 
 def _pieces(page: Layout, offsets: list[int]) -> int:

@@ -40,6 +40,8 @@ def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
     notes = []
     for tag in page.tags:
         code, value = tag.code, tag.value
+        if isinstance(value, str) and not value.isascii():
+            value = value.encode()  # OME-XML is UTF-8; of text tifffile writes ASCII alone
         if code in _POINTERS:
             notes.append(f"dropped its {_POINTERS[code]}, which cannot be written in parts")
         elif code == Tag.ImageDescription and str(value).startswith(SHAPE):
@@ -48,7 +50,8 @@ def carried_of(page: tifffile.TiffPage) -> tuple[dict[str, Any], list[str]]:
             carried.setdefault(_ARGUMENTS[code], value)  # the first of several descriptions
         elif code not in _STORAGE and code not in _RESOLUTION:
             if isinstance(value, bytes):
-                extra.append((code, _BYTE if tag.dtype == _BYTE else _UNDEFINED, None, value, True))
+                kind = int(tag.dtype) if tag.dtype in (_BYTE, _ASCII) else _UNDEFINED
+                extra.append((code, kind, None, value, True))
             elif _is_written(value):
                 extra.append((code, int(tag.dtype), tag.count, value, True))
             else:

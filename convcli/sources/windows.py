@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class Tiles:
         self._bytes = 0
         self._released, self._is_scanned = 0, False
         self._lock = threading.Lock()
+        self._left: list[memoryview] = []
         self.decoded = 0
 
     @property
@@ -122,7 +124,7 @@ class Tiles:
         if known is not None:
             return known.result()
         try:
-            tile = self._stored.decode(*place)
+            tile = self._moved(self._stored.decode(*place))
         except BaseException as error:
             future.set_exception(error)
             raise
@@ -132,10 +134,32 @@ class Tiles:
             self._forget()
         return tile
 
+    def _moved(self, tile: Pixels) -> Pixels:
+        """Move a tile to memory that an earlier one has left.
+
+        Tiles stay, and what is allocated between them goes: with new memory for each tile, what
+        the process held was up to half as much again as the tiles.
+        """
+        try:
+            memory = self._left.pop()
+        except IndexError:
+            memory = np.empty(self._size, np.uint8).data
+        # Windows may be views of it: it lives as long as they do, which numpy's own base would not.
+        base = np.frombuffer(memory, tile.dtype, tile.size)
+        finalize(base, self._left.append, memory).atexit = False
+        moved = base.reshape(tile.shape)
+        moved[...] = tile
+        return moved
+
+    @property
+    def _size(self) -> int:
+        """Bytes of a tile."""
+        height, width = self._stored.tile
+        return height * width * self.shape[2] * self.dtype.itemsize
+
     def _has_room(self) -> bool:
         """Whether another tile can be kept beside those that are still needed."""
-        height, width = self._stored.tile
-        size = height * width * self.shape[2] * self.dtype.itemsize
+        size = self._size
         with self._lock:
             needed = sum(not self._is_released(place) for place in self._kept)
         return (needed + 1) * size <= self._room

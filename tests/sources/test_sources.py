@@ -118,24 +118,41 @@ def test_bands_of_any_height_are_joined_and_cut(heights, rows):
 def test_a_band_is_let_go_before_the_next_is_made(kind, tmp_path, monkeypatch):
     made, held = list[weakref.ref](), list[int]()
 
-    def band(parts):
+    def room_for(rows, band):
         held.append(sum(each() is not None for each in made))
-        new = np.concatenate(parts)
+        new = np.empty((rows, *band.shape[1:]), band.dtype)
         made.append(weakref.ref(new))
         return new
 
     def bands(_row):
-        for _ in range(8):
-            part = np.ones((256, 600, 1), np.uint8)
-            yield band([part]) if kind == "NPY" else part
+        for _ in range(16):
+            part = np.ones((128, 600, 1), np.uint8)
+            yield room_for(128, part) if kind == "NPY" else part
             del part
 
-    monkeypatch.setattr("convcli.sources.bands._joined", band)
+    monkeypatch.setattr("convcli.sources.bands._room_for", room_for)
     result = dark.Sample().of(Result((2048, 600, 1), np.dtype("uint8"), bands))
     path = tmp_path / f"a{SUFFIX[kind]}"
     load(kind).save(path, Given((), 1, "L", "none"), [result], Settings())
     assert len(held) >= 4
     assert max(held) == 0
+
+
+def test_tiles_take_the_memory_of_those_before_them():
+    """New memory for each would leave holes in the heap."""
+    from tests.running.test_windowed import stored_of
+
+    image = image_of((1000, 20, 1), np.float32)
+    tiles = Tiles(stored_of(image, (10, 20)), room=1600)
+    places, held = set(), []
+    for top in range(0, 1000, 10):
+        window = tiles.window((top, top + 9), (0, 19))  # a view of one tile
+        places.add(window.__array_interface__["data"][0])
+        if top % 100 == 0:
+            held.append((top, window))
+    assert len(places) < 20
+    for top, window in held:  # whose memory was not taken
+        np.testing.assert_array_equal(window, image[top : top + 9, :19])
 
 
 def test_tiles_that_are_not_kept_are_decoded_again():

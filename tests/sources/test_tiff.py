@@ -126,13 +126,16 @@ GEO = [
 ]
 
 
-def test_tags_go_along(tmp_path, grey):
+@pytest.mark.parametrize("micrometre", ["um", "\N{MICRO SIGN}m"])
+def test_tags_go_along(tmp_path, grey, micrometre):
     path = tmp_path / "a.tif"
     tifffile.imwrite(
         path, grey, tile=(128, 128), compression="lzw", predictor=True, metadata=None,
-        resolution=((300, 1), (301, 2)), resolutionunit="CENTIMETER", description="a slide",
-        software="a scanner", datetime="2024:01:02 03:04:05", iccprofile=b"profile " * 20,
-        extratags=[*GEO, (700, 1, None, b"<x:xmpmeta/>", True)],
+        resolution=((300, 1), (301, 2)), resolutionunit="CENTIMETER",
+        description=f"1 {micrometre}".encode(), software="a scanner",
+        datetime="2024:01:02 03:04:05", iccprofile=b"profile " * 20,
+        extratags=[*GEO, (700, 1, None, b"<x:xmpmeta/>", True),
+                   (42112, 2, None, f"<GDALMetadata>{micrometre}".encode(), True)],
     )  # fmt: skip
     copied(path, tmp_path / "b.tif")
     with tifffile.TiffFile(path) as before, tifffile.TiffFile(tmp_path / "b.tif") as after:
@@ -190,6 +193,37 @@ def test_damage_is_reported_with_its_place(name, tmp_path, grey):
     tifffile.imwrite(path, grey, tile=(128, 128), compression="adobe_deflate")
     expected = damaged(path, name)
     with pytest.raises(ConvcliError, match=expected):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", [None, "adobe_deflate", "jpeg"])
+@pytest.mark.parametrize("nodata", [None, 7])
+def test_tiles_that_are_left_out_are_filled(compression, nodata, tmp_path):
+    """GDAL does not write tiles without data (SPARSE_OK)."""
+    path = tmp_path / "a.tif"
+    tile = np.full((64, 64), 100, np.uint8)
+    tags = [] if nodata is None else [(42113, 2, None, str(nodata), True)]
+    how = {"shape": (128, 128), "dtype": "uint8", "tile": (64, 64), "compression": compression}
+    tifffile.imwrite(path, iter([tile, None, None, tile]), extratags=tags, **how)
+    expected = np.full((128, 128), 100, np.uint8)
+    expected[:64, 64:] = expected[64:, :64] = nodata or 0
+    with tiff.opened(path) as given:
+        (stored,) = given.images
+        found = Tiles(stored, 0).window((0, 128), (0, 128))[..., 0]
+    np.testing.assert_array_equal(found, expected)
+    whole = reading.read(path, target_format="TIFF")
+    np.testing.assert_array_equal(whole.pixels.reshape(128, 128), expected)
+    for notes in (stored.notes, whole.notes):
+        assert "filled 2 tiles or strips that it leaves out" in notes
+
+
+def test_a_file_that_leaves_out_all_tiles_is_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.ones((128, 128), np.uint8), tile=(64, 64), compression="lzw")
+    for tag in (324, 325):
+        with tifffile.TiffFile(path, mode="r+") as file:
+            file.pages[0].tags[tag].overwrite((0,) * 4)
+    with pytest.raises(ConvcliError, match="not all of its samples are there"):
         read(path)
 
 

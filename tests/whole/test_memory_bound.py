@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import repeat
 
 import numpy as np
 import pytest
@@ -37,11 +38,15 @@ except SystemExit as end:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A sparse array, and a zarr array without chunks."""
-    zarr = pytest.importorskip("zarr")
+    """A sparse array, a zarr array without chunks, and a TIFF of tiles that are all alike."""
+    zarr, tifffile = pytest.importorskip("zarr"), pytest.importorskip("tifffile")
     folder = tmp_path_factory.mktemp("large")
     open_memmap(folder / "a.npy", "w+", np.uint8, (6200, 12000)).flush()
     zarr.create_array(folder / "a.zarr", shape=(1500, 12000), chunks=(512, 512), dtype="uint16")
+    tifffile.imwrite(
+        folder / "a.tif", repeat(np.full((512, 512), 7, np.uint8), 8 * 64), shape=(4096, 32768),
+        dtype="uint8", tile=(512, 512), compression="adobe_deflate",
+    )  # fmt: skip
     return folder
 
 
@@ -69,6 +74,7 @@ def test_images_at_work_together_hold_no_more(folder):
     [
         ("a.npy", ("blur", "--sigma", "20"), 130, True),
         ("a.npy", ("chain", "blur --sigma 3 | edge"), 200, True),
+        ("a.tif", ("blur", "--sigma", "3"), 130, True),
         ("a.zarr", ("chain", "blur --sigma 3 | edge"), 150, True),
         ("a.npy", ("blur",), 50, False),
     ],
