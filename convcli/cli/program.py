@@ -16,8 +16,13 @@ from convcli.errors import ConvcliError, inert, reason_of
 # What shells report of a program that SIGPIPE ended: 128 + 13.
 _PIPE_CLOSED = 141
 
-# Errors of a full or closed stream; an error with a file name is not about a stream.
-_FULL = (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
+# What errors without a file name are about: a full or closed stream, or a folder that is gone.
+_NAMELESS: dict[int | None, str] = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT), " (standard output)"
+    ),
+    errno.ENOENT: " (the current folder)",
+}
 
 
 def start() -> None:
@@ -102,8 +107,7 @@ def _status() -> int:
             raise
         # Standard output is full, the working folder is gone, or there is a bug.
         if isinstance(error, OSError):
-            full = error.errno in _FULL and error.filename is None
-            more = " (standard output)" if full else ""
+            more = "" if error.filename else _NAMELESS.get(error.errno, "")
         else:
             more = "; --debug shows the traceback" if "debug" in given else ""
         if isinstance(error, ImportError) and error.msg:  # numpy's fills a page and ends in why

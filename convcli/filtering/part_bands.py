@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from convcli.errors import NeedsWholeError
 from convcli.filtering.options import Options
 from convcli.filtering.part_cutting import Cutting
+from convcli.once import cached_property
 from convcli.pixels.part import Rectangle
 from convcli.pixels.source import Source, Span
 from convcli.planning.chains import ChainPlan

@@ -12,7 +12,6 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +19,7 @@ from PIL.ExifTags import Base as Tag
 
 from convcli.errors import ConvcliError
 from convcli.image.content import Openable, opened
+from convcli.once import cached_property
 
 # Tags that Pillow has no name for.
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from convcli.checks import array as array_of
 from convcli.checks import count
 from convcli.errors import ConvcliError
+from convcli.once import cached_property
 
 Weights = NDArray[np.float64]
 Factor = tuple[Weights, Weights]

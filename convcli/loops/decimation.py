@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convcli.loops.layout import ROWS
+from convcli.once import cached_property
 from convcli.types import Floats
 
 # The grid's step is sigma / 1.6 at most, and the narrow Gaussian's sigma is one step: frequencies

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from convcli.kernels.kernel import Kernel
 from convcli.loops.contract import LOOPS
 from convcli.loops.decimation import Decimations
+from convcli.once import cached_property
 from convcli.planning.methods import Executor, worker_count
 from convcli.words import Method, duration
 

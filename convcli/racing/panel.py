@@ -6,10 +6,10 @@ import math
 import textwrap
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import inert
+from convcli.once import cached_property
 from convcli.racing.curves import (
     Across,
     Crossover,

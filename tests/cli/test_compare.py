@@ -368,7 +368,8 @@ def test_an_answer_that_cannot_be_given_is_none(folder):
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert (done.returncode, done.stderr) == (2, "convcli: No space left on device\n")
+    message = "convcli: No space left on device (standard output)\n"
+    assert (done.returncode, done.stderr) == (2, message)
 
 
 def test_memory_that_runs_out_is_no_answer(run, folder, monkeypatch):

@@ -968,14 +968,15 @@ def test_damaged_exif_costs_no_words(program, folder, picture_file):
     assert program(*BLUR, path, "-q").err == ""
 
 
-def test_a_working_folder_that_is_gone_is_one_line(folder):
+@pytest.mark.parametrize("arguments", ["--files-from - -o x", "../a.png -o b.png", ". -r"])
+def test_a_working_folder_that_is_gone_is_one_line(folder, arguments):
     done = convcli_in_shell(
-        "mkdir gone; cd gone; rmdir ../gone; convcli blur --sigma 1 --files-from - -o x",
+        f"mkdir gone; cd gone; rmdir ../gone; convcli blur --sigma 1 {arguments}",
         folder,
         input="../a.png\n",
     )
     assert done.returncode == 1
-    assert done.stderr == "convcli: No such file or directory\n"
+    assert done.stderr == "convcli: No such file or directory (the current folder)\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])

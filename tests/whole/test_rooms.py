@@ -232,7 +232,9 @@ def test_a_library_is_known_in_one_room(library):
     assert users == OWNERS[library]
 
 
-GROUND = ("words", "errors", "types", "checks", "memory", "ownership", "plotting", "pools")
+GROUND = (
+    "words", "errors", "types", "checks", "memory", "once", "ownership", "plotting", "pools",
+)  # fmt: skip
 
 ROOMS = (
     "cli", "racing", "cluster", "batch", "dask", "filtering", "banks", "running", "planning",

@@ -93,6 +93,8 @@ def command(
         typer.echo(json.dumps(result) if as_json else "\n".join(lines))
     except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         raise typer.Exit(141) from None
+    except OSError:  # of standard output; those of files are named where they come from
+        raise
     except Exception as error:  # status 1 would mean that they differ
         raise ConvcliError(reason_of(error)) from error
     raise typer.Exit(0 if found.equal else 1)
