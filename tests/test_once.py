@@ -1,3 +1,7 @@
+"""Values that each object computes once, and children that are forked meanwhile."""
+
+from __future__ import annotations
+
 import os
 import threading
 
