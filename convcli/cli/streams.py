@@ -78,7 +78,7 @@ def escape_unknown() -> None:
 def show_colours() -> None:
     """Let the console of Windows show colours; it prints their codes unless it is asked."""
     if sys.platform == "win32":
-        import colorama  # there it comes with Typer
+        import colorama
 
         colorama.just_fix_windows_console()
 

@@ -26,9 +26,9 @@ _LINK = re.compile(r"\[([^\]]+)\]\((\w+)\.md(?:#[\w-]+)?\)")
 _LINK_WITHIN = re.compile(r"\[([^\]]+)\]\(#[\w-]+\)")
 # Of a shell command: its comment, and what stays on one line: a word with its quoted parts, and an
 # option with its value.
-_COMMENT = re.compile(r"(.*\S) +(# .*)")
-_WORD = r"""(?:"[^"]*"|'[^']*'|\S)+"""
-_TOGETHER = re.compile(rf"-\S+ (?!-|\\$){_WORD}|{_WORD}")
+_WORD = r"""(?:"[^"]*"|'[^']*'|\\ |\S)++"""
+_COMMENT = re.compile(rf"( *(?!#){_WORD}(?: +(?!#){_WORD})*+) +(# .*)")
+_TOGETHER = re.compile(rf"-[^\s\"'=]+ (?!-|\\$){_WORD}|{_WORD}")
 
 
 def topics() -> list[str]:
@@ -94,7 +94,7 @@ def _show(page: str) -> None:
         def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
             lines = str(self.text).rstrip().split("\n")
             if self.lexer_name in ("sh", "bash"):
-                lines = broken(lines, options.max_width - len(_INDENT))
+                lines = broken(lines, max(1, options.max_width - len(_INDENT)))
             yield Text("\n".join(f"{_INDENT}{line}".rstrip() for line in lines))
 
     class Page(Markdown):

@@ -107,9 +107,12 @@ def _list_in(file: BinaryIO, separator: bytes) -> bytes:
     memory.check(len(content) + names * _BYTES_A_NAME)
     if separator != b"\0" and content.startswith(UTF16):
         try:
-            return os.fsencode(text_in(bytes(content)))
+            text = text_in(bytes(content))
         except UnicodeError:
-            raise ConvcliError("is neither UTF-8 nor UTF-16") from None
+            text = "\0"
+        if "\0" in text:
+            raise ConvcliError("is neither UTF-8 nor UTF-16")
+        return os.fsencode(text)
     return bytes(content)
 
 

@@ -103,8 +103,15 @@ COMMANDS_OF_DOCS = [
 ]
 
 
-@pytest.mark.parametrize("columns", [40, 58, 78])
-@pytest.mark.parametrize("command", COMMANDS_OF_DOCS)
+OTHER_COMMANDS = [
+    "convcli filter photo.jpg --kernel='1 0 -1; 2 0 -2; 1 0 -1' --bias 128 -o edges-of-photo.png",
+    "convcli blur 'the image # 1 of them.png' -o soft.png --sigma 3 --border wrap  # it's one",
+    r"convcli blur photos/the\ first\ image.png photos/the\ second\ image.png -o out/ --sigma 3",
+]
+
+
+@pytest.mark.parametrize("columns", [1, 20, 26, 30, 40, 58, 78])
+@pytest.mark.parametrize("command", COMMANDS_OF_DOCS + OTHER_COMMANDS)
 def test_a_command_that_is_broken_into_lines_stays_the_same(command, columns):
     parts = topics.broken([command], columns)
     pasted = "\n".join(parts).replace("\\\n", "")  # as a shell joins lines

@@ -712,6 +712,7 @@ def test_absolute_names_below_here_mirror_the_tree(tree, monkeypatch):
         (b"\n\r\n", "--files-from '-': lists no files"),
         (b"a.png\0b.jpg\0", "--files-from '-': contains NUL bytes; add --null"),
         (b"\xff\xfea\0.", "--files-from '-': is neither UTF-8 nor UTF-16"),
+        ("a\0.png".encode("utf-16"), "--files-from '-': is neither UTF-8 nor UTF-16"),
     ],
 )
 def test_a_list_of_nothing_or_of_another_kind_is_refused(monkeypatch, content, message):

@@ -145,6 +145,31 @@ def test_no_command_needs_a_kind_that_warmup_does_not_compile(tmp_path, picture_
     assert done.stdout.split("\n") == ["", ""]
 
 
+def test_a_wheel_brings_the_loops_that_the_docs_say_it_brings(tmp_path, photo):
+    """The table in docs/speed.md: what a first run takes."""
+    every = [
+        ["blur"], ["edge"], ["sharpen"], ["edge", "--canny", "5,9"],
+        ["filter", "-k", "emboss"], ["filter", "-k", "disc:2"],
+    ]  # fmt: skip
+    large = np.tile(photo, (4, 4, 1))  # thumbnails take other forms
+    images = {"rgb": large, "grey": large[..., 0]}
+    images |= {f"{name}16": each.astype(np.uint16) * 257 for name, each in images.items()}
+    words = []
+    for name, pixels in images.items():
+        np.save(tmp_path / f"{name}.npy", pixels)
+        for options in [[], ["--linear"], *([] if "16" in name else [["--depth", "16"]])]:
+            place = [str(tmp_path / f"{name}.npy"), "-o", str(tmp_path / "out.npy")]
+            words += [[*each, *place, "-m", "numba", "-f", "-q", *options] for each in every]
+    done = subprocess.run(
+        [sys.executable, "-c", RECORD.replace("LEAST", "15").replace("EVERY", "SHIPPED")],
+        input=repr(words),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split("\n") == ["", ""]
+
+
 def test_every_loop_that_python_calls_is_in_the_table():
     homes = {compiling.LOOPS, *compiling.HOMES.values()}
     modules = [sys.modules.get(home) or __import__(home, fromlist=["HOW"]) for home in homes]

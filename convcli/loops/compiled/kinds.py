@@ -54,8 +54,8 @@ _KINDS = {
 # float64 (--exact, --depth 16, --canny), of 16 bits, with luminance and light in float64, and of
 # float32. Each takes about a second of the time that building a wheel takes.
 _SHIPPED = {
-    "correlate": "bfb bff fff bdb bdf hdh",
-    "dense": "bfb bff fff bdb hdh",
+    "correlate": "bfb bff fff bdb bdf bdd hdh hdf ddd",
+    "dense": "bfb bff fff bdb bdd hdh ddd",
     "separable": "bfb bff fff bdb bdf bdd hdh hdd ddd",
     "magnitude": "bfb fff bdd hdh ddd",
     "magnitude_of_any_size": "fff",

@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 _IMPORT = 200_000_000, 65_000_000
 _COMPILE = 400_000_000, 110_000_000
 
+# It imports LLVM, and is imported when the first loop is compiled in this process.
+_COMPILER = "convcli.loops.compiled.compiling"
+
 _lock = Lock()
 
 
@@ -168,7 +171,8 @@ def _prepared(name: str, signature: Signature) -> Callable[..., None]:
             ready = shipped.path_of(shipped.name_of(name, signature))
             address = mapping.load(ready, is_ours=True)
         # A plan takes a loop for kept by its name and its samples, and so it may not have asked.
-        if address is None and "numba" not in sys.modules and lacks_memory():
+        # What the first loop took serves the next ones.
+        if address is None and _COMPILER not in sys.modules and lacks_memory():
             raise ConvcliError(f"numba {TOO_LITTLE}; use --method numpy or fft instead")
         if address is None and apart.is_wanted() and path is not None:
             _say_why_it_takes_long("")

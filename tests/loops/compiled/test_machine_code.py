@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -311,12 +312,17 @@ def test_what_another_run_keeps_meanwhile_is_found(cache):
     assert machine_code.is_kept("correlate", "uint16")
 
 
+@pytest.mark.parametrize("has_numba", [False, True])
 def test_a_loop_that_is_not_kept_for_these_results_is_refused_where_memory_is_short(
-    cache, monkeypatch
+    cache, monkeypatch, has_numba
 ):
     """LLVM aborts the process where it finds no memory."""
     monkeypatch.setattr(machine_code, "lacks_memory", lambda: True)
-    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.delitem(sys.modules, machine_code._COMPILER, raising=False)
+    if has_numba:
+        monkeypatch.setitem(sys.modules, "numba", SimpleNamespace())
+    else:
+        monkeypatch.delitem(sys.modules, "numba", raising=False)
     other = (*SIGNATURE[:-1], ("float64", 2))
     with pytest.raises(ConvcliError, match=r"needs about 600 MB .*; use --method numpy or fft"):
         machine_code._prepared("thin", other)
