@@ -78,9 +78,11 @@ def escape_unknown() -> None:
 def show_colours() -> None:
     """Let the console of Windows show colours; it prints their codes unless it is asked."""
     if sys.platform == "win32":
-        import colorama
+        # There it comes with Typer, which does not say that it has to be 0.4.6 or newer.
+        with suppress(ImportError, AttributeError):
+            import colorama
 
-        colorama.just_fix_windows_console()
+            colorama.just_fix_windows_console()
 
 
 class _Unfailing(io.FileIO):

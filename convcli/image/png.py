@@ -67,10 +67,13 @@ def image_data(pixels: Pixels, level: int | None = None, workers: int = 1) -> It
     """
     rows = max(1, _STRIP // (1 + pixels[0].nbytes))
     checksum = zlib.adler32(b"")
+
+    def strip(top: int) -> tuple[bytes, int, int]:
+        return _strip(pixels, top, top + rows, level)
+
     with Pool(workers) as pool:
         try:
             tops = range(0, len(pixels), rows)
-            strip = lambda top: _strip(pixels, top, top + rows, level)  # noqa: E731
             # Starting a thread takes longer than the only strip of a thumbnail.
             strips = pool.map(strip, tops) if len(tops) > 1 else map(strip, tops)
             yield b"\x78\x01"  # RFC 1950: deflate, a window of 32 kB, the fastest level

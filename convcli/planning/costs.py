@@ -146,7 +146,11 @@ def image_cost(executor: str, workers: int, size_bytes: int, other_work: float) 
 
 
 def workers_that_pay(nanoseconds: float, workers: int) -> int:
-    """Return how many threads have more to do than it takes to hand it to them."""
+    """Return how many threads have more to do than it takes to hand it to them.
+
+    Measured with two: of sigma 3, 0.26 megapixels take 0.62 ms in one thread and 0.70 in two, one
+    megapixel 1.3 and 1.0 (AMD EPYC, Zen 5).
+    """
     return max(1, min(workers, int(nanoseconds / _THREAD)))
 
 
