@@ -47,6 +47,8 @@ _LETTERS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "Y": 1}
 # Modes that have names of their own.
 _NAMED = {"L;8": "L", "LA;8": "LA", "RGB;8": "RGB", "RGBA;8": "RGBA", "L;16": "I;16", "L;32F": "F"}
 
+_PARTS = {name: parts for parts, name in _NAMED.items()}
+
 # What modes are called in messages: their kind, and their samples.
 _KINDS_IN_WORDS = {"L": "grey", "LA": "grey with alpha", "Y": "grey", "I": "32-bit grey"}
 _SAMPLES_IN_WORDS = {"16": "16-bit ", "16S": "signed 16-bit ", "32F": "float32 ", "64F": "float64 "}
@@ -91,7 +93,7 @@ def in_words(mode: str) -> str:
     >>> in_words("L"), in_words("RGB"), in_words("I;16"), in_words("5;32F")
     ('grey', 'RGB', '16-bit grey', 'float32 5-channel')
     """
-    kind, _, samples = {"I;16": "L;16", "F": "L;32F"}.get(mode, mode).partition(";")
+    kind, _, samples = _PARTS.get(mode, mode).partition(";")
     kind = f"{kind}-channel" if kind.isdecimal() else _KINDS_IN_WORDS.get(kind, kind)
     return _SAMPLES_IN_WORDS.get(samples, "") + kind
 

@@ -444,7 +444,7 @@ def segments(
 
 def lacking(source: Path | bytes | Openable, layout: Layout) -> int:
     """Return how many strips or tiles a page leaves out; see `segments`."""
-    if not all(layout.segment):
+    if not all(layout.segment) or layout.segments == 1:  # a page has to have something
         return 0
     with opened(source) as file:
         sizes = _numbers(file, layout, layout.places_of_segments[1], layout.segments)

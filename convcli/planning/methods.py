@@ -31,6 +31,10 @@ PRESETS: dict[Method, Preset] = {
 }
 
 
+IN_THREADS = "--method numba, which uses threads"
+"""What messages suggest where processes cannot be used."""
+
+
 def check_method(method: Method, without: Mapping[str, str] | None = None) -> None:
     """Raise `ConvcliError` for an unknown method, or one that this system or its packages lack.
 
@@ -52,8 +56,7 @@ def check_method(method: Method, without: Mapping[str, str] | None = None) -> No
         )
     if PRESETS[method].executor == "processes" and not hasattr(os, "fork"):  # Windows
         raise ConvcliError(
-            f"method {method!r} needs fork, which this system lacks; use --method numba, "
-            "which uses threads"
+            f"method {method!r} needs fork, which this system lacks; use {IN_THREADS}"
         )
 
 

@@ -24,6 +24,7 @@ from pathos.helpers import mp
 from convcli import memory, pools
 from convcli.errors import ConvcliError, reason_of
 from convcli.pixels.source import Source
+from convcli.planning.methods import IN_THREADS
 from convcli.planning.plan import Plan
 from convcli.running.recipe import Recipe
 from convcli.running.regions import Region, RegionFilter, prepare
@@ -31,7 +32,6 @@ from convcli.types import OnProgress, Pixels
 
 Work = Callable[[Any], None]
 
-_INSTEAD = "--method numba, which uses threads"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 # The executor reports a dead worker at once, with rare exceptions (see `_do_each`).
@@ -113,7 +113,7 @@ def _shared(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
         return np.ndarray(shape, dtype, mmap.mmap(-1, max(size, 1)))
     except OSError as error:
         raise ConvcliError(
-            f"no room for {size} bytes of shared memory ({reason_of(error)}); try {_INSTEAD}"
+            f"no room for {size} bytes of shared memory ({reason_of(error)}); try {IN_THREADS}"
         ) from error
 
 
@@ -141,7 +141,8 @@ def _do_each(
                     on_progress(done, len(items))
     except BrokenProcessPool as error:
         raise ConvcliError(
-            f"a worker process died (killed, or out of memory); try fewer --workers, or {_INSTEAD}"
+            "a worker process died (killed, or out of memory); try fewer --workers, or "
+            f"{IN_THREADS}"
         ) from error
 
 
@@ -161,7 +162,7 @@ def _pool(count: int, work: Work) -> Iterator[tuple[ProcessPoolExecutor, list[An
         except (OSError, RuntimeError, AssertionError) as error:
             pool = None
             raise ConvcliError(
-                f"worker processes cannot be started ({reason_of(error)}); try {_INSTEAD}"
+                f"worker processes cannot be started ({reason_of(error)}); try {IN_THREADS}"
             ) from error
         yield pool, workers
     finally:

@@ -198,6 +198,8 @@ def _lines(
     tolerance: float,
 ) -> list[str]:
     """Return the results, one a line, and the histogram."""
+    from convcli.image.picture import in_words
+
     pixels = found.width * found.height
     facts = [
         ("largest difference", f"{found.largest:.6g}"),
@@ -219,8 +221,6 @@ def _lines(
                 numbers += f" and {len(differing) - _MOST_NAMED} more"
             found_later = f"after the first, {numbers} differ{'s' * (len(differing) == 1)}"
         facts.append(("frames", f"{frames[0]} and {frames[1]}; {found_later}"))
-    from convcli.image.picture import in_words
-
     head = f"{names[0]} and {names[1]}: {found.width} x {found.height} {in_words(found.mode)}"
     return [head, *(f"{word:{_LEFT}}{text}" for word, text in facts), *_histogram(found.histogram)]
 
